@@ -1,0 +1,3 @@
+"""OpenTelemetry agent for the jitter buffers of running, already compiled media servers."""
+
+__version__ = "0.1.0"

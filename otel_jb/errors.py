@@ -1,0 +1,90 @@
+"""Every error that a user can cause or repair, with its remedy and its exit code.
+
+An error has a message (what is wrong, one sentence), a help text (what to do, may hold commands)
+and an exit code from `ExitCode`. Only `otel_jb.cli` turns one into an exit status; everything below raises.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The stable exit codes; the table in the README is checked against this one by a test."""
+
+    OK = 0
+    INTERNAL = 1  #: a defect of the agent itself
+    USAGE = 2  #: wrong option, or a configuration, profile or recording that cannot be used
+    NO_TARGET = 3  #: no such process or file, or it ended before it could be measured
+    NOT_ELF = 4  #: not an ELF file that can be read, or one of another architecture
+    NO_FUNCTION = 5  #: no jitter-buffer function in it that can be probed
+    PERMISSION = 6  #: privileges are missing
+    UNSUPPORTED = 7  #: kernel, `bcc` or compiler is missing or too old
+    ADDRESS_IN_USE = 8  #: the address to listen on is taken or cannot be bound
+    ATTACH = 9  #: the kernel refused every probe
+    CHECK_FAILED = 10  #: `doctor` found something that needs a remedy
+
+
+class AgentError(Exception):
+    """Base of all errors that are shown to the user without a traceback."""
+
+    exit_code: ExitCode = ExitCode.INTERNAL
+
+    def __init__(self, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.help = help
+
+
+class UsageError(AgentError):
+    """A wrong option or argument."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ConfigError(AgentError):
+    """A configuration or profile file that cannot be used; the message names file and line."""
+
+    exit_code = ExitCode.USAGE
+
+
+class TargetError(AgentError):
+    """No such process or file, a kernel thread, or a process that ended."""
+
+    exit_code = ExitCode.NO_TARGET
+
+
+class ElfError(AgentError):
+    """A file that is not a usable ELF image: wrong type, truncated, corrupt, foreign."""
+
+    exit_code = ExitCode.NOT_ELF
+
+
+class NoFunctionError(AgentError):
+    """A readable target without a function that can be probed; the help says what was looked at."""
+
+    exit_code = ExitCode.NO_FUNCTION
+
+
+class PermissionDeniedError(AgentError):
+    """A privilege is missing; the help names it and how to grant it."""
+
+    exit_code = ExitCode.PERMISSION
+
+
+class UnsupportedError(AgentError):
+    """Kernel, `bcc` or compiler is missing or too old."""
+
+    exit_code = ExitCode.UNSUPPORTED
+
+
+class AddressInUseError(AgentError):
+    """The address to listen on cannot be bound."""
+
+    exit_code = ExitCode.ADDRESS_IN_USE
+
+
+class AttachError(AgentError):
+    """The kernel refused every probe."""
+
+    exit_code = ExitCode.ATTACH
