@@ -1,0 +1,1 @@
+"""What an ELF file tells: its image, symbols, debug files, imports. Knows nothing of processes or BPF."""

@@ -1,0 +1,1 @@
+"""Finding and watching target processes through /proc. Knows nothing of ELF or BPF."""
