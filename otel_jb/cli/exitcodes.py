@@ -1,0 +1,36 @@
+"""What each exit code means, in words; the tables in the documentation are compared with this one by a test."""
+
+from __future__ import annotations
+
+from otel_jb.errors import ExitCode
+
+MEANINGS: dict[ExitCode, str] = {
+    ExitCode.OK: "success; also a clean stop by Ctrl-C or SIGTERM while measuring",
+    ExitCode.INTERNAL: "a defect of the agent itself (`--debug` shows where)",
+    ExitCode.USAGE: "wrong option, or a configuration, profile or recording that cannot be used",
+    ExitCode.NO_TARGET: "no such process or file, or it ended before it could be measured",
+    ExitCode.NOT_ELF: "not an ELF file that can be read, or one of another architecture",
+    ExitCode.NO_FUNCTION: "no jitter-buffer function in the target that can be probed",
+    ExitCode.PERMISSION: "privileges are missing",
+    ExitCode.UNSUPPORTED: "kernel, `bcc` or compiler is missing or too old",
+    ExitCode.ADDRESS_IN_USE: "the address to listen on is taken or cannot be bound",
+    ExitCode.ATTACH: "the kernel refused every probe",
+    ExitCode.CHECK_FAILED: "`doctor` found something that needs a remedy",
+}
+
+INTERRUPTED = 130  #: Ctrl-C in a command that was not measuring: 128 + SIGINT, as shells have it
+
+
+def rows() -> list[tuple[int, str]]:
+    """Code and meaning, ascending."""
+    return [*((int(code), meaning) for code, meaning in MEANINGS.items()), (INTERRUPTED, "interrupted by Ctrl-C")]
+
+
+def markdown() -> str:
+    """The table as the documentation has it."""
+    return "\n".join(["| exit code | meaning |", "|---|---|", *(f"| {code} | {meaning} |" for code, meaning in rows())])
+
+
+def plain() -> str:
+    """The table as `--help` has it."""
+    return "\n".join(["exit codes:", *(f"  {code:>3}  {meaning.replace('`', '')}" for code, meaning in rows())])
