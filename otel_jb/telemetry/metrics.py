@@ -1,0 +1,458 @@
+"""The names of all metrics, and the data points of the targets' ones, before any wire format.
+
+`INSTRUMENTS` and `SELF_INSTRUMENTS` are the only places that name them. `target_metrics` turns the state into data points
+that OTLP (`otlp`) and Prometheus (`prometheus`) both render, so that the two cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from otel_jb.records import DepthSnapshot, Interval, SeriesSnapshot, Target
+from otel_jb.telemetry.histogram import (
+    DEFAULT_SHAPE,
+    ExponentialCounts,
+    HistogramShape,
+    fold_explicit,
+    fold_exponential,
+)
+from otel_jb.telemetry.state import SeriesView, StateView, TargetView
+
+SCOPE = "otel_jb"
+SELF_SCOPE = "otel_jb.self"
+
+
+class Kind(Enum):
+    """Kinds of instruments."""
+
+    COUNTER = "counter"
+    UP_DOWN_COUNTER = "updowncounter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One metric. `prometheus` is the full name of its samples (of a histogram: without `_bucket`, `_sum`, `_count`)."""
+
+    name: str
+    kind: Kind
+    unit: str
+    prometheus: str
+    description: str
+
+
+CALLS = Instrument(
+    "jitterbuffer.calls",
+    Kind.COUNTER,
+    "{call}",
+    "jitterbuffer_calls_total",
+    "Calls of the probed function by outcome.",
+)
+DELAY = Instrument(
+    "jitterbuffer.delay",
+    Kind.HISTOGRAM,
+    "s",
+    "jitterbuffer_delay_seconds",
+    "Time from a probed function's entry to its return.",
+)
+DELAY_MIN = Instrument(
+    "jitterbuffer.delay.min",
+    Kind.GAUGE,
+    "s",
+    "jitterbuffer_delay_min_seconds",
+    "Shortest call that returned in the last complete interval.",
+)
+DELAY_MAX = Instrument(
+    "jitterbuffer.delay.max",
+    Kind.GAUGE,
+    "s",
+    "jitterbuffer_delay_max_seconds",
+    "Longest call that returned in the last complete interval.",
+)
+DELAY_AVG = Instrument(
+    "jitterbuffer.delay.avg",
+    Kind.GAUGE,
+    "s",
+    "jitterbuffer_delay_avg_seconds",
+    "Mean time of the calls that returned in the last complete interval.",
+)
+PACKET_COUNT = Instrument(
+    "jitterbuffer.packet_count",
+    Kind.COUNTER,
+    "{packet}",
+    "jitterbuffer_packet_count_total",
+    "Returned calls that handled a packet.",
+)
+BYTES = Instrument(
+    "jitterbuffer.bytes",
+    Kind.COUNTER,
+    "By",
+    "jitterbuffer_bytes_total",
+    "Bytes of the handled packets.",
+)
+DROPPED_PACKETS = Instrument(
+    "jitterbuffer.dropped_packets",
+    Kind.COUNTER,
+    "{packet}",
+    "jitterbuffer_dropped_packets_total",
+    "Packets that the function discarded, by reason.",
+)
+DUPLICATED_PACKETS = Instrument(
+    "jitterbuffer.duplicated_packets",
+    Kind.COUNTER,
+    "{packet}",
+    "jitterbuffer_duplicated_packets_total",
+    "Packets that the buffer held already.",
+)
+BUFFER_SIZE = Instrument(
+    "jitterbuffer.buffer_size",
+    Kind.GAUGE,
+    "packets",
+    "jitterbuffer_buffer_size_packets",
+    "Packets held now, summed over the live buffers of the process.",
+)
+BUFFER_SIZE_MAX = Instrument(
+    "jitterbuffer.buffer_size.max",
+    Kind.GAUGE,
+    "packets",
+    "jitterbuffer_buffer_size_max_packets",
+    "Packets held by the fullest buffer in the last complete interval.",
+)
+
+#: Metrics of a target, in the order in which they are exposed.
+INSTRUMENTS: tuple[Instrument, ...] = (
+    CALLS,
+    DELAY,
+    DELAY_MIN,
+    DELAY_MAX,
+    DELAY_AVG,
+    PACKET_COUNT,
+    BYTES,
+    DROPPED_PACKETS,
+    DUPLICATED_PACKETS,
+    BUFFER_SIZE,
+    BUFFER_SIZE_MAX,
+)
+
+PROBES = Instrument(
+    "otel_jb.probes",
+    Kind.UP_DOWN_COUNTER,
+    "{probe}",
+    "otel_jb_probes",
+    "Probes by state, with the reason and the way their ends are seen.",
+)
+READS_FAULTED = Instrument(
+    "otel_jb.reads.faulted",
+    Kind.COUNTER,
+    "{read}",
+    "otel_jb_reads_faulted_total",
+    "Reads of the target's memory that faulted.",
+)
+EVENTS_EMITTED = Instrument(
+    "otel_jb.events.emitted",
+    Kind.COUNTER,
+    "{event}",
+    "otel_jb_events_emitted_total",
+    "Slow-call events that the kernel handed over.",
+)
+EVENTS_LOST = Instrument(
+    "otel_jb.events.lost",
+    Kind.COUNTER,
+    "{event}",
+    "otel_jb_events_lost_total",
+    "Slow-call events lost because the ring buffer was full.",
+)
+EVENTS_SUPPRESSED = Instrument(
+    "otel_jb.events.suppressed",
+    Kind.COUNTER,
+    "{event}",
+    "otel_jb_events_suppressed_total",
+    "Slow-call events held back by the rate limit.",
+)
+SPANS_DROPPED = Instrument(
+    "otel_jb.spans.dropped",
+    Kind.COUNTER,
+    "{span}",
+    "otel_jb_spans_dropped_total",
+    "Spans that were sampled and never delivered.",
+)
+EXPORT_FAILURES = Instrument(
+    "otel_jb.export.failures",
+    Kind.COUNTER,
+    "{export}",
+    "otel_jb_export_failures_total",
+    "Exports that failed for good.",
+)
+NESTING_DOUBTFUL = Instrument(
+    "otel_jb.nesting.doubtful",
+    Kind.COUNTER,
+    "{call}",
+    "otel_jb_nesting_doubtful_total",
+    "Calls left out of a trace because it is not certain that they ran inside the slow call.",
+)
+PROBE_COST = Instrument(
+    "otel_jb.probe.cost",
+    Kind.GAUGE,
+    "s",
+    "otel_jb_probe_cost_seconds",
+    "Time that one probe hit takes, measured on this machine at start.",
+)
+PROBE_ATTACHED_TIME = Instrument(
+    "otel_jb.probe.attached_time",
+    Kind.COUNTER,
+    "s",
+    "otel_jb_probe_attached_time_seconds_total",
+    "Time for which the probe was attached.",
+)
+OVERHEAD = Instrument(
+    "otel_jb.overhead",
+    Kind.GAUGE,
+    "1",
+    "otel_jb_overhead_ratio",
+    "Estimated CPU time spent in the target's probes, as a fraction of one CPU.",
+)
+CPU_TIME = Instrument(
+    "process.cpu.time",
+    Kind.COUNTER,
+    "s",
+    "process_cpu_time_seconds_total",
+    "CPU time of the agent.",
+)
+MEMORY_USAGE = Instrument(
+    "process.memory.usage",
+    Kind.UP_DOWN_COUNTER,
+    "By",
+    "process_memory_usage_bytes",
+    "Resident memory of the agent.",
+)
+
+#: Metrics of the agent itself.
+SELF_INSTRUMENTS: tuple[Instrument, ...] = (
+    PROBES,
+    READS_FAULTED,
+    EVENTS_EMITTED,
+    EVENTS_LOST,
+    EVENTS_SUPPRESSED,
+    SPANS_DROPPED,
+    EXPORT_FAILURES,
+    NESTING_DOUBTFUL,
+    PROBE_COST,
+    PROBE_ATTACHED_TIME,
+    OVERHEAD,
+    CPU_TIME,
+    MEMORY_USAGE,
+)
+
+Attributes = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """A slow call whose span was sampled and accepted; `value_ns` is its duration."""
+
+    value_ns: int
+    time_unix_nano: int
+    trace_id: int
+    span_id: int
+    thread_id: int
+
+
+#: Latest exemplars of a series by its id: one a bucket of the boundaries it is given.
+ExemplarSource = Callable[[int], Sequence[Exemplar]]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPoint:
+    """A counter's or gauge's data point. `start_unix_nano` is meaningless for gauges."""
+
+    attributes: Attributes
+    start_unix_nano: int
+    time_unix_nano: int
+    value: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramPoint:
+    """A cumulative histogram in integer nanoseconds, so that differences between two of them are exact.
+
+    `counts` are by `bounds_ns`, not cumulated over buckets. `exponential` stands beside them where that shape is configured.
+    """
+
+    attributes: Attributes
+    start_unix_nano: int
+    time_unix_nano: int
+    bounds_ns: tuple[int, ...]
+    counts: tuple[int, ...]
+    sum_ns: int
+    exponential: ExponentialCounts | None = None
+    exemplars: tuple[Exemplar, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of calls."""
+        return sum(self.counts)
+
+
+Point = NumberPoint | HistogramPoint
+
+
+@dataclass(frozen=True, slots=True)
+class TargetMetrics:
+    """All data points of one target, by instrument in the order of `INSTRUMENTS`; instruments without a point are left out."""
+
+    target: Target
+    ended: bool
+    points: tuple[tuple[Instrument, tuple[Point, ...]], ...]
+
+
+def resource_attributes(target: Target) -> dict[str, str | int]:
+    """The resource that stands for the target. What the target's record carries in `attributes` is added and wins."""
+    attributes: dict[str, str | int] = {
+        "service.name": target.service_name,
+        "service.instance.id": target.service_instance_id,
+        "process.pid": target.pid,
+        "process.executable.name": target.name,
+        "process.executable.path": target.executable,
+    }
+    if target.build_id:
+        attributes["process.executable.build_id.gnu"] = target.build_id
+    attributes.update(target.attributes)
+    return attributes
+
+
+def target_metrics(
+    view: StateView, shape: HistogramShape = DEFAULT_SHAPE, exemplars: ExemplarSource | None = None
+) -> tuple[TargetMetrics, ...]:
+    """The data points of every target in the view.
+
+    Raises:
+        ConfigError: the calls were not counted by the boundaries of `shape`.
+    """
+    return tuple(_metrics_of(target, shape, exemplars) for target in view.targets)
+
+
+@dataclass(slots=True)
+class _Points:
+    """Data points of one target under way."""
+
+    start_unix_nano: int
+    by_instrument: dict[Instrument, list[Point]]
+
+    def add(self, instrument: Instrument, attributes: Attributes, time_unix_nano: int, value: float) -> None:
+        point = NumberPoint(attributes, self.start_unix_nano, time_unix_nano, value)
+        self.by_instrument.setdefault(instrument, []).append(point)
+
+
+def _metrics_of(view: TargetView, shape: HistogramShape, exemplars: ExemplarSource | None) -> TargetMetrics:
+    points = _Points(view.target.attached_unix_nano, {})
+    # Two probes may bear one name: a static function that exists in two files, or a probe that was planned anew. Their calls
+    # are calls of that name, and two points with equal attributes would be one point too many for every receiver.
+    by_identity: dict[Attributes, list[SeriesView]] = {}
+    for series in view.series:
+        identity: Attributes = (
+            ("code.function.name", series.series.function),
+            ("jitterbuffer.role", series.series.role),
+        )
+        by_identity.setdefault(identity, []).append(series)
+    for key, group in by_identity.items():
+        _add_series(points, key, group, shape, exemplars)
+        _add_depth(points, key, [series for series in group if series.depth is not None])
+    ordered = tuple((one, tuple(points.by_instrument[one])) for one in INSTRUMENTS if one in points.by_instrument)
+    return TargetMetrics(view.target, view.ended_unix_nano is not None, ordered)
+
+
+def _add_series(
+    points: _Points,
+    identity: Attributes,
+    group: Sequence[SeriesView],
+    shape: HistogramShape,
+    exemplars: ExemplarSource | None,
+) -> None:
+    time = max(series.time_unix_nano for series in group)
+    timed = [series for series in group if series.series.has_timing]
+    if timed:
+        for outcome in ("returned", "abandoned", "missed"):
+            value = sum(getattr(series.values, outcome) for series in timed)
+            points.add(CALLS, (*identity, ("outcome", outcome)), time, value)
+        histogram = _histogram((points.start_unix_nano, time), identity, timed, shape, exemplars)
+        points.by_instrument.setdefault(DELAY, []).append(histogram)
+        _add_interval(points, identity, time, [series.values.interval for series in timed])
+    if len(timed) < len(group):
+        untimed = sum(series.values.untimed for series in group if not series.series.has_timing)
+        points.add(CALLS, (*identity, ("outcome", "untimed")), time, untimed)
+    # What a call did with its packet is known only at its end, so a function whose ends are not seen says nothing of it.
+    counted = [series for series in timed if series.series.has_packets]
+    if counted:
+        points.add(PACKET_COUNT, identity, time, sum(packets(series.values) for series in counted))
+    sized = [series for series in timed if series.series.has_bytes]
+    if sized:
+        points.add(BYTES, identity, time, sum(series.values.bytes for series in sized))
+    drops: dict[str, int] = {}
+    for series in timed:
+        for reason, count in zip(series.series.drop_reasons, series.values.drops, strict=False):
+            drops[reason] = drops.get(reason, 0) + count
+        for reason in series.series.drop_reasons:  # known from the start, so that a rate sees the first drop
+            drops.setdefault(reason, 0)
+    for reason, count in drops.items():
+        points.add(DROPPED_PACKETS, (*identity, ("reason", reason)), time, count)
+    doubled = [series for series in timed if series.series.has_duplicates]
+    if doubled:
+        points.add(DUPLICATED_PACKETS, identity, time, sum(series.values.duplicates for series in doubled))
+
+
+def packets(values: SeriesSnapshot) -> int:
+    """Returned calls that are known to have handled a packet."""
+    return values.returned - values.no_packet - values.unknown
+
+
+def _histogram(
+    span: tuple[int, int],
+    identity: Attributes,
+    group: Sequence[SeriesView],
+    shape: HistogramShape,
+    exemplars: ExemplarSource | None,
+) -> HistogramPoint:
+    bounds = group[0].bounds_ns
+    counts = _added(series.values.buckets for series in group)
+    exponential = None
+    if shape.exponential_scale is not None:
+        exponential = fold_exponential(counts, bounds, shape.exponential_scale)
+    found: list[Exemplar] = []
+    if exemplars is not None:
+        for series in group:
+            found.extend(exemplars(series.series.id))
+    return HistogramPoint(
+        identity,
+        *span,
+        shape.bounds_ns,
+        fold_explicit(counts, bounds, shape.bounds_ns),
+        sum(series.values.sum_ns for series in group),
+        exponential,
+        tuple(found),
+    )
+
+
+def _added(rows: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*rows, strict=True)))
+
+
+def _add_interval(points: _Points, identity: Attributes, time: int, intervals: Iterable[Interval | None]) -> None:
+    present = [interval for interval in intervals if interval is not None and interval.count]
+    if present:
+        points.add(DELAY_MIN, identity, time, min(interval.min_ns for interval in present) / 1e9)
+        points.add(DELAY_MAX, identity, time, max(interval.max_ns for interval in present) / 1e9)
+        total_ns, count = sum(i.sum_ns for i in present), sum(i.count for i in present)
+        points.add(DELAY_AVG, identity, time, total_ns / count / 1e9)
+
+
+def _add_depth(points: _Points, identity: Attributes, group: Sequence[SeriesView]) -> None:
+    depths: list[DepthSnapshot] = [series.depth for series in group if series.depth is not None]
+    if depths:
+        time = max(series.time_unix_nano for series in group)
+        points.add(BUFFER_SIZE, identity, time, sum(depth.packets for depth in depths))
+        fullest = [depth.max_packets for depth in depths if depth.max_packets is not None]
+        if fullest:
+            points.add(BUFFER_SIZE_MAX, identity, time, max(fullest))

@@ -1,0 +1,203 @@
+"""The targets' metrics as Prometheus families, and the text that a scrape is answered with.
+
+Labels of a sample: `pid` and `function` for people and for the guide's queries; `code_function_name`, `jitterbuffer_role`,
+`outcome`, `reason` as the standard translation of OpenTelemetry's attributes makes them; `job` (service.name) and `instance`
+(service.instance.id), which lead to the other resource attributes in `target_info`. The Collector's exporter makes the same ones.
+A scrape job without `honor_labels` renames the last two to `exported_job` and `exported_instance`, here as there.
+"""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar as TextExemplar
+from prometheus_client.samples import Sample, Timestamp
+
+from otel_jb.records import Target
+from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
+from otel_jb.telemetry.metrics import (
+    INSTRUMENTS,
+    Attributes,
+    ExemplarSource,
+    HistogramPoint,
+    Instrument,
+    Kind,
+    NumberPoint,
+    TargetMetrics,
+    resource_attributes,
+    target_metrics,
+)
+from otel_jb.telemetry.state import StateView
+
+#: OpenTelemetry units as OpenMetrics units; annotations in braces are none.
+UNITS = {"s": "seconds", "By": "bytes", "packets": "packets"}
+_TYPES = {Kind.COUNTER: "counter", Kind.UP_DOWN_COUNTER: "gauge", Kind.GAUGE: "gauge", Kind.HISTOGRAM: "histogram"}
+
+
+def label_name(attribute: str) -> str:
+    """An attribute's name as a label's."""
+    name = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in attribute)
+    return "_" + name if name[:1].isdigit() else name
+
+
+class TargetCollector(Collector):
+    """Yields the metric families of all targets; register it on the registry that the agent's own SDK instruments use.
+
+    Args:
+        view: gives the state that a scrape shows.
+        shape: the histogram's explicit boundaries.
+        exemplars: latest exemplars of a series by its id.
+        agent: resource attributes of the agent itself, added to `target_info`.
+        created: also expose `_created` samples (OpenMetrics). Off by default: the text format turns them into series of
+            their own, which double what Prometheus stores, and it reads start times from nowhere else.
+    """
+
+    def __init__(
+        self,
+        view: Callable[[], StateView],
+        shape: HistogramShape = DEFAULT_SHAPE,
+        exemplars: ExemplarSource | None = None,
+        agent: Mapping[str, str | int] | None = None,
+        created: bool = False,
+    ) -> None:
+        self._view = view
+        self._shape = HistogramShape(shape.bounds_ns)
+        self._exemplars = exemplars
+        self._agent = agent
+        self._created = created
+        self._le = (*(str(bound / 1e9) for bound in shape.bounds_ns), "+Inf")
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: a registry would otherwise collect once to learn the names."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, each once, with the samples of all targets."""
+        targets = target_metrics(self._view(), self._shape, self._exemplars)
+        families = {instrument: self._family(instrument) for instrument in INSTRUMENTS}
+        for target in targets:
+            base = _base_labels(target.target)
+            for instrument, points in target.points:
+                family = families[instrument]
+                for point in points:
+                    labels = _labels(base, point.attributes)
+                    if isinstance(point, HistogramPoint):
+                        self._add_histogram(family, labels, point)
+                    else:
+                        self._add_number(family, labels, instrument.kind, point)
+        for family in families.values():
+            if family.samples:
+                yield family
+        info = self._target_info(targets)
+        if info.samples:
+            yield info
+
+    def _family(self, instrument: Instrument) -> Metric:
+        name = instrument.prometheus.removesuffix("_total")
+        return Metric(name, instrument.description, _TYPES[instrument.kind], UNITS.get(instrument.unit, ""))
+
+    def _add_number(self, family: Metric, labels: dict[str, str], kind: Kind, point: NumberPoint) -> None:
+        counter = kind is Kind.COUNTER
+        family.samples.append(Sample(family.name + "_total" if counter else family.name, labels, point.value))
+        if counter and self._created:
+            family.samples.append(Sample(family.name + "_created", labels, point.start_unix_nano / 1e9))
+
+    def _add_histogram(self, family: Metric, labels: dict[str, str], point: HistogramPoint) -> None:
+        exemplars = _by_bucket(point)
+        cumulative = 0
+        for position, (le, count) in enumerate(zip(self._le, point.counts, strict=True)):
+            cumulative += count
+            bucket = {**labels, "le": le}
+            exemplar = exemplars.get(position)
+            family.samples.append(Sample(family.name + "_bucket", bucket, cumulative, None, exemplar))
+        family.samples.append(Sample(family.name + "_count", labels, cumulative))
+        family.samples.append(Sample(family.name + "_sum", labels, point.sum_ns / 1e9))
+        if self._created:
+            family.samples.append(Sample(family.name + "_created", labels, point.start_unix_nano / 1e9))
+
+    def _target_info(self, targets: Iterable[TargetMetrics]) -> Metric:
+        info = Metric("target", "Target metadata", "info")
+        for target in targets:
+            attributes = resource_attributes(target.target)
+            labels = {
+                label_name(key): str(value)
+                for key, value in attributes.items()
+                if key not in ("service.name", "service.instance.id")
+            }
+            labels["job"] = target.target.service_name
+            labels["instance"] = target.target.service_instance_id
+            info.samples.append(Sample("target_info", labels, 1))
+        if self._agent:
+            # Without `job` and `instance`: the agent is what is scraped, so it bears those that the scrape gives it.
+            labels = {label_name(key): str(value) for key, value in self._agent.items()}
+            info.samples.append(Sample("target_info", labels, 1))
+        return info
+
+
+def _base_labels(target: Target) -> dict[str, str]:
+    return {"pid": str(target.pid), "job": target.service_name, "instance": target.service_instance_id}
+
+
+def _labels(base: Mapping[str, str], attributes: Attributes) -> dict[str, str]:
+    labels = dict(base)
+    for key, value in attributes:
+        labels[label_name(key)] = value
+        if key == "code.function.name":
+            labels["function"] = value
+    return labels
+
+
+def _by_bucket(point: HistogramPoint) -> dict[int, TextExemplar]:
+    """The latest exemplar of each bucket."""
+    latest: dict[int, TextExemplar] = {}
+    for exemplar in sorted(point.exemplars, key=lambda one: one.time_unix_nano):
+        position = bisect_left(point.bounds_ns, exemplar.value_ns)
+        if point.counts[position]:  # the event may be ahead of the snapshot
+            latest[position] = TextExemplar(
+                {"trace_id": f"{exemplar.trace_id:032x}", "span_id": f"{exemplar.span_id:016x}"},
+                exemplar.value_ns / 1e9,
+                Timestamp(exemplar.time_unix_nano // 10**9, exemplar.time_unix_nano % 10**9),
+            )
+    return latest
+
+
+class MetricsPage:
+    """Renders a registry for one scrape at a time; scrapes that come meanwhile with the same wishes share the text.
+
+    One at a time, because the SDK's Prometheus reader cannot be collected concurrently, and because text is made at about
+    0.25 ms a histogram: sixteen scrapers must not cost sixteen times that.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._lock = threading.Lock()
+        self._text: dict[str, bytes] = {}
+        self._version: object = None
+
+    def render(self, accept: str, accept_encoding: str, version: object = None) -> tuple[bytes, dict[str, str]]:
+        """The body and its headers.
+
+        Args:
+            accept: the request's Accept header: OpenMetrics 1.0 where it asks for it, else text 0.0.4.
+            accept_encoding: the request's Accept-Encoding header (gzip).
+            version: text made for an equal version (not None) is used again.
+        """
+        encoder, content_type = choose_encoder(accept)
+        with self._lock:
+            if version is None or version != self._version:
+                self._text.clear()
+                self._version = version
+            text = self._text.get(content_type)
+            if text is None:
+                text = self._text[content_type] = encoder(self._registry)
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        if gzip_accepted(accept_encoding):
+            text = gzip.compress(text, compresslevel=4)
+            headers["Content-Encoding"] = "gzip"
+        return text, headers

@@ -1,0 +1,199 @@
+"""What the stream of records adds up to: the present state of every target, read by the exporters and the live view.
+
+`StreamState` folds records as they come, from any thread. `view()` hands out an immutable picture of one moment.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from otel_jb.records import (
+    AgentCost,
+    DepthSnapshot,
+    ProbeStatus,
+    Series,
+    SeriesSnapshot,
+    SlowCall,
+    Snapshot,
+    StreamRecord,
+    Target,
+    TargetEnded,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesView:
+    """One probed function with its last values."""
+
+    series: Series
+    values: SeriesSnapshot  #: cumulative; `interval` is None unless it is of the agent's last complete interval
+    bounds_ns: tuple[int, ...]  #: inclusive upper bounds that `values.buckets` were counted by
+    time_unix_nano: int  #: when the values were read
+    depth: DepthSnapshot | None  #: None where the function reads no depth, or none was read
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """One process with its series."""
+
+    target: Target
+    ended_unix_nano: int | None
+    series: tuple[SeriesView, ...]
+    probes: tuple[ProbeStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """The state at one moment. `targets` holds ended ones too until their values have been kept long enough."""
+
+    targets: tuple[TargetView, ...]
+    snapshot_unix_nano: int | None  #: when the kernel was last read; None: not yet
+    snapshot_ns: int | None
+    interval_ns: int  #: length of the last complete interval
+    cost: AgentCost
+    slow_calls: int  #: slow-call events received since the start
+
+    @property
+    def live(self) -> tuple[TargetView, ...]:
+        """The targets that have not ended."""
+        return tuple(target for target in self.targets if target.ended_unix_nano is None)
+
+
+@dataclass(slots=True)
+class _Values:
+    values: SeriesSnapshot
+    bounds_ns: tuple[int, ...]
+    time_unix_nano: int
+
+
+@dataclass(slots=True)
+class _Ended:
+    unix_nano: int
+    forget_at: float
+
+
+class StreamState:
+    """Folds stream records; thread-safe.
+
+    Counts are never added up here: a `SeriesSnapshot` is cumulative already, so a series that was shed and restored continues
+    where it stood, and a snapshot that leaves a series out takes nothing away from it.
+
+    Args:
+        retain_seconds: how long the values of an ended target stay in the view.
+        now: monotonic seconds.
+    """
+
+    def __init__(self, retain_seconds: float = 60.0, now: Callable[[], float] = time.monotonic) -> None:
+        self._retain = retain_seconds
+        self._now = now
+        self._lock = threading.Lock()
+        self._targets: dict[int, Target] = {}
+        self._ended: dict[int, _Ended] = {}
+        self._series: dict[int, Series] = {}
+        self._of_target: dict[int, list[int]] = {}
+        self._values: dict[int, _Values] = {}
+        self._probes: dict[int, dict[tuple[str, str], ProbeStatus]] = {}
+        self._snapshot: Snapshot | None = None
+        self._in_snapshot: frozenset[int] = frozenset()
+        self._depths: dict[int, DepthSnapshot] = {}
+        self._cost = AgentCost()
+        self._slow_calls = 0
+
+    def apply(self, record: StreamRecord) -> None:
+        """Fold one record in. Records of unknown series or targets (their process ended and was forgotten) change nothing."""
+        with self._lock:
+            if isinstance(record, Snapshot):
+                self._apply_snapshot(record)
+            elif isinstance(record, SlowCall):
+                self._slow_calls += 1
+            elif isinstance(record, Target):
+                self._targets[record.id] = record
+                self._of_target.setdefault(record.id, [])
+            elif isinstance(record, Series):
+                if record.target in self._targets:
+                    if record.id not in self._series:
+                        self._of_target[record.target].append(record.id)
+                    self._series[record.id] = record
+            elif isinstance(record, ProbeStatus):
+                # A status may come before its target's record: a target of which nothing could be attached has only these.
+                self._probes.setdefault(record.target, {})[(record.function, record.file)] = record
+            elif isinstance(record, TargetEnded):
+                if record.target in self._targets and record.target not in self._ended:
+                    self._ended[record.target] = _Ended(record.time_unix_nano, self._now() + self._retain)
+            else:
+                self._cost = record
+            self._forget_expired()
+
+    def _apply_snapshot(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        for values in snapshot.series:
+            if values.series in self._series:
+                self._values[values.series] = _Values(values, snapshot.bounds_ns, snapshot.time_unix_nano)
+        self._in_snapshot = frozenset(values.series for values in snapshot.series)
+        live = {depth.series: depth for depth in snapshot.depths if depth.series in self._series}
+        # The buffers of an ended target are gone from the kernel; what they held last stays as long as its other values.
+        kept = {key: depth for key, depth in self._depths.items() if depth.target in self._ended}
+        self._depths = {**kept, **live}
+
+    def _forget_expired(self) -> None:
+        now = self._now()
+        for target in [key for key, ended in self._ended.items() if ended.forget_at <= now]:
+            del self._ended[target], self._targets[target]
+            self._probes.pop(target, None)
+            for series in self._of_target.pop(target):
+                del self._series[series]
+                self._values.pop(series, None)
+                self._depths.pop(series, None)
+
+    def series(self, series_id: int) -> tuple[Series, Target] | None:
+        """The series with this id and its target; None if it is not known, or no longer."""
+        with self._lock:
+            series = self._series.get(series_id)
+            return None if series is None else (series, self._targets[series.target])
+
+    def cost(self) -> AgentCost:
+        """What one probe hit costs on this machine."""
+        with self._lock:
+            return self._cost
+
+    def view(self) -> StateView:
+        """The state now. Targets and series come in the order of their ids."""
+        with self._lock:
+            self._forget_expired()
+            snapshot = self._snapshot
+            targets = [self._view_of(target) for _, target in sorted(self._targets.items())]
+            return StateView(
+                targets=tuple(targets),
+                snapshot_unix_nano=None if snapshot is None else snapshot.time_unix_nano,
+                snapshot_ns=None if snapshot is None else snapshot.time_ns,
+                interval_ns=0 if snapshot is None else snapshot.interval_ns,
+                cost=self._cost,
+                slow_calls=self._slow_calls,
+            )
+
+    def _view_of(self, target: Target) -> TargetView:
+        ended = self._ended.get(target.id)
+        series = []
+        for series_id in self._of_target[target.id]:
+            known = self._values.get(series_id)
+            if known is None:
+                continue
+            values = known.values
+            # Minimum, maximum and average belong to the last interval: a series that was not read in it has none. An ended
+            # target keeps those of its own last interval.
+            if values.interval is not None and ended is None and series_id not in self._in_snapshot:
+                values = replace(values, interval=None)
+            series.append(
+                SeriesView(
+                    self._series[series_id],
+                    values,
+                    known.bounds_ns,
+                    known.time_unix_nano,
+                    self._depths.get(series_id),
+                )
+            )
+        probes = self._probes.get(target.id, {})
+        return TargetView(target, None if ended is None else ended.unix_nano, tuple(series), tuple(probes.values()))
