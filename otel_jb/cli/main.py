@@ -70,6 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(ExitCode.INTERNAL)
 
 
+def entry() -> NoReturn:
+    """The installed program."""
+    sys.exit(main())
+
+
 def _run(arguments: list[str]) -> int:
     parser = _parser(arguments)
     try:
