@@ -1,0 +1,205 @@
+# Sourced by scripts/otel-jb and scripts/test: makes `.venv` and installs what it needs. POSIX sh; nothing is assumed
+# but the distribution's essential packages (no python, no compiler, no git, no sudo when root).
+# The caller sets `top` (the checkout). What pip and apt are configured to use (files and environment) is left alone.
+
+say() { printf 'otel-jb: %s\n' "$*" >&2; }
+
+# die WHAT WHAT-TO-DO
+die() {
+    printf 'otel-jb: error: %s\n' "$1" >&2
+    shift
+    for line in "$@"; do printf '         %s\n' "$line" >&2; done
+    exit "${code:-7}" # ExitCode.UNSUPPORTED, or PERMISSION where the caller says 6
+}
+
+# In a tree that cannot be written the environment goes to the cache, and the project is installed instead of linked.
+choose_venv() {
+    if [ -n "${OTEL_JB_VENV:-}" ]; then
+        venv=$OTEL_JB_VENV
+    elif [ -w "$top" ] || [ -e "$top/.venv/.ready-demo" ]; then
+        venv=$top/.venv
+    else
+        [ -n "${XDG_CACHE_HOME:-}${HOME:-}" ] || die "$top cannot be written, and neither XDG_CACHE_HOME nor HOME is set" \
+            "Set OTEL_JB_VENV to a directory for the Python environment."
+        venv=${XDG_CACHE_HOME:-$HOME/.cache}/otel_jb/venv-$(printf %s "$top" | cksum | cut -d' ' -f1)
+    fi
+    if [ -w "$top" ]; then
+        mode=editable
+        key="1 $top $(cksum <"$top/pyproject.toml")"
+    else
+        mode=copy
+        key="1 $top $(find "$top/otel_jb" "$top/bpf" "$top/pyproject.toml" -type f ! -name '*.pyc' -exec cksum {} + | sort | cksum)"
+    fi
+}
+
+# The environment is complete if the stamp, written last, names this project file and the interpreter that is still there.
+venv_ready() { # EXTRAS
+    [ -x "$venv/bin/python" ] && [ -x "$venv/bin/otel-jb" ] && [ -r "$venv/.ready-$1" ] &&
+        [ "$(cat "$venv/.ready-$1")" = "$key $(readlink -f "$venv/bin/python")" ]
+}
+
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; }
+can_make_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
+# The system's Python where it is new enough, else the newest on the PATH; "" if there is none that can make environments.
+find_python() {
+    python=
+    for candidate in /usr/bin/python3 python3.13 python3.12 python3.11 python3.10 python3; do
+        if command -v "$candidate" >/dev/null 2>&1 && new_enough "$candidate" && can_make_venv "$candidate"; then
+            python=$(command -v "$candidate")
+            return
+        fi
+    done
+}
+
+have_bcc() {
+    for package in /usr/lib/python3/dist-packages/bcc/__init__.py /usr/lib*/python3*/*-packages/bcc/__init__.py; do
+        [ -e "$package" ] && return 0
+    done
+    return 1
+}
+
+# as_root COMMAND...: fails with 127 where there is no way to become root
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null 2>&1; then
+        sudo -- "$@"
+    else
+        return 127
+    fi
+}
+
+distribution() { # sets `family` (debian, fedora, rhel, other) and `pretty`
+    family=other pretty="this system"
+    [ -r /etc/os-release ] || return 0
+    pretty=$(. /etc/os-release && printf %s "${PRETTY_NAME:-$ID}")
+    case " $(. /etc/os-release && printf '%s %s' "${ID:-}" "${ID_LIKE:-}") " in
+    *" debian "* | *" ubuntu "*) family=debian ;;
+    *" rhel "* | *" centos "*) family=rhel ;;
+    *" fedora "*) family=fedora ;;
+    esac
+}
+
+missing_debs() { # PACKAGE...: prints those that are not installed
+    for package in "$@"; do
+        case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+        *" installed") ;;
+        *) printf '%s ' "$package" ;;
+        esac
+    done
+}
+
+why_apt_failed() { # LOG: one line
+    if grep -qiE 'could not resolve|temporary failure|could not connect|connection (timed|refused|failed)|unreachable' "$1"; then
+        echo "the package mirrors cannot be reached (no network?)"
+    elif grep -q 'Unable to locate package' "$1"; then
+        echo "$(sed -n 's/^E: Unable to locate package \(.*\)/\1/p' "$1" | tr '\n' ' ')is in none of the configured package sources"
+    else
+        grep '^E:' "$1" | head -n 1
+    fi
+}
+
+# apt_install PACKAGE...: only what is missing, and nothing is asked.
+apt_install() {
+    wanted=$(missing_debs "$@")
+    [ -n "$wanted" ] || return 0
+    by_hand="apt-get update && apt-get install $wanted"
+    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null 2>&1; then
+        code=6 die "these packages are missing, and only root can install them: $wanted" "As root: $by_hand" "Then start this command again."
+    fi
+    say "installing ${wanted% }"
+    log=$(mktemp)
+    # One variable for both commands: sudo keeps no environment.
+    if ! as_root env DEBIAN_FRONTEND=noninteractive sh -c '
+        apt-get -o DPkg::Lock::Timeout=600 -q update
+        apt-get -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends install "$@"' sh $wanted >"$log" 2>&1 </dev/null; then
+        reason=$(why_apt_failed "$log")
+        tail -n 3 "$log" >&2
+        rm -f "$log"
+        hint="Repair that, or do it by hand: $by_hand"
+        case $reason in *python3-bpfcc*configured*) hint="On Ubuntu it is in universe: add-apt-repository universe; then start this command again." ;; esac
+        die "apt could not install ${wanted% }: $reason" "$hint"
+    fi
+    rm -f "$log"
+}
+
+dnf_install() {
+    rpm -q "$@" >/dev/null 2>&1 && return 0
+    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null 2>&1; then
+        code=6 die "only root can install what is missing" "As root: dnf install $*"
+    fi
+    say "installing $*"
+    as_root dnf -q -y install "$@" >&2 </dev/null || die "dnf could not install $*" "Try it by hand: dnf install $*"
+}
+
+# Python with venv, and the distribution's BCC. Without root, BCC may be absent: discover and plan do not need it.
+system_packages() {
+    find_python
+    if [ -n "$python" ]; then
+        have_bcc && return 0
+        if [ "$(id -u)" != 0 ]; then
+            say "BCC is not installed: discover and plan work, run does not (otel-jb doctor names the package)"
+            return 0
+        fi
+    fi
+    distribution
+    case $family in
+    debian) apt_install python3 python3-venv python3-bpfcc libstdc++6 ca-certificates ;;
+    fedora) dnf_install python3 python3-bcc libstdc++ ;;
+    rhel) dnf_install python3.12 python3-bcc libstdc++ ;;
+    *)
+        [ -z "$python" ] || {
+            say "BCC is not installed and $pretty is not known here: otel-jb doctor says what is missing"
+            return 0
+        }
+        die "no set-up is known for $pretty" \
+            "Install Python 3.10 or later with its venv module, and BCC's Python package (not the one on PyPI, which is something else)." \
+            "Then start this command again."
+        ;;
+    esac
+    find_python
+    [ -n "$python" ] || die "$pretty has no Python 3.10 or later" \
+        "Install one (with its venv module) so that python3.10 or later is on the PATH, and start this command again."
+}
+
+# make_venv EXTRAS: complete or not at all; whoever comes second waits and finds it ready.
+make_venv() {
+    extras=$1
+    venv_ready "$extras" && return 0
+    callers_umask=$(umask)
+    umask 022 # root makes it, everybody may use it
+    mkdir -p "$(dirname "$venv")" 2>/dev/null && : 2>/dev/null >>"$venv.lock" || die "$(dirname "$venv") cannot be written" \
+        "Run this as its owner, or set OTEL_JB_VENV to a directory for the Python environment."
+    exec 9>>"$venv.lock"
+    if ! flock -n 9; then
+        say "another start is setting up; waiting for it"
+        flock 9
+        venv_ready "$extras" && { exec 9>&-; umask "$callers_umask"; return 0; }
+    fi
+    system_packages
+    # `.unfinished` lies there while the environment is being changed: what was cut short is made anew.
+    if [ -e "$venv/.unfinished" ] || { [ -e "$venv/.made-for" ] && [ "$(cat "$venv/.made-for")" != "$top" ]; } ||
+        ! { new_enough "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; }; then
+        say "making the Python environment $venv"
+        rm -rf "$venv"
+        mkdir -p "$venv"
+        : >"$venv/.unfinished"
+        "$python" -m venv "$venv" 9>&- || die "$python could not make an environment in $venv" "Is the disk full? On Debian and Ubuntu: apt-get install python3-venv"
+        printf '%s' "$top" >"$venv/.made-for"
+    fi
+    : >"$venv/.unfinished"
+    rm -f "$venv"/.ready-*
+    say "installing otel-jb with its dependencies (once)"
+    case $mode in editable) set -- -e ".[$extras]" ;; *) set -- ".[$extras]" ;; esac
+    (cd "$top" && exec "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check "$@" >&2 </dev/null 9>&-) ||
+        die "pip could not install otel-jb's dependencies (its own message is above)" \
+            "Check the network and pip's configuration ($venv/bin/python -m pip config list), then start this command again."
+    stamp="$key $(readlink -f "$venv/bin/python")"
+    rm -f "$venv/.unfinished"
+    # dev holds all that demo does
+    [ "$extras" = demo ] || printf '%s' "$stamp" >"$venv/.ready-demo"
+    printf '%s' "$stamp" >"$venv/.ready-$extras"
+    exec 9>&-
+    umask "$callers_umask"
+}
