@@ -1,0 +1,309 @@
+"""Function symbols, found fast: a search over the bytes of the string table, and only what it hits is demangled.
+
+A 200 MB library has 258 000 symbols; walking them as objects takes seconds, so the tables are read as bytes. Only functions
+with code in the file count: undefined symbols, data and absolute ones are left out. An indirect function (STT_GNU_IFUNC)
+is left out of `find` as well, since its symbol is the resolver, which runs once, and not the function.
+
+**Patterns** are globs (`*`, `?`, `[...]`), case-sensitive. One matches a symbol if it matches
+
+- the symbol's name as it is in the file, without clone suffix and version: `jb_put`, `_ZN7jb_base3putE*`, `ff_rtp_*`;
+- the demangled name without arguments: `SrsRtpJitterBuffer::put`, `*JitterBuffer*::*`;
+- the full demangled name, where the pattern has a parenthesis: `SrsRtpPacket::decode(SrsBuffer*)`.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+from typing import NamedTuple
+
+from otel_jb.elf.demangle import demangle, without_arguments
+from otel_jb.elf.image import Image
+from otel_jb.records import Symbol, SymbolSource
+
+MAX_SYMBOLS = 1 << 24
+MAX_STRINGS = 1 << 30  #: bytes of one string table
+MAX_NAME = 16_384  #: bytes of one name; longer ones are left out
+
+_ENTRY = struct.Struct("<IBBHQQ")
+_STT_FUNC = 2
+_STT_GNU_IFUNC = 10
+_FUNCTIONS = (_STT_FUNC, _STT_GNU_IFUNC)
+_SHN_UNDEF = 0
+_SHN_LORESERVE = 0xFF00
+_SHN_XINDEX = 0xFFFF
+_DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_GNU_HASH = 4, 5, 6, 10, 0x6FFFFEF5
+
+_VARIANT = re.compile(r"(?:\.(?:cold|part|isra|constprop|lto_priv|localalias|llvm|clone)(?:\.\d+)*|\.\d+)+$")
+_GLOBAL_CXX = re.compile(rb"_ZL?(\d+)")
+_COLD = re.compile(r"\.cold(?:\.\d+)*$")
+_GLOB = re.compile(r"\[[^\]]*\]|[*?]")
+_IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*|[\w$]+")
+#: words of a demangled name that do not appear in the mangled one
+_UNMANGLED_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """operator anonymous namespace lambda unnamed type std string wstring allocator basic_string basic_istream
+        basic_ostream basic_iostream istream ostream iostream char_traits new delete co_await const volatile noexcept void
+        bool char short int long float double unsigned signed auto decltype non virtual thunk to for clone transaction""",
+    )
+)
+
+
+class RawSymbol(NamedTuple):
+    """A function as a symbol table has it. `indirect` marks an STT_GNU_IFUNC, whose address is that of its resolver."""
+
+    name: str
+    address: int
+    size: int
+    source: SymbolSource
+    indirect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolTable:
+    """Bytes of a symbol table and of the strings that its names are in."""
+
+    source: SymbolSource
+    entries: memoryview
+    strings: bytes
+
+    def functions(self) -> Iterator[tuple[int, bytes, int, int, bool]]:
+        """(position of the name, name, address, size, indirect) of every defined function."""
+        strings, find = self.strings, self.strings.find
+        for position, info, _, section, address, size in _ENTRY.iter_unpack(self.entries):
+            kind = info & 15
+            if kind not in _FUNCTIONS or section == _SHN_UNDEF:
+                continue
+            if section >= _SHN_LORESERVE and section != _SHN_XINDEX:
+                continue
+            end = find(b"\0", position, position + MAX_NAME)
+            if end > position:
+                yield position, strings[position:end], address, size, kind == _STT_GNU_IFUNC
+
+
+def tables(image: Image, source: SymbolSource | None = None) -> list[SymbolTable]:
+    """The symbol tables of an image: `.symtab` first, then `.dynsym`. `source` names where a debug image came from.
+
+    Without section headers the dynamic table is found through its segment. Raises ElfError for one that is impossible.
+    """
+    found = []
+    for kind, default in (("SHT_SYMTAB", SymbolSource.SYMTAB), ("SHT_DYNSYM", SymbolSource.DYNSYM)):
+        section = next((s for s in image.sections if s.type == kind), None)
+        if section is None:
+            continue
+        if section.entry_size != _ENTRY.size or section.link >= len(image.sections):
+            raise image.corrupt(f"the table {section.name} is malformed")
+        strings = image.sections[section.link]
+        if section.size // _ENTRY.size > MAX_SYMBOLS or strings.size > MAX_STRINGS:
+            raise image.corrupt(f"the table {section.name} is too large")
+        entries = section.view
+        entries = entries[: len(entries) // _ENTRY.size * _ENTRY.size]
+        if len(entries):
+            found.append(SymbolTable(source or default, entries, strings.data))
+    if not image.sections:
+        found.extend(_table_by_segment(image))
+    return found
+
+
+def _table_by_segment(image: Image) -> Iterator[SymbolTable]:
+    value = image.dynamic.value
+    symbols, strings, size = value(_DT_SYMTAB), value(_DT_STRTAB), value(_DT_STRSZ)
+    if symbols is None or strings is None or size is None or size > MAX_STRINGS:
+        return
+    count = _dynamic_count(image)
+    if 0 < count <= MAX_SYMBOLS:
+        entries = memoryview(image.read(symbols, count * _ENTRY.size))
+        yield SymbolTable(SymbolSource.DYNSYM, entries, image.read(strings, size))
+
+
+def _dynamic_count(image: Image) -> int:
+    """How many dynamic symbols there are, as the hash tables tell: nothing else does without section headers."""
+    table = image.dynamic.value(_DT_HASH)
+    if table is not None:
+        return int(struct.unpack("<I", image.read(table + 4, 4))[0])
+    table = image.dynamic.value(_DT_GNU_HASH)
+    if table is None:
+        return 0
+    buckets, offset, bloom, _ = struct.unpack("<IIII", image.read(table, 16))
+    if buckets > MAX_SYMBOLS:
+        raise image.corrupt("its symbol hash table is too large")
+    start = table + 16 + bloom * 8
+    last = max(struct.unpack(f"<{buckets}I", image.read(start, buckets * 4)), default=0)
+    if last < offset:
+        return int(offset)
+    chain = start + buckets * 4
+    while last - offset < MAX_SYMBOLS:  # the chain of the last bucket ends at the last symbol, marked by its low bit
+        (value,) = struct.unpack("<I", image.read(chain + (last - offset) * 4, 4))
+        last += 1
+        if value & 1:
+            break
+    return int(last)
+
+
+def base_name(name: str) -> str:
+    """The function that a symbol is a variant of: without version, `.isra.N`, `.part.N`, `.constprop.N`, `.cold`, ..."""
+    return _VARIANT.sub("", name.partition("@")[0])
+
+
+def is_cold(name: str) -> bool:
+    """Whether the symbol is the outlined, unlikely part of a function, which is jumped to and never called."""
+    return _COLD.search(name.partition("@")[0]) is not None
+
+
+def all_functions(image: Image, debug: Sequence[tuple[Image, SymbolSource]] = ()) -> Iterator[RawSymbol]:
+    """Every defined function symbol, lazily, table by table, not demangled and not folded; cold parts among them."""
+    for table in _all_tables(image, debug):
+        for _, name, address, size, indirect in table.functions():
+            if image.is_executable(address):
+                yield RawSymbol(_text(name), address, size, table.source, indirect)
+
+
+def find(image: Image, patterns: Iterable[str], debug: Sequence[tuple[Image, SymbolSource]] = ()) -> list[Symbol]:
+    """The functions that any pattern matches, folded by address, in order of address.
+
+    `debug` are further images of the same program with their source (a separate debug file, `.gnu_debugdata`). A symbol's
+    `name` is the one that matched, from the best table; the others of its address are its aliases. Cold parts are left out.
+    """
+    matcher = Matcher(patterns)
+    all_tables = _all_tables(image, debug)
+    matched: dict[int, list[RawSymbol]] = {}
+    for table in all_tables:
+        for raw in matcher.search(table):
+            if not raw.indirect and not is_cold(raw.name) and image.is_executable(raw.address):
+                matched.setdefault(raw.address, []).append(raw)
+    if not matched:
+        return []
+    others: dict[int, list[RawSymbol]] = {address: [] for address in matched}
+    for table in all_tables:
+        for _, name, address, size, indirect in table.functions():
+            if address in others:
+                others[address].append(RawSymbol(_text(name), address, size, table.source, indirect))
+    return [_fold(matched[address], others[address]) for address in sorted(matched)]
+
+
+def _fold(matched: list[RawSymbol], everything: list[RawSymbol]) -> Symbol:
+    best = matched[0].source  # tables come in order of preference
+    chosen = min((raw for raw in matched if raw.source is best), key=lambda raw: (len(raw.name), raw.name))
+    names = {raw.name.partition("@")[0] for raw in everything} - {chosen.name.partition("@")[0]}
+    return Symbol(
+        name=chosen.name,
+        address=chosen.address,
+        size=chosen.size or max((raw.size for raw in everything), default=0),
+        source=chosen.source,
+        demangled=demangle(chosen.name),
+        aliases=tuple(sorted(names)),
+    )
+
+
+def _all_tables(image: Image, debug: Sequence[tuple[Image, SymbolSource]]) -> list[SymbolTable]:
+    found = tables(image)
+    for other, source in debug:
+        found.extend(tables(other, source))
+    order = [SymbolSource.SYMTAB, SymbolSource.DEBUG_FILE, SymbolSource.MINI_DEBUG, SymbolSource.DYNSYM]
+    return sorted(found, key=lambda table: order.index(table.source))
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")
+
+
+class Matcher:
+    """A set of patterns, compiled for searching string tables."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self.patterns = tuple(dict.fromkeys(patterns))
+        plain = {p for p in self.patterns if not _GLOB.search(p) and _is_plain(p)}
+        self._exact = frozenset(p.encode() for p in plain)
+        self._fragments = _fragments(p for p in self.patterns if p not in plain)
+        self._names = _union(p for p in self.patterns if "(" not in p)
+        self._full = _union(p for p in self.patterns if "(" in p)
+
+    def matches(self, name: str) -> bool:
+        """Whether a pattern matches the symbol of this name."""
+        base = base_name(name)
+        if self._names(base) or self._names(name):
+            return True
+        demangled = demangle(base)
+        if demangled == base:
+            return False
+        return self._names(without_arguments(demangled)) or self._full(demangled)
+
+    def search(self, table: SymbolTable) -> Iterator[RawSymbol]:
+        """The functions of a table that a pattern matches."""
+        positions = self._positions(table.strings)
+        last = len(positions)
+        exact = self._exact
+        for position, name, address, size, indirect in table.functions():
+            at = bisect_left(positions, position) if last else 0
+            if (
+                name in exact
+                or (exact and self._is_exact_variant(name))
+                or (
+                    (positions is _EVERYWHERE or (at < last and positions[at] < position + len(name)))
+                    and self.matches(_text(name))
+                )
+            ):
+                yield RawSymbol(_text(name), address, size, table.source, indirect)
+
+    def _is_exact_variant(self, name: bytes) -> bool:
+        """Whether an exact pattern names the function of which this is a clone, a version, or the C++ namesake."""
+        if (b"." in name or b"@" in name) and base_name(_text(name)).encode() in self._exact:
+            return True
+        if not name.startswith(b"_Z"):
+            return False
+        found = _GLOBAL_CXX.match(name)  # a global function, `_Z3puti`; in a namespace it is no plain name
+        if found is None or len(found[1]) > 5:
+            return False
+        return name[found.end() : found.end() + int(found[1])] in self._exact and self.matches(_text(name))
+
+    def _positions(self, strings: bytes) -> list[int]:
+        """Where a fragment of a pattern begins in the string table, sorted; `_EVERYWHERE` where a pattern has none."""
+        if "" in self._fragments:
+            return _EVERYWHERE
+        positions: set[int] = set()
+        for fragment in self._fragments:
+            sought = fragment.encode()
+            at = strings.find(sought)
+            while at >= 0:
+                positions.add(at)
+                at = strings.find(sought, at + 1)
+        return sorted(positions)
+
+
+_EVERYWHERE: list[int] = []
+
+
+def _is_plain(pattern: str) -> bool:
+    return _IDENTIFIER.fullmatch(pattern.replace(".", "_")) is not None
+
+
+def _union(patterns: Iterable[str]) -> Callable[[str], bool]:
+    alternatives = [translate(pattern) for pattern in patterns]
+    if not alternatives:
+        return lambda _: False
+    expression = re.compile("|".join(f"(?:{alternative})" for alternative in alternatives))
+    return lambda name: expression.match(name) is not None
+
+
+def _pieces(pattern: str) -> list[str]:
+    """Literal parts that the mangled name must hold too if its demangled one matches; may be none."""
+    name = pattern.partition("(")[0] if not pattern.startswith("(") else pattern.rpartition("::")[2]
+    name = re.sub(r"<.*", "", name)  # types of template arguments may be abbreviated when mangled
+    words = [word for part in _GLOB.split(name) for word in _IDENTIFIER.findall(part)]
+    return [word for word in words if word not in _UNMANGLED_WORDS]
+
+
+def _fragments(patterns: Iterable[str]) -> set[str]:
+    """Few literal fragments so that each pattern needs at least one of them: each costs a pass over the string table."""
+    needs = [pieces if (pieces := _pieces(pattern)) else [""] for pattern in patterns]
+    uses = Counter(piece for pieces in needs for piece in set(pieces))
+    chosen = {max(pieces, key=lambda piece: (uses[piece] if len(piece) > 3 else 0, len(piece))) for pieces in needs}
+    if "" in chosen:
+        return {""}
+    return {piece for piece in chosen if not any(other in piece for other in chosen if other != piece)}
