@@ -64,28 +64,6 @@ class Response:
 Page = Callable[[Request], Response]
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """Host and port from `HOST:PORT`, an IPv6 host in brackets; port 0 lets the system choose.
-
-    Raises:
-        UsageError: anything else.
-    """
-    host, separator, port_text = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-        well_formed = ":" in host
-    else:
-        well_formed = ":" not in host
-    if not (
-        separator and host and well_formed and port_text.isascii() and port_text.isdigit() and int(port_text) <= 65535
-    ):
-        raise UsageError(
-            f"{text!r} is not an address to listen on",
-            "Write HOST:PORT, for example 127.0.0.1:9310, [::1]:9310 or, for every interface, 0.0.0.0:9310.",
-        )
-    return host, int(port_text)
-
-
 class SharedRefresh:
     """Calls `refresh` so that values are at most `max_age` seconds old; callers that come while it runs share its outcome."""
 
@@ -170,7 +148,7 @@ class Endpoint:
     """The server; listens as soon as it is made, answers from `start()` on.
 
     Args:
-        host, port: where to listen; see `parse_address`.
+        host, port: where to listen, see `otel_jb.config.Address`; port 0 lets the system choose.
         pages: handlers by exact path; `/` is made from their names unless it is among them.
         wrap: turns an accepted socket into a TLS one; called on the connection's own thread, with a time-out set.
         authorise: whether a request may be answered (asked for everything but /health); else 401.

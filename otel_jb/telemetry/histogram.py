@@ -8,24 +8,19 @@ call is in the exact bucket. Nothing here compares floating-point numbers.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from itertools import pairwise
 from math import isqrt
 
+from otel_jb.config import DEFAULT_BOUNDARIES
 from otel_jb.errors import ConfigError
 
 NS_PER_SECOND = 1_000_000_000
 
-_US, _MS, _S = 1_000, 1_000_000, NS_PER_SECOND
-#: 1 us to 5 s; the contract's default.
-DEFAULT_BOUNDS_NS: tuple[int, ...] = (
-    *(_US, 2_500, 5 * _US, 10 * _US, 25 * _US, 50 * _US, 100 * _US, 250 * _US, 500 * _US),
-    *(_MS, 2_500_000, 5 * _MS, 10 * _MS, 25 * _MS, 50 * _MS, 100 * _MS, 250 * _MS, 500 * _MS),
-    *(_S, 2_500_000_000, 5 * _S),
-)
+#: The contract's default, 1 µs to 5 s.
+DEFAULT_BOUNDS_NS: tuple[int, ...] = tuple(int(bound) for bound in DEFAULT_BOUNDARIES)
 
 MIN_SCALE, MAX_SCALE = 0, 5
 
@@ -43,29 +38,6 @@ class HistogramShape:
 
 
 DEFAULT_SHAPE = HistogramShape()
-
-
-def explicit_bounds_ns(seconds: Iterable[str | int | float | Decimal]) -> tuple[int, ...]:
-    """Boundaries given in seconds as integer nanoseconds.
-
-    Raises:
-        ConfigError: not a number, not positive, not whole nanoseconds, not increasing, or more than 100.
-    """
-    bounds: list[int] = []
-    for value in seconds:
-        try:
-            # By way of the shortest decimal that reads back as this float: 0.1 means 100 ms, not its binary neighbour.
-            nanoseconds = Decimal(str(value)) * NS_PER_SECOND
-        except InvalidOperation:
-            raise ConfigError(f"histogram boundary {value!r} is not a number of seconds") from None
-        if not nanoseconds.is_finite() or nanoseconds <= 0 or nanoseconds != int(nanoseconds):
-            raise ConfigError(f"histogram boundary {value} s is not a positive whole number of nanoseconds")
-        if bounds and nanoseconds <= bounds[-1]:
-            raise ConfigError(f"histogram boundary {value} s does not exceed the one before it")
-        bounds.append(int(nanoseconds))
-    if not bounds or len(bounds) > 100:
-        raise ConfigError(f"a histogram has 1 to 100 boundaries, not {len(bounds)}")
-    return tuple(bounds)
 
 
 def exponential_bound_ns(index: int, scale: int) -> int:
