@@ -361,6 +361,9 @@ class NestedCall:
     end_ns: int
 
 
+Memory = bytes  #: inside SlowCall the word `bytes` means the field, to type checkers and to get_type_hints alike
+
+
 @dataclass(frozen=True, slots=True)
 class SlowCall:
     """A call over its function's threshold."""
@@ -379,7 +382,7 @@ class SlowCall:
     stack_pointer: int = 0
     instruction_pointer: int = 0
     frame_pointer: int = 0
-    stack_copy: bytes = b""  #: memory from `stack_pointer` upwards
+    stack_copy: Memory = b""  #: memory from `stack_pointer` upwards
     nested: tuple[NestedCall, ...] = ()
     nested_omitted: int = 0  #: more ran inside than the event has room for
 
