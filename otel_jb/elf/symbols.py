@@ -73,6 +73,11 @@ class SymbolTable:
     entries: memoryview
     strings: bytes
 
+    @property
+    def count(self) -> int:
+        """Entries, functions or not."""
+        return len(self.entries) // _ENTRY.size
+
     def functions(self) -> Iterator[tuple[int, bytes, int, int, bool]]:
         """(position of the name, name, address, size, indirect) of every defined function."""
         strings, find = self.strings, self.strings.find
@@ -158,7 +163,7 @@ def is_cold(name: str) -> bool:
 
 def all_functions(image: Image, debug: Sequence[tuple[Image, SymbolSource]] = ()) -> Iterator[RawSymbol]:
     """Every defined function symbol, lazily, table by table, not demangled and not folded; cold parts among them."""
-    for table in _all_tables(image, debug):
+    for table in all_tables(image, debug):
         for _, name, address, size, indirect in table.functions():
             if image.is_executable(address):
                 yield RawSymbol(_text(name), address, size, table.source, indirect)
@@ -171,16 +176,16 @@ def find(image: Image, patterns: Iterable[str], debug: Sequence[tuple[Image, Sym
     `name` is the one that matched, from the best table; the others of its address are its aliases. Cold parts are left out.
     """
     matcher = Matcher(patterns)
-    all_tables = _all_tables(image, debug)
+    every_table = all_tables(image, debug)
     matched: dict[int, list[RawSymbol]] = {}
-    for table in all_tables:
+    for table in every_table:
         for raw in matcher.search(table):
             if not raw.indirect and not is_cold(raw.name) and image.is_executable(raw.address):
                 matched.setdefault(raw.address, []).append(raw)
     if not matched:
         return []
     others: dict[int, list[RawSymbol]] = {address: [] for address in matched}
-    for table in all_tables:
+    for table in every_table:
         for _, name, address, size, indirect in table.functions():
             if address in others:
                 others[address].append(RawSymbol(_text(name), address, size, table.source, indirect))
@@ -201,7 +206,8 @@ def _fold(matched: list[RawSymbol], everything: list[RawSymbol]) -> Symbol:
     )
 
 
-def _all_tables(image: Image, debug: Sequence[tuple[Image, SymbolSource]]) -> list[SymbolTable]:
+def all_tables(image: Image, debug: Sequence[tuple[Image, SymbolSource]]) -> list[SymbolTable]:
+    """The tables of an image and of its debug images, best source first."""
     found = tables(image)
     for other, source in debug:
         found.extend(tables(other, source))
