@@ -1,0 +1,192 @@
+// What the kernel program and otel_jb/kernel/abi.py agree on. A test compiles this file and compares every offset, size and
+// number with the Python side. Fixed-width types come from the shim (BPF) or from <stdint.h> (the test).
+#ifndef OTEL_JB_ABI_H
+#define OTEL_JB_ABI_H
+
+#define CALL_BITS 14            // slots for calls in flight: 2^CALL_BITS, 1 MiB
+#define SERIES_BITS 19          // width of a series index inside key and cookie
+#define BUFFER_SLOTS 4096       // live jitter buffers whose depth is known
+#define BUFFER_PROBES 8         // slots that are tried for one buffer
+#define PROCESS_SLOTS 1024      // direct-mapped part of the process table
+#define THREAD_SLOTS 4096       // threads whose recent calls are kept for nesting
+#define NESTED 16               // calls kept per thread
+#define STACK_DEPTH 32          // return addresses in an event
+#define STACK_COPY 4096         // bytes of user stack in an event
+#define PROGRAM_OPS 32          // operations of one read program
+#define PROGRAMS 2048           // read programs that can be loaded at once; 0 means none
+#define DROP_REASONS 8
+#define FIELDS 8
+
+// The attach cookie: which series, and for an end site when and where the frame ends.
+#define COOKIE_SERIES 0x7ffffULL        // bits 0-18: series index, or index within the file when COOKIE_TABLE is set
+#define COOKIE_TABLE (1ULL << 19)       // the process table says where the process's series begin
+#define COOKIE_CC_SHIFT 20              // bits 20-23: condition code
+#define COOKIE_CONDITIONAL (1ULL << 24)
+#define COOKIE_TAKEN (1ULL << 25)       // the taken branch is the way out
+#define COOKIE_FP (1ULL << 26)          // the frame is counted from the frame pointer, not the stack pointer
+#define COOKIE_OPTIONAL (1ULL << 27)    // an end that may have no open call (end of a tail-called function)
+#define COOKIE_NO_RETURN (1ULL << 28)   // the return register does not hold the return value here
+#define COOKIE_ENTRY_ONLY (1ULL << 29)  // no end will be seen: count, do not open a call
+#define COOKIE_OFFSET_SHIFT 32          // bits 32-63: signed offset from that register to the frame
+
+// A call in flight: one cache line.
+struct call {
+  u64 key;  // frame >> 3 << SERIES_BITS | series; 0: free
+  u64 start;
+  u32 tid;
+  u32 flags;  // CALL_*
+  u64 bytes;
+  u64 stream;
+  u64 save[3];
+};
+#define CALL_FAULTED 1u        // the entry program faulted: the outcome is unknown
+#define CALL_NEST_SHIFT 8      // the thread's nesting position at entry, 24 bits
+
+// A histogram cell: which bucket a duration falls into, by (log2, mantissa) and two exact thresholds.
+struct cell {
+  u64 above1;
+  u64 above2;
+  u64 bucket;
+};
+
+// One operation of a read program (otel_jb/kernel/programs.py encodes records.ReadProgram into these).
+struct op {
+  u8 kind;  // OP_*
+  u8 dst;
+  u8 src;
+  u8 how;
+  s32 imm;
+  u32 skip;  // JUMP: operations to leave out; READ: field number that a fault is counted under
+  u8 up;
+  u8 down;
+  u16 pad;
+};
+struct program {
+  struct op op[PROGRAM_OPS];
+};
+enum {
+  OP_END,
+  OP_READ,    // dst = *(how & 15 bytes)(src + imm), swapped if WIDTH_BIG_ENDIAN, then << up >> down (arithmetic if WIDTH_SIGNED)
+  OP_LINEAR,  // dst = (dst if how & 1) + (src if how & 2, negated if how & 4) + imm
+  OP_SHIFT,   // dst = (dst << up >> down, arithmetic if WIDTH_SIGNED) & imm
+  OP_JUMP,    // if (dst == imm, or dst < imm if how & 1) differs from (how & 2): skip operations
+};
+#define WIDTH_SIGNED 0x10
+#define WIDTH_BIG_ENDIAN 0x20
+// Registers: 0 to 15 are the program's own; what it emits are registers too, so that an emission is a move and the verifier
+// has no flag to follow.
+#define REG_BYTES 16
+#define REG_STREAM 17
+#define REG_SAVE 18   // 18 to 20
+#define REG_DEPTH 21  // DEPTH_NONE: not emitted
+#define REG_OUTCOME 22
+#define REG_CLOSE 23
+#define REG_OPEN 24
+#define REGISTERS 32
+#define DEPTH_NONE (~0ULL)
+#define OUTCOME_PACKET 0
+#define OUTCOME_NO_PACKET 1
+#define OUTCOME_DUPLICATE 2
+#define OUTCOME_DROP 8
+#define OUTCOME_UNKNOWN 255
+
+// Configuration (written by user space) and statistics (added to by the kernel) of one series.
+struct series {
+  u64 slow_ns;       // a call at least this long is slow; ~0: none is
+  u64 event_gap_ns;  // token bucket: time one event costs
+  u64 event_burst_ns;
+  u32 entry_program;  // index into programs; 0: none
+  u32 end_program;
+  u32 flags;  // SERIES_*
+  u32 group;  // (target, profile) whose buffers the depths belong to
+  u64 event_tat;  // token bucket: theoretical arrival time of the next event
+  // statistics
+  u64 sum_ns;
+  u64 bytes;
+  u64 abandoned;
+  u64 missed;
+  u64 untimed;
+  u64 orphan_ends;
+  u64 no_packet;
+  u64 unknown;
+  u64 duplicates;
+  u64 slow;
+  u64 emitted;
+  u64 suppressed;
+  u64 lost;
+  u64 minmax_lost;
+  u64 depth_lost;
+  u64 drops[DROP_REASONS];
+  u64 faults[FIELDS];
+  u64 max[2];      // by parity of the epoch
+  u64 inv_min[2];  // ~minimum, so that 0 means none
+  u64 depth_max[2];  // + 1, so that 0 means none
+  u64 buckets[BUCKETS];
+};
+#define SERIES_NEST 1u    // its calls may run inside other probed calls, or others inside it
+#define SERIES_EVENTS 2u  // slow calls are sent
+
+struct control {
+  u64 epoch;
+  u64 collided;  // entries that went to the overflow table
+};
+
+struct buffer {
+  u64 key;  // identity << 16 | group; 0: free
+  u64 depth;
+  u64 seen_ns;
+  u64 pad;
+};
+
+struct process {
+  u32 pid;
+  u32 base;  // first series of the process; NOT_SELECTED: measure nothing
+};
+#define NOT_SELECTED 0xffffffffu
+
+struct nested {
+  u64 frame;
+  u64 start;
+  u64 end;
+  u32 series;
+  u32 tid;
+};
+
+// What a thread did lately.
+struct thread {
+  u64 tid;
+  u64 position;  // calls ended so far
+  struct nested recent[NESTED];
+};
+
+// A slow call, through the ring buffer.
+struct event {
+  u64 start;
+  u64 end;
+  u64 frame;
+  u64 bytes;
+  u64 stream;
+  u64 return_value;
+  u64 sp;
+  u64 ip;
+  u64 fp;
+  u32 series;
+  u32 tid;
+  u32 tgid;
+  u32 outcome;
+  u32 flags;         // EVENT_*
+  u32 nested_inside; // calls that ended on this thread while this one was open
+  u32 nested_next;   // index in nested[] that would be written next
+  s32 stack_bytes;   // filled part of stack[]
+  u32 copy_bytes;    // filled part of copy[]
+  u32 pad;
+  char comm[16];
+  u64 stack[STACK_DEPTH];
+  struct nested nested[NESTED];
+  u8 copy[STACK_COPY];
+};
+#define EVENT_RETURN 1u       // return_value holds
+#define EVENT_NEST_KNOWN 2u   // nested[] belongs to this thread all the time
+#define EVENT_FAULTED 4u      // a read program faulted
+
+#endif

@@ -1,0 +1,102 @@
+// The two architectures: where arguments, return value, stack and frame pointer are, and when a conditional branch is taken.
+#ifndef OTEL_JB_ARCH_H
+#define OTEL_JB_ARCH_H
+
+#if defined(__x86_64__) || defined(__TARGET_ARCH_x86)
+#define REGS struct pt_regs
+#define REG_A1(c) ((c)->di)
+#define REG_A2(c) ((c)->si)
+#define REG_A3(c) ((c)->dx)
+#define REG_A4(c) ((c)->cx)
+#define REG_A5(c) ((c)->r8)
+#define REG_A6(c) ((c)->r9)
+#define REG_RV(c) ((c)->ax)
+#define REG_SP(c) ((c)->sp)
+#define REG_FP(c) ((c)->bp)
+#define REG_IP(c) ((c)->ip)
+#define REG_CC(c) ((c)->flags)
+
+// Intel SDM Vol. 1, appendix B: condition codes; the low bit negates.
+static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 flags) {
+  u32 cf = flags & 1, pf = flags >> 2 & 1, zf = flags >> 6 & 1, sf = flags >> 7 & 1, of = flags >> 11 & 1, t;
+  switch (cc >> 1 & 7) {
+    case 0:
+      t = of;
+      break;
+    case 1:
+      t = cf;
+      break;
+    case 2:
+      t = zf;
+      break;
+    case 3:
+      t = cf | zf;
+      break;
+    case 4:
+      t = sf;
+      break;
+    case 5:
+      t = pf;
+      break;
+    case 6:
+      t = sf ^ of;
+      break;
+    default:
+      t = zf | (sf ^ of);
+  }
+  return t ^ (cc & 1);
+}
+// x86 keeps a load before a later store (TSO), so a plain store hands a slot back.
+#define RELEASE_SLOT(p) (*(volatile u64 *)(p) = 0)
+
+#elif defined(__aarch64__) || defined(__TARGET_ARCH_arm64)
+#define REGS struct user_pt_regs
+#define REG_A1(c) ((c)->regs[0])
+#define REG_A2(c) ((c)->regs[1])
+#define REG_A3(c) ((c)->regs[2])
+#define REG_A4(c) ((c)->regs[3])
+#define REG_A5(c) ((c)->regs[4])
+#define REG_A6(c) ((c)->regs[5])
+#define REG_RV(c) ((c)->regs[0])
+#define REG_SP(c) ((c)->sp)
+#define REG_FP(c) ((c)->regs[29])
+#define REG_IP(c) ((c)->pc)
+#define REG_CC(c) ((c)->pstate)
+
+// Arm ARM, ConditionHolds(): NZCV are bits 31 to 28 of PSTATE; the low bit negates except for 15.
+static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 pstate) {
+  u32 n = pstate >> 31 & 1, z = pstate >> 30 & 1, c = pstate >> 29 & 1, v = pstate >> 28 & 1, t;
+  switch (cc >> 1 & 7) {
+    case 0:
+      t = z;
+      break;
+    case 1:
+      t = c;
+      break;
+    case 2:
+      t = n;
+      break;
+    case 3:
+      t = v;
+      break;
+    case 4:
+      t = c & (z ^ 1);
+      break;
+    case 5:
+      t = n == v;
+      break;
+    case 6:
+      t = n == v && !z;
+      break;
+    default:
+      return 1;
+  }
+  return t ^ (cc & 1);
+}
+// Arm may move a load behind a later plain store; an exchange is ordered both ways.
+#define RELEASE_SLOT(p) __sync_lock_test_and_set((u64 *)(p), 0)
+#else
+#error "x86-64 and AArch64 only"
+#endif
+
+#endif

@@ -1,0 +1,124 @@
+"""What the BPF program and user space agree on: the Python twin of `bpf/abi.h`.
+
+A test compiles `bpf/abi.h` and compares every number, offset and size. All structures are arrays of 8-byte words as far as user
+space is concerned: a word is read and written with one machine access through `memoryview.cast("Q")`, which `struct` with an
+explicit byte order does not promise.
+"""
+
+from __future__ import annotations
+
+CALL_BITS = 14
+SERIES_BITS = 19
+BUFFER_SLOTS = 4096
+PROCESS_SLOTS = 1024
+THREAD_SLOTS = 4096
+NESTED = 16
+STACK_DEPTH = 32
+STACK_COPY = 4096
+PROGRAM_OPS = 32
+PROGRAMS = 2048
+DROP_REASONS = 8
+FIELDS = 8
+NOT_SELECTED = 0xFFFFFFFF
+
+COOKIE_TABLE = 1 << 19
+COOKIE_CC_SHIFT = 20
+COOKIE_CONDITIONAL = 1 << 24
+COOKIE_TAKEN = 1 << 25
+COOKIE_FP = 1 << 26
+COOKIE_OPTIONAL = 1 << 27
+COOKIE_NO_RETURN = 1 << 28
+COOKIE_ENTRY_ONLY = 1 << 29
+COOKIE_OFFSET_SHIFT = 32
+
+OP_END, OP_READ, OP_LINEAR, OP_SHIFT, OP_JUMP = range(5)
+WIDTH_SIGNED = 0x10
+WIDTH_BIG_ENDIAN = 0x20
+REG_BYTES = 16
+REG_STREAM = 17
+REG_SAVE = 18
+REG_DEPTH = 21
+REG_OUTCOME = 22
+REG_CLOSE = 23
+REG_OPEN = 24
+OUTCOME_UNKNOWN = 255
+
+SERIES_NEST = 1
+SERIES_EVENTS = 2
+
+EVENT_RETURN = 1
+EVENT_NEST_KNOWN = 2
+EVENT_FAULTED = 4
+
+NEVER = (1 << 64) - 1  #: a threshold or boundary that no duration reaches
+
+# struct call, in words
+CALL_WORDS = 8
+CALL_KEY, CALL_START, CALL_TID_FLAGS = 0, 1, 2
+
+# struct series, in words; `entry_program`/`end_program` and `flags`/`group` share one
+SERIES_SLOW_NS = 0
+SERIES_EVENT_GAP_NS = 1
+SERIES_EVENT_BURST_NS = 2
+SERIES_PROGRAMS = 3
+SERIES_FLAGS_GROUP = 4
+SERIES_EVENT_TAT = 5
+SERIES_SUM_NS = 6
+SERIES_BYTES = 7
+SERIES_ABANDONED = 8
+SERIES_MISSED = 9
+SERIES_UNTIMED = 10
+SERIES_ORPHAN_ENDS = 11
+SERIES_NO_PACKET = 12
+SERIES_UNKNOWN = 13
+SERIES_DUPLICATES = 14
+SERIES_SLOW = 15
+SERIES_EMITTED = 16
+SERIES_SUPPRESSED = 17
+SERIES_LOST = 18
+SERIES_MINMAX_LOST = 19
+SERIES_DEPTH_LOST = 20
+SERIES_DROPS = 21
+SERIES_FAULTS = SERIES_DROPS + DROP_REASONS
+SERIES_MAX = SERIES_FAULTS + FIELDS
+SERIES_INV_MIN = SERIES_MAX + 2
+SERIES_DEPTH_MAX = SERIES_INV_MIN + 2
+SERIES_BUCKETS = SERIES_DEPTH_MAX + 2
+
+
+def series_words(buckets: int) -> int:
+    """Words of one `struct series` with that many buckets."""
+    return SERIES_BUCKETS + buckets
+
+
+CELL_WORDS = 3
+PROGRAM_WORDS = PROGRAM_OPS * 2
+CONTROL_WORDS = 2
+CONTROL_EPOCH, CONTROL_COLLIDED = 0, 1
+BUFFER_WORDS = 4
+BUFFER_KEY, BUFFER_DEPTH, BUFFER_SEEN_NS = 0, 1, 2
+PROCESS_WORDS = 1
+NESTED_WORDS = 4
+
+# struct event: (name, struct format) in order; all little-endian on both architectures
+EVENT_HEADER = "<9Q 6I I i I I 16s"
+EVENT_STACK = 9 * 8 + 10 * 4 + 16
+EVENT_NESTED = EVENT_STACK + STACK_DEPTH * 8
+EVENT_COPY = EVENT_NESTED + NESTED * NESTED_WORDS * 8
+EVENT_SIZE = EVENT_COPY + STACK_COPY
+
+#: the maps that the loader hands over, in this order
+MAPS = (
+    "calls",
+    "overflow",
+    "all_series",
+    "cells",
+    "programs",
+    "control",
+    "buffers",
+    "processes",
+    "more_processes",
+    "threads",
+    "events",
+)
+PROGRAM_NAMES = ("on_entry", "on_end")

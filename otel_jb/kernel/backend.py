@@ -1,0 +1,53 @@
+"""What everything above the kernel sees of it: a Protocol with two implementations, the BPF one and replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from otel_jb.records import Probe, ProbePlan, SlowCall, Snapshot, StreamRecord, Target
+
+
+class Backend(Protocol):
+    """Attaches probes and reads what they counted. Not thread-safe: one thread owns it."""
+
+    def attach(self, target: Target, plan: ProbePlan) -> list[StreamRecord]:
+        """Attach a plan to a process: the Series and ProbeStatus records that come of it.
+
+        A probe that the kernel refuses is a ProbeStatus with state FAILED; the others work. Raises AttachError if all were refused.
+        """
+
+    def detach(self, target_id: int) -> Snapshot:
+        """Detach a target, ended or not; returns the last values of its series, calls in flight counted as abandoned."""
+
+    def snapshot(self, roll: bool = False) -> Snapshot:
+        """Everything counted so far; `roll` ends the interval of minimum, maximum and average first."""
+
+    def slow_calls(self) -> list[SlowCall]:
+        """The slow calls that arrived since the last call."""
+
+    def set_threshold(self, series: int, threshold_ns: int | None) -> None:
+        """From now on a call of at least that long is slow; None: none is."""
+
+    def shed(self, series: int) -> StreamRecord | None:
+        """Detach one probe but keep its series; what it does not see is visible in `attached_ns`."""
+
+    def restore(self, series: int) -> StreamRecord | None:
+        """Attach a shed probe again."""
+
+    def close(self) -> None:
+        """Detach everything and free the kernel's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelOptions:
+    """How the BPF backend works."""
+
+    boundaries_ns: Sequence[int]
+    max_series: int = 1024
+    links: str = "auto"  #: auto, multi, perf
+    events: bool = True  #: slow calls leave events (they are counted either way)
+    event_rate: float = 100.0  #: events a second and probe
+    event_burst: int = 200
+    threshold_ns: Callable[[Probe], int | None] | None = None  #: from when on a call is slow; None: never

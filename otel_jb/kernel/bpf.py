@@ -1,0 +1,309 @@
+"""The BPF backend: attaches plans to processes and keeps their series."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass, field
+
+from otel_jb.kernel import abi, cookies, links
+from otel_jb.kernel.allocation import Indices, Programs
+from otel_jb.kernel.backend import KernelOptions
+from otel_jb.kernel.boundaries import Buckets, build
+from otel_jb.kernel.events import decode
+from otel_jb.kernel.load import RING_BYTES, Loaded, Loading
+from otel_jb.kernel.maps import HashMap, Ring, WordArray
+from otel_jb.kernel.reader import Reader
+from otel_jb.records import (
+    EndStrategy,
+    Op,
+    Probe,
+    ProbePlan,
+    ProbeState,
+    ProbeStatus,
+    Series,
+    SlowCall,
+    Snapshot,
+    StreamRecord,
+    Target,
+)
+
+DRAIN_S = 0.1  #: how long a detached probe's calls in flight may still end
+
+
+@dataclass(slots=True)
+class Attached:
+    """One probe of one target, as the backend keeps it."""
+
+    series: Series
+    probe: Probe
+    index: int
+    group: int
+    closes_buffers: bool
+    entry_links: list[int] = field(default_factory=list)
+    end_links: list[int] = field(default_factory=list)
+    since_ns: int | None = None  #: attached since; None: not attached now
+    attached_ns: int = 0  #: total of earlier times
+
+    def time_attached(self, now_ns: int) -> int:
+        """Nanoseconds for which the probe was attached, in all."""
+        return self.attached_ns + (now_ns - self.since_ns if self.since_ns is not None else 0)
+
+
+@dataclass(slots=True)
+class AttachedTarget:
+    """One process and its probes."""
+
+    target: Target
+    probes: list[Attached]
+
+
+class BpfBackend:
+    """Implements `otel_jb.kernel.backend.Backend` over BPF maps and links."""
+
+    def __init__(self, options: KernelOptions) -> None:
+        """Start compiling; the program is ready when `attach` first needs it. Raises ConfigError for impossible boundaries."""
+        self._options = options
+        self.buckets: Buckets = build(options.boundaries_ns)
+        self._loading: Loading | None = Loading(
+            len(self.buckets.bounds_ns) + 1, self.buckets.cell_bits, options.max_series, options.links
+        )
+        self._loaded: Loaded | None = None
+        self._targets: dict[int, AttachedTarget] = {}
+        self._by_index: dict[int, Attached] = {}
+        self._by_series: dict[int, Attached] = {}
+        self._ids = itertools.count(1)
+        self._groups = Indices(1, 0xFFFF, "groups of buffers")
+        self._indices = Indices(0, options.max_series - 1, "series")
+
+    @property
+    def link_kind(self) -> str:
+        """`multi` or `perf`: how probes are attached here. Loads the program if it is not yet."""
+        return self._ready().links
+
+    @property
+    def event_descriptor(self) -> int:
+        """Readable (epoll) when slow calls wait."""
+        return self._ready().maps["events"]
+
+    def _ready(self) -> Loaded:
+        if self._loaded is not None:
+            return self._loaded
+        assert self._loading is not None
+        loading, self._loading = self._loading, None
+        loaded = loading.result()
+        self._loaded = loaded
+        maps, words = loaded.maps, abi.series_words(len(self.buckets.bounds_ns) + 1)
+        self._series_words = words
+        self._series = WordArray(maps["all_series"], self._options.max_series * words)
+        self._calls = WordArray(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
+        self._control = WordArray(maps["control"], abi.CONTROL_WORDS)
+        self._buffers = WordArray(maps["buffers"], abi.BUFFER_SLOTS * abi.BUFFER_WORDS)
+        self._program_words = WordArray(maps["programs"], abi.PROGRAMS * abi.PROGRAM_WORDS)
+        self._programs = Programs(self._program_words)
+        cells = WordArray(maps["cells"], len(self.buckets.cells) * abi.CELL_WORDS)
+        flat = [word for cell in self.buckets.cells for word in cell]
+        for at, word in enumerate(flat):
+            cells.words[at] = word
+        cells.close()
+        self._ring = Ring(maps["events"], RING_BYTES)
+        overflow = HashMap(maps["overflow"], 8, abi.CALL_WORDS * 8)
+        self._reader = Reader(
+            self.buckets.bounds_ns, self._series, self._calls, self._control, self._buffers, overflow, self._by_index
+        )
+        return loaded
+
+    def attach(self, target: Target, plan: ProbePlan) -> list[StreamRecord]:
+        """See `Backend.attach`."""
+        self._ready()
+        records: list[StreamRecord] = [
+            ProbeStatus(target.id, s.function, s.file, s.profile, ProbeState.SKIPPED, s.reason) for s in plan.skipped
+        ]
+        groups: dict[str, int] = {}
+        nests = len(plan.probes) > 1
+        attached: list[Attached] = []
+        refused: list[str] = []
+        for probe in plan.probes:
+            if probe.profile not in groups:
+                groups[probe.profile] = self._groups.take()
+            closes = any(
+                op.op is Op.CLOSE
+                for p in plan.probes
+                if p.profile == probe.profile
+                for op in (*p.read.entry, *p.read.end)
+            )
+            item = Attached(self._new_series(target, probe), probe, self._indices.take(), groups[probe.profile], closes)
+            self._configure(item, nests)
+            self._by_index[item.index] = item
+            problem = self._link(item, target.pid)
+            if problem:
+                self._forget(item)
+                refused.append(problem)
+                records.append(self._status(item, ProbeState.FAILED, problem))
+                continue
+            attached.append(item)
+            self._by_series[item.series.id] = item
+            records += [item.series, self._status(item, ProbeState.ATTACHED, probe.reason)]
+        self._targets[target.id] = AttachedTarget(target, attached)
+        for group in groups.values():
+            if not any(item.group == group for item in attached):
+                self._groups.give_back(group)
+        if plan.probes and not attached:
+            del self._targets[target.id]
+            raise links.refused(f"no probe could be attached to process {target.pid} ({target.name}): {refused[0]}")
+        return records
+
+    def _new_series(self, target: Target, probe: Probe) -> Series:
+        return Series(
+            id=next(self._ids),
+            target=target.id,
+            function=probe.function,
+            role=probe.role,
+            primary=probe.primary,
+            profile=probe.profile,
+            strategy=probe.strategy.value,
+            reason=probe.reason,
+            file=probe.file,
+            has_timing=probe.strategy is not EndStrategy.ENTRY_ONLY,
+            has_packets=probe.has_packets and probe.strategy is not EndStrategy.ENTRY_ONLY,
+            has_bytes=probe.has_bytes and probe.strategy is not EndStrategy.ENTRY_ONLY,
+            has_depth=probe.has_depth and probe.strategy is not EndStrategy.ENTRY_ONLY,
+            has_duplicates=probe.has_duplicates and probe.strategy is not EndStrategy.ENTRY_ONLY,
+            drop_reasons=probe.drop_reasons if probe.strategy is not EndStrategy.ENTRY_ONLY else (),
+            fields=probe.read.fields,
+            error_return=probe.error_return,
+        )
+
+    def _configure(self, item: Attached, nests: bool) -> None:
+        """Zero the series and write its configuration; nothing is attached to this index yet."""
+        at, size = item.index * self._series_words, self._series_words
+        self._series.write(at, bytes(size * 8))
+        words, options = self._series.words, self._options
+        threshold = options.threshold_ns(item.probe) if options.threshold_ns else None
+        words[at + abi.SERIES_SLOW_NS] = abi.NEVER if threshold is None else threshold
+        words[at + abi.SERIES_EVENT_GAP_NS] = max(1, int(1e9 / options.event_rate))
+        words[at + abi.SERIES_EVENT_BURST_NS] = max(1, int(1e9 / options.event_rate * options.event_burst))
+        entry, end = self._programs.place(item.probe.read.entry), self._programs.place(item.probe.read.end)
+        words[at + abi.SERIES_PROGRAMS] = entry | end << 32
+        flags = (abi.SERIES_EVENTS if options.events else 0) | (abi.SERIES_NEST if nests and options.events else 0)
+        words[at + abi.SERIES_FLAGS_GROUP] = flags | item.group << 32
+
+    def _link(self, item: Attached, pid: int) -> str:
+        """Attach the probe's sites, ends first so that no call is entered whose end would not be seen; returns the problem."""
+        loaded = self._ready()
+        entries, ends = cookies.points(item.probe, item.index)
+        try:
+            item.end_links = links.attach(loaded.links, loaded.programs["on_end"], item.probe.file, ends, pid)
+            item.entry_links = links.attach(loaded.links, loaded.programs["on_entry"], item.probe.file, entries, pid)
+        except links.LinkError as error:
+            links.close(item.end_links)
+            item.end_links = []
+            return links.explain(error)
+        item.since_ns = time.monotonic_ns()
+        return ""
+
+    def _unlink(self, items: list[Attached]) -> None:
+        """Detach entries, let calls in flight end, then detach ends."""
+        entry_links = [fd for item in items for fd in item.entry_links]
+        if not entry_links:
+            return
+        now = time.monotonic_ns()
+        links.close(entry_links)
+        deadline = time.monotonic() + DRAIN_S
+        indices = {item.index for item in items}
+        while self._reader.in_flight(indices) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        links.close([fd for item in items for fd in item.end_links])
+        for item in items:
+            item.attached_ns = item.time_attached(now)
+            item.since_ns = None
+            item.entry_links, item.end_links = [], []
+
+    def _status(self, item: Attached, state: ProbeState, reason: str) -> ProbeStatus:
+        probe = item.probe
+        return ProbeStatus(
+            item.series.target,
+            probe.function,
+            probe.file,
+            probe.profile,
+            state,
+            reason,
+            probe.strategy.value,
+            item.series.id if state is not ProbeState.FAILED else None,
+        )
+
+    def _forget(self, item: Attached) -> None:
+        self._reader.forget(item.index)
+        del self._by_index[item.index]
+        self._by_series.pop(item.series.id, None)
+        self._indices.give_back(item.index)
+
+    def detach(self, target_id: int) -> Snapshot:
+        """See `Backend.detach`."""
+        attached = self._targets.pop(target_id)
+        self._unlink(attached.probes)
+        for item in attached.probes:
+            self._reader.settle(item.index)
+        last = self._reader.snapshot(roll=False, only={item.index for item in attached.probes})
+        for group in {item.group for item in attached.probes}:
+            self._reader.forget_buffers(group)
+            self._groups.give_back(group)
+        for item in attached.probes:
+            self._forget(item)
+        return last
+
+    def snapshot(self, roll: bool = False) -> Snapshot:
+        """See `Backend.snapshot`."""
+        self._ready()
+        if roll:
+            self._reader.settle_dead_threads(
+                {t.target.pid: {p.index for p in t.probes} for t in self._targets.values()}
+            )
+        return self._reader.snapshot(roll)
+
+    def slow_calls(self) -> list[SlowCall]:
+        """See `Backend.slow_calls`."""
+        self._ready()
+        decoded = (decode(record, self._by_index) for record in self._ring.records())
+        return [call for call in decoded if call is not None]
+
+    def set_threshold(self, series: int, threshold_ns: int | None) -> None:
+        """See `Backend.set_threshold`."""
+        at = self._by_series[series].index * self._series_words
+        self._series.words[at + abi.SERIES_SLOW_NS] = abi.NEVER if threshold_ns is None else threshold_ns
+
+    def shed(self, series: int) -> StreamRecord | None:
+        """See `Backend.shed`."""
+        item = self._by_series.get(series)
+        if item is None or item.since_ns is None:
+            return None
+        self._unlink([item])
+        self._reader.settle(item.index)
+        return self._status(item, ProbeState.SHED, "the overhead budget")
+
+    def restore(self, series: int) -> StreamRecord | None:
+        """See `Backend.restore`."""
+        item = self._by_series.get(series)
+        if item is None or item.since_ns is not None:
+            return None
+        problem = self._link(item, self._targets[item.series.target].target.pid)
+        if problem:
+            return self._status(item, ProbeState.SHED, problem)
+        return self._status(item, ProbeState.ATTACHED, item.probe.reason)
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        if self._loading is not None:
+            self._loading.cancel()
+            self._loading = None
+        if self._loaded is None:
+            return
+        everything = [item for target in self._targets.values() for item in target.probes]
+        links.close([fd for item in everything for fd in item.entry_links])
+        links.close([fd for item in everything for fd in item.end_links])
+        self._targets.clear()
+        self._ring.close()
+        for array in (self._series, self._calls, self._control, self._buffers, self._program_words):
+            array.close()
+        self._loaded.close()
+        self._loaded = None

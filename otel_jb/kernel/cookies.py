@@ -1,0 +1,36 @@
+"""From a probe's sites to attach points: which program runs at which file offset, with which cookie."""
+
+from __future__ import annotations
+
+from otel_jb.kernel import abi
+from otel_jb.kernel.links import Point
+from otel_jb.records import EndStrategy, FrameBase, Probe, ProbeSite, SiteKind
+
+
+def points(probe: Probe, series: int) -> tuple[list[Point], list[Point]]:
+    """The entry points (program `on_entry`) and the end points (program `on_end`) of a probe.
+
+    Raises ValueError for a frame offset that the cookie cannot hold; no compiler makes one.
+    """
+    entries = [_point(site, series, probe) for site in probe.sites if site.kind is SiteKind.ENTRY]
+    ends = [_point(site, series, probe) for site in probe.sites if site.kind is not SiteKind.ENTRY]
+    return entries, ends
+
+
+def _point(site: ProbeSite, series: int, probe: Probe) -> Point:
+    if not -(1 << 31) <= site.frame_offset < 1 << 31:
+        raise ValueError(f"frame offset {site.frame_offset}")
+    cookie = series | (site.frame_offset & 0xFFFFFFFF) << abi.COOKIE_OFFSET_SHIFT
+    if site.frame_base is FrameBase.FP:
+        cookie |= abi.COOKIE_FP
+    if site.kind is SiteKind.EDGE and site.condition is not None:
+        cookie |= abi.COOKIE_CONDITIONAL | site.condition << abi.COOKIE_CC_SHIFT
+        if site.taken:
+            cookie |= abi.COOKIE_TAKEN
+    if site.optional:
+        cookie |= abi.COOKIE_OPTIONAL
+    if not site.return_valid:
+        cookie |= abi.COOKIE_NO_RETURN
+    if site.kind is SiteKind.ENTRY and probe.strategy is EndStrategy.ENTRY_ONLY:
+        cookie |= abi.COOKIE_ENTRY_ONLY
+    return Point(site.offset, cookie, site.kind is SiteKind.URETPROBE)

@@ -1,0 +1,154 @@
+"""Attaching by hand: BPF_LINK_CREATE for uprobe-multi links (Linux 6.6) and for perf events with cookies (5.15).
+
+BCC attaches a probe as a perf event without a cookie and needs a BPF object in the process; with links of its own the agent
+needs neither, one program serves every probe, and closing a descriptor detaches.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from platform import machine
+
+from otel_jb.errors import AttachError
+
+_SYS_BPF, _SYS_PERF_EVENT_OPEN = {"x86_64": (321, 298), "aarch64": (280, 241)}.get(machine(), (321, 298))
+_BPF_LINK_CREATE = 28
+_BPF_PERF_EVENT = 41  # enum bpf_attach_type
+_BPF_TRACE_UPROBE_MULTI = 48
+_BPF_F_UPROBE_MULTI_RETURN = 1
+_PERF_FLAG_FD_CLOEXEC = 8
+_PMU = "/sys/bus/event_source/devices/uprobe"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One place to attach to: a file offset, its cookie, and whether it is a return probe there."""
+
+    offset: int
+    cookie: int
+    is_return: bool = False
+
+
+class LinkError(OSError):
+    """The kernel refused a link; `errno` says why."""
+
+
+def _syscall(number: int, *arguments: object) -> int:
+    result: int = _libc.syscall(number, *arguments)
+    if result < 0:
+        code = ctypes.get_errno()
+        raise LinkError(code, os.strerror(code))
+    return result
+
+
+def _bpf(command: int, attributes: bytes) -> int:
+    buffer = ctypes.create_string_buffer(attributes, max(len(attributes), 128))
+    return _syscall(_SYS_BPF, command, buffer, len(buffer))
+
+
+def link_multi(program: int, path: str, points: Sequence[Point], pid: int = 0) -> int:
+    """One link for all points (all entry-like or all return probes); pid 0 means every process. Returns its descriptor."""
+    count = len(points)
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    offsets = (ctypes.c_uint64 * count)(*(point.offset for point in points))
+    cookies = (ctypes.c_uint64 * count)(*(point.cookie for point in points))
+    flags = _BPF_F_UPROBE_MULTI_RETURN if points[0].is_return else 0
+    attributes = struct.pack("=IIII", program, 0, _BPF_TRACE_UPROBE_MULTI, 0) + struct.pack(
+        "=QQQQIII", ctypes.addressof(name), ctypes.addressof(offsets), 0, ctypes.addressof(cookies), count, flags, pid
+    )
+    return _bpf(_BPF_LINK_CREATE, attributes)
+
+
+def link_perf(program: int, path: str, point: Point, pid: int = -1) -> tuple[int, int]:
+    """A perf uprobe event with the program and its cookie; returns the descriptors (link, event). pid -1: every process."""
+    with open(f"{_PMU}/type") as file:
+        pmu = int(file.read())
+    return_bit = 1 << _return_bit() if point.is_return else 0
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    attributes = bytearray(128)
+    # struct perf_event_attr: type, size, config, sample_period; uprobe_path and probe_offset are config1 and config2
+    struct.pack_into("=IIQQQQ", attributes, 0, pmu, 128, return_bit, 1, 0, 0)
+    struct.pack_into("=QQ", attributes, 56, ctypes.addressof(name), point.offset)
+    buffer = ctypes.create_string_buffer(bytes(attributes), 128)
+    cpu = -1 if pid > 0 else 0
+    event = _syscall(_SYS_PERF_EVENT_OPEN, buffer, pid, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
+    try:
+        attributes_link = struct.pack("=IIII", program, event, _BPF_PERF_EVENT, 0) + struct.pack("=Q", point.cookie)
+        return _bpf(_BPF_LINK_CREATE, attributes_link), event
+    except LinkError:
+        os.close(event)
+        raise
+
+
+def _return_bit() -> int:
+    """The config bit that makes a uprobe event a return probe (format/retprobe says `config:0`)."""
+    with open(f"{_PMU}/format/retprobe") as file:
+        return int(file.read().strip().removeprefix("config:"))
+
+
+def attach(kind: str, program: int, path: str, points: Sequence[Point], pid: int) -> list[int]:
+    """Attach the points to one process (pid 0: all); returns the descriptors that keep them attached.
+
+    Raises LinkError with nothing left attached.
+    """
+    groups = ([p for p in points if not p.is_return], [p for p in points if p.is_return])
+    opened: list[int] = []
+    try:
+        for group in groups:
+            if not group:
+                continue
+            if kind == "multi":
+                opened.append(link_multi(program, path, group, pid))
+            else:
+                for point in group:
+                    opened.extend(link_perf(program, path, point, pid or -1))
+    except LinkError:
+        close(opened)
+        raise
+    return opened
+
+
+def close(descriptors: Sequence[int]) -> None:
+    """Detach. Each close waits for a grace period (about 24 ms), so many are closed side by side."""
+    if len(descriptors) < 3:
+        for fd in descriptors:
+            os.close(fd)
+        return
+    step = -(-len(descriptors) // 32)
+    parts = [descriptors[at : at + step] for at in range(0, len(descriptors), step)]
+    threads = [threading.Thread(target=_close_in_turn, args=(part,)) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _close_in_turn(descriptors: Sequence[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)
+
+
+def explain(error: LinkError) -> str:
+    """Why the kernel refused a probe, in words."""
+    return {
+        errno.EPERM: "not permitted (CAP_SYS_ADMIN is needed since Linux 6.15 and its backports)",
+        errno.EACCES: "not permitted (CAP_SYS_ADMIN is needed since Linux 6.15 and its backports)",
+        errno.ENOENT: "the file is gone",
+        errno.ESRCH: "the process ended",
+        errno.EINVAL: "the kernel refuses this instruction or offset",
+        errno.EOPNOTSUPP: "the kernel cannot probe this instruction",
+        errno.ENOMEM: "out of memory",
+    }.get(error.errno or 0, os.strerror(error.errno or 0))
+
+
+def refused(message: str) -> AttachError:
+    """The error when not one probe could be attached."""
+    return AttachError(message, "Run `otel-jb doctor`; it checks every requirement and names the remedy.")

@@ -1,0 +1,105 @@
+"""Starts the loader child and receives what it loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from otel_jb import errors
+from otel_jb.kernel import abi
+
+TIMEOUT_S = 60.0
+RING_BYTES = 1 << 20
+LinkKind = Literal["multi", "perf"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Descriptors of the loaded programs and maps; whoever holds it closes them."""
+
+    programs: dict[str, int]
+    maps: dict[str, int]
+    links: LinkKind
+    bcc_version: str
+
+    def close(self) -> None:
+        """Close every descriptor; the kernel frees what nothing else refers to."""
+        for fd in (*self.programs.values(), *self.maps.values()):
+            os.close(fd)
+
+
+class Loading:
+    """A loader child at work: started early, so that it compiles while the agent looks for targets."""
+
+    def __init__(self, buckets: int, cell_bits: int, max_series: int, links: str = "auto") -> None:
+        self._socket, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        request = {
+            "links": links,
+            "defines": {
+                "BUCKETS": buckets,
+                "CELL_BITS": cell_bits,
+                "SERIES": max_series,
+                "RING_PAGES": RING_BYTES // resource.getpagesize(),
+            },
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "otel_jb.kernel.loader", str(child.fileno())],
+            pass_fds=[child.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        child.close()
+        self._socket.settimeout(TIMEOUT_S)
+        self._socket.send(json.dumps(request).encode())
+
+    def result(self) -> Loaded:
+        """Wait for the child; raises what it reported: PermissionDeniedError, UnsupportedError."""
+        expected = len(abi.PROGRAM_NAMES) + len(abi.MAPS)
+        try:
+            data, fds, _, _ = socket.recv_fds(self._socket, 65536, expected)
+        except TimeoutError:
+            self._process.kill()
+            raise errors.UnsupportedError(f"compiling the BPF program took more than {TIMEOUT_S:.0f} s") from None
+        finally:
+            self._socket.close()
+        _, stderr = self._process.communicate()
+        if not data:
+            last = stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+            raise errors.UnsupportedError(
+                f"the process that loads the BPF program ended: {last[0]}", "Run `otel-jb doctor` for what is missing."
+            )
+        answer = json.loads(data)
+        if "error" in answer:
+            for fd in fds:
+                os.close(fd)
+            raise _error(answer, stderr)
+        programs = dict(zip(abi.PROGRAM_NAMES, fds, strict=False))
+        maps = dict(zip(abi.MAPS, fds[len(abi.PROGRAM_NAMES) :], strict=True))
+        return Loaded(programs, maps, answer["links"], answer["bcc"])
+
+    def cancel(self) -> None:
+        """End the child without using what it loads."""
+        self._socket.close()
+        self._process.kill()
+        self._process.communicate()
+
+
+def _error(answer: dict[str, str], stderr: bytes) -> errors.AgentError:
+    kind = {
+        "PermissionDeniedError": errors.PermissionDeniedError,
+        "UnsupportedError": errors.UnsupportedError,
+    }.get(answer["error"], errors.UnsupportedError)
+    help_text = answer["help"]
+    if kind is errors.PermissionDeniedError:
+        message = "the kernel does not let this process load BPF programs"
+        help_text = "Run as root, or with CAP_BPF, CAP_PERFMON and (since Linux 6.15 and its backports) CAP_SYS_ADMIN."
+        return kind(message, help_text)
+    detail = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()][-3:]
+    return kind(answer["message"], "\n".join([help_text, *detail]).strip())

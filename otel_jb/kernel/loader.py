@@ -1,0 +1,83 @@
+"""The child that compiles and loads the BPF program and hands its descriptors over, then ends.
+
+BCC and LLVM take 100 MB and 0.4 s; the agent needs them once. So they live in this short-lived process, and the agent, which
+stays privileged, never maps them. Run as `python -m otel_jb.kernel.loader SOCKET` with a request on that socket.
+
+The answer is one JSON object; on success the descriptors of `abi.PROGRAM_NAMES` and `abi.MAPS` travel with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import sys
+from typing import Any
+
+from otel_jb.errors import AgentError, UnsupportedError
+
+UPROBE_MULTI = 48  # enum bpf_attach_type, BPF_TRACE_UPROBE_MULTI
+
+
+def main() -> int:
+    """Serve one request."""
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    with connection:
+        request = json.loads(connection.recv(65536))
+        try:
+            answer, descriptors = _load(request)
+        except AgentError as error:
+            answer, descriptors = {"error": type(error).__name__, "message": error.message, "help": error.help}, []
+        except Exception as error:  # noqa: BLE001 - BCC raises bare Exception
+            kind = "PermissionDeniedError" if _is_permission(error) else "UnsupportedError"
+            answer, descriptors = {"error": kind, "message": str(error), "help": ""}, []
+        socket.send_fds(connection, [json.dumps(answer).encode()], descriptors)
+    # No interpreter shutdown: BCC's clean-up would only close what the agent now holds.
+    os._exit(0)
+
+
+def _is_permission(error: Exception) -> bool:
+    return isinstance(error, PermissionError) or "Operation not permitted" in str(error)
+
+
+def _load(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    from otel_jb.kernel import abi, bcc_module
+    from otel_jb.kernel.source import PROGRAM, bpf_directory
+
+    directory = bpf_directory()
+    os.environ["BCC_KERNEL_SOURCE"] = str(directory / "shim")
+    # Before 5.11 maps count against this limit; later kernels ignore it.
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except (ValueError, OSError):
+        pass
+    bcc = bcc_module.load()
+    flags = ["-w", f"-I{directory}", f"-DPAGE_SIZE={resource.getpagesize()}"]
+    flags += [f"-D{name}={value}" for name, value in request["defines"].items()]
+    try:
+        module = bcc.BPF(src_file=str(directory / PROGRAM), cflags=flags)
+    except Exception as error:
+        raise UnsupportedError(
+            f"the BPF program does not compile with BCC {bcc.__version__}: {error}",
+            "Run `otel-jb doctor`; it names what is missing.",
+        ) from error
+    kinds = {"auto": ("multi", "perf"), "multi": ("multi",), "perf": ("perf",)}[request["links"]]
+    for kind in kinds:
+        module.funcs.clear()  # load_func caches by name
+        attach_type = UPROBE_MULTI if kind == "multi" else -1
+        try:
+            programs = [
+                module.load_func(name, bcc.BPF.KPROBE, attach_type=attach_type).fd for name in abi.PROGRAM_NAMES
+            ]
+        except Exception:
+            if kind == kinds[-1]:
+                raise
+            continue
+        maps = [module[name].map_fd for name in abi.MAPS]
+        return {"links": kind, "bcc": bcc.__version__}, programs + maps
+    raise UnsupportedError("the BPF program could not be loaded")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Encodes a `ReadProgram` into the few branch-free kinds of operation that the kernel interprets (bpf/abi.h, `struct op`)."""
+
+from __future__ import annotations
+
+import struct
+
+from otel_jb.kernel import abi
+from otel_jb.records import BIG_ENDIAN, MAX_OPS, SIGNED, Op, ReadOp
+
+_OP = struct.Struct("<BBBBiIBBH")
+_EMIT = {
+    Op.BYTES: abi.REG_BYTES,
+    Op.STREAM: abi.REG_STREAM,
+    Op.DEPTH: abi.REG_DEPTH,
+    Op.CLOSE: abi.REG_CLOSE,
+    Op.OPEN: abi.REG_OPEN,
+}
+_DST, _SRC, _NEGATE = 1, 2, 4  # `how` of OP_LINEAR
+_LESS, _NOT = 1, 2  # `how` of OP_JUMP
+
+
+def encode(operations: tuple[ReadOp, ...]) -> bytes:
+    """The program as the kernel reads it, padded to PROGRAM_OPS operations.
+
+    Raises ValueError for a program that is too long, jumps out of itself or names no register: profiles are checked when
+    they are loaded, so this is the last guard and not a message for users.
+    """
+    if len(operations) > min(MAX_OPS, abi.PROGRAM_OPS):
+        raise ValueError(f"read program of {len(operations)} operations, at most {MAX_OPS}")
+    encoded = b"".join(_encode(op, len(operations) - at - 1) for at, op in enumerate(operations))
+    return encoded.ljust(abi.PROGRAM_OPS * _OP.size, b"\0")
+
+
+def _pack(
+    kind: int, dst: int = 0, src: int = 0, how: int = 0, imm: int = 0, skip: int = 0, up: int = 0, down: int = 0
+) -> bytes:
+    if not (0 <= dst < 32 and 0 <= src < 32):
+        raise ValueError("read program names no register")
+    return _OP.pack(kind, dst, src, how, imm, skip, up, down, 0)
+
+
+def _encode(op: ReadOp, left: int) -> bytes:
+    size = op.width & 15
+    signed = op.width & SIGNED
+    match op.op:
+        case Op.END:
+            return _pack(abi.OP_END)
+        case Op.READ:
+            if size not in (1, 2, 4, 8):
+                raise ValueError(f"read of {size} bytes")
+            down = 64 - 8 * size
+            up = 0 if op.width & BIG_ENDIAN else down
+            return _pack(abi.OP_READ, op.dst, op.src, op.width, op.imm, op.skip, up, down)
+        case Op.MOVI:
+            return _pack(abi.OP_LINEAR, op.dst, how=0, imm=op.imm)
+        case Op.MOV:
+            return _pack(abi.OP_LINEAR, op.dst, op.src, _SRC)
+        case Op.ADD:
+            return _pack(abi.OP_LINEAR, op.dst, op.src, _DST | _SRC)
+        case Op.SUB:
+            return _pack(abi.OP_LINEAR, op.dst, op.src, _DST | _SRC | _NEGATE)
+        case Op.ADDI:
+            return _pack(abi.OP_LINEAR, op.dst, how=_DST, imm=op.imm)
+        case Op.ANDI:
+            return _pack(abi.OP_SHIFT, op.dst, imm=op.imm)
+        case Op.SHRI:
+            return _pack(abi.OP_SHIFT, op.dst, imm=-1, down=op.imm & 63)
+        case Op.SHLI:
+            return _pack(abi.OP_SHIFT, op.dst, imm=-1, up=op.imm & 63)
+        case Op.EXT:
+            shift = (64 - 8 * size) & 63
+            return _pack(abi.OP_SHIFT, op.dst, how=signed, imm=-1, up=shift, down=shift)
+        case Op.JEQ | Op.JNE | Op.JLT | Op.JGE | Op.JMP:
+            if not 0 <= op.skip <= left:
+                raise ValueError("read program jumps out of itself")
+            if op.op is Op.JMP:
+                # Register 31 is never written: it is 0, and a jump on "equal to 0" is always taken.
+                return _pack(abi.OP_JUMP, 31, how=0, imm=0, skip=op.skip)
+            how = (_LESS if op.op in (Op.JLT, Op.JGE) else 0) | (_NOT if op.op in (Op.JNE, Op.JGE) else 0)
+            return _pack(abi.OP_JUMP, op.dst, how=how, imm=op.imm, skip=op.skip)
+        case Op.SAVE:
+            if not 0 <= op.imm <= 2:
+                raise ValueError("no such save slot")
+            return _pack(abi.OP_LINEAR, abi.REG_SAVE + op.imm, op.src, _SRC)
+        case Op.OUTCOME:
+            return _pack(abi.OP_LINEAR, abi.REG_OUTCOME, how=0, imm=op.imm)
+        case Op.BYTES | Op.STREAM | Op.DEPTH | Op.CLOSE | Op.OPEN:
+            return _pack(abi.OP_LINEAR, _EMIT[op.op], op.src, _SRC)
+    raise ValueError(f"unknown operation {op.op}")
