@@ -254,8 +254,8 @@ class Slow:
     threshold: Threshold | None = Threshold(ns=10_000_000)
     functions: dict[str, Threshold | None] = field(default_factory=dict)  #: glob -> threshold; first match wins
     roles: dict[str, Threshold | None] = field(default_factory=dict)
-    rate: int = 20
-    burst: int = 100
+    rate: int = 100  #: events a second and probe, on the long run
+    burst: int = 200  #: events at once
 
     def __post_init__(self) -> None:
         for key in ("rate", "burst"):

@@ -26,7 +26,7 @@ import types
 import typing
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -52,6 +52,8 @@ class Header:
     agent: str  #: version of the agent that wrote it
     host: str
     created_unix_nano: int
+    boundaries_ns: tuple[int, ...] = ()  #: of the explicit histogram that the agent served
+    retain_ns: int = 60_000_000_000  #: how long it kept the values of an ended target
     format: str = FORMAT
     version: int = VERSION
 
@@ -67,10 +69,17 @@ class Recorded:
 class Writer:
     """Writes records as they come, from any thread. A full disk ends the recording, never the measuring.
 
+    `boundaries_ns` and `retain_ns` are the configuration's, so that a replay serves what the agent served.
     Raises UsageError where the file exists already (an incident is not overwritten) or cannot be made.
     """
 
-    def __init__(self, path: str, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        path: str,
+        boundaries_ns: Sequence[int] = (),
+        retain_ns: int = 60_000_000_000,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self.path = path
         self.written = 0
         self._clock_ns = clock_ns
@@ -81,7 +90,8 @@ class Writer:
         if path.endswith(".gz"):
             self._file = cast(BinaryIO, _Gzip(filename="", mode="wb", compresslevel=3, fileobj=raw))
             self._file.raw_file = raw  # type: ignore[attr-defined]
-        header = Header(__version__, os.uname().nodename, time.time_ns())
+        boundaries = tuple(int(bound) for bound in boundaries_ns)
+        header = Header(__version__, os.uname().nodename, time.time_ns(), boundaries, int(retain_ns))
         self._line(json.dumps(encode(header), separators=(",", ":")), flush=True)
 
     def write(self, record: StreamRecord) -> None:
@@ -158,9 +168,7 @@ class Reader:
             raw.close()
             raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
         self._raw = raw
-        self._file: BinaryIO = (
-            cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
-        )
+        self._file: BinaryIO = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
         self.header = self._header()
 
     def __enter__(self) -> Reader:  # noqa: PYI034 - Self is of Python 3.11

@@ -108,7 +108,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             group.add_argument("--profile", metavar="FILE", action="append", help="one more profile file; repeatable")
         for option, key, metavar, help_text in options:
             group.add_argument(
-                option, dest=key, metavar=metavar, type=_value(key), default=argparse.SUPPRESS, help=help_text
+                option, dest=key, metavar=metavar, type=value_of(key), default=argparse.SUPPRESS, help=help_text
             )
         if title.startswith("how"):
             group.add_argument(
@@ -118,7 +118,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 help="put a uretprobe on it although it is not shown to be safe: THIS MAY KILL THE TARGET; repeatable",
             )
         if title.startswith("where"):
-            group.add_argument("--port", metavar="PORT", type=_port, help="--listen with only the port changed")
+            group.add_argument("--port", metavar="PORT", type=port, help="--listen with only the port changed")
             group.add_argument(
                 "--otlp-header", metavar="KEY=VALUE", type=_header, action="append", help="with each export; repeatable"
             )
@@ -197,7 +197,7 @@ def _from_command_line(args: argparse.Namespace, config: Config) -> dict[str, ob
     return values
 
 
-def _value(key: str) -> Callable[[str], object]:
+def value_of(key: str) -> Callable[[str], object]:
     """A reader for argparse of the text of one key; argparse shows only the messages of its own error."""
 
     def reader(text: str) -> object:
@@ -217,7 +217,8 @@ def _pid(text: str) -> int:
     return int(text)
 
 
-def _port(text: str) -> int:
+def port(text: str) -> int:
+    """A reader for argparse of a TCP port; 0 lets the kernel choose."""
     if not text.isdecimal() or len(text) > 5 or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text[:60]!r}")
     return int(text)

@@ -1,0 +1,38 @@
+"""`otel-jb record FILE`: measure as `run` does, and keep everything that was measured in a file."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+
+from otel_jb.cli import run as run_command
+
+EXAMPLES = """\
+examples:
+  otel-jb record incident.jsonl.gz --pid 1234           all options of `otel-jb run`
+  otel-jb replay incident.jsonl.gz                      anywhere, without root
+
+A name that ends in .gz is compressed. An existing file is never overwritten. The file is readable by its owner only: slow
+calls hold a piece of the target's stack (--slow-threshold off leaves them out).
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `record` to the main parser."""
+    parser = subparsers.add_parser(
+        "record",
+        help="run, and keep what is measured in a file",
+        description="Measure as `run` does, and write the stream of records to FILE, for `otel-jb replay`.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="new file to write (.gz: compressed)")
+    run_command.add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure until stopped. Raises AgentError."""
+    config = dataclasses.replace(run_command.configuration(args, os.environ), record_to=args.file)
+    return run_command.run_with(config, args)

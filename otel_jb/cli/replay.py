@@ -1,0 +1,144 @@
+"""`otel-jb replay FILE`: serve a recording as the agent served what it measured. Needs no privileges."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from otel_jb.cli import run as run_command
+from otel_jb.errors import UsageError
+
+if TYPE_CHECKING:
+    from otel_jb.config import Address
+    from otel_jb.recording import Reader
+
+EXAMPLES = """\
+examples:
+  otel-jb replay incident.jsonl.gz                      at the pace at which it was recorded
+  otel-jb replay incident.jsonl.gz --speed 60           a minute in a second
+  otel-jb replay incident.jsonl.gz --no-wait            straight to its end, then serve that
+  otel-jb replay incident.jsonl.gz --print              print the metrics as they stood at its end
+
+After the last record the metrics stay as they were; Ctrl-C ends the command.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `replay` to the main parser."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="serve what was recorded, without root",
+        description="Serve a recording on /metrics as the agent served what it measured. Needs no privileges.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="what `otel-jb record` wrote")
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        type=run_command.value_of("listen"),
+        help="of /metrics (default: 127.0.0.1:9310)",
+    )
+    parser.add_argument("--port", metavar="PORT", type=run_command.port, help="the same address with another port")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--speed", metavar="N", type=_speed, default=1.0, help="N times as fast (default: 1)")
+    pace.add_argument("--no-wait", action="store_true", help="do not wait between the records")
+    pace.add_argument("--print", action="store_true", help="print the metrics at the end of the recording, and exit")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay; returns the exit code. Raises UsageError, AddressInUseError."""
+    from otel_jb.recording import Reader
+
+    with Reader(args.file) as reader:
+        replay = Replay(reader)
+        if args.print:
+            replay.play(None, threading.Event())
+            text, _ = replay.page.render("", "")
+            sys.stdout.write(text.decode())
+            return 0
+        return _serve(replay, args)
+
+
+class Replay:
+    """A recording, the state that it adds up to so far, and the page that shows it.
+
+    The state's clock is the recording's, so that an ended target's values go when they went for the agent.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        from prometheus_client import CollectorRegistry
+
+        from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
+        from otel_jb.telemetry.prometheus import MetricsPage, TargetCollector
+        from otel_jb.telemetry.state import StreamState
+
+        self.reader = reader
+        self.records = 0
+        self._at_seconds = 0.0
+        self.state = StreamState(reader.header.retain_ns / 1e9, now=lambda: self._at_seconds)
+        registry = CollectorRegistry(auto_describe=False)
+        boundaries = reader.header.boundaries_ns
+        shape = HistogramShape(boundaries) if boundaries else DEFAULT_SHAPE
+        registry.register(TargetCollector(self.state.view, shape))
+        self.page = MetricsPage(registry)
+
+    def play(self, speed: float | None, stop: threading.Event) -> None:
+        """Fold the records in, each at its time; returns at the end or when stopped."""
+        from otel_jb.kernel.replay import play
+
+        for item in play(self.reader, speed, wait=stop.wait):
+            if stop.is_set():
+                return
+            self._at_seconds = item.at_ns / 1e9
+            self.state.apply(item.record)
+            self.records += 1
+
+
+def _serve(replay: Replay, args: argparse.Namespace) -> int:
+    from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
+
+    def readiness() -> tuple[bool, str]:
+        return replay.records > 0, f"replay of {args.file}: {replay.records} records"
+
+    pages = standard_pages(replay.page.render, SharedRefresh(lambda: None), readiness)
+    listen = _listen(args)
+    endpoint = Endpoint(listen.host, listen.port, pages)
+    stop = threading.Event()
+    before = [(number, signal.signal(number, lambda *_: stop.set())) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        endpoint.start()
+        header = replay.reader.header
+        print(f"recorded on {header.host} by otel-jb {header.agent}; serving {endpoint.url}metrics", file=sys.stderr)
+        replay.play(None if args.no_wait else args.speed, stop)
+        if not stop.is_set():
+            print(f"end of the recording, {replay.records} records; Ctrl-C ends the replay", file=sys.stderr)
+        stop.wait()
+    finally:
+        endpoint.close()
+        for number, handler in before:
+            signal.signal(number, handler)
+    return 0
+
+
+def _listen(args: argparse.Namespace) -> Address:
+    from otel_jb.config import Address, Config
+
+    listen = args.listen or Config().listen
+    if not isinstance(listen, Address):
+        raise UsageError("a replay without an address to listen on serves nobody", "see --print")
+    return listen if args.port is None else Address(listen.host, args.port)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.001 <= speed <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"expected a number from 0.001 to 1000000, got {text[:60]!r}")
+    return speed
