@@ -1,0 +1,304 @@
+"""What the code of a function offers to probes: entry sites, ends, edges. Plain data, so that it can cross from the sandbox."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from otel_jb.elf import edges, known
+from otel_jb.elf.body import Body, Context, Exit, UndecodableError, body_of
+from otel_jb.elf.image import Image
+from otel_jb.elf.instructions import Flow, Instruction, Price
+from otel_jb.records import FrameBase
+
+MAX_TAIL_DEPTH = 3
+MAX_FOLLOWED_SITES = 24  #: end sites taken over from tail-called functions
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """An instruction where a probe may sit. The frame is `base` + `displacement`, see `records.ProbeSite`."""
+
+    address: int
+    offset: int  #: in the file
+    text: str
+    price: Price
+    base: str = FrameBase.SP.value
+    displacement: int = 0
+    clobbered: tuple[int, ...] = ()  #: entry: argument registers (1 to 6) that no longer hold their argument
+    at_return: bool = False  #: entry: the stack pointer (AArch64: the link register) still gives the return address
+    condition: int | None = None
+    taken: bool = False
+    optional: bool = False
+    return_valid: bool = True
+    ret: bool = False  #: an end that is a return instruction itself
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """One way to see every end of a function; `refused` says why it cannot be done ("" if it can)."""
+
+    spots: tuple[Spot, ...] = ()
+    refused: str = ""
+    note: str = ""  #: what is not part of the measured time
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whether a return probe is shown to be safe, and the reason either way."""
+
+    safe: bool
+    reason: str
+    instructions: int = 0
+    kills: bool = False  #: a path to a stack switch, throw or jump was found: a return probe would harm the process
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCode:
+    """One analysed function. `problem` is why it cannot be probed at all ("" if it can)."""
+
+    address: int
+    arch: str
+    size: int = 0
+    problem: str = ""
+    first: str = ""  #: the instruction at its very start
+    first_price: Price = Price.STEPPED
+    entries: tuple[Spot, ...] = ()  #: candidates in the order in which they run
+    edges: Ends = Ends(refused="not examined")
+    rets: Ends = Ends(refused="not examined")
+    leaf: bool = False
+    recursive: bool = False
+    returns: bool = True
+    reach: Reach = Reach(False, "not examined")
+
+
+def analyse(image: Image, functions: Sequence[tuple[int, int]], names: Mapping[int, str]) -> list[FunctionCode]:
+    """Analyse functions given as (address, size; 0 = as `.eh_frame` says).
+
+    `names` maps addresses to names where they matter: PLT stubs, `.cold` parts, functions that `known` judges by name.
+    """
+    context = Context.of(image, names)
+    return [examine(context, address, size) for address, size in functions]
+
+
+def examine(context: Context, address: int, size: int) -> FunctionCode:
+    """Analyse one function; never raises for what its bytes hold."""
+    arch = context.image.arch
+    try:
+        body = body_of(context, address, size)
+    except UndecodableError as reason:
+        return FunctionCode(address, arch, size, f"not decodable: {reason}")
+    first = body.instructions[body.index[address]]
+    entries = entry_spots(body)
+    problem = "" if entries else "it jumps back to its first instruction, so its calls cannot be told from its loops"
+    rets = ret_ends(body)
+    return FunctionCode(
+        address,
+        arch,
+        sum(high - low for low, high in body.parts),
+        problem,
+        first.text,
+        first.price,
+        entries,
+        edge_ends(body),
+        rets,
+        not body.calls and not body.exits and not body.unclear,
+        any(call.target == address for call in body.calls),
+        bool(rets.spots or rets.refused),
+    )
+
+
+def entry_spots(body: Body) -> tuple[Spot, ...]:
+    """The instructions of the entry block where an entry probe may sit, in order, with what each has lost."""
+    machine = body.context.machine
+    position = body.index[body.start]
+    if body.came_from[position] or position in body.table_targets:
+        return ()
+    found: list[Spot] = []
+    written: set[int] = set()
+    loops_unknown = bool(body.indirect_inside) and not body.tables_resolved
+    rules = {body.frame(body.instructions[jump].address) for jump in body.indirect_inside}
+    while True:
+        instruction = body.instructions[position]
+        frame = body.frame(instruction.address)
+        # A jump table that is not resolved may lead back to where the stack is as it is at its jump.
+        exposed = loops_unknown and frame in rules
+        if frame is not None and instruction.price is not Price.REFUSED and not exposed:
+            clobbered = tuple(n for n, register in enumerate(machine.ARGUMENTS, 1) if register in written)
+            untouched = (
+                frame == (FrameBase.SP, 0) if body.context.image.arch == "x86_64" else instruction.address == body.start
+            )
+            found.append(_spot(body, instruction, frame, clobbered=clobbered, at_return=untouched))
+        if instruction.flow is not Flow.NEXT or not body.falls_through(position):
+            break
+        if body.came_from[position + 1] or position + 1 in body.table_targets:
+            break
+        written |= body.writes(instruction)
+        position += 1
+    if found and found[0].address == body.start and machine.landing_pad(body.instructions[body.index[body.start]]):
+        found = found[1:] or found
+    return tuple(found)
+
+
+def _spot(body: Body, instruction: Instruction, frame: tuple[FrameBase, int], **more: Any) -> Spot:
+    base, displacement = frame
+    offset = body.context.image.offset(instruction.address)
+    return Spot(instruction.address, offset, instruction.text, instruction.price, base.value, displacement, **more)
+
+
+# -- ends ----------------------------------------------------------------------------------------------------------
+
+
+def ret_ends(body: Body, depth: int = 0) -> Ends:
+    """A probe on every `ret`, on every tail call that cannot be followed, and on the ends of those that can."""
+    spots = [
+        _spot(body, instruction, (FrameBase.SP, 0), ret=True)
+        for instruction in body.instructions
+        if instruction.flow is Flow.RETURN
+    ]
+    if body.unclear:
+        return Ends(refused=body.unclear)
+    if any(spot.price is Price.REFUSED for spot in spots):
+        return Ends(refused="a return instruction takes no probe (pointer authentication)")
+    followed, note, refused = _tails(body, depth, prefer_edges=False)
+    if refused:
+        return Ends(refused=refused)
+    return Ends(_merge([*spots, *followed]), "", note)
+
+
+def edge_ends(body: Body, depth: int = 0) -> Ends:
+    """Emulated branches that every way out crosses."""
+    if body.unclear:
+        return Ends(refused=body.unclear)
+    if not body.described:
+        return Ends(refused="there is no call frame information to find the frame by")
+    ends = [n for n, instruction in enumerate(body.instructions) if instruction.flow is Flow.RETURN]
+    ends += [exit_.index for exit_ in body.exits if exit_.target is None]
+    cycles = edges.cyclic(body)
+    spots: list[Spot] = []
+    for end in ends:
+        found = edges.cut(body, end, cycles)
+        if found.refused:
+            return Ends(refused=found.refused)
+        indirect = body.instructions[end].flow is Flow.INDIRECT_JUMP
+        spots += [crossing_spot(body, crossing, end, indirect) for crossing in found.crossings]
+    followed, note, refused = _tails(body, depth, prefer_edges=True)
+    if refused:
+        return Ends(refused=refused)
+    for exit_ in body.exits:
+        if exit_.index in cycles and body.instructions[exit_.index].flow is Flow.BRANCH:
+            return Ends(refused="a conditional tail call is inside a loop")
+    return Ends(_merge([*spots, *followed]), "", note)
+
+
+def crossing_spot(body: Body, crossing: edges.Crossing, end: int, indirect: bool) -> Spot:
+    """The site of a crossing that leads to the end with this index."""
+    instruction = body.instructions[crossing.index]
+    frame = body.frame(instruction.address)
+    assert frame is not None  # edges.cut refuses sites without one
+    return _spot(
+        body,
+        instruction,
+        frame,
+        condition=instruction.condition if crossing.taken is not None else None,
+        taken=bool(crossing.taken),
+        return_valid=not indirect and edges.return_register_kept(body, crossing, end),
+    )
+
+
+def _tails(body: Body, depth: int, prefer_edges: bool) -> tuple[list[Spot], str, str]:
+    """(end sites, note, refusal) for the tail calls: those of the called function, or the jump where it is elsewhere."""
+    spots: list[Spot] = []
+    notes: list[str] = []
+    for exit_ in body.exits:
+        instruction = body.instructions[exit_.index]
+        if exit_.target is None:
+            notes.append("a call through a pointer at its end")
+            if not prefer_edges:
+                spots.append(_spot(body, instruction, body.frame(instruction.address) or (FrameBase.SP, 0),
+                                   return_valid=False))  # fmt: skip
+            continue
+        name = known.plain(body.context.names.get(exit_.target, ""))
+        if known.never_returns(name):
+            continue
+        if body.context.in_plt(exit_.target) or known.is_generic(name):
+            if instruction.flow is Flow.BRANCH and instruction.condition is None:
+                return [], "", "a tail call depends on a register, not the flags"
+            notes.append(f"the call of {name or 'another file'} at its end")
+            spots.append(_jump_spot(body, exit_))
+            continue
+        try:
+            target = body_of(body.context, exit_.target, 0)
+        except UndecodableError as reason:
+            return [], "", f"it tail-calls {name or hex(exit_.target)}, which is not decodable: {reason}"
+        if exit_.target == body.start or depth >= MAX_TAIL_DEPTH:
+            return [], "", "it tail-calls too deep"
+        ends = edge_ends(target, depth + 1) if prefer_edges else ret_ends(target, depth + 1)
+        if ends.refused:
+            return [], "", f"it tail-calls {name or hex(exit_.target)}: {ends.refused}"
+        spots += [dataclasses.replace(spot, optional=True) for spot in ends.spots]
+        if ends.note:
+            notes.append(ends.note)
+    if len(spots) > MAX_FOLLOWED_SITES:
+        return [], "", "its tail calls have too many ends"
+    return spots, "; ".join(dict.fromkeys(notes)), ""
+
+
+def _jump_spot(body: Body, exit_: Exit) -> Spot:
+    instruction = body.instructions[exit_.index]
+    branch = instruction.flow is Flow.BRANCH
+    frame = body.frame(instruction.address) or (FrameBase.SP, 0)
+    return _spot(
+        body,
+        instruction,
+        frame,
+        condition=instruction.condition if branch else None,
+        taken=branch,
+        return_valid=False,
+    )
+
+
+def _merge(spots: Sequence[Spot]) -> tuple[Spot, ...]:
+    """One spot an address: where both ways of a branch are ends, the branch is an end without a condition."""
+    found: dict[int, Spot] = {}
+    for spot in spots:
+        other = found.get(spot.address)
+        if other is None:
+            found[spot.address] = spot
+            continue
+        both = other.condition is None or spot.condition is None or other.taken != spot.taken
+        found[spot.address] = dataclasses.replace(
+            other,
+            condition=None if both else other.condition,
+            taken=False if both else other.taken,
+            optional=other.optional and spot.optional,
+            return_valid=other.return_valid and spot.return_valid,
+        )
+    return tuple(found[address] for address in sorted(found))
+
+
+# -- crossing from the sandbox ---------------------------------------------------------------------------------------
+
+
+def to_plain(code: FunctionCode) -> dict[str, Any]:
+    """The analysis as dictionaries, lists, numbers and texts (JSON)."""
+    return dataclasses.asdict(code)
+
+
+def from_plain(data: Mapping[str, Any]) -> FunctionCode:
+    """The inverse of `to_plain`. KeyError, TypeError or ValueError where it is not what that made."""
+    values = dict(data)
+    values["entries"] = tuple(_spot_from(spot) for spot in values["entries"])
+    for name in ("edges", "rets"):
+        ends = dict(values[name])
+        ends["spots"] = tuple(_spot_from(spot) for spot in ends["spots"])
+        values[name] = Ends(**ends)
+    values["reach"] = Reach(**values["reach"])
+    values["first_price"] = Price(values["first_price"])
+    return FunctionCode(**values)
+
+
+def _spot_from(data: Mapping[str, Any]) -> Spot:
+    return Spot(**{**data, "price": Price(data["price"]), "clobbered": tuple(data["clobbered"])})

@@ -1,0 +1,43 @@
+"""Functions whose behaviour the analysis takes from their name: those that never return, switch stacks, throw, or are harmless."""
+
+from __future__ import annotations
+
+import re
+
+#: Exactly these never return. A name that is wrongly here would hide an end, so only documented ones are.
+_NEVER_RETURN = re.compile(
+    r"(__stack_chk_fail(_local)?|abort|exit|_exit|_Exit|quick_exit|__assert_fail|__assert_perror_fail|__assert|"
+    r"__fortify_fail|__chk_fail|__cxa_throw|__cxa_rethrow|_Unwind_Resume|__cxa_bad_cast|__cxa_bad_typeid|"
+    r"__cxa_throw_bad_array_new_length|__cxa_pure_virtual|__cxa_deleted_virtual|__cxa_call_unexpected|"
+    r"__cxa_call_terminate|__clang_call_terminate|_ZSt9terminatev|_ZSt10unexpectedv|_ZSt\d+__throw_\w+|"
+    r"_ZSt21__glibcxx_assert_failPKciS0_S0_|longjmp|_longjmp|siglongjmp|__longjmp_chk|pthread_exit|"
+    r"__libc_fatal|err|errx|verr|verrx|__explicit_bzero_chk_fail|__pthread_unwind|__pthread_unwind_next)"
+)
+_NUMBERED = re.compile(r"([xwr])(\d+)[dwb]?")
+_X86 = {name: n for n, name in enumerate("rax rcx rdx rbx rsp rbp rsi rdi".split())}
+
+
+def plain(name: str) -> str:
+    """The name without its version and `@plt`."""
+    return name.partition("@")[0]
+
+
+def never_returns(name: str) -> bool:
+    """Whether a call of this function never comes back."""
+    return bool(name) and _NEVER_RETURN.fullmatch(plain(name)) is not None
+
+
+def register_number(arch: str, name: str) -> int:
+    """Hardware number of a 64-bit general register; -1 if it is none."""
+    if arch == "x86_64" and name in _X86:
+        return _X86[name]
+    match = _NUMBERED.fullmatch(name)
+    return int(match[2]) if match else -1
+
+
+_GENERIC = re.compile(r"(free|av_freep?|av_log|memcpy|memmove|memset|strlen|_ZdlPvm?|_ZdaPv|operator delete.*)")
+
+
+def is_generic(name: str) -> bool:
+    """Whether so much of a program calls this function that probing its ends, for one tail call, would cost too much."""
+    return _GENERIC.fullmatch(name) is not None
