@@ -312,6 +312,9 @@ class Config:
     link: LinkKind = LinkKind.AUTO
     record_to: str | None = None  #: file that the stream of records is written to
     log: Log = Log()
+    #: What the command line says of OTLP. Apart from `otlp`, because the standard variables, which have an endpoint, a
+    #: protocol and headers per signal, come between the two (`otel_jb.telemetry.environment.read`).
+    otlp_command_line: Otlp = field(default=Otlp(), metadata={"key": "otlp on the command line"})
 
     def __post_init__(self) -> None:
         for key, low, high in (("max_probes", 1, 4096), ("max_series", 1, 65536)):
@@ -389,10 +392,21 @@ def read(key: str, text: str) -> object:
 
 
 def to_yaml(config: Config) -> str:
-    """The whole configuration as YAML, defaults included; `yamlfile.parse` of it gives an equal one."""
+    """The whole configuration as YAML, defaults included; `yamlfile.parse` of it gives an equal one.
+
+    What the command line says of OTLP is merged into `otlp`.
+    """
     import yaml
 
-    return yaml.safe_dump(_plain_value(config), sort_keys=False, allow_unicode=True, width=120)
+    given = config.otlp_command_line
+    otlp = Otlp(
+        given.endpoint or config.otlp.endpoint,
+        given.protocol or config.otlp.protocol,
+        {**config.otlp.headers, **given.headers},
+    )
+    plain = _plain_value(dataclasses.replace(config, otlp=otlp))
+    del plain["otlp_command_line"]
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _plain_value(value: Any) -> Any:

@@ -56,8 +56,18 @@ _OPTIONS = {
     ),
     "where it goes": (
         ("--listen", "listen", "HOST:PORT", "of /metrics, /health, /ready (default: 127.0.0.1:9310), or off"),
-        ("--otlp-endpoint", "otlp.endpoint", "URL", "send metrics and traces to this OpenTelemetry Collector"),
-        ("--otlp-protocol", "otlp.protocol", "P", "grpc or http/protobuf (default: as the endpoint's port implies)"),
+        (
+            "--otlp-endpoint",
+            "otlp_command_line.endpoint",
+            "URL",
+            "send metrics and traces to this OpenTelemetry Collector",
+        ),
+        (
+            "--otlp-protocol",
+            "otlp_command_line.protocol",
+            "P",
+            "grpc or http/protobuf (default: as the endpoint's port implies)",
+        ),
     ),
     "the agent's log, on stderr": (
         ("--log-level", "log.level", "LEVEL", "debug, info (default), warning or error"),
@@ -150,7 +160,7 @@ def configuration(args: argparse.Namespace, environ: Mapping[str, str]) -> Confi
 
     file = args.config or (Path(environ[CONFIG_FILE_VARIABLE]) if environ.get(CONFIG_FILE_VARIABLE) else None)
     config = load(file) if file else Config()
-    for values in (_standard(environ), from_environment(environ)):
+    for values in (_standard(environ, config), from_environment(environ)):
         try:
             config = override(config, values)
         except ValueError as error:
@@ -161,10 +171,29 @@ def configuration(args: argparse.Namespace, environ: Mapping[str, str]) -> Confi
         raise UsageError(str(error)) from None
 
 
-def _standard(environ: Mapping[str, str]) -> dict[str, object]:
-    """Values by key of OpenTelemetry's own variables."""
-    del environ
-    return {}
+def _standard(environ: Mapping[str, str], config: Config) -> dict[str, object]:
+    """Values by key of OpenTelemetry's own variables, as far as they are not about OTLP alone.
+
+    What goes by OTLP, where and how is settled by the agent from the same variables, `otlp` and `otlp_command_line`.
+    """
+    from otel_jb.config import Address, Config, Duration, HistogramKind, read
+    from otel_jb.telemetry.environment import read as read_standard
+
+    settings = read_standard(environ, config.otlp)
+    values: dict[str, object] = {}
+    if settings.metric_interval_seconds is not None:
+        values["interval"] = Duration(round(settings.metric_interval_seconds * 1e9))
+    if settings.exponential_histogram is not None:
+        exponential = settings.exponential_histogram
+        values["histogram.kind"] = HistogramKind.EXPONENTIAL if exponential else HistogramKind.EXPLICIT
+    if settings.log_level is not None:
+        values["log.level"] = read("log.level", settings.log_level)
+    base = config.listen or Config().listen
+    if settings.prometheus_host is not None or settings.prometheus_port is not None:
+        assert base is not None
+        port_number = base.port if settings.prometheus_port is None else settings.prometheus_port
+        values["listen"] = Address(settings.prometheus_host or base.host, port_number)
+    return values
 
 
 def _from_command_line(args: argparse.Namespace, config: Config) -> dict[str, object]:
@@ -189,7 +218,7 @@ def _from_command_line(args: argparse.Namespace, config: Config) -> dict[str, ob
         if given is not None:
             values[key] = tuple(given)
     if args.otlp_header is not None:
-        values["otlp.headers"] = dict(args.otlp_header)
+        values["otlp_command_line.headers"] = dict(args.otlp_header)
     if args.port is not None:
         listen = values.get("listen", config.listen) or Config().listen
         assert isinstance(listen, Address)
