@@ -176,8 +176,9 @@ def _standard(environ: Mapping[str, str], config: Config) -> dict[str, object]:
 
     What goes by OTLP, where and how is settled by the agent from the same variables, `otlp` and `otlp_command_line`.
     """
-    from otel_jb.config import Address, Config, Duration, HistogramKind, read
+    from otel_jb.config import Address, Config, HistogramKind, read
     from otel_jb.telemetry.environment import read as read_standard
+    from otel_jb.yamlfile import Duration
 
     settings = read_standard(environ, config.otlp)
     values: dict[str, object] = {}
