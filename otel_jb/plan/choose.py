@@ -45,7 +45,7 @@ def _folded(matches: Sequence[MatchedFunction]) -> Iterable[list[MatchedFunction
     for match in matches:
         groups.setdefault(match.symbol.address, []).append(match)
     for group in groups.values():
-        yield sorted(group, key=lambda match: (not match.function.primary, match.function.profile == "generic"))
+        yield sorted(group, key=lambda match: (match.function.generic, not match.function.primary))
 
 
 def _names(group: Sequence[MatchedFunction]) -> tuple[str, ...]:
@@ -72,6 +72,8 @@ def _plan_one(
         return skip("not among the functions asked for")
     if _matches(symbols, options.exclude):
         return skip("excluded")
+    if not options.functions and not meaning.attach_by_default and not (meaning.generic and options.target_named):
+        return skip("attached only where it is asked for by name")
     code = facts.code.get(symbol.address)
     if code is None:
         return skip("its code was not examined")
@@ -166,7 +168,7 @@ def _limit(probes: list[Probe], most: int | None) -> tuple[list[Probe], list[Ski
     """At most `most` probes: the primaries of each role first, then the cheap ones before the dear."""
     if most is None or len(probes) <= most:
         return probes, []
-    ranked = sorted(range(len(probes)), key=lambda n: (not probes[n].primary, probes[n].profile == "generic", n))
+    ranked = sorted(range(len(probes)), key=lambda n: (not probes[n].primary, n))
     roles: Counter[tuple[str, bool]] = Counter()
     turn: dict[int, int] = {}
     for number in ranked:

@@ -129,10 +129,8 @@ def _why_unsafe(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFact
         return "the process has a shadow stack, which return probes break before Linux 6.11"
     if code.recursive:
         return "it is recursive"
-    if meaning.may_yield:
-        return "its profile says that it may switch coroutines"
-    if meaning.throws:
-        return "its profile says that it may throw"
+    if meaning.uretprobe_forbidden:
+        return f"its profile forbids it: {meaning.uretprobe_forbidden}"
     if code.leaf or code.reach.safe or meaning.uretprobe is not None:
         return ""
     return code.reach.reason

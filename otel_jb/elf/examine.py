@@ -1,0 +1,54 @@
+"""The analysis of functions in the sandbox: `examine_file` outside asks, `read` inside answers with plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from otel_jb.elf.code import FunctionCode, from_plain, to_plain
+from otel_jb.errors import ElfError
+
+if TYPE_CHECKING:
+    from otel_jb.elf.inspect import Inspector
+
+
+def examine_file(
+    inspector: Inspector,
+    file: int,
+    name: str,
+    functions: Sequence[tuple[int, int]],
+    *,
+    debug_files: Sequence[int] = (),
+    libraries: Sequence[int] = (),
+) -> dict[int, FunctionCode]:
+    """What the code of functions, (address, size) of an open file, offers to probes; by address.
+
+    `libraries` are the other files that the process maps, in the order in which the loader searches them; calls into them are
+    followed when a return probe is examined. Raises ElfError.
+    """
+    plain = inspector.call(
+        "otel_jb.elf.examine:read",
+        [file, *debug_files, *libraries],
+        name=name,
+        file_name=name,
+        functions=[list(function) for function in functions],
+        debug_count=len(debug_files),
+    )
+    try:
+        return {code.address: code for code in map(from_plain, plain)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ElfError(f"{name}: its analysis gave nonsense", "The file is made to harm its reader.") from error
+
+
+def read(
+    files: Sequence[int], file_name: str, functions: Sequence[Sequence[int]], debug_count: int = 0
+) -> list[dict[str, Any]]:
+    """Runs in the sandbox: the analysis of functions of the first file."""
+    from otel_jb.elf import debugfile
+    from otel_jb.elf.code import analyse
+    from otel_jb.elf.image import Image
+    from otel_jb.elf.names import Names
+
+    image = Image.from_file(files[0], file_name)
+    names = Names(image, debugfile.matching_images(image, files[1 : 1 + debug_count]))
+    return [to_plain(code) for code in analyse(image, [(address, size) for address, size in functions], names)]
