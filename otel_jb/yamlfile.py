@@ -3,7 +3,8 @@
 The dataclass is the schema: its type hints say what a value may be, and a scalar is read as what its place asks for,
 so `version: 1.10` is the text "1.10" where a `str` is wanted. Understood: dataclasses, `str`, `int`, `float`, `bool`,
 `Enum` and `Literal` (by value), `tuple[T, ...]`, `dict[str, T]`, unions, `None`, and every class with a class method
-`from_yaml(text) -> value` that raises ValueError (`Duration`, `ByteSize`, the expressions of the catalog).
+`from_yaml(text) -> value` that raises ValueError (`Duration`, `ByteSize`), or `from_yaml_at(text, "FILE:LINE")` where the
+value wants to know its place (the expressions of the catalog).
 
 A field may carry metadata: `{"key": "when"}` for a key that is no Python name, `{"line": True}` for a `str` field that is
 filled with `FILE:LINE` of its mapping. `__post_init__` may raise ValueError, or `KeyValueError` to blame one key.
@@ -156,7 +157,7 @@ def parse(text: str, source: str, into: type[T]) -> T:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise ConfigError(f"{source}:1: larger than {ByteSize(MAX_BYTES)}")
     node = _compose(text, source)
-    return cast(T, _Reader(source).read(node, into))
+    return cast("T", _Reader(source).read(node, into))
 
 
 # --------------------------------------------------------------------------------------------------------------
@@ -268,8 +269,8 @@ class _Reader:
             if not isinstance(node, _Mapping):
                 raise self.fail(node.line, f"expected keys and values, got {_kind(node)}")
             return {key: self.read(value, arguments[1]) for key, (_, value) in node.items.items()}
-        if dataclasses.is_dataclass(hint) and not hasattr(hint, "from_yaml"):
-            return self.dataclass(node, cast(type, hint))
+        if dataclasses.is_dataclass(hint) and not _is_own_scalar(hint):
+            return self.dataclass(node, cast("type", hint))
         return self.scalar(node, hint)
 
     def union(self, node: _Node, members: tuple[Any, ...]) -> Any:
@@ -313,6 +314,8 @@ class _Reader:
         if not isinstance(node, _Scalar):
             raise self.fail(node.line, f"expected {_wanted(hint)}, got {_kind(node)}")
         try:
+            if hasattr(hint, "from_yaml_at") and not node.is_null:
+                return hint.from_yaml_at(node.text, f"{self.source}:{node.line}")
             return _scalar(node, hint)
         except ValueError as error:
             raise self.fail(node.line, str(error)) from None
@@ -323,8 +326,12 @@ def _fits(node: _Node, hint: Any) -> bool:
     origin = typing.get_origin(hint)
     if isinstance(node, _Sequence):
         return origin is tuple
-    is_mapping = origin is dict or (dataclasses.is_dataclass(hint) and not hasattr(hint, "from_yaml"))
+    is_mapping = origin is dict or (dataclasses.is_dataclass(hint) and not _is_own_scalar(hint))
     return is_mapping if isinstance(node, _Mapping) else origin is not tuple and not is_mapping
+
+
+def _is_own_scalar(hint: Any) -> bool:
+    return hasattr(hint, "from_yaml") or hasattr(hint, "from_yaml_at")
 
 
 def _kind(node: _Node) -> str:
@@ -339,7 +346,7 @@ def _wanted(hint: Any) -> str:
         return "a list"
     if origin is Literal:
         return "one of " + ", ".join(str(value) for value in typing.get_args(hint))
-    if origin is dict or (dataclasses.is_dataclass(hint) and not hasattr(hint, "from_yaml")):
+    if origin is dict or (dataclasses.is_dataclass(hint) and not _is_own_scalar(hint)):
         return "keys and values"
     if isinstance(hint, type) and issubclass(hint, Enum):
         return "one of " + ", ".join(str(member.value) for member in hint)

@@ -1,0 +1,6 @@
+"""What known functions mean: YAML profiles, their grammar and their model (docs/profiles.md)."""
+
+from otel_jb.catalog.matching import Catalog, Match, check, load
+from otel_jb.catalog.model import FunctionProfile, Role, Vouch
+
+__all__ = ["Catalog", "FunctionProfile", "Match", "Role", "Vouch", "check", "load"]

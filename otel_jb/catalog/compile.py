@@ -1,0 +1,463 @@
+"""Expressions to `records.ReadProgram`: as few reads and operations as the profile's meaning allows.
+
+A read costs the target about 77 ns, an operation about 3 ns. So every value is computed once on a path (a table of what
+the registers hold is kept, and intersected where paths meet), conditions stop as soon as they are decided, and what only a
+rare return value needs is read only then. Jumps go forward, so a program always ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from otel_jb.catalog.expression import (
+    IMMEDIATE,
+    Argument,
+    AtEntry,
+    Bits,
+    Cast,
+    Compare,
+    Expression,
+    Junction,
+    Number,
+    Read,
+    Return,
+    Sum,
+    negate,
+    parts,
+)
+from otel_jb.records import MAX_FIELDS, MAX_OPS, SIGNED, Op, Outcome, ReadOp, ReadProgram
+
+_TEMPORARY = range(7, 16)
+_BYTES, _STREAM, _SAVED = 1, 2, (3, 4, 5)  #: registers at a call's end
+_BITS = {"<<": Op.SHLI, ">>": Op.SHRI, "&": Op.ANDI}
+_JUMPS = (Op.JEQ, Op.JNE, Op.JLT, Op.JGE, Op.JMP)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of `outcomes`: the first whose condition holds decides (no condition: always)."""
+
+    when: Expression | None
+    outcome: int
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a profile says of one function, names resolved."""
+
+    stream: Expression | None = None
+    packet_when: Expression | None = None
+    bytes_entry: Expression | None = None
+    bytes_end: Expression | None = None
+    depth_entry: Expression | None = None
+    depth_end: Expression | None = None
+    rules: tuple[Rule, ...] = ()
+    opens: Expression | None = None
+    closes: Expression | None = None
+    return_width: int = 0  #: as in Op.EXT
+
+
+def compile_meaning(meaning: Meaning) -> ReadProgram:
+    """The cheapest program that reads what the profile says. Raises ValueError if the kernel has no room for it."""
+    fields: list[str] = []
+    saved, early = _saved(meaning)
+    flagged = meaning.packet_when is not None and bool(meaning.rules or meaning.bytes_end)
+    by_bytes = flagged and meaning.bytes_entry is not None
+    slots = [*saved, *([None] if flagged and not by_bytes else [])]
+    if len(slots) > len(_SAVED):
+        raise ValueError(f"{len(slots)} values must be kept from entry to end, the kernel keeps {len(_SAVED)}")
+    entry = _entry(meaning, saved, early, fields, flag_slot=len(saved) if flagged and not by_bytes else None)
+    held = {_at_entry(tree): _SAVED[slot] for slot, tree in enumerate(saved)}
+    if meaning.bytes_entry is not None:
+        held[_at_entry(meaning.bytes_entry)] = _BYTES
+    if meaning.stream is not None:
+        held[_at_entry(meaning.stream)] = _STREAM
+    flag = (_BYTES if by_bytes else _SAVED[len(saved)]) if flagged else None
+    end = _end(meaning, held, flag, fields)
+    if len(fields) > MAX_FIELDS:
+        raise ValueError(f"{len(fields)} fields are read, the kernel tells {MAX_FIELDS} apart")
+    return ReadProgram(entry, end, tuple(fields))
+
+
+def registers_read(operations: Iterable[ReadOp]) -> frozenset[int]:
+    """The registers whose value at the start matters to the program (or may)."""
+    found: set[int] = set()
+    for operation in operations:
+        if operation.op in (Op.ADD, Op.SUB, Op.ADDI, Op.ANDI, Op.SHRI, Op.SHLI, Op.EXT, *_JUMPS[:4]):
+            found.add(operation.dst)
+        if operation.op not in (Op.END, Op.MOVI, Op.ADDI, Op.ANDI, Op.SHRI, Op.SHLI, Op.EXT, Op.OUTCOME, *_JUMPS):
+            found.add(operation.src)
+    return frozenset(found)
+
+
+def _at_entry(tree: Expression) -> Expression:
+    return tree if isinstance(tree, AtEntry) else AtEntry(tree)
+
+
+def _saved(meaning: Meaning) -> tuple[list[Expression], int]:
+    """The values that the end needs from the entry, the first `early` of them even of calls without a packet."""
+    known = {_at_entry(tree) for tree in (meaning.stream, meaning.bytes_entry) if tree is not None}
+    found: list[Expression] = []
+
+    def collect(trees: Iterable[Expression | None], banned: frozenset[Expression]) -> None:
+        for tree in trees:
+            for part in _outer(tree) if tree is not None else ():
+                if _at_entry(part) not in known - banned and part not in found:
+                    found.append(part)
+
+    bytes_only = (
+        {AtEntry(meaning.bytes_entry)} if meaning.bytes_entry is not None and meaning.packet_when is not None else ()
+    )
+    collect((meaning.depth_end, meaning.opens, meaning.closes), frozenset(bytes_only))
+    early = len(found)
+    collect([*(rule.when for rule in meaning.rules), meaning.bytes_end], frozenset())
+    return found, early
+
+
+def _outer(tree: Expression) -> Iterable[Expression]:
+    """What an expression at the end takes from the entry: `entry(x)` as x, and bare arguments."""
+    if isinstance(tree, AtEntry):
+        yield tree.of
+    elif isinstance(tree, Argument):
+        yield tree
+    else:
+        for part in parts(tree):
+            if part is not tree and part in _children(tree):
+                yield from _outer(part)
+
+
+def _children(tree: Expression) -> Sequence[Expression]:
+    if isinstance(tree, Read):
+        return (tree.base,)
+    if isinstance(tree, (Cast, Bits)):
+        return (tree.of,)
+    if isinstance(tree, Sum):
+        return (tree.left, tree.right)
+    if isinstance(tree, Compare):
+        return (tree.left,)
+    return tree.parts if isinstance(tree, Junction) else ()
+
+
+def _entry(
+    meaning: Meaning, saved: list[Expression], early: int, fields: list[str], flag_slot: int | None
+) -> tuple[ReadOp, ...]:
+    code = _Code(fields, {})
+    if meaning.stream is not None:
+        code.emit(Op.STREAM, meaning.stream, "stream")
+    if meaning.closes is not None:
+        code.emit(Op.CLOSE, meaning.closes, "buffer")
+    if meaning.depth_entry is not None:
+        code.emit(Op.DEPTH, meaning.depth_entry, "depth")
+    for slot, tree in enumerate(saved[:early]):
+        code.emit(Op.SAVE, tree, "saved", slot)
+    none, end = code.label(), code.label()
+    if meaning.packet_when is not None:
+        code.field = "packet"
+        code.jump_unless(meaning.packet_when, none)
+    if meaning.bytes_entry is not None:
+        code.emit(Op.BYTES, meaning.bytes_entry, "bytes")
+    for slot, tree in enumerate(saved[early:], early):
+        code.emit(Op.SAVE, tree, "saved", slot)
+    if flag_slot is not None:
+        code.emit(Op.SAVE, Number(1), "saved", flag_slot)
+    if meaning.packet_when is not None:
+        code.jump(end)
+        code.place(none)
+        code.add(ReadOp(Op.OUTCOME, imm=Outcome.NO_PACKET))
+    code.place(end)
+    return code.finish()
+
+
+def _end(meaning: Meaning, held: dict[Expression, int], flag: int | None, fields: list[str]) -> tuple[ReadOp, ...]:
+    code = _Code(fields, held, meaning.return_width)
+    if meaning.opens is not None:
+        skip = code.label()
+        code.field = "buffer"
+        if any(isinstance(part, Return) for part in parts(meaning.opens)):
+            code.jump_unless(Compare(Return(), less=False, number=0, negated=True), skip)
+        code.emit(Op.OPEN, meaning.opens, "buffer")
+        code.place(skip)
+    if meaning.closes is not None:
+        code.emit(Op.CLOSE, meaning.closes, "buffer")
+    if meaning.depth_end is not None:
+        code.emit(Op.DEPTH, meaning.depth_end, "depth")
+    finish, packet = code.label(), code.label()
+    if flag is not None:
+        code.add_jump(ReadOp(Op.JEQ, dst=flag, imm=0), finish)
+    code.field = "outcome"
+    decided = False
+    for rule in meaning.rules:
+        if rule.outcome == Outcome.PACKET:
+            if rule.when is not None:
+                code.jump_if(rule.when, packet)
+        else:
+            other = code.label()
+            if rule.when is not None:
+                code.jump_unless(rule.when, other)
+            code.add(ReadOp(Op.OUTCOME, imm=rule.outcome))
+            code.jump(finish if rule.outcome == Outcome.NO_PACKET else packet)
+            code.place(other)
+        decided = rule.when is None
+        if decided:
+            break
+    code.place(packet)
+    if meaning.bytes_end is not None:
+        code.emit(Op.BYTES, meaning.bytes_end, "bytes")
+    code.place(finish)
+    return code.finish()
+
+
+class _Code:
+    """Operations with labels, and what each register holds at the place where the next one goes."""
+
+    def __init__(self, fields: list[str], held: dict[Expression, int], return_width: int | None = None) -> None:
+        self.fields, self.field = fields, ""
+        self.held = dict(held)
+        self.return_width, self.at_end = return_width or 0, return_width is not None
+        self.code: list[tuple[ReadOp, int | None] | int] = []  #: operations (with the label they jump to) and labels
+        self.arrivals: list[list[dict[Expression, int]]] = []
+        self.reachable = True
+        self.pinned: list[int] = []
+
+    # What the caller builds with
+
+    def label(self) -> int:
+        self.arrivals.append([])
+        return len(self.arrivals) - 1
+
+    def place(self, label: int) -> None:
+        """The code that follows is where `label` leads; registers hold what they do on every way here."""
+        ways = self.arrivals[label] + ([self.held] if self.reachable else [])
+        if not ways:
+            return
+        self.code.append(label)
+        self.held = {tree: at for tree, at in ways[0].items() if all(way.get(tree) == at for way in ways)}
+        self.reachable = True
+
+    def add(self, operation: ReadOp) -> None:
+        if self.reachable:
+            self.code.append((operation, None))
+
+    def add_jump(self, operation: ReadOp, label: int) -> None:
+        if self.reachable:
+            self.code.append((operation, label))
+            self.arrivals[label].append(dict(self.held))
+
+    def jump(self, label: int) -> None:
+        self.add_jump(ReadOp(Op.JMP), label)
+        self.reachable = False
+
+    def emit(self, op: Op, tree: Expression, field: str, imm: int = 0) -> None:
+        if self.reachable:
+            self.field = field
+            self.add(ReadOp(op, src=self.value(tree), imm=imm))
+
+    def jump_unless(self, tree: Expression, label: int) -> None:
+        self.jump_if(negate(tree), label)
+
+    def jump_if(self, tree: Expression, label: int) -> None:
+        if isinstance(tree, Junction):
+            if tree.any:
+                for part in tree.parts:
+                    self.jump_if(part, label)
+                return
+            past = self.label()
+            for part in tree.parts[:-1]:
+                self.jump_unless(part, past)
+            self.jump_if(tree.parts[-1], label)
+            self.place(past)
+            return
+        assert isinstance(tree, Compare)
+        if self.reachable:
+            at = self.value(tree.left)
+            positive, negative = (Op.JLT, Op.JGE) if tree.less else (Op.JEQ, Op.JNE)
+            self.add_jump(ReadOp(negative if tree.negated else positive, dst=at, imm=tree.number), label)
+
+    # Values
+
+    def value(self, tree: Expression) -> int:
+        """The register that holds the value; it is not to be changed."""
+        if (at := self.held.get(tree)) is not None:
+            return at
+        if (at := self.held.get(AtEntry(tree))) is not None and isinstance(tree, Argument):
+            return at
+        at = self.compute(tree)
+        self.held[tree] = at
+        return at
+
+    def compute(self, tree: Expression) -> int:
+        if isinstance(tree, (Argument, AtEntry)):
+            assert not self.at_end, "the end has only what the entry kept"
+        if isinstance(tree, Argument):
+            return tree.number - 1
+        if isinstance(tree, AtEntry):
+            return self.value(tree.of)
+        if isinstance(tree, Return):
+            if self.return_width & 15 != 8:
+                self.add(ReadOp(Op.EXT, dst=0, width=self.return_width))
+            return 0
+        if isinstance(tree, Number):
+            at = self.temporary()
+            self.add(ReadOp(Op.MOVI, dst=at, imm=tree.value))
+            return at
+        if isinstance(tree, Read):
+            return self.read(tree)
+        if isinstance(tree, Cast):
+            return self.changed(tree.of, lambda at: ReadOp(Op.EXT, dst=at, width=tree.width))
+        if isinstance(tree, Bits):
+            return self.changed(tree.of, lambda at: ReadOp(_BITS[tree.operator], dst=at, imm=tree.by))
+        assert isinstance(tree, Sum), tree
+        if isinstance(tree.right, Number):
+            number = tree.right.value
+            return self.changed(tree.left, lambda at: ReadOp(Op.ADDI, dst=at, imm=number))
+        left = self.value(tree.left)
+        self.pinned.append(left)
+        right = self.value(tree.right)
+        self.pinned.append(right)
+        at = self.temporary()
+        self.add(ReadOp(Op.MOV, dst=at, src=left))
+        self.add(ReadOp(Op.SUB if tree.minus else Op.ADD, dst=at, src=right))
+        del self.pinned[-2:]
+        return at
+
+    def changed(self, tree: Expression, operation: Callable[[int], ReadOp]) -> int:
+        source = self.value(tree)
+        self.pinned.append(source)
+        at = self.temporary()
+        self.pinned.pop()
+        self.add(ReadOp(Op.MOV, dst=at, src=source))
+        self.add(operation(at))
+        return at
+
+    def read(self, tree: Read) -> int:
+        base, offset = tree.base, tree.offset
+        if base not in self.held:
+            base, offset = _displaced(base, offset)
+        source = self.value(base)
+        self.pinned.append(source)
+        at = self.temporary()
+        self.pinned.pop()
+        if self.field not in self.fields:
+            self.fields.append(self.field)
+        width = tree.width if tree.width & 15 != 8 else tree.width & ~SIGNED
+        self.add(ReadOp(Op.READ, dst=at, src=source, width=width, skip=self.fields.index(self.field), imm=offset))
+        return at
+
+    def temporary(self) -> int:
+        """A register whose value nothing needs; the oldest that can be computed again goes first."""
+        used = {*self.held.values(), *self.pinned}
+        for at in _TEMPORARY:
+            if at not in used:
+                return at
+        for at in list(self.held.values()):
+            if at in _TEMPORARY and at not in self.pinned:
+                self.held = {other: place for other, place in self.held.items() if place != at}
+                return at
+        raise ValueError("an expression needs more registers than the kernel has")
+
+    # The result
+
+    def finish(self) -> tuple[ReadOp, ...]:
+        """The operations with jumps counted; empty if the program does nothing."""
+        if not any(not isinstance(item, int) for item in self.code):
+            return ()
+        self.add(ReadOp(Op.END))
+        code = _without_moves(_shortened(self.code))
+        places: dict[int, int] = {}
+        count = 0
+        for item in code:
+            if isinstance(item, int):
+                places[item] = count
+            else:
+                count += 1
+        if count > MAX_OPS:
+            raise ValueError(f"{count} operations are needed, the kernel takes {MAX_OPS}")
+        result: list[ReadOp] = []
+        for item in code:
+            if not isinstance(item, int):
+                operation, label = item
+                result.append(operation if label is None else replace(operation, skip=places[label] - len(result) - 1))
+        return tuple(result)
+
+
+def _displaced(base: Expression, offset: int) -> tuple[Expression, int]:
+    """An address with its constant part moved into the operation's offset."""
+    if isinstance(base, Sum) and not base.minus and isinstance(base.right, Number):
+        total = offset + base.right.value
+        if total in IMMEDIATE:
+            return base.left, total
+    return base, offset
+
+
+_Item = tuple[ReadOp, "int | None"] | int
+
+
+def _shortened(code: list[_Item]) -> list[_Item]:
+    """Jumps to the program's last operation become END, jumps to the next one vanish."""
+    last = next(index for index in range(len(code) - 1, -1, -1) if not isinstance(code[index], int))
+    final = {
+        item for item in code[:last] if isinstance(item, int) and set(code[code.index(item) : last]) <= _labels(code)
+    }
+    result: list[_Item] = []
+    for index, item in enumerate(code):
+        if not isinstance(item, int) and item[0].op is Op.JMP:
+            following = code[index + 1 :]
+            ahead = [other for other in following[: _first_operation(following)] if isinstance(other, int)]
+            if item[1] in ahead:
+                continue
+            if item[1] in final:
+                item = (ReadOp(Op.END), None)
+        result.append(item)
+    return result
+
+
+def _labels(code: list[_Item]) -> set[_Item]:
+    return {item for item in code if isinstance(item, int)}
+
+
+def _first_operation(code: list[_Item]) -> int:
+    return next((index for index, item in enumerate(code) if not isinstance(item, int)), len(code))
+
+
+def _without_moves(code: list[_Item]) -> list[_Item]:
+    """A copy of a temporary that nothing uses again is the temporary itself.
+
+    Its register may be renamed to the end of the program if nothing used that name before, else only up to the next label,
+    and only if nothing uses it beyond.
+    """
+    index = 0
+    while index < len(code):
+        item = code[index]
+        if not isinstance(item, int) and item[0].op is Op.MOV and item[0].src in _TEMPORARY:
+            old, new = item[0].src, item[0].dst
+            after = code[index + 1 :]
+            block = next((at for at, other in enumerate(after) if isinstance(other, int)), len(after))
+            if new not in _all_mentioned(code[:index]):
+                block = len(after)
+            if old not in _all_mentioned(after) and new not in _all_mentioned(after[block:]):
+                code = code[:index] + [_renamed(other, new, old) for other in after[:block]] + after[block:]
+                continue
+        index += 1
+    return code
+
+
+def _all_mentioned(code: list[_Item]) -> set[int]:
+    return {at for item in code if not isinstance(item, int) for at in _mentioned(item[0])}
+
+
+def _mentioned(operation: ReadOp) -> set[int]:
+    found = set(registers_read([operation]))
+    if operation.op in (Op.READ, Op.MOVI, Op.MOV):
+        found.add(operation.dst)
+    return found
+
+
+def _renamed(item: _Item, old: int, new: int) -> _Item:
+    if isinstance(item, int) or old not in _mentioned(item[0]):
+        return item
+    operation, label = item
+    has_dst = operation.op in (Op.READ, Op.MOVI, Op.MOV) or operation.dst in registers_read([replace(operation, src=0)])
+    dst = new if has_dst and operation.dst == old else operation.dst
+    has_src = old in registers_read([replace(operation, dst=-1)]) and operation.src == old
+    return replace(operation, dst=dst, src=new if has_src else operation.src), label

@@ -1,0 +1,78 @@
+"""What no profile knows: functions that only their names give away as those of a jitter buffer.
+
+A name must tell both that it is about a jitter buffer and what it does to it (a role verb). Nothing is claimed about bytes,
+drops or depth; packets are counted where the role handles one. Such functions are attached only in a target that the
+user named, since a name is no knowledge.
+"""
+
+from __future__ import annotations
+
+import re
+
+from otel_jb.catalog.model import FunctionProfile, FunctionSpec, Role
+from otel_jb.records import Symbol
+
+#: globs for the search of symbol tables; `generic_profile` then asks for a verb
+PATTERNS = (
+    "*[jJ]itter[bB]uf*",
+    "*[jJ]itter_[bB]uf*",
+    "*JITTER_BUF*",
+    "*[jJ][bB]uf_*",
+    "*[jJ]buf[A-Z]*",
+    "*JBuf*",
+    "rtp_parse_packet*",
+)
+
+_SUBJECT = re.compile(r"jitter_?buf|(?:^|[^a-z])jbuf", re.IGNORECASE)
+_EXACT = {"rtp_parse_packet": Role.PARSE}
+_VERBS: dict[Role, tuple[str, ...]] = {
+    Role.PUT: ("put", "insert", "push", "add", "enqueue", "append"),
+    Role.GET: ("get", "pop", "pull", "fetch", "dequeue", "next"),
+    Role.PARSE: ("parse",),
+    Role.DECODE: ("decode",),
+    Role.RESET: ("reset", "flush", "clear"),
+}
+_ROLE_OF = {verb: role for role, verbs in _VERBS.items() for verb in verbs}
+#: words after a verb that make it a question about the buffer: `get_time`, `GetStats`, `put_status`
+_ASIDE = frozenset(
+    """time timestamp stats stat statistics state status size count delay depth len length level length info config
+    param params parameter option options property properties latency max min mode name type num rate target clock callback
+    cb handler user data context ctx ref listener observer stat class caps pad private log jitter pts sdp flag flags
+    percent enabled ptime""".split()
+)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_OBJECT = frozenset({"jitter", "buffer", "buf", "jitterbuffer", "jitterbuf", "jbuf", "jb", "rtp", "av"})
+NOTE = (
+    "No profile knows this function; its name gives its role away. Calls and timing only: no bytes, drops or depth, and "
+    "packets only as one a call."
+)
+
+
+def generic_profile(symbol: Symbol) -> FunctionProfile | None:
+    """A profile made of the function's name alone, None where the name does not tell enough."""
+    role = role_of(symbol.function)
+    if role is None:
+        return None
+    spec = FunctionSpec(name=symbol.function, role=role)
+    return FunctionProfile("generic", symbol.function, role.value, False, spec, generic=True, notes=NOTE)
+
+
+def role_of(function: str) -> Role | None:
+    """The role that a demangled name without arguments gives away: a buffer's name and, in its last part, a verb."""
+    name = re.sub(r"<[^<>]*>", "", function)
+    scope, _, method = name.rpartition("::")
+    if method in _EXACT and not scope:
+        return _EXACT[method]
+    if _SUBJECT.search(name) is None or method.startswith(("~", "operator", "on_", "On")):
+        return None
+    if scope and scope.rpartition("::")[2] == method:
+        return None  # a constructor
+    if re.search(r"[tT]imestamp|[tT]ype$|_new$|_free$|_init$|_class_|_get_type$", method):
+        return None
+    words = [word.lower() for word in _WORD.findall(method)]
+    verbs = [(at, word) for at, word in enumerate(words) if word in _ROLE_OF]
+    if len(verbs) != 1:
+        return None
+    at, verb = verbs[0]
+    others = {word for word in words[at + 1 :] if word not in _OBJECT}
+    return None if others & _ASIDE else _ROLE_OF[verb]

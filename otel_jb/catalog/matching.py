@@ -1,0 +1,179 @@
+"""The catalog: all profiles together, and which of their functions a file has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+
+from otel_jb import yamlfile
+from otel_jb.catalog.expression import Scope
+from otel_jb.catalog.generic import PATTERNS, generic_profile
+from otel_jb.catalog.model import FunctionProfile, FunctionSpec, ProfileSpec
+from otel_jb.errors import ConfigError
+from otel_jb.records import Symbol
+
+_CLONE = re.compile(r"\.(part|isra|constprop|lto_priv|cold)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A symbol and what the catalog knows of it."""
+
+    symbol: Symbol
+    function: FunctionProfile
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One name of one function of one profile."""
+
+    profile: ProfileSpec
+    spec: FunctionSpec
+    name: str
+    primary: bool
+
+
+class Catalog:
+    """Profiles, indexed by the names of their functions. The earlier profile wins where two know a name."""
+
+    def __init__(self, profiles: Iterable[ProfileSpec]) -> None:
+        self.profiles = tuple(profiles)
+        self._entries: dict[str, list[_Entry]] = {}
+        self._ignored: dict[str, str] = {}
+        for profile in self.profiles:
+            for entry in _entries(profile):
+                self._entries.setdefault(entry.name, []).append(entry)
+            for ignored in profile.ignored:
+                self._ignored.update(dict.fromkeys(ignored.names, f"{profile.profile}: {ignored.reason}"))
+
+    def functions(self) -> list[FunctionProfile]:
+        """Every function of every profile, whether or not some file has it."""
+        return [_profile(entry) for entries in self._entries.values() for entry in entries]
+
+    def patterns(self, *, generic: bool = True) -> tuple[str, ...]:
+        """Globs for `elf.symbols.find`: names of functions and of the marks that make a name believable."""
+        marks = (mark for profile in self.profiles for mark in _marks(profile))
+        return tuple(dict.fromkeys([*self._entries, *marks, *(PATTERNS if generic else ())]))
+
+    def ignored(self, name: str) -> str | None:
+        """Why a function of this name (without arguments) is not probed although it looks as if it should be."""
+        return self._ignored.get(name)
+
+    def match(self, soname: str | None, executable_name: str, symbols: Sequence[Symbol]) -> list[Match]:
+        """The known functions among the symbols of one file, and those that only their names give away (`generic`).
+
+        `executable_name` is the base name of the process' executable (of the file itself where there is no process).
+        """
+        names = frozenset(name for symbol in symbols for name in (*_names(symbol), symbol.function))
+        found: list[Match] = []
+        for symbol in symbols:
+            function = self._known(symbol, soname, executable_name, names)
+            if function is None and not any(name in self._ignored for name in (*_names(symbol), symbol.function)):
+                function = generic_profile(symbol)
+            if function is not None:
+                found.append(Match(symbol, function))
+        return found
+
+    def _known(
+        self, symbol: Symbol, soname: str | None, executable: str, names: frozenset[str]
+    ) -> FunctionProfile | None:
+        for name in (*_names(symbol), symbol.function):
+            for entry in self._entries.get(name, ()):
+                marks = (entry.profile.only, entry.spec.only)
+                if not all(mark is None or mark.holds(soname, executable, names) for mark in marks):
+                    continue
+                function = _profile(entry)
+                layouts = (entry.profile.layout, entry.spec.layout)
+                if not all(mark is None or mark.holds(soname, executable, names) for mark in layouts):
+                    function = function.untrusted(
+                        "The layout of this version is not known: only what the return value tells.",
+                        return_trusted=True,
+                    )
+                return _variant(function, symbol.name)
+        return None
+
+
+def load(extra: Sequence[Path] = ()) -> Catalog:
+    """The user's own profiles, then the shipped ones. Raises ConfigError, naming file and line, for one that is wrong."""
+    own = [check(yamlfile.load(path, ProfileSpec)) for path in _files(extra)]
+    return Catalog([*own, *_shipped()])
+
+
+def check(profile: ProfileSpec) -> ProfileSpec:
+    """The profile, every function of it compiled once. Raises ConfigError with file and line."""
+    for entry in _entries(profile):
+        _ = _profile(entry).program
+    return profile
+
+
+def _shipped() -> Iterator[ProfileSpec]:
+    files = resources.files(__package__) / "profiles"
+    for file in sorted(files.iterdir(), key=lambda item: item.name):
+        if file.name.endswith(".yaml"):
+            yield yamlfile.parse(file.read_text(encoding="utf-8"), file.name, ProfileSpec)
+
+
+def _files(given: Sequence[Path]) -> Iterator[Path]:
+    for path in given:
+        if not path.is_dir():
+            yield path
+            continue
+        inside = sorted(item for item in path.iterdir() if item.suffix in (".yaml", ".yml"))
+        if not inside:
+            raise ConfigError(f"{path}: no profile (*.yaml) in this directory")
+        yield from inside
+
+
+def _entries(profile: ProfileSpec) -> Iterator[_Entry]:
+    """The names of a profile; where it marks no primary function of a role, the first of the role is it."""
+    marked = {spec.role for spec in profile.functions if spec.primary}
+    for spec in profile.functions:
+        primary = spec.primary or spec.role not in marked
+        marked.add(spec.role)
+        for name in (spec.name, *spec.also):
+            yield _Entry(profile, spec, name, primary)
+
+
+def _marks(profile: ProfileSpec) -> Iterator[str]:
+    markers = [profile.only, profile.layout]
+    for function in profile.functions:
+        markers += [function.only, function.layout]
+    for marker in markers:
+        if marker is not None:
+            yield from marker.symbols
+
+
+def _profile(entry: _Entry) -> FunctionProfile:
+    return FunctionProfile(
+        profile=entry.profile.profile,
+        name=entry.name,
+        role=entry.spec.role.value,
+        primary=entry.primary,
+        spec=entry.spec,
+        scope=Scope(entry.profile.values, entry.profile.structs),
+        notes=entry.spec.notes,
+    )
+
+
+def _names(symbol: Symbol) -> tuple[str, ...]:
+    """Names that the file gives the function, without clone suffix and version, the matched one first."""
+    return tuple(dict.fromkeys(_CLONE.split(name.partition("@")[0])[0] for name in (symbol.name, *symbol.aliases)))
+
+
+def _variant(function: FunctionProfile, symbol: str) -> FunctionProfile:
+    """The profile for a compiler's clone: its arguments and memory are not to be trusted."""
+    kinds = {match.group(1) for match in _CLONE.finditer(symbol)}
+    if not kinds or kinds == {"lto_priv"}:
+        return replace(function)
+    if "part" in kinds or "cold" in kinds:
+        return function.untrusted(
+            "A part of the function only: a call of it is not a call of the function.",
+            return_trusted=False,
+            whole=False,
+        )
+    return function.untrusted(
+        "A clone made by the compiler, whose arguments may differ: counted and timed only.", return_trusted=False
+    )
