@@ -1,0 +1,258 @@
+"""The real `otel-jb` command as a subprocess, and what its endpoint says."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from otel_jb.traffic.ffmpeg import find_ffmpeg
+
+ROOT = Path(__file__).parents[2]
+TARGETS = ROOT / "tests" / "targets"
+COMMAND = Path(sys.executable).parent / "otel-jb"
+
+Labels = dict[str, str]
+Result = TypeVar("Result")
+
+
+def until(condition: Callable[[], Result], what: str, timeout: float = 15.0, every: float = 0.02) -> Result:
+    """What `condition` returns once that is true; fails when it is not within `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what}; last: {result!r}")
+        time.sleep(every)
+
+
+def free_tcp_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def fetch(url: str, accept: str = "") -> tuple[int, str]:
+    """Status and body; status 0 where nobody answers."""
+    request = urllib.request.Request(url, headers={"Accept": accept} if accept else {})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+class Exposition:
+    """The samples of one scrape of `/metrics`."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.samples = [
+            (sample.name, sample.labels, sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        ]
+
+    def find(self, name: str, **labels: object) -> list[tuple[Labels, float]]:
+        """The samples of this name that carry these labels."""
+        wanted = {key: str(value) for key, value in labels.items()}
+        return [
+            (found, value) for each, found, value in self.samples if each == name and wanted.items() <= found.items()
+        ]
+
+    def value(self, name: str, **labels: object) -> float | None:
+        """The one such sample's value; None where there is none. Fails if there are several."""
+        found = self.find(name, **labels)
+        assert len(found) <= 1, found
+        return found[0][1] if found else None
+
+    def total(self, name: str, **labels: object) -> float:
+        """The sum of all such samples."""
+        return sum(value for _, value in self.find(name, **labels))
+
+    def buckets(self, name: str, **labels: object) -> dict[float, float]:
+        """Upper bound in seconds -> cumulative count."""
+        return {float(found["le"]): value for found, value in self.find(f"{name}_bucket", **labels)}
+
+
+class AgentProcess:
+    """`otel-jb run` (or `record`, ...) with an endpoint on a port of its own."""
+
+    def __init__(self, directory: Path, *arguments: str, command: Sequence[str] = ("run",)) -> None:
+        self.port = free_tcp_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_path = directory / f"agent-{self.port}.log"
+        self._log: IO[bytes] = open(self.log_path, "wb")  # noqa: SIM115 - lives as long as the process
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [str(COMMAND), *command, "--port", str(self.port), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            cwd=directory,
+        )
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def wait_until_ready(self, timeout: float = 20.0) -> float:
+        """Wait for 200 from /ready; seconds since the start."""
+
+        def ready() -> bool:
+            assert self.process.poll() is None, f"the agent ended with {self.process.returncode}:\n{self.log()}"
+            return fetch(f"{self.url}/ready")[0] == 200
+
+        try:
+            until(ready, "/ready", timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{fetch(f'{self.url}/ready')}\n{self.log()}") from error
+        return time.monotonic() - self.started
+
+    def scrape(self) -> Exposition:
+        status, body = fetch(f"{self.url}/metrics")
+        assert status == 200, (status, body, self.log())
+        return Exposition(body)
+
+    def scrape_until(
+        self, condition: Callable[[Exposition], object], what: str, timeout: float = 5.0
+    ) -> tuple[Exposition, bool]:
+        """Scrape until `condition` holds; the last scrape and whether it did. The caller asserts what it wants to read."""
+        deadline = time.monotonic() + timeout
+        while True:
+            scraped = self.scrape()
+            if condition(scraped):
+                return scraped, True
+            if time.monotonic() > deadline:
+                return scraped, False
+            time.sleep(0.1)
+
+    def settled(self, pid: int, seconds: float = 1.2) -> Exposition:
+        """A scrape whose call counts for `pid` have not changed for longer than values may be old (1 s)."""
+        deadline = time.monotonic() + 20
+        last: list[tuple[Labels, float]] | None = None
+        since = time.monotonic()
+        while True:
+            scraped = self.scrape()
+            calls = scraped.find("jitterbuffer_calls_total", pid=pid)
+            if calls != last or not calls:
+                last, since = calls, time.monotonic()
+            elif time.monotonic() - since > seconds:
+                return scraped
+            assert time.monotonic() < deadline, f"the counts of {pid} do not come to rest: {calls}\n{self.log()}"
+            time.sleep(0.1)
+
+    def stop(self, number: int = signal.SIGINT, timeout: float = 15.0) -> int:
+        """Stop it and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._log.close()
+
+
+@contextlib.contextmanager
+def agent(directory: Path, *arguments: str) -> Iterator[AgentProcess]:
+    """A running agent whose probes are attached; it must end with 0 when it is told to stop."""
+    running = AgentProcess(directory, *arguments)
+    try:
+        running.wait_until_ready()
+        yield running
+        status = running.stop()
+        assert status == 0, f"exit status {status}\n{running.log()}"
+    finally:
+        running.kill()
+
+
+class Conversation:
+    """A program of tests/targets: it says "ready", takes commands by line and answers each with a line of JSON."""
+
+    def __init__(self, *arguments: str | Path, environment: dict[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [str(each) for each in arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env=environment,
+        )
+        self.pid = self.process.pid
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+
+    def __enter__(self) -> Conversation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> Any:
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def ask(self, line: str) -> Any:
+        self.tell(line)
+        return self.answer()
+
+    def end(self) -> int:
+        """Close its input, which ends it; its exit status."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            return self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+        finally:
+            self.process.stdout.close()
+
+
+def run_command(*arguments: str, timeout: float = 30.0, **options: Any) -> subprocess.CompletedProcess[str]:
+    """`otel-jb ARGUMENTS` to its end."""
+    return subprocess.run(
+        [str(COMMAND), *arguments], capture_output=True, text=True, timeout=timeout, check=False, **options
+    )
+
+
+__all__ = [
+    "COMMAND",
+    "ROOT",
+    "TARGETS",
+    "AgentProcess",
+    "Conversation",
+    "Exposition",
+    "agent",
+    "fetch",
+    "find_ffmpeg",
+    "free_tcp_port",
+    "run_command",
+    "until",
+]
