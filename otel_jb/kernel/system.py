@@ -146,6 +146,17 @@ class System:
             return 0
         return 0 if result == -errno.EBADF else -result
 
+    def compile(self) -> str:
+        """Compile and load the BPF program in the loader child, as `run` does; says what came of it. Raises AgentError."""
+        from otel_jb.config import DEFAULT_BOUNDARIES
+        from otel_jb.kernel.boundaries import build
+        from otel_jb.kernel.load import Loading
+
+        buckets = build(DEFAULT_BOUNDARIES)
+        loaded = Loading(len(buckets.bounds_ns) + 1, buckets.cell_bits, 16).result()
+        loaded.close()
+        return f"compiled and loaded with BCC {loaded.bcc_version}, for {loaded.links} links"
+
     def listen_error(self, host: str, port: int) -> int:
         """Error number of listening on an address; 0: it is free. -1: the name cannot be resolved."""
         try:

@@ -1,0 +1,264 @@
+"""`otel-jb doctor`: is this machine ready to measure, is this target, and what to do where not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from otel_jb.errors import AgentError, ExitCode
+from otel_jb.kernel import preflight
+from otel_jb.kernel.preflight import Check, Status
+from otel_jb.kernel.system import System
+
+if TYPE_CHECKING:
+    from otel_jb.config import Config
+    from otel_jb.telemetry.environment import OtelSettings
+
+EXAMPLES = """\
+examples:
+  sudo otel-jb doctor                     the machine
+  sudo otel-jb doctor 1234                the machine and the process 1234: its file, symbols, functions
+  otel-jb doctor /usr/bin/ffmpeg          the machine and a file
+  otel-jb doctor --json | jq '.checks[] | select(.status == "failed")'
+
+✓ is fine, ✗ needs what stands below it, – does not matter here, with the reason. Exit code 10 if there is any ✗.
+See docs/troubleshooting.md for: cannot attach, no data, permission denied, names do not match, too slow.
+"""
+MARKS = {Status.OK: "✓", Status.FAILED: "✗", Status.NOT_APPLICABLE: "–"}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `doctor` to the main parser."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="check what is needed, and say what to do",
+        description="Check the machine, and a target if one is named; each ✗ comes with the commands that put it right.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    from otel_jb.cli import run as run_command
+
+    parser.add_argument("target", metavar="TARGET", nargs="?", help="a PID or a file")
+    parser.add_argument("--json", action="store_true", help="the checks as JSON, for programs")
+    run_command.add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print every check. Raises ConfigError for a configuration that cannot be read."""
+    from otel_jb.cli.run import configuration
+    from otel_jb.telemetry.environment import read
+
+    config = configuration(args, os.environ)
+    settings = read(os.environ, config.otlp, config.otlp_command_line)
+    system = System()
+    checks: list[Check] = []
+    for check in all_checks(system, config, settings, args.target):
+        checks.append(check)
+        if not args.json:
+            sys.stdout.write(render(check))
+            sys.stdout.flush()
+    failed = [check for check in checks if check.status is Status.FAILED]
+    if args.json:
+        plain = [
+            {"name": check.name, "status": check.status.value, "detail": check.detail, "remedy": check.remedy}
+            for check in checks
+        ]
+        print(json.dumps({"ready": not failed, "checks": plain}, indent=2))
+    else:
+        ready = "Ready." if not failed else f"{len(failed)} of {len(checks)} checks need something done (✗ above)."
+        print(f"\n{ready}")
+    return int(ExitCode.CHECK_FAILED if failed else ExitCode.OK)
+
+
+def render(check: Check) -> str:
+    """A line, and below it the remedy where there is something to do."""
+    text = f"{MARKS[check.status]} {check.name}: {check.detail}\n"
+    if check.status is Status.FAILED and check.remedy:
+        text += textwrap.indent(check.remedy.rstrip() + "\n", "    ")
+    return text
+
+
+def all_checks(system: System, config: Config, settings: OtelSettings, target: str | None) -> Iterator[Check]:
+    """Every check, in the order in which one would go about it."""
+    for check in (
+        preflight.machine,
+        preflight.kernel,
+        preflight.capabilities,
+        preflight.interpreter_capabilities,
+        preflight.user_namespace,
+        preflight.pid_namespace,
+        preflight.bpf,
+        uprobe_pmu,
+        multi_links,
+        tracefs,
+        btf,
+        lockdown,
+        perf_event_paranoid,
+        memlock,
+        ptrace_scope,
+        preflight.bcc,
+        preflight.library,
+        compiler,
+    ):
+        yield check(system)
+    yield endpoint(system, config)
+    yield collector(system, settings)
+    yield overhead(config)
+    if target is not None:
+        from otel_jb.cli.doctor_target import target_checks
+
+        yield from target_checks(system, config, target)
+
+
+def uprobe_pmu(system: System) -> Check:
+    """Perf events for uprobes; what links are made through where the kernel has no multi links."""
+    place = "/sys/bus/event_source/devices/uprobe"
+    if system.exists(f"{place}/type"):
+        return Check("uprobe PMU", Status.OK, place)
+    if not system.exists("/sys/kernel"):
+        return Check("uprobe PMU", Status.FAILED, "/sys is not mounted", "sudo mount -t sysfs sysfs /sys")
+    return Check(
+        "uprobe PMU",
+        Status.FAILED,
+        f"{place} is missing: this kernel has no uprobes",
+        "use a kernel with CONFIG_UPROBE_EVENTS=y (every distribution's has it):\n"
+        "  grep CONFIG_UPROBE_EVENTS /boot/config-$(uname -r)",
+    )
+
+
+def multi_links(system: System) -> Check:
+    """One link for all probes of a file; without, each probe is a perf event."""
+    name = "multi links"
+    if "CAP_SYS_ADMIN" not in system.capabilities:
+        return Check(name, Status.NOT_APPLICABLE, "cannot be tried without CAP_SYS_ADMIN")
+    code = system.multi_link_error()
+    if code == 0:
+        return Check(name, Status.OK, "the kernel has them")
+    reason = f"not here ({os.strerror(code)}; Linux 6.6 brought them): perf events with cookies are used instead"
+    return Check(name, Status.NOT_APPLICABLE, reason)
+
+
+def tracefs(system: System) -> Check:
+    """Only tools that attach by tracefs need it; this one does not."""
+    mounted = [line.split()[1] for line in (system.text("/proc/mounts") or "").splitlines() if " tracefs " in line]
+    if mounted:
+        return Check("tracefs", Status.OK, f"mounted on {mounted[0]} (not needed)")
+    return Check("tracefs", Status.NOT_APPLICABLE, "not mounted, and not needed: probes are attached by links")
+
+
+def btf(system: System) -> Check:
+    """The program uses no kernel types."""
+    present = "there" if system.exists("/sys/kernel/btf/vmlinux") else "not there"
+    return Check("BTF and kernel headers", Status.NOT_APPLICABLE, f"not needed (BTF is {present})")
+
+
+def lockdown(system: System) -> Check:
+    """Confidentiality mode keeps BPF from kernel memory, of which nothing is read."""
+    text = system.text("/sys/kernel/security/lockdown") or ""
+    mode = text.partition("[")[2].partition("]")[0] or "none"
+    if mode == "confidentiality":
+        reason = "confidentiality: BPF may not read the kernel's memory, and this program reads its target's only"
+        return Check("lockdown", Status.NOT_APPLICABLE, reason)
+    return Check("lockdown", Status.OK, mode)
+
+
+def perf_event_paranoid(system: System) -> Check:
+    """Holds for users without CAP_PERFMON or CAP_SYS_ADMIN only."""
+    value = (system.text("/proc/sys/kernel/perf_event_paranoid") or "unknown").strip()
+    return Check("perf_event_paranoid", Status.NOT_APPLICABLE, f"{value}; it binds only those without CAP_SYS_ADMIN")
+
+
+def memlock(system: System) -> Check:
+    """Since Linux 5.11 BPF memory is accounted to the control group."""
+    del system
+    return Check("memlock", Status.NOT_APPLICABLE, "BPF memory is not locked memory since Linux 5.11")
+
+
+def ptrace_scope(system: System) -> Check:
+    """Yama restricts attaching as a debugger, not reading /proc."""
+    value = system.text("/proc/sys/kernel/yama/ptrace_scope")
+    if value is None:
+        return Check("yama ptrace_scope", Status.NOT_APPLICABLE, "no Yama here")
+    return Check("yama ptrace_scope", Status.NOT_APPLICABLE, f"{value.strip()}; nothing is attached to as a debugger")
+
+
+def compiler(system: System) -> Check:
+    """The program is really compiled and loaded, as `run` does it."""
+    name = "compiler"
+    if "CAP_SYS_ADMIN" not in system.capabilities:
+        return Check(name, Status.NOT_APPLICABLE, "cannot be tried without CAP_SYS_ADMIN")
+    try:
+        return Check(name, Status.OK, system.compile())
+    except AgentError as error:
+        return Check(name, Status.FAILED, error.message, error.help)
+
+
+def endpoint(system: System, config: Config) -> Check:
+    """The address of /metrics: free, or in use by an agent, which is asked how it is."""
+    if config.listen is None:
+        return Check("address to listen on", Status.NOT_APPLICABLE, "--listen is off")
+    host, port = config.listen.host, config.listen.port
+    check = preflight.listening(system, host, port)
+    if check.status is Status.OK or "is taken" not in check.detail:
+        return check
+    answer = system.http("127.0.0.1" if host in ("0.0.0.0", "") else host, port, "/ready")  # noqa: S104 - compared only
+    try:
+        said = json.loads(answer[1]) if answer else None
+    except ValueError:
+        said = None
+    if answer is None or not isinstance(said, dict) or "ready" not in said:
+        return check
+    reason = str(said.get("reason", ""))[:300]
+    if said["ready"] is True:
+        return Check(check.name, Status.NOT_APPLICABLE, f"{config.listen} is served by otel-jb already: {reason}")
+    return Check(
+        check.name,
+        Status.FAILED,
+        f"otel-jb serves {config.listen} and has no data: {reason or f'HTTP {answer[0]}'}",
+        "see what it could not attach to:\n  sudo otel-jb discover",
+    )
+
+
+def collector(system: System, settings: OtelSettings) -> Check:
+    """Whether somebody listens where OTLP goes."""
+    from urllib.parse import urlsplit
+
+    name = "OTLP endpoint"
+    wanted = {
+        signal.endpoint
+        for signal, sends in ((settings.metrics, settings.sends_metrics), (settings.traces, settings.sends_traces))
+        if sends
+    }
+    if not wanted:
+        return Check(name, Status.NOT_APPLICABLE, "none is configured; Prometheus scrapes the agent")
+    for url in sorted(wanted):
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        why = system.connect_error(parts.hostname or "", port)
+        if why is not None:
+            return Check(
+                name,
+                Status.FAILED,
+                f"{url}: {why}",
+                f"is the Collector running, and is this its address?  nc -zv {shlex.quote(parts.hostname or '')} {port}\n"
+                "gRPC is usually on 4317, HTTP on 4318; the agent goes on without, and loses no metric",
+            )
+    return Check(name, Status.OK, f"{', '.join(sorted(wanted))} accepts connections")
+
+
+def overhead(config: Config) -> Check:
+    """What probes may cost the targets."""
+    if config.overhead.budget is None:
+        return Check(
+            "overhead budget",
+            Status.NOT_APPLICABLE,
+            "off by configuration: a busy function may slow its program down; --overhead-budget 10% bounds that",
+        )
+    return Check("overhead budget", Status.OK, f"probes of one target may take {config.overhead.budget} of one CPU")
