@@ -4,7 +4,8 @@ A process may end at any moment, and its PID may be given to another: everything
 time, and what has ended is a `TargetError` that says so. Paths are as the process sees them; `Process.root` leads there.
 """
 
-# ruff: noqa: PTH - names under /proc are short-lived strings, and there are thousands of them at each look
+# Names under /proc are short-lived strings, and there are thousands of them at each look: no Path objects.
+# ruff: noqa: PTH115, PTH116, PTH119, PTH208
 from __future__ import annotations
 
 import os

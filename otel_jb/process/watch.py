@@ -1,6 +1,7 @@
 """Which processes are new and which have ended since one last looked."""
 
-# ruff: noqa: PTH - names under /proc are short-lived strings, and there are thousands of them at each look
+# Names under /proc are short-lived strings, and there are thousands of them at each look: no Path objects.
+# ruff: noqa: PTH116
 from __future__ import annotations
 
 import os
