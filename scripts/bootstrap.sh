@@ -169,8 +169,11 @@ make_venv() {
     venv_ready "$extras" && return 0
     callers_umask=$(umask)
     umask 022 # root makes it, everybody may use it
-    mkdir -p "$(dirname "$venv")" 2>/dev/null && : 2>/dev/null >>"$venv.lock" || die "$(dirname "$venv") cannot be written" \
-        "Run this as its owner, or set OTEL_JB_VENV to a directory for the Python environment."
+    # In a subshell: a redirection that fails would end this shell without a word.
+    if ! (mkdir -p "$(dirname "$venv")" && : >>"$venv.lock" && { [ ! -e "$venv" ] || [ -w "$venv" ]; }) 2>/dev/null; then
+        code=6 die "the Python environment $venv is not complete, and you cannot write to it" \
+            "Run this as its owner (sudo $0), or set OTEL_JB_VENV to a directory of your own."
+    fi
     exec 9>>"$venv.lock"
     if ! flock -n 9; then
         say "another start is setting up; waiting for it"
