@@ -149,9 +149,9 @@ def run_with(config: Config, args: argparse.Namespace) -> int:
     from otel_jb.kernel.preflight import preflight
 
     preflight(config)
-    from otel_jb import agent
+    from otel_jb import service
 
-    return int(agent.run(config))
+    return service.run(config)
 
 
 def configuration(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:

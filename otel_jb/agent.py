@@ -1,0 +1,268 @@
+"""The agent: finds targets, attaches, reads, hands the stream of records to whoever takes it, and stops cleanly.
+
+One lock guards the kernel backend; the loop, a scrape and an export take it in turn. The order at start is chosen for the time
+to the first probe: the sandbox is forked before there are threads, the BPF program compiles in its child while targets are
+looked for, and everything that speaks OpenTelemetry is imported only once probes are attached.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from otel_jb.errors import AgentError, AttachError, TargetError
+from otel_jb.kernel.backend import KernelOptions
+from otel_jb.records import (
+    ProbePlan,
+    ProbeState,
+    ProbeStatus,
+    Series,
+    Snapshot,
+    StreamRecord,
+    Target,
+    TargetEnded,
+)
+
+if TYPE_CHECKING:
+    from otel_jb.config import Config
+    from otel_jb.discovery import Discovery, Found
+    from otel_jb.kernel.bpf import BpfBackend
+
+_logger = logging.getLogger(__name__)
+
+WATCH_S = 1.0  #: new and ended processes are noticed within this time
+STOP_BUDGET_S = 5.0
+
+Sink = Callable[[StreamRecord], None]
+
+
+class Agent:
+    """Measures until stopped.
+
+    Args:
+        config: what to measure and how.
+        sinks: each gets every record of the stream, in order, from the agent's threads; must not block.
+    """
+
+    def __init__(self, config: Config, sinks: list[Sink] | None = None) -> None:
+        from otel_jb.elf.inspect import Inspector
+        from otel_jb.telemetry.state import StreamState
+
+        self.config = config
+        self.inspector = Inspector()  # forks: before anything starts a thread
+        self.state = StreamState(config.retain / 1e9)
+        self.sinks: list[Sink] = [self.state.apply, *(sinks or [])]
+        self.backend: BpfBackend | None = None
+        self.discovery: Discovery | None = None
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._targets: dict[int, Target] = {}
+        self._read_ns: int | None = None
+        self._problem = "starting"
+
+    # -- life -----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Compile, find targets and attach. Raises AgentError where nothing can ever be measured, with nothing left behind."""
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        from otel_jb.kernel.bpf import BpfBackend
+
+        config = self.config
+        slow = config.slow
+
+        self.backend = BpfBackend(
+            KernelOptions(
+                boundaries_ns=[int(bound) for bound in config.histogram.boundaries],
+                max_series=config.max_series,
+                links=config.link.value,
+                events=config.traces,
+                event_rate=slow.rate,
+                event_burst=slow.burst,
+                threshold_ns=lambda probe: _fixed_threshold(config, probe.function, probe.role),
+            )
+        )
+        from otel_jb.discovery import Discovery
+
+        self.discovery = Discovery(config, self.inspector)
+        found = self.discovery.first()
+        refused: AgentError | None = None
+        for each in found:
+            try:
+                self._attach(each)
+            except (AttachError, TargetError) as error:
+                _logger.warning("%s", error.message)
+                refused = error
+        if (
+            refused is not None
+            and not self._targets
+            and all(s.pid is not None for s in config.targets)
+            and config.targets
+        ):
+            raise refused
+        if not self._targets:
+            self._problem = "no process that is to be measured runs"
+            _logger.info("no process to measure yet; waiting for one")
+
+    def run(self) -> None:
+        """Work until `stop` is called."""
+        assert self.backend is not None
+        poller = select.epoll()
+        interval_s = self.config.interval / 1e9
+        next_roll = time.monotonic() + interval_s
+        next_watch = time.monotonic() + WATCH_S
+        registered = False
+        while not self._stop.is_set():
+            if self._targets and not registered:
+                poller.register(self.backend.event_descriptor, select.EPOLLIN)
+                registered = True
+            wait = max(0.0, min(next_roll, next_watch) - time.monotonic())
+            events = poller.poll(min(wait, 0.5))
+            try:
+                if events:
+                    self._take_slow_calls()
+                now = time.monotonic()
+                if now >= next_watch:
+                    self._watch()
+                    next_watch = now + WATCH_S
+                if now >= next_roll:
+                    self.read(roll=True)
+                    next_roll = max(next_roll + interval_s, now)
+            except AgentError as error:  # one target's trouble does not stop the others
+                _logger.warning("%s", error.message)
+        poller.close()
+
+    def stop(self) -> None:
+        """End `run`; callable from a signal handler."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Read a last time, detach everything, end the children. Safe to call twice."""
+        with self._lock:
+            if self.backend is not None:
+                if self._targets:
+                    self._take_slow_calls()
+                    for target in list(self._targets):
+                        self._end(target, ended=False)
+                self.backend.close()
+                self.backend = None
+            self.inspector.close()
+
+    # -- reading --------------------------------------------------------------------------------------------
+
+    def read(self, roll: bool = False) -> None:
+        """Take a snapshot and hand it on; `roll` ends the interval of min, max and avg."""
+        with self._lock:
+            if self.backend is None or not self._targets:
+                self._read_ns = time.monotonic_ns()
+                return
+            self._take_slow_calls()
+            snapshot = self.backend.snapshot(roll)
+            self._read_ns = snapshot.time_ns
+            self._emit(snapshot)
+
+    def refresh(self) -> None:
+        """For a scrape: values as of now."""
+        self.read()
+
+    def _take_slow_calls(self) -> None:
+        with self._lock:
+            if self.backend is not None and self._targets:
+                for call in self.backend.slow_calls():
+                    self._emit(call)
+
+    def readiness(self) -> tuple[bool, str]:
+        """Whether probes are attached and the kernel was read within the last interval; else the reason."""
+        with self._lock:
+            if not self._targets:
+                return False, self._problem
+            if self._read_ns is not None:
+                age_s = (time.monotonic_ns() - self._read_ns) / 1e9
+                if age_s > self.config.interval / 1e9 + 1:
+                    return False, f"the kernel was last read {age_s:.0f} s ago"
+            probes = sum(len(view.series) for view in self.state.view().live)
+            return True, f"{probes} functions of {len(self._targets)} processes are measured"
+
+    def _emit(self, record: StreamRecord) -> None:
+        for sink in self.sinks:
+            sink(record)
+
+    # -- targets --------------------------------------------------------------------------------------------
+
+    def _attach(self, found: Found) -> None:
+        assert self.backend is not None
+        target, plan = found.target, found.plan
+        with self._lock:
+            if not plan.probes:
+                return
+            records = self.backend.attach(target, plan)
+            if not found.still_runs():
+                # Attached to a PID that ended meanwhile, perhaps to its successor.
+                self.backend.detach(target.id)
+                raise TargetError(f"process {target.pid} ({target.name}) ended while probes were attached to it")
+            self._targets[target.id] = target
+            self._emit(target)
+            for record in records:
+                self._emit(record)
+            self._emit(self.backend.snapshot())
+        self._report(target, plan, records)
+
+    @staticmethod
+    def _report(target: Target, plan: ProbePlan, records: list[StreamRecord]) -> None:
+        series = [record for record in records if isinstance(record, Series)]
+        _logger.info(
+            "measuring %d functions of %s (process %d): %s",
+            len(series),
+            target.name,
+            target.pid,
+            ", ".join(f"{s.function} [{s.strategy}]" for s in series[:8]) + (" …" if len(series) > 8 else ""),
+        )
+        for record in records:
+            if isinstance(record, ProbeStatus) and record.state is ProbeState.FAILED:
+                _logger.warning("%s in process %d cannot be probed: %s", record.function, target.pid, record.reason)
+        for skipped in plan.skipped:
+            _logger.debug("%s in process %d is not probed: %s", skipped.function, target.pid, skipped.reason)
+
+    def _watch(self) -> None:
+        assert self.discovery is not None
+        with self._lock:
+            new, ended = self.discovery.poll()
+            for target_id in ended:
+                if target_id in self._targets:
+                    self._end(target_id, ended=True)
+        for each in new:
+            try:
+                self._attach(each)
+            except (AttachError, TargetError) as error:
+                _logger.warning("%s", error.message)
+
+    def _end(self, target_id: int, *, ended: bool) -> None:
+        assert self.backend is not None
+        target = self._targets.pop(target_id)
+        self._take_slow_calls_of_ended()
+        last: Snapshot = self.backend.detach(target_id)
+        self._emit(last)
+        if ended:
+            _logger.info("%s (process %d) ended", target.name, target.pid)
+            self._emit(TargetEnded(target_id, last.time_unix_nano))
+            self._problem = "the processes that were measured have ended"
+
+    def _take_slow_calls_of_ended(self) -> None:
+        """What the target sent before it ended: its series are known for a last moment."""
+        assert self.backend is not None
+        for call in self.backend.slow_calls():
+            self._emit(call)
+
+
+def _fixed_threshold(config: Config, function: str, role: str) -> int | None:
+    threshold = config.slow.of(function, role)
+    return threshold.ns if threshold is not None else None

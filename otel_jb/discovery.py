@@ -1,0 +1,352 @@
+"""From a process to a plan: its files, the functions that the catalogue knows in them, their code, the sites.
+
+Every file is read in the sandbox, once: what was found is kept by device, inode, size and time of change, so that a hundred
+processes that map the same library cost one analysis.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import logging
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_jb.catalog import Catalog, load
+from otel_jb.catalog.matching import Match
+from otel_jb.elf.inspect import MAX_FILES
+from otel_jb.errors import AgentError, ElfError, NoFunctionError, TargetError
+from otel_jb.plan.choose import make_plan
+from otel_jb.plan.inputs import FileFacts, KernelFacts, Options
+from otel_jb.process import procfs
+from otel_jb.process.procfs import MappedFile, Process
+from otel_jb.process.target import make_target
+from otel_jb.process.watch import Watcher
+from otel_jb.records import ProbePlan, Skipped, Target
+
+if TYPE_CHECKING:
+    from otel_jb.config import Config, TargetSelector
+    from otel_jb.elf.code import FunctionCode
+    from otel_jb.elf.inspect import Inspector
+    from otel_jb.elf.report import FileReport
+
+_logger = logging.getLogger(__name__)
+
+#: Libraries of every process that hold no jitter buffer: reading them at each start would cost more than all others.
+_PLAIN_LIBRARIES = (
+    "ld-linux*", "libc.so*", "libc-*", "libm.so*", "libm-*", "libpthread*", "libdl.so*", "libdl-*", "librt.so*", "librt-*",
+    "libresolv*", "libnss_*", "libgcc_s*", "libstdc++*", "libz.so*", "libcrypto*", "libssl*", "libsystemd*", "libselinux*",
+    "libpcre*", "liblzma*", "libzstd*", "libcap.so*", "libgcrypt*", "libgpg-error*", "libLLVM*", "libX*", "libGL*", "libicu*",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One ELF file, read: its identity and the functions that the catalogue knows in it, with their code."""
+
+    path: str  #: as the agent opens it
+    report: FileReport
+    facts: FileFacts
+
+    @property
+    def matches(self) -> Sequence[Match]:
+        """The catalogue's matches, in the order of the symbol table."""
+        return [match for match in self.facts.matches if isinstance(match, Match)]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A process that is to be measured, and how."""
+
+    process: Process
+    target: Target
+    plan: ProbePlan
+
+    def still_runs(self) -> bool:
+        """Whether it is still this very process."""
+        return procfs.alive(self.process)
+
+
+_FileKey = tuple[int, int, int, int]
+
+
+class Discovery:
+    """Finds processes and plans them; keeps what it learned of files."""
+
+    def __init__(self, config: Config, inspector: Inspector, catalog: Catalog | None = None) -> None:
+        """Loads the catalogue, the user's own profiles first. Raises ConfigError."""
+        self.config = config
+        self.catalog = catalog or load([Path(name) for name in config.profiles])
+        self.kernel = kernel_facts()
+        self._inspector = inspector
+        self._patterns = self.catalog.patterns()
+        self._cache: dict[tuple[_FileKey, str], Examined | ElfError] = {}
+        self._numbers = itertools.count(1)
+        self._watcher = Watcher(self._selected)
+        self._seen: dict[int, Process] = {}
+        self._target_of: dict[Process, int] = {}
+
+    # -- files ----------------------------------------------------------------------------------------------
+
+    def examine(
+        self,
+        path: str,
+        executable_name: str,
+        shown: str | None = None,
+        root: str = "/",
+        libraries: Sequence[str] = (),
+    ) -> Examined:
+        """Read one file in the sandbox. Raises ElfError, TargetError, PermissionDeniedError.
+
+        `root` is where its debug files are looked for, `libraries` the files that the process maps beside it: calls into them
+        are followed.
+        """
+        with ExitStack() as opened:
+            file = _opened(opened, path)
+            status = os.fstat(file)
+            key = ((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns), executable_name)
+            known = self._cache.get(key)
+            if known is None:
+                try:
+                    known = self._read(opened, file, path, executable_name, shown or path, root, libraries)
+                except ElfError as error:
+                    known = error
+                self._cache[key] = known
+        if isinstance(known, ElfError):
+            raise known
+        return replace(known, path=path, facts=replace(known.facts, file=path))
+
+    def _read(
+        self,
+        opened: ExitStack,
+        file: int,
+        path: str,
+        executable_name: str,
+        shown: str,
+        root: str,
+        libraries: Sequence[str],
+    ) -> Examined:
+        from otel_jb.elf.debugfile import candidate_paths
+        from otel_jb.elf.examine import examine_file
+        from otel_jb.elf.report import inspect_file
+
+        report = inspect_file(self._inspector, file, shown, self._patterns)
+        if report.arch != platform.machine():
+            raise ElfError(
+                f"{shown} is for {report.arch}, this machine is {platform.machine()}",
+                "A program of another architecture cannot be probed here.",
+            )
+        debug: list[int] = []
+        if not report.has_symtab:
+            for candidate in candidate_paths(shown, report.build_id, report.debug_link, root):
+                try:
+                    debug.append(_opened(opened, candidate))
+                except AgentError:
+                    continue
+            if debug:
+                report = inspect_file(self._inspector, file, shown, self._patterns, debug)
+        matches = self.catalog.match(report.soname, executable_name, report.symbols)
+        code: Mapping[int, FunctionCode] = {}
+        if matches:
+            functions = [(match.symbol.address, match.symbol.size) for match in matches]
+            others = [_opened(opened, other) for other in libraries[: MAX_FILES - 1 - len(debug)] if other != path]
+            code = examine_file(self._inspector, file, shown, functions, debug_files=debug, libraries=others)
+        return Examined(path, report, FileFacts(path, report.build_id, matches, code))
+
+    # -- processes ------------------------------------------------------------------------------------------
+
+    def examine_process(self, process: Process) -> list[Examined]:
+        """Every file of the process that could be read; raises only where its own program cannot be."""
+        files = [(procfs.file_path(process, file), file) for file in procfs.mapped_files(process.pid)]
+        files.sort(key=lambda item: not _is_program(process, item[1]))
+        paths = [path for path, _ in files]
+        examined = []
+        for path, file in files:
+            own = _is_program(process, file)
+            name = os.path.basename(file.path)
+            if not own and any(fnmatch.fnmatchcase(name, plain) for plain in _PLAIN_LIBRARIES):
+                continue
+            try:
+                examined.append(self.examine(path, process.name, file.path, process.root, paths))
+            except (ElfError, TargetError) as error:
+                if own:
+                    raise
+                _logger.debug("%s", error.message)
+        return examined
+
+    def plan(self, examined: Sequence[Examined], *, named: bool) -> ProbePlan:
+        """The plan for files of one process. `named`: the user named the target, so generic matches are attached too."""
+        config = self.config
+        files, left_out = [], []
+        for each in examined:
+            wanted = []
+            for match in each.matches:
+                function = match.function
+                if config.functions.named or function.attach_by_default or (named and function.generic):
+                    wanted.append(match)
+                else:
+                    reason = (
+                        "known by its name only: attached where the target is named"
+                        if function.generic
+                        else "attached only where it is asked for: --function"
+                    )
+                    left_out.append(Skipped(match.symbol.function, each.path, function.profile, reason))
+            files.append(FileFacts(each.path, each.facts.build_id, wanted, each.facts.code))
+        options = Options(
+            end_strategy=config.end_strategy.strategy,
+            unsafe_uretprobe=config.unsafe_uretprobe,
+            functions=config.functions.include,
+            exclude=config.functions.exclude,
+            max_probes=config.max_probes,
+        )
+        plan = make_plan(files, self.kernel, options)
+        return ProbePlan(plan.probes, (*plan.skipped, *left_out))
+
+    def find(self, process: Process, selector: TargetSelector | None) -> Found:
+        """Plan one process. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""
+        examined = self.examine_process(process)
+        plan = self.plan(examined, named=selector is not None)
+        if not plan.probes:
+            raise no_function(process.name, f"process {process.pid}", examined, plan)
+        build_id = next((each.report.build_id for each in examined if each.path == self._program(process)), None)
+        target = make_target(
+            process,
+            next(self._numbers),
+            build_id or (examined[0].report.build_id if examined else None),
+            selector.service_name if selector else None,
+            selector.attributes if selector else None,
+        )
+        return Found(process, target, plan)
+
+    @staticmethod
+    def _program(process: Process) -> str:
+        return process.root + process.executable
+
+    # -- selection ------------------------------------------------------------------------------------------
+
+    def _selector(self, process: Process) -> TargetSelector | None:
+        """The first selector that means this process."""
+        for selector in self.config.targets:
+            if selector.pid is not None and selector.pid == process.pid:
+                return selector
+            if selector.name is not None and fnmatch.fnmatchcase(process.name, selector.name):
+                return selector
+            if selector.binary is not None and self._runs(process, selector.binary):
+                return selector
+        return None
+
+    @staticmethod
+    def _runs(process: Process, binary: str) -> bool:
+        """Whether the process runs this file or maps it."""
+        try:
+            wanted = os.stat(binary)
+        except OSError:
+            return process.executable == binary
+        if (wanted.st_dev, wanted.st_ino) == (process.device, process.inode):
+            return True
+        try:
+            return any(file.inode == wanted.st_ino for file in procfs.mapped_files(process.pid))
+        except AgentError:
+            return False
+
+    def _selected(self, process: Process) -> bool:
+        if process.pid == os.getpid() or not process.executable:
+            return False
+        return not self.config.targets or self._selector(process) is not None
+
+    def first(self) -> Iterable[Found]:
+        """The processes that are to be measured now.
+
+        A target that the user named and that can never be measured is an error at once: TargetError, ElfError, NoFunctionError.
+        A file or name that no process runs yet is none; it is waited for.
+        """
+        for selector in self.config.targets:
+            if selector.pid is not None:
+                procfs.process(selector.pid)
+            elif selector.binary is not None:
+                self._check_binary(selector.binary)
+        new, _ = self._watcher.poll()
+        found = []
+        for process in new:
+            chosen = self._selector(process)
+            try:
+                found.append(self._remember(self.find(process, chosen)))
+            except AgentError as error:
+                if chosen is not None and chosen.pid is not None:
+                    raise
+                _log_unmeasured(process, error, named=chosen is not None)
+        return found
+
+    def _check_binary(self, binary: str) -> None:
+        """Whether processes of this file could be measured at all."""
+        name = os.path.basename(binary)
+        examined = self.examine(binary, name)
+        if examined.report.kind == "executable" and not examined.matches and not examined.report.needed:
+            raise no_function(name, binary, [examined], ProbePlan(()))
+
+    def _remember(self, found: Found) -> Found:
+        self._target_of[found.process] = found.target.id
+        return found
+
+    def poll(self) -> tuple[list[Found], list[int]]:
+        """Processes that came, planned, and the ids of targets that ended, since last time."""
+        new, ended = self._watcher.poll()
+        gone = [self._target_of.pop(process) for process in ended if process in self._target_of]
+        found = []
+        for process in new:
+            selector = self._selector(process)
+            try:
+                found.append(self._remember(self.find(process, selector)))
+            except AgentError as error:
+                _log_unmeasured(process, error, named=selector is not None)
+        return found, gone
+
+
+def _log_unmeasured(process: Process, error: AgentError, *, named: bool) -> None:
+    level = logging.WARNING if named else logging.DEBUG
+    _logger.log(level, "%s (process %d) is not measured: %s", process.name, process.pid, error.message)
+
+
+def _is_program(process: Process, file: MappedFile) -> bool:
+    return file.inode == process.inode and file.path == process.executable
+
+
+def no_function(name: str, what: str, examined: Sequence[Examined], plan: ProbePlan) -> NoFunctionError:
+    """Why nothing can be probed, with what was looked at and what would help."""
+    if plan.skipped:
+        reasons = "\n".join(f"  {s.function}: {s.reason}" for s in plan.skipped[:10])
+        return NoFunctionError(
+            f"no jitter-buffer function of {what} ({name}) can be probed", f"Found, but left out:\n{reasons}"
+        )
+    symbols = sum(each.report.symbol_count for each in examined)
+    stripped = [each.path for each in examined if not each.report.has_symtab]
+    help_text = f"Looked at {symbols} symbols of {len(examined)} files; `otel-jb discover --all` lists what is there."
+    if stripped:
+        help_text += (
+            f"\n{stripped[0]} is stripped: install its debug symbols (Debian: PACKAGE-dbgsym, Fedora: dnf debuginfo-install),\n"
+            "or run a build that keeps its symbol table. A profile of your own (--profile) can name further functions."
+        )
+    return NoFunctionError(f"no jitter-buffer function in {what} ({name})", help_text)
+
+
+def kernel_facts() -> KernelFacts:
+    """What the running kernel does with probes, from its version."""
+    numbers = platform.release().split("-")[0].split(".")
+    return KernelFacts.of_version(int(numbers[0]), int("".join(c for c in numbers[1] if c.isdigit()) or 0))
+
+
+def _opened(stack: ExitStack, path: str) -> int:
+    """A read-only descriptor of a regular file, closed with the stack."""
+    from otel_jb.elf.image import open_regular
+
+    file = open_regular(path)
+    stack.callback(os.close, file)
+    return file
+
+
+__all__ = ["Discovery", "Examined", "Found", "no_function"]
