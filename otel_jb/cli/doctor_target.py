@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def symbols(system: System, found: Inspected, target: str) -> Check:
     count = sum(file.report.symbol_count for file in found.files)
     stripped = [file.path for file in found.files if not file.report.has_symtab]
     if count:
-        note = f"; {_list(stripped)} without .symtab: only exported names" if stripped else ""
+        note = f"; {len(stripped)} without .symtab, so with exported names only" if stripped else ""
         return Check(name, Status.OK, f"{count} names in {_count(len(found.files), 'file')}{note}")
     return Check(
         name,
@@ -91,7 +92,7 @@ def functions(config: Config, found: Inspected, target: str) -> Check:
     generic = [function for file in found.files for function in file.generic]
     wanted = [function for function in [*known, *generic] if config.functions.selects(function)]
     if wanted:
-        note = f" ({_count(len(generic), 'of them', plural='of them')} by the look of the name only)" if generic else ""
+        note = f" ({len(generic)} of them by the look of the name only)" if generic else ""
         return Check(name, Status.OK, f"{_list(wanted)}{note}")
     if known or generic:
         return Check(
@@ -121,13 +122,15 @@ def inspect_target(target: str, config: Config) -> Inspected:
     from otel_jb.elf.report import inspect_file
 
     known = catalog.load([Path(path) for path in config.profiles])
-    what, places = _files_of_process(int(target)) if target.isdecimal() else (target, [target])
+    what, name, places = _of_process(target) if target.isdecimal() else (target, Path(target).name, [])
+    if not places:
+        places = [(target, lambda: open_regular(target))]
     inspected: list[InspectedFile] = []
     errors: list[AgentError] = []
     with Inspector() as inspector:
-        for shown, place in zip(places, places, strict=True):
+        for shown, opened in places:
             try:
-                descriptor = open_regular(place)
+                descriptor = opened()
                 try:
                     report = inspect_file(inspector, descriptor, shown, known.patterns())
                 finally:
@@ -135,7 +138,7 @@ def inspect_target(target: str, config: Config) -> Inspected:
             except AgentError as error:
                 errors.append(error)
                 continue
-            matches = known.match(report.soname, Path(places[0]).name, report.symbols)
+            matches = known.match(report.soname, name, report.symbols)
             inspected.append(
                 InspectedFile(
                     shown,
@@ -149,8 +152,15 @@ def inspect_target(target: str, config: Config) -> Inspected:
     return Inspected(what, tuple(inspected), tuple(errors))
 
 
-def _files_of_process(pid: int) -> tuple[str, list[str]]:
-    raise TargetError(str(pid))
+def _of_process(target: str) -> tuple[str, str, list[tuple[str, Callable[[], int]]]]:
+    """The process in words, its executable's name, and its files, each with what opens it. Raises TargetError."""
+    from otel_jb.process import procfs
+
+    process = procfs.process(procfs.parse_pid(target))
+    files = procfs.mapped_files(process.pid)
+    # `functools.partial`, as a lambda would open the loop's last file for each.
+    places = [(file.path, partial(procfs.open_file, process, file)) for file in files if not file.path.startswith("[")]
+    return f"process {process.pid} ({process.name})", process.name, [*places]
 
 
 def _debug_symbols(system: System, target: str) -> str:
@@ -165,8 +175,8 @@ def _file_of(target: str) -> str:
     return f"/proc/{target}/exe" if target.isdecimal() else target
 
 
-def _count(number: int, word: str, plural: str = "") -> str:
-    return f"{number} {word if number == 1 else plural or word + 's'}"
+def _count(number: int, word: str) -> str:
+    return f"{number} {word if number == 1 else word + 's'}"
 
 
 def _list(names: list[str]) -> str:
