@@ -309,7 +309,7 @@ class _Code:
             return self.changed(tree.of, lambda at: ReadOp(_BITS[tree.operator], dst=at, imm=tree.by))
         assert isinstance(tree, Sum), tree
         if isinstance(tree.right, Number):
-            number = tree.right.value
+            number = -tree.right.value if tree.minus else tree.right.value
             return self.changed(tree.left, lambda at: ReadOp(Op.ADDI, dst=at, imm=number))
         left = self.value(tree.left)
         self.pinned.append(left)
