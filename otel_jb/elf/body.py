@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from otel_jb.records import FrameBase
 MAX_BYTES = 1 << 20  #: of one function; the largest known decoder is 300 KB
 MAX_PARTS = 8
 MAX_INSTRUCTIONS = 100_000
+
+
+_CELL = re.compile(r"qword ptr \[rip ([+-]) (0x[0-9a-f]+|\d)\]$")
 
 
 class UndecodableError(Exception):
@@ -44,6 +48,15 @@ class Context:
     def in_plt(self, address: int) -> bool:
         """Whether the address is a stub that jumps to another file."""
         return any(start <= address < end for start, end in self.plt)
+
+    def cell_name(self, instruction: Instruction) -> str:
+        """The imported function that an indirect call or jump through a constant cell reaches (`-fno-plt`); "" if none."""
+        match = _CELL.search(instruction.text)
+        cells: Mapping[int, str] = getattr(self.names, "cells", {})
+        if match is None:
+            return ""
+        distance = int(match[2], 16) * (-1 if match[1] == "-" else 1)
+        return known.plain(cells.get(instruction.end + distance, ""))
 
     def entry_rule(self) -> tuple[int, int]:
         """(DWARF register, offset) of the CFA at the first instruction of any function."""

@@ -11,6 +11,7 @@ from otel_jb.elf import edges, known
 from otel_jb.elf.body import Body, Context, Exit, UndecodableError, body_of
 from otel_jb.elf.image import Image
 from otel_jb.elf.instructions import Flow, Instruction, Price
+from otel_jb.elf.names import Names
 from otel_jb.records import FrameBase
 
 MAX_TAIL_DEPTH = 3
@@ -74,13 +75,30 @@ class FunctionCode:
     reach: Reach = Reach(False, "not examined")
 
 
-def analyse(image: Image, functions: Sequence[tuple[int, int]], names: Mapping[int, str]) -> list[FunctionCode]:
+def analyse(
+    image: Image,
+    functions: Sequence[tuple[int, int]],
+    names: Names,
+    libraries: Sequence[tuple[Image, Names]] = (),
+    *,
+    thorough: bool = False,
+) -> list[FunctionCode]:
     """Analyse functions given as (address, size; 0 = as `.eh_frame` says).
 
-    `names` maps addresses to names where they matter: PLT stubs, `.cold` parts, functions that `known` judges by name.
+    `libraries`: the other files of the process, in the loader's order. What a function can reach is followed where its edges
+    do not see all that a profile may need, or always if `thorough`.
     """
-    context = Context.of(image, names)
-    return [examine(context, address, size) for address, size in functions]
+    from otel_jb.elf.reach import Program, examine_reach
+
+    program = Program(Context.of(image, names), libraries)
+    found = []
+    for address, size in functions:
+        code = examine(program.main, address, size)
+        wanting = code.edges.refused or code.edges.note or not all(spot.return_valid for spot in code.edges.spots)
+        if not code.problem and not code.leaf and (wanting or thorough):
+            code = dataclasses.replace(code, reach=examine_reach(program, address))
+        found.append(code)
+    return found
 
 
 def examine(context: Context, address: int, size: int) -> FunctionCode:

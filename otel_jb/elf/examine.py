@@ -20,11 +20,12 @@ def examine_file(
     *,
     debug_files: Sequence[int] = (),
     libraries: Sequence[int] = (),
+    thorough: bool = False,
 ) -> dict[int, FunctionCode]:
     """What the code of functions, (address, size) of an open file, offers to probes; by address.
 
     `libraries` are the other files that the process maps, in the order in which the loader searches them; calls into them are
-    followed when a return probe is examined. Raises ElfError.
+    followed when a return probe is examined: only where it may be needed, or always if `thorough`. Raises ElfError.
     """
     plain = inspector.call(
         "otel_jb.elf.examine:read",
@@ -33,6 +34,7 @@ def examine_file(
         file_name=name,
         functions=[list(function) for function in functions],
         debug_count=len(debug_files),
+        thorough=thorough,
     )
     try:
         return {code.address: code for code in map(from_plain, plain)}
@@ -41,7 +43,11 @@ def examine_file(
 
 
 def read(
-    files: Sequence[int], file_name: str, functions: Sequence[Sequence[int]], debug_count: int = 0
+    files: Sequence[int],
+    file_name: str,
+    functions: Sequence[Sequence[int]],
+    debug_count: int = 0,
+    thorough: bool = False,
 ) -> list[dict[str, Any]]:
     """Runs in the sandbox: the analysis of functions of the first file."""
     from otel_jb.elf import debugfile
@@ -51,4 +57,6 @@ def read(
 
     image = Image.from_file(files[0], file_name)
     names = Names(image, debugfile.matching_images(image, files[1 : 1 + debug_count]))
-    return [to_plain(code) for code in analyse(image, [(address, size) for address, size in functions], names)]
+    libraries = [(library, Names(library)) for library in map(Image.from_file, files[1 + debug_count :])]
+    wanted = [(address, size) for address, size in functions]
+    return [to_plain(code) for code in analyse(image, wanted, names, libraries, thorough=thorough)]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from enum import Enum
+
+from otel_jb.elf import vouched
 
 #: Exactly these never return. A name that is wrongly here would hide an end, so only documented ones are.
 _NEVER_RETURN = re.compile(
@@ -41,3 +44,47 @@ _GENERIC = re.compile(r"(free|av_freep?|av_log|memcpy|memmove|memset|strlen|_Zdl
 def is_generic(name: str) -> bool:
     """Whether so much of a program calls this function that probing its ends, for one tail call, would cost too much."""
     return _GENERIC.fullmatch(name) is not None
+
+
+class Verdict(Enum):
+    """What a function does to the frames above it; the value completes the sentence "NAME, which ..."."""
+
+    UNKNOWN = "is not known"
+    HARMLESS = "neither switches, throws nor jumps"
+    SWITCHES = "switches stacks"
+    THROWS = "may throw"
+    JUMPS = "jumps out of its callers"
+    ENDS_THREAD = "ends the thread"
+
+
+_SWITCHES = re.compile(
+    r"swapcontext|makecontext|setcontext|st_\w+|_st_\w+|co_\w+|jump_fcontext|make_fcontext|ontop_fcontext|"
+    r"(coro_|aco_|aco_yield|libco_|mco_|tina_|swap_ctx|switch_ctx|coctx_swap|bthread_|qemu_coroutine_)\w*|"
+    r"GC_\w+|pth_\w+|gnu_pth\w+|fiber_\w+|SwitchToFiber|sigaltstack"
+)
+_THROWS = re.compile(
+    r"__cxa_throw|__cxa_rethrow|_Unwind_(RaiseException|Resume_or_Rethrow|ForcedUnwind)|_ZSt\d+__throw_\w+|"
+    r"_ZSt17rethrow_exception\w+|__cxa_bad_cast|__cxa_bad_typeid|__cxa_throw_bad_array_new_length|"
+    # docs/adr/0004: operator new may throw, so it is not vouched for. The nothrow forms are.
+    r"_Zn[wa][mj](St11align_val_t)?"
+)
+_JUMPS = re.compile(r"(_|__|sig|__sig)?longjmp(_chk)?|__longjmp_chk|_longjmp_unwind|rethrow")
+_ENDS_THREAD = re.compile(r"pthread_exit|thrd_exit|__pthread_unwind\w*|pthread_cancel|pthread_testcancel")
+
+
+def judge(name: str) -> Verdict:
+    """What the name alone says; names are those of the C and C++ libraries, of coroutine libraries and of vouched leaves."""
+    if not name:
+        return Verdict.UNKNOWN
+    if name in vouched.HARMLESS or vouched.PATTERNS.fullmatch(name):
+        return Verdict.HARMLESS
+    for expression, verdict in (
+        (_SWITCHES, Verdict.SWITCHES),
+        (_THROWS, Verdict.THROWS),
+        (_JUMPS, Verdict.JUMPS),
+        (_ENDS_THREAD, Verdict.ENDS_THREAD),
+    ):
+        if expression.fullmatch(name):
+            return verdict
+    # What never returns and is none of the above ends the process: nobody comes back to a changed return address.
+    return Verdict.HARMLESS if never_returns(name) else Verdict.UNKNOWN

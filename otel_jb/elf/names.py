@@ -8,7 +8,7 @@ from functools import cached_property
 
 from otel_jb.elf import symbols
 from otel_jb.elf.image import Image
-from otel_jb.elf.stubs import stubs
+from otel_jb.elf.stubs import import_cells, stubs
 from otel_jb.records import SymbolSource
 
 _ENTRY = struct.Struct("<IBBHQQ")
@@ -27,7 +27,12 @@ class Names(Mapping[int, str]):
     @cached_property
     def imports(self) -> dict[int, str]:
         """Names by the address of their PLT stub."""
-        return stubs(self._image)
+        return stubs(self._image, self.cells)
+
+    @cached_property
+    def cells(self) -> dict[int, str]:
+        """Names by the address of the cell that the loader fills with the function's address."""
+        return import_cells(self._image)
 
     @cached_property
     def _index(self) -> list[tuple[dict[int, int], bytes]]:

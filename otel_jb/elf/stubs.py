@@ -18,9 +18,8 @@ _RELA = struct.Struct("<QIIq")
 _STUB_X86 = re.compile(rb"(?:\xf3\x0f\x1e\xfa)?\xf2?\xff\x25(.{4})", re.DOTALL)
 
 
-def stubs(image: Image) -> dict[int, str]:
-    """Imported names (without version) by the address of the stub through which they are called."""
-    cells = _cells(image)
+def stubs(image: Image, cells: dict[int, str]) -> dict[int, str]:
+    """Imported names (without version) by the address of the stub through which they are called; `cells` by `import_cells`."""
     if not cells:
         return {}
     find = _stubs_x86 if image.arch == "x86_64" else _stubs_arm64
@@ -32,7 +31,7 @@ def stubs(image: Image) -> dict[int, str]:
     return found
 
 
-def _cells(image: Image) -> dict[int, str]:
+def import_cells(image: Image) -> dict[int, str]:
     """Names by the address of the cell (in the global offset table) that the loader fills with the function's address."""
     tables = symbols.tables(image)
     dynamic = next((table for table in tables if table.source is SymbolSource.DYNSYM), None)
@@ -47,7 +46,7 @@ def _cells(image: Image) -> dict[int, str]:
         view = section.view
         whole = view[: len(view) // _RELA.size * _RELA.size]
         for cell, kind, symbol, _ in _RELA.iter_unpack(whole):
-            if kind == jump_slot or kind == glob_dat:
+            if kind in (jump_slot, glob_dat):
                 text = _symbol_name(dynamic, symbol)
                 if text:
                     found[cell] = text

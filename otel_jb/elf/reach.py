@@ -1,0 +1,187 @@
+"""Whether a return probe on a function is shown to be safe: what its calls can reach, instruction by instruction.
+
+A return probe puts another return address on the stack. It harms a process in which, before the function returns, the stack is
+switched, an exception passes the frame, or a jump leaves it. The closure over all calls, through the PLT into the
+libraries that the process maps, must show that none of this can happen; what cannot be bounded is not shown.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from otel_jb.elf import known
+from otel_jb.elf.body import Body, Context, UndecodableError, body_of
+from otel_jb.elf.code import Reach
+from otel_jb.elf.image import Image
+from otel_jb.elf.names import Names
+from otel_jb.elf.stackpointer import foreign_load
+from otel_jb.elf.symbols import MAX_NAME, tables
+
+BUDGET = 20_000  #: instructions of one closure
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one function does by itself."""
+
+    instructions: int
+    calls: tuple[int, ...]  #: addresses called or tail-called, in the same file
+    imports: tuple[str, ...]  #: functions called in other files
+    hazard: str = ""  #: it switches stacks itself
+    unbounded: str = ""  #: it calls through a pointer
+
+
+@dataclass(slots=True)
+class Program:
+    """The files of one process: the one that is examined and the libraries behind it, in the loader's order."""
+
+    main: Context
+    libraries: Sequence[tuple[Image, Names]] = ()
+    _contexts: dict[int, Context] = field(default_factory=dict)
+    _exports: dict[int, dict[str, int]] = field(default_factory=dict)
+    _summaries: dict[tuple[int, int], Summary | str] = field(default_factory=dict)
+
+    def resolve(self, name: str) -> tuple[Context, int] | None:
+        """The definition of an exported function in the main file or a library."""
+        for number in range(len(self.libraries) + 1):
+            address = self._exported(number).get(name)
+            if address is not None:
+                return self._context(number), address
+        return None
+
+    def _context(self, number: int) -> Context:
+        if number == 0:
+            return self.main
+        if number not in self._contexts:
+            image, names = self.libraries[number - 1]
+            self._contexts[number] = Context.of(image, names)
+        return self._contexts[number]
+
+    def _exported(self, number: int) -> dict[str, int]:
+        if number not in self._exports:
+            image = self.main.image if number == 0 else self.libraries[number - 1][0]
+            found: dict[str, int] = {}
+            for table in tables(image):
+                if table.source.value != ".dynsym":
+                    continue
+                for _, name, address, _, indirect in table.functions():
+                    if not indirect and len(name) < MAX_NAME:
+                        found[name.decode("utf-8", "backslashreplace")] = address
+            self._exports[number] = found
+        return self._exports[number]
+
+    def summary(self, context: Context, address: int) -> Summary | str:
+        """What the function does by itself, or why it cannot be told."""
+        key = (id(context), address)
+        if key not in self._summaries:
+            try:
+                self._summaries[key] = summarise(body_of(context, address, 0))
+            except UndecodableError as reason:
+                self._summaries[key] = str(reason)
+        return self._summaries[key]
+
+
+def summarise(body: Body) -> Summary:
+    """Collect one function's calls and hazards."""
+    context = body.context
+    calls: dict[int, None] = {}
+    imports: dict[str, None] = {}
+    unbounded = body.unclear
+
+    def add(target: int) -> None:
+        if context.in_plt(target):
+            imports[known.plain(context.names.get(target, ""))] = None
+        else:
+            calls[target] = None
+
+    for instruction in body.calls:
+        if instruction.target is not None:
+            add(instruction.target)
+            continue
+        name = context.cell_name(instruction)
+        if name:
+            imports[name] = None
+        else:
+            unbounded = unbounded or f"a call through a pointer at {instruction.address:#x}"
+    for exit_ in body.exits:
+        if exit_.target is not None:
+            add(exit_.target)
+            continue
+        name = context.cell_name(body.instructions[exit_.index])
+        if name:
+            imports[name] = None
+        else:
+            unbounded = unbounded or f"a call through a pointer at {body.instructions[exit_.index].address:#x}"
+    load = foreign_load(body)
+    hazard = f"code that loads the stack pointer (`{load.text}`)" if load is not None else ""
+    return Summary(len(body.instructions), tuple(calls), tuple(imports), hazard, unbounded)
+
+
+def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach:
+    """Follow everything that the function at `address` of the main file can call; stop at the first thing that forbids it."""
+    if program.main.image.arch != "x86_64":
+        return Reach(False, "not examined on AArch64, where ret sites cost no more")
+    start = (program.main, address)
+    queue: deque[tuple[Context, int, str]] = deque([(*start, "")])
+    seen = {(id(program.main), address)}
+    spent = 0
+    while queue:
+        context, here, way = queue.popleft()
+        summary = program.summary(context, here)
+        if isinstance(summary, str):
+            return Reach(False, f"it reaches code that is not decodable{_via(way)}: {summary}", spent)
+        spent += summary.instructions
+        if summary.hazard:
+            return Reach(False, f"it reaches {summary.hazard}{_via(way)}", spent, kills=True)
+        found: list[tuple[Context, int, str]] = []
+        for target in summary.calls:
+            name = known.plain(context.names.get(target, ""))
+            verdict = known.judge(name)
+            if verdict is known.Verdict.HARMLESS:
+                continue
+            if verdict is not known.Verdict.UNKNOWN:
+                return _forbidden(verdict, name, way, spent)
+            if context is program.main and target == address:
+                return Reach(False, "it can call itself", spent)
+            found.append((context, target, _step(way, name or f"{target:#x}")))
+        for name in summary.imports:
+            verdict = known.judge(name)
+            if verdict is known.Verdict.HARMLESS:
+                continue
+            if verdict is not known.Verdict.UNKNOWN:
+                return _forbidden(verdict, name, way, spent)
+            resolved = program.resolve(name) if name else None
+            if resolved is None:
+                return Reach(
+                    False, f"it calls {name or 'a stub'}{_via(way)}, which is in no file that was given", spent
+                )
+            found.append((*resolved, _step(way, name)))
+        if summary.unbounded:
+            return Reach(False, f"it makes {summary.unbounded}{_via(way)}, whose targets are not known", spent)
+        if spent > budget:
+            return Reach(False, f"what it can reach is more than {budget} instructions", spent)
+        for item in found:
+            key = (id(item[0]), item[1])
+            if key not in seen:
+                seen.add(key)
+                queue.append(item)
+    count = len(seen) - 1
+    callees = "nothing unknown" if count == 0 else f"{count} function{'s' if count > 1 else ''}"
+    reason = f"nothing that it can reach ({callees}, {spent} instructions) switches stacks, throws or jumps out"
+    return Reach(True, reason, spent)
+
+
+def _forbidden(verdict: known.Verdict, name: str, way: str, spent: int) -> Reach:
+    kills = verdict in (known.Verdict.SWITCHES, known.Verdict.THROWS)
+    return Reach(False, f"it reaches {name}{_via(way)}, which {verdict.value}", spent, kills)
+
+
+def _via(way: str) -> str:
+    return f" via {way}" if way else ""
+
+
+def _step(way: str, name: str) -> str:
+    steps = [*way.split(" → "), name] if way else [name]
+    return " → ".join(steps if len(steps) <= 4 else [steps[0], "…", *steps[-2:]])
