@@ -84,7 +84,7 @@ class Discovery:
         self.catalog = catalog or load([Path(name) for name in config.profiles])
         self.kernel = kernel_facts()
         self._inspector = inspector
-        self._patterns = self.catalog.patterns()
+        self._patterns = (*self.catalog.patterns(), *config.functions.include)  # also what no profile knows
         self._cache: dict[tuple[_FileKey, str], Examined | ElfError] = {}
         self._numbers = itertools.count(1)
         self._watcher = Watcher(self._selected)
