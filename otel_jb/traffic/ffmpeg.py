@@ -165,6 +165,8 @@ class Sender(Child):
         sound = "sine=frequency=440:sample_rate=8000:samples_per_frame=160"
         limit = [] if seconds is None else ["-t", f"{seconds:g}"]
         options = ["-hide_banner", "-nostats", "-nostdin", "-loglevel", "warning", "-readrate", f"{speed:g}"]
+        # Without it FFmpeg sends the first half second at once.
+        options += ["-readrate_initial_burst", "0.02"]
         url = f"rtp://127.0.0.1:{rtp_port}?pkt_size={PACKET_BYTES}&rtcpport={rtcp_port}&localaddr=127.0.0.1"
         source = ["-f", "lavfi", "-i", sound]
         super().__init__([ffmpeg, *options, *source, *limit, "-c:a", "pcm_alaw", "-f", "rtp", url], directory, name)

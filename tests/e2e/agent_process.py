@@ -13,11 +13,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from otel_jb.traffic.ffmpeg import find_ffmpeg
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 ROOT = Path(__file__).parents[2]
 TARGETS = ROOT / "tests" / "targets"
@@ -128,19 +131,6 @@ class AgentProcess:
         assert status == 200, (status, body, self.log())
         return Exposition(body)
 
-    def scrape_until(
-        self, condition: Callable[[Exposition], object], what: str, timeout: float = 5.0
-    ) -> tuple[Exposition, bool]:
-        """Scrape until `condition` holds; the last scrape and whether it did. The caller asserts what it wants to read."""
-        deadline = time.monotonic() + timeout
-        while True:
-            scraped = self.scrape()
-            if condition(scraped):
-                return scraped, True
-            if time.monotonic() > deadline:
-                return scraped, False
-            time.sleep(0.1)
-
     def settled(self, pid: int, seconds: float = 1.2) -> Exposition:
         """A scrape whose call counts for `pid` have not changed for longer than values may be old (1 s)."""
         deadline = time.monotonic() + 20
@@ -201,7 +191,7 @@ class Conversation:
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n"
 
-    def __enter__(self) -> Conversation:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

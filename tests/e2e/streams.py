@@ -7,11 +7,15 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from otel_jb.traffic.ffmpeg import Receiver, Sender
 from otel_jb.traffic.relay import Impairment, Relay, RelayCounts
 from otel_jb.traffic.udp import free_port_pair, has_open, queued_bytes
 from tests.e2e.agent_process import until
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: Losses and reordering that fill FFmpeg's queue again and again.
 LOSSY = Impairment(loss=0.04, delayed=0.06, delay_seconds=0.03, duplicated=0.02, seed=7)
@@ -27,7 +31,7 @@ class LossyStream:
         self.pid = self.receiver.pid
         self.receiver.wait_until_listening()
 
-    def __enter__(self) -> LossyStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

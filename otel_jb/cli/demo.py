@@ -1,0 +1,206 @@
+"""`otel-jb demo`: the agent at work on a real RTP stream that it brings along."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_jb.errors import ExitCode
+
+if TYPE_CHECKING:
+    from otel_jb.agent import Agent
+    from otel_jb.config import Config
+    from otel_jb.live.table import Row
+    from otel_jb.traffic.ffmpeg import Receiver, Sender
+    from otel_jb.traffic.relay import Impairment, Relay, RelayCounts
+
+FUNCTION = "ff_rtp_parse_packet"
+
+DESCRIPTION = """\
+FFmpeg receives a stream of sound over loopback, through a relay that loses, delays and duplicates packets; the agent
+measures that FFmpeg from outside, as it would any server that is already running. Needs root (see doctor).
+"""
+EXAMPLES = """\
+examples:
+  otel-jb demo                      until Ctrl-C; meanwhile: curl http://127.0.0.1:9310/metrics
+  otel-jb demo --seconds 10 --loss 5
+
+At the end, what the relay sent is compared with what the agent counted.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `demo` to the main parser."""
+    from otel_jb.cli.run import port
+
+    parser = subparsers.add_parser(
+        "demo",
+        help="show the agent at work on a real stream over loopback",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--seconds", metavar="N", type=_seconds, help="end after so long (default: at Ctrl-C)")
+    parser.add_argument("--port", metavar="PORT", type=port, default=9310, help="of /metrics (default: 9310; 0: any)")
+    parser.add_argument("--loss", metavar="PERCENT", type=_percent, default=0.03, help="packets lost (default: 3)")
+    parser.add_argument("--delayed", metavar="PERCENT", type=_percent, default=0.05, help="held 30 ms (default: 5)")
+    parser.add_argument("--duplicated", metavar="PERCENT", type=_percent, default=0.02, help="sent twice (default: 2)")
+    parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the packets' fates (default: 1)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the agent at work. Raises AgentError."""
+    from otel_jb.config import Address, Config, TargetSelector
+    from otel_jb.kernel.preflight import preflight
+    from otel_jb.traffic.ffmpeg import Receiver, find_ffmpeg, temporary_directory
+    from otel_jb.traffic.relay import Impairment
+
+    # The log would break the table; what matters of it is said here.
+    quiet = dataclasses.replace(Config(), listen=Address("127.0.0.1", args.port))
+    preflight(quiet)
+    executable = find_ffmpeg()
+    impairment = Impairment(loss=args.loss, delayed=args.delayed, duplicated=args.duplicated, seed=args.seed)
+    stop = threading.Event()
+    with ExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            before = signal.signal(number, lambda *_: stop.set())
+            stack.callback(signal.signal, number, before)
+        directory = Path(stack.enter_context(temporary_directory()))
+        receiver = Receiver(directory, executable)
+        stack.callback(receiver.stop)
+        receiver.wait_until_listening()
+        # The probes are there before the first packet is, so that both sides count the same ones.
+        config = dataclasses.replace(quiet, targets=(TargetSelector(pid=receiver.pid),))
+        return _measure(config, receiver, impairment, directory, stop, args.seconds, stack)
+
+
+def _measure(
+    config: Config,
+    receiver: Receiver,
+    impairment: Impairment,
+    directory: Path,
+    stop: threading.Event,
+    seconds: float | None,
+    stack: ExitStack,
+) -> int:
+    from otel_jb.live.table import LiveTable
+    from otel_jb.service import open_agent, start_outputs
+    from otel_jb.traffic.ffmpeg import Sender
+    from otel_jb.traffic.relay import Relay
+
+    agent = open_agent(config, stack)
+    agent.start()
+    endpoint = start_outputs(agent, config, stack)
+    relay = Relay(receiver.rtp_port, receiver.rtcp_port, impairment)
+    stack.callback(relay.stop)
+    relay.start()
+    sender = Sender(directory, relay.rtp_port, relay.rtcp_port)
+    stack.callback(sender.stop)
+
+    loop = threading.Thread(target=agent.run, name="agent", daemon=True)
+    loop.start()
+    stack.callback(_end_loop, agent, loop)
+    print(f"FFmpeg, process {receiver.pid}, receives sound over RTP through a relay that loses, delays and duplicates.")
+    if endpoint is not None:
+        print(f"Metrics: {endpoint.url}metrics    Ctrl-C ends.", flush=True)
+    deadline = time.monotonic() + seconds if seconds is not None else math.inf
+
+    def goes_on() -> bool:
+        for child in (receiver, sender):
+            status = child.process.poll()
+            if status is not None:
+                print(f"FFmpeg, the {child.name}, ended with status {status}: {child.log()}", file=sys.stderr)
+                return False
+        return not stop.wait(min(1.0, max(0.0, deadline - time.monotonic()))) and time.monotonic() < deadline
+
+    table = LiveTable(agent.state)
+
+    def rows() -> list[Row]:
+        agent.read()
+        return table.rows()
+
+    _show(rows, relay, goes_on)
+    return _compare(agent, receiver, relay, sender)
+
+
+def _show(rows: Callable[[], list[Row]], relay: Relay, goes_on: Callable[[], bool]) -> None:
+    """Show the table once a second for as long as `goes_on` (which waits) says."""
+    from otel_jb.live.table import plain_lines, render
+
+    if not sys.stdout.isatty():
+        while True:
+            lines = plain_lines(rows())
+            print("\n".join([*lines, _relayed(relay.counts())]), flush=True)
+            if not goes_on():
+                return
+    from rich.live import Live
+
+    with Live(auto_refresh=False, transient=False) as live:
+        while True:
+            live.update(render(rows(), caption=_relayed(relay.counts())), refresh=True)
+            if not goes_on():
+                return
+
+
+def _compare(agent: Agent, receiver: Receiver, relay: Relay, sender: Sender) -> int:
+    """Let what is on its way arrive, and set the relay's account beside the agent's."""
+    from otel_jb.telemetry.metrics import packets
+
+    sender.stop()
+    relay.wait_until_drained(2.0)
+    counts = relay.stop()
+    receiver.wait_until_handled(5.0)
+    agent.read()
+    counted = [
+        each.values for target in agent.state.view().live for each in target.series if each.series.function == FUNCTION
+    ]
+    agents_packets, agents_bytes = sum(packets(each) for each in counted), sum(each.bytes for each in counted)
+    equal = (counts.forwarded_packets, counts.forwarded_bytes) == (agents_packets, agents_bytes)
+    print(
+        f"relay forwarded {counts.forwarded_packets} packets, {counts.forwarded_bytes} bytes "
+        f"{'=' if equal else '≠'} agent counted {agents_packets} packets, {agents_bytes} bytes"
+    )
+    lost_by_kernel = receiver.kernel_drops()
+    if lost_by_kernel:
+        print(f"the kernel dropped {lost_by_kernel} more at FFmpeg's socket, before FFmpeg could read them")
+    return int(ExitCode.OK if equal or lost_by_kernel else ExitCode.INTERNAL)
+
+
+def _relayed(counts: RelayCounts) -> str:
+    return (
+        f"relay: {counts.received_packets} received, {counts.dropped_packets} lost, {counts.delayed_packets} delayed, "
+        f"{counts.duplicated_packets} duplicated, {counts.forwarded_packets} forwarded"
+    )
+
+
+def _end_loop(agent: Agent, loop: threading.Thread) -> None:
+    agent.stop()
+    loop.join(5.0)
+
+
+def _seconds(text: str) -> float:
+    return _between(text, 0.0, 1e7, "a number of seconds")
+
+
+def _percent(text: str) -> float:
+    return _between(text, 0.0, 100.0, "a percentage from 0 to 100") / 100
+
+
+def _between(text: str, low: float, high: float, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"expected {what}, got {text[:60]!r}")
+    return value

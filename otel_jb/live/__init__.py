@@ -1,0 +1,1 @@
+"""Views of what is measured, for people: the terminal's table."""

@@ -1,0 +1,180 @@
+"""The live table: what each cell says, and how the whole looks."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_jb.live.table import LiveTable, Row, at_most, cells, plain_lines, printable, render, rows_between
+from otel_jb.records import DepthSnapshot, Series, SeriesSnapshot, Snapshot, Target
+from otel_jb.telemetry.state import StreamState
+
+pytestmark = pytest.mark.unit
+
+GOLDEN = Path(__file__).parent / "golden" / "live"
+BOUNDS_NS = (1_000, 50_000, 1_000_000)
+SECOND = 1_000_000_000
+TARGET = Target(1, 4711, 1, "ffmpeg", "/usr/bin/ffmpeg", None, "ffmpeg", "id", 5)
+PUT = Series(
+    id=1,
+    target=1,
+    function="ff_rtp_parse_packet",
+    role="put",
+    primary=True,
+    profile="ffmpeg",
+    strategy="edge-sites",
+    reason="",
+    file="/usr/bin/ffmpeg",
+    has_timing=True,
+    has_packets=True,
+    has_bytes=True,
+    has_depth=True,
+    has_duplicates=False,
+    drop_reasons=("late", "error"),
+)
+RESET = replace(PUT, id=2, function="ff_rtp_reset_packet_queue", role="reset", has_packets=False, has_bytes=False,
+                has_depth=False, drop_reasons=())  # fmt: skip
+
+
+def values(series: Series, buckets: tuple[int, ...], **more: object) -> SeriesSnapshot:
+    made = SeriesSnapshot(
+        series=series.id,
+        returned=sum(buckets),
+        abandoned=0,
+        missed=0,
+        untimed=0,
+        in_flight=0,
+        orphan_ends=0,
+        sum_ns=0,
+        buckets=buckets,
+        no_packet=0,
+        unknown=0,
+        bytes=0,
+        drops=(0,) * len(series.drop_reasons),
+        duplicates=0,
+        faults=(),
+        slow=0,
+        events_emitted=0,
+        events_suppressed=0,
+        events_lost=0,
+        attached_ns=0,
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def state_after(*snapshots: Snapshot) -> StreamState:
+    state = StreamState()
+    for record in (TARGET, PUT, RESET, *snapshots):
+        state.apply(record)
+    return state
+
+
+def snapshot(seconds: int, put: SeriesSnapshot, *depths: DepthSnapshot) -> Snapshot:
+    return Snapshot(seconds * SECOND, seconds * SECOND, BOUNDS_NS, (put, values(RESET, (0, 0, 0, 0))), depths)
+
+
+BEFORE = snapshot(10, values(PUT, (100, 0, 0, 0), bytes=17_200))
+AFTER = snapshot(
+    14,
+    values(PUT, (200, 297, 2, 1), bytes=17_200 + 68_800, drops=(3, 1), no_packet=50),
+    DepthSnapshot(1, 1, 7, 1, 9),
+)
+
+
+def rows() -> list[Row]:
+    state = state_after(BEFORE)
+    before = state.view()
+    state.apply(AFTER)
+    return rows_between(before, state.view())
+
+
+def test_rates_and_percentiles_are_of_the_time_between_two_readings() -> None:
+    """Calls, bytes and percentiles are of the difference, packets and drops of all time, depth of now."""
+    put, reset = rows()
+    assert put.calls_per_second == 400 / 4
+    assert put.bytes_per_second == 68_800 / 4
+    # 400 calls: 100 up to 1 µs, 297 up to 50 µs, 2 up to 1 ms, 1 over it.
+    assert put.p50_at_most_ns == 50_000
+    assert put.p99_at_most_ns == 50_000
+    assert (put.packets, put.drops, put.depth) == (450, 4, 7)
+    assert (reset.packets, reset.drops, reset.depth, reset.bytes_per_second) == (None, None, None, None)
+    assert reset.p50_at_most_ns is None
+
+
+@given(
+    st.lists(st.integers(0, 2_000_000), min_size=1, max_size=200),
+    st.sampled_from([0.01, 0.5, 0.9, 0.99, 1.0]),
+)
+def test_a_shown_percentile_is_never_below_the_true_one(calls_ns: list[int], share: float) -> None:
+    """At least the share of the calls took at most what is shown, and the bucket below holds fewer."""
+    buckets = [0] * (len(BOUNDS_NS) + 1)
+    for each in calls_ns:
+        buckets[sum(each > bound for bound in BOUNDS_NS)] += 1
+    shown = at_most(buckets, BOUNDS_NS, share)
+    assert shown is not None
+    assert sum(each <= shown for each in calls_ns) >= share * len(calls_ns)
+    smaller = [bound for bound in BOUNDS_NS if bound < shown]
+    assert not smaller or sum(each <= smaller[-1] for each in calls_ns) < share * len(calls_ns)
+
+
+@given(st.integers(1, 10**11))
+def test_a_shown_bound_is_rounded_upwards(nanoseconds: int) -> None:
+    """What the cell says is at least the bound, and less than one percent more."""
+    row = replace(rows()[0], p50_at_most_ns=float(nanoseconds))
+    text = cells(row)[4]
+    number = text.lstrip("≤").rstrip("nµms")
+    unit = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9}[text.lstrip("≤")[len(number) :]]
+    assert text.startswith("≤")
+    assert nanoseconds * 0.999999 <= float(number) * unit < nanoseconds * 1.0101
+
+
+def test_a_percentile_beyond_the_last_bound_is_called_so() -> None:
+    """A call over the highest bound has no upper bound to show."""
+    assert cells(replace(rows()[0], p99_at_most_ns=float("inf")))[5] == "over"
+
+
+def test_readings_older_than_the_window_are_forgotten() -> None:
+    """However often the table asks, rates are of the window and only that many readings are kept."""
+    clock = [0.0]
+    state = state_after(BEFORE)
+    table = LiveTable(state, window_seconds=5.0, now=lambda: clock[0])
+    for tick in range(1, 400):
+        clock[0] = tick / 10
+        state.apply(snapshot(10 + tick, values(PUT, (100 + 7 * tick, 0, 0, 0))))
+        shown = table.rows()
+    assert shown[0].calls_per_second == pytest.approx(7)
+    assert len(table._views) <= 12
+
+
+def test_a_name_cannot_move_the_cursor() -> None:
+    """A function's name comes from a file that may be hostile: escape sequences are shown, not obeyed."""
+    from rich.console import Console
+
+    assert printable("a\x1b[2Jb\n") == "a�[2Jb�"
+    out = io.StringIO()
+    hostile = replace(rows()[0], function="\x1b[2J[bold]x[/bold]", process="\x07p")
+    Console(file=out, width=150, force_terminal=False).print(render([hostile]))
+    assert "\x1b" not in out.getvalue()
+    assert "[bold]x[/bold]" in out.getvalue()
+    assert "\x1b" not in "".join(plain_lines([hostile]))
+
+
+def test_the_views_look_as_they_did() -> None:
+    """The terminal's table and the plain lines are those of the golden file (RENEW_GOLDEN=1 renews it)."""
+    from rich.console import Console
+
+    out = io.StringIO()
+    Console(file=out, width=130, force_terminal=False).print(render(rows(), caption="relay: 500 received"))
+    out.write("\n".join([*plain_lines(rows()), ""]))
+    text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    path = GOLDEN / "table.txt"
+    if os.environ.get("RENEW_GOLDEN"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
