@@ -85,7 +85,7 @@ class Writer:
         self._clock_ns = clock_ns
         self._began_ns = clock_ns()
         self._lock = threading.Lock()
-        raw = _create(path)
+        raw, self._made = _create(path)
         self._file: BinaryIO | None = raw
         if path.endswith(".gz"):
             self._file = cast(BinaryIO, _Gzip(filename="", mode="wb", compresslevel=3, fileobj=raw))
@@ -93,6 +93,7 @@ class Writer:
         boundaries = tuple(int(bound) for bound in boundaries_ns)
         header = Header(__version__, os.uname().nodename, time.time_ns(), boundaries, int(retain_ns))
         self._line(json.dumps(encode(header), separators=(",", ":")), flush=True)
+        self.written = 0  # the header is no record
 
     def write(self, record: StreamRecord) -> None:
         """Append a record. After a snapshot the file is complete up to it, whatever happens to the agent."""
@@ -102,11 +103,14 @@ class Writer:
             self._line(json.dumps(line, separators=(",", ":"), allow_nan=False), flush=isinstance(record, Snapshot))
 
     def close(self) -> None:
-        """Complete the file."""
+        """Complete the file; one without a single record, of a run that never measured, is removed."""
         with self._lock:
             if self._file is not None:
                 self._guard(self._file.close)
                 self._file = None
+            if self.written == 0 and self._made:
+                self._made = False
+                Path(self.path).unlink(missing_ok=True)
 
     def _line(self, text: str, *, flush: bool) -> None:
         file = self._file
@@ -244,19 +248,20 @@ class Reader:
         return UsageError(f"{self.path}:{self._number}: damaged recording: {message[:200]}")
 
 
-def _create(path: str) -> BinaryIO:
-    """A new file for its owner alone, or a pipe or device that is there."""
+def _create(path: str) -> tuple[BinaryIO, bool]:
+    """A new file for its owner alone (True), or a pipe or device that is there (False)."""
     flags = os.O_WRONLY | os.O_CLOEXEC
+    made = True
     try:
         try:
             descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             if stat.S_ISREG(Path(path).stat().st_mode):
                 raise UsageError(f"{path} exists already", "choose another name, or remove it first") from None
-            descriptor = os.open(path, flags)
+            descriptor, made = os.open(path, flags), False
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
-    return cast(BinaryIO, os.fdopen(descriptor, "wb"))
+    return cast(BinaryIO, os.fdopen(descriptor, "wb")), made
 
 
 # --------------------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ def write(path: Path, records: list[StreamRecord]) -> None:
     writer = recording.Writer(str(path))
     for record in records:
         writer.write(record)
+    writer._made = False  # else one without records would be removed
     writer.close()
 
 
@@ -215,6 +216,15 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(caplog: pytest.LogCaptu
     writer.close()
     assert writer.written == 0
     assert caplog.text.count("the recording ends here") == 1
+
+
+def test_a_run_that_never_measured_leaves_no_file(tmp_path: Path) -> None:
+    """A recording without a record is removed when it is closed."""
+    path = tmp_path / "r.jsonl"
+    writer = recording.Writer(str(path))
+    assert path.exists()
+    writer.close()
+    assert not path.exists()
 
 
 def test_times_are_counted_from_the_beginning(tmp_path: Path) -> None:
