@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 
-from otel_jb.elf import arm64, known, x86
+from otel_jb.elf import arm64, known, tables, x86
 from otel_jb.elf.frames import Frame, Frames, Row, frame_pointer, stack_pointer
 from otel_jb.elf.image import Image
 from otel_jb.elf.instructions import CALLS, FALLS_THROUGH, Flow, Instruction
@@ -227,6 +226,9 @@ def _build(context: Context, start: int, size: int) -> Body:
     for position, instruction in enumerate(instructions):
         if instruction.flow is Flow.INDIRECT_JUMP:
             _classify_indirect(body, position)
+    if body.indirect_inside and context.image.arch == "x86_64":
+        body.table_targets = tables.targets(context.image, instructions, index)
+        body.tables_resolved = bool(body.table_targets)
     return body
 
 
@@ -281,39 +283,39 @@ def _classify_indirect(body: Body, position: int) -> None:
         body.indirect_inside.append(position)  # a tail call needs the stack pointer at the return address
     elif instruction.text.startswith("notrack "):
         body.indirect_inside.append(position)  # compilers mark jump tables so under -fcf-protection
-    elif _through_object(body, position):
+    elif (kind := _computed(body, position)) == "object":
         body.exits.append(Exit(position, None))
+    elif kind == "table":
+        body.indirect_inside.append(position)
     else:
         body.unclear = (
             body.unclear or f"the indirect jump at {instruction.address:#x} may be a tail call or a jump table"
         )
 
 
-def _through_object(body: Body, position: int) -> bool:
-    """Whether the jump goes through a pointer that was loaded without an index: a virtual function or a callback."""
+def _computed(body: Body, position: int) -> str:
+    """How the jump's target was made: "object" (loaded without an index: a virtual function, a callback), "table", or ""."""
     instruction = body.instructions[position]
     operand = instruction.text.split(" ", 1)[1]
-    if "[" in operand:  # base + displacement; a table is indexed
-        return "*" not in operand and operand.count("+") <= 1
+    if "[" in operand:
+        if "*8" in operand:
+            return "table"
+        return "object" if "*" not in operand and operand.count("+") <= 1 else ""
     register = operand.strip()
     for earlier in range(position - 1, max(-1, position - 40), -1):
         if not body.falls_through(earlier) or body.came_from[earlier + 1]:
-            return False
-        text = body.instructions[earlier].text
-        if not text.partition(" ")[2].startswith(register + ","):
+            return ""
+        name, _, operands = body.instructions[earlier].text.partition(" ")
+        if not operands.startswith(register + ","):
             if known.register_number(body.context.image.arch, register) in body.writes(body.instructions[earlier]):
-                return False
+                return ""
             continue
-        name, _, operands = text.partition(" ")
         source = operands.partition(",")[2].strip()
-        if name == "mov" and "[" not in source:
-            return False
-        plain = "*" not in source and "lsl" not in source and source.count("+") <= 1 and "uxtw" not in source
-        return name in ("mov", "ldr") and "[" in source and plain
-    return False
-
-
-def part_at(parts: tuple[tuple[int, int], ...], address: int) -> bool:
-    """Whether the address lies in one of the parts."""
-    index = bisect_right(parts, (address, 1 << 64)) - 1
-    return index >= 0 and parts[index][0] <= address < parts[index][1]
+        if name == "add":
+            return "table"  # base + distance; nobody calls a sum
+        if name not in ("mov", "ldr") or "[" not in source:
+            return ""
+        if "*8" in source or "lsl #3" in source:
+            return "table"
+        return "" if "*" in source or "lsl" in source or "xtw" in source or source.count("+") > 1 else "object"
+    return ""

@@ -110,7 +110,11 @@ def examine(context: Context, address: int, size: int) -> FunctionCode:
         return FunctionCode(address, arch, size, f"not decodable: {reason}")
     first = body.instructions[body.index[address]]
     entries = entry_spots(body)
-    problem = "" if entries else "it jumps back to its first instruction, so its calls cannot be told from its loops"
+    problem = ""
+    if not entries and body.indirect_inside and not body.tables_resolved:
+        problem = "a jump table may lead back to its first instruction, so its calls cannot be told from its loops"
+    elif not entries:
+        problem = "it jumps back to its first instruction, so its calls cannot be told from its loops"
     rets = ret_ends(body)
     return FunctionCode(
         address,

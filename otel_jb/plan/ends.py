@@ -131,6 +131,8 @@ def _why_unsafe(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFact
         return "it is recursive"
     if meaning.uretprobe_forbidden:
         return f"its profile forbids it: {meaning.uretprobe_forbidden}"
+    if code.reach.kills:
+        return code.reach.reason
     if code.leaf or code.reach.safe or meaning.uretprobe is not None:
         return ""
     return code.reach.reason
