@@ -300,8 +300,8 @@ def open_file(target: Process, file: MappedFile) -> int:
 
 def _denied(pid: int) -> PermissionDeniedError:
     return PermissionDeniedError(
-        f"process {pid} belongs to another user and its files cannot be looked at",
-        "Run as root (sudo), or with CAP_SYS_PTRACE.",
+        f"process {pid} cannot be looked at: permission denied",
+        "It belongs to another user, or is protected. Run as root (sudo), or with CAP_SYS_PTRACE.",
     )
 
 
