@@ -1,0 +1,251 @@
+"""The shipped profiles: that they say what the programs do, checked on fake memory and on the real libspeexdsp."""
+
+from __future__ import annotations
+
+import ctypes
+from random import Random
+
+import pytest
+
+from otel_jb.catalog import Catalog, FunctionProfile, Role, check, load
+from otel_jb.catalog.model import PACKET_ROLES
+from otel_jb.records import MAX_DROP_REASONS, MAX_FIELDS, MAX_OPS, Outcome
+from tests.unit import readvm
+from tests.unit.readvm import Memory
+
+LATE, ERROR = Outcome.DROP, Outcome.DROP + 1
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return load()
+
+
+def function(catalog: Catalog, name: str, profile: str | None = None) -> FunctionProfile:
+    return next(f for f in catalog.functions() if f.name == name and profile in (None, f.profile))
+
+
+def test_every_shipped_profile_is_sound(catalog: Catalog) -> None:
+    """Each function compiles within the kernel's bounds, and each role of a profile has a primary function."""
+    for profile in catalog.profiles:
+        check(profile)
+    for known in catalog.functions():
+        assert len(known.program.entry) <= MAX_OPS
+        assert len(known.program.end) <= MAX_OPS
+        assert len(known.program.fields) <= MAX_FIELDS
+        assert len(known.drop_reasons) <= MAX_DROP_REASONS
+        assert known.has_packets <= (Role(known.role) in PACKET_ROLES or known.spec.packets is True)
+        assert not (known.may_yield and known.uretprobe)
+        assert not (known.may_yield and known.uretprobe_forbidden is None)
+    roles = {(f.profile, f.role) for f in catalog.functions()}
+    assert roles == {(f.profile, f.role) for f in catalog.functions() if f.primary}
+
+
+def test_a_function_reads_nothing_it_does_not_use(catalog: Catalog) -> None:
+    """A program that neither emits nor decides anything is empty, so the kernel skips it."""
+    for known in catalog.functions():
+        if not (known.spec.stream or known.has_bytes or known.spec.outcomes or known.spec.opens or known.spec.closes):
+            assert known.program.entry == ()
+            assert known.program.end == ()
+
+
+CONTEXT, POINTER, BUFFER = 0x5000, 0x8000, 0x9000
+
+
+class FFmpeg:
+    """Memory of one RTPDemuxContext and one packet, and a call of ff_rtp_parse_packet on it."""
+
+    def __init__(self, known: FunctionProfile, *, last: int = 100, queued: int = 0, queue_size: int = 500) -> None:
+        self.known = known
+        self.memory = Memory()
+        self.memory.write(CONTEXT + 24, last.to_bytes(2, "little"))
+        self.memory.write(CONTEXT + 544, (0x7000 if queued else 0).to_bytes(8, "little"))
+        self.memory.write(CONTEXT + 552, queued.to_bytes(4, "little"))
+        self.memory.write(CONTEXT + 556, queue_size.to_bytes(4, "little"))
+
+    def call(
+        self,
+        returned: int,
+        *,
+        sequence: int = 101,
+        second: int = 0x08,
+        first: int = 0x80,
+        length: int = 172,
+        taken: bool = False,
+        queued: int = 0,
+        last: int | None = None,
+    ) -> readvm.Call:
+        self.memory.write(POINTER, BUFFER.to_bytes(8, "little"))
+        self.memory.write(BUFFER, bytes([first, second]) + sequence.to_bytes(2, "big"))
+        arguments = [
+            CONTEXT,
+            0x1234,
+            POINTER,
+            0xABCD_0000_0000 + length,
+        ]  # only the low half of an int argument is defined
+        call = readvm.entry(self.known.program, arguments, self.memory)
+        if taken:
+            self.memory.write(POINTER, bytes(8))
+        self.memory.write(CONTEXT + 552, queued.to_bytes(4, "little"))
+        if last is not None:
+            self.memory.write(CONTEXT + 24, last.to_bytes(2, "little"))
+        return readvm.end(self.known.program, call, returned & 0xFFFF_FFFF, self.memory)
+
+
+@pytest.fixture
+def ffmpeg(catalog: Catalog) -> FFmpeg:
+    return FFmpeg(function(catalog, "ff_rtp_parse_packet"))
+
+
+@pytest.mark.parametrize("returned", [0, 1, -11])
+def test_ffmpeg_packet_in_order_is_a_packet(ffmpeg: FFmpeg, returned: int) -> None:
+    """A parsed packet counts with its bytes after three reads at most, whether or not the frame is complete (EAGAIN)."""
+    call = ffmpeg.call(returned, last=101)
+    assert (call.outcome, call.bytes, call.depths, call.stream) == (Outcome.PACKET, 172, [0], CONTEXT)
+    assert ffmpeg.memory.reads == 2
+
+
+def test_ffmpeg_enqueued_packet_is_no_drop(ffmpeg: FFmpeg) -> None:
+    """-1 with the buffer taken by the queue is a packet, and the depth is that of the queue afterwards."""
+    call = ffmpeg.call(-1, sequence=103, taken=True, queued=7)
+    assert (call.outcome, call.bytes, call.depths) == (Outcome.PACKET, 172, [7])
+
+
+@pytest.mark.parametrize(("second", "returned"), [(200, -1), (201, -1), (203, -203), (192, -1), (195, -1), (210, -1)])
+def test_ffmpeg_rtcp_is_no_packet(ffmpeg: FFmpeg, second: int, returned: int) -> None:
+    """RTCP, BYE among it, is neither a packet nor a drop."""
+    assert ffmpeg.call(returned, second=second).outcome == Outcome.NO_PACKET
+
+
+def test_ffmpeg_late_packet_is_dropped_as_late(ffmpeg: FFmpeg) -> None:
+    """-1 for a packet older than the last one handed out, while reordering is on, is a drop: late; also over the wrap."""
+    assert ffmpeg.call(-1, sequence=98).outcome == LATE
+    ffmpeg.memory.write(CONTEXT + 24, (2).to_bytes(2, "little"))
+    assert ffmpeg.call(-1, sequence=65534).outcome == LATE
+    assert ffmpeg.known.drop_reasons == ("late", "error")
+
+
+def test_ffmpeg_invalid_packet_is_dropped_as_error(catalog: Catalog, ffmpeg: FFmpeg) -> None:
+    """A packet that is refused for another reason is a drop: error, whatever its sequence number is."""
+    assert ffmpeg.call(-1, sequence=101).outcome == ERROR
+    assert ffmpeg.call(-1, sequence=98, first=0x00).outcome == ERROR
+    assert ffmpeg.call(-1094995529, sequence=101).outcome == ERROR
+    without_queue = FFmpeg(function(catalog, "ff_rtp_parse_packet"), queue_size=0)
+    assert without_queue.call(-1, sequence=98).outcome == ERROR
+
+
+@pytest.mark.parametrize("second", [191, 196, 199, 211, 0x88, 0x08])
+def test_ffmpeg_payload_types_beside_rtcp_are_packets(ffmpeg: FFmpeg, second: int) -> None:
+    """Only 192 to 195 and 200 to 210 are RTCP; a marker bit and payload types beside them are not."""
+    assert ffmpeg.call(-1, sequence=98, second=second).outcome == LATE
+
+
+@pytest.mark.parametrize("pointer", [0, POINTER])
+def test_ffmpeg_drain_call_is_no_packet(ffmpeg: FFmpeg, pointer: int) -> None:
+    """A call without a buffer takes a packet from the queue: no packet, no bytes, but the depth is read."""
+    ffmpeg.memory.write(POINTER, bytes(8))
+    ffmpeg.memory.write(CONTEXT + 552, (3).to_bytes(4, "little"))
+    call = readvm.entry(ffmpeg.known.program, [CONTEXT, 0x1234, pointer, 0], ffmpeg.memory)
+    call = readvm.end(ffmpeg.known.program, call, 1, ffmpeg.memory)
+    assert (call.outcome, call.bytes, call.depths) == (Outcome.NO_PACKET, 0, [3])
+
+
+def test_ffmpeg_errors_are_real_ones(ffmpeg: FFmpeg) -> None:
+    """-1, EAGAIN and BYE are no failures of the call; other negative returns are."""
+    ranges = ffmpeg.known.error_return
+    failed = {value for value in range(-300, 3) if any(low <= value <= high for low, high in ranges)}
+    assert failed == set(range(-300, 0)) - {-1, -11, -203}
+
+
+def test_ffmpeg_needs_four_argument_registers_at_most(ffmpeg: FFmpeg) -> None:
+    """The entry site must keep arguments 1, 3 and 4."""
+    assert ffmpeg.known.argument_registers == {1, 3, 4}
+    assert ffmpeg.known.uses_return
+
+
+def test_ffmpeg_buffer_opens_and_closes(catalog: Catalog) -> None:
+    """A context that was made is a live buffer with nothing in it, one that failed is none, one that is closed no more."""
+    opened = function(catalog, "ff_rtp_parse_open").program
+    assert readvm.end(opened, readvm.entry(opened, [1, 2], Memory()), CONTEXT, Memory()).opened == [CONTEXT]
+    assert readvm.end(opened, readvm.entry(opened, [1, 2], Memory()), 0, Memory()).opened == []
+    closed = function(catalog, "ff_rtp_parse_close").program
+    assert readvm.entry(closed, [CONTEXT], Memory()).closed == [CONTEXT]
+
+
+class JitterBufferPacket(ctypes.Structure):
+    """Of speex_jitter.h."""
+
+    _fields_ = (
+        ("data", ctypes.c_char_p),
+        ("len", ctypes.c_uint32),
+        ("timestamp", ctypes.c_uint32),
+        ("span", ctypes.c_uint32),
+        ("sequence", ctypes.c_uint16),
+        ("user_data", ctypes.c_uint32),
+    )
+
+
+class OwnMemory(Memory):
+    """The memory of this very process."""
+
+    def read(self, address: int, size: int) -> bytes | None:
+        self.reads += 1
+        return ctypes.string_at(address, size)
+
+
+def test_speexdsp_drops_are_those_of_the_real_library(catalog: Catalog) -> None:
+    """On the installed libspeexdsp, under loss, reordering and lateness, each put's outcome is what the buffer then holds."""
+    library = ctypes.CDLL("libspeexdsp.so.1")
+    library.jitter_buffer_init.restype = ctypes.c_void_p
+    library.jitter_buffer_init.argtypes = [ctypes.c_int]
+    library.jitter_buffer_put.restype = None
+    library.jitter_buffer_put.argtypes = [ctypes.c_void_p, ctypes.POINTER(JitterBufferPacket)]
+    library.jitter_buffer_get.argtypes = [
+        ctypes.c_void_p,
+        ctypes.POINTER(JitterBufferPacket),
+        ctypes.c_int,
+        ctypes.c_void_p,
+    ]
+    library.jitter_buffer_tick.argtypes = [ctypes.c_void_p]
+    library.jitter_buffer_destroy.argtypes = [ctypes.c_void_p]
+    put, get = function(catalog, "jitter_buffer_put").program, function(catalog, "jitter_buffer_get").program
+    buffer = library.jitter_buffer_init(160)
+    memory, random = OwnMemory(), Random(5)
+    outcomes: dict[int, int] = {}
+    got: dict[int, int] = {}
+    payload = ctypes.create_string_buffer(4096)
+    for step in range(3000):
+        for delay in (0, 40) if random.random() < 0.1 else (0,):
+            if random.random() < 0.1:
+                continue
+            length = random.randrange(1, 300)
+            packet = JitterBufferPacket(b"x" * length, length, max(0, step - delay) * 160, 160, step & 0xFFFF, step)
+            arguments = [buffer, ctypes.addressof(packet)]
+            call = readvm.entry(put, arguments, memory)
+            library.jitter_buffer_put(buffer, ctypes.byref(packet))
+            call = readvm.end(put, call, 0xDEAD, memory)
+            held = {
+                int.from_bytes(ctypes.string_at(buffer + 16 + 32 * slot + 24, 4), "little")
+                for slot in range(200)
+                if any(ctypes.string_at(buffer + 16 + 32 * slot, 8))
+                and int.from_bytes(ctypes.string_at(buffer + 16 + 32 * slot + 12, 4), "little") == packet.timestamp
+                and int.from_bytes(ctypes.string_at(buffer + 16 + 32 * slot + 8, 4), "little") == length
+            }
+            assert call.bytes == length
+            assert (call.outcome == Outcome.PACKET) == (step in held), (step, delay)
+            outcomes[call.outcome] = outcomes.get(call.outcome, 0) + 1
+        if step > 5:
+            for _ in range(1 if random.random() < 0.98 else 30):
+                out = JitterBufferPacket(ctypes.cast(payload, ctypes.c_char_p), 4096, 0, 0, 0, 0)
+                call = readvm.entry(get, [buffer, ctypes.addressof(out)], memory)
+                returned = library.jitter_buffer_get(buffer, ctypes.byref(out), 160, None)
+                call = readvm.end(get, call, returned & 0xFFFF_FFFF, memory)
+                assert (call.outcome == Outcome.PACKET) == (returned == 0)
+                assert call.bytes == (out.len if returned == 0 else 0)
+                got[returned] = got.get(returned, 0) + 1
+                library.jitter_buffer_tick(buffer)
+    library.jitter_buffer_destroy(buffer)
+    assert outcomes[Outcome.PACKET] > 1000
+    assert outcomes[LATE] > 50
+    assert got[0] > 500
+    assert got[1] > 50
