@@ -48,7 +48,11 @@ def target_checks(system: System, config: Config, target: str, inspect: Inspect 
         yield Check("target", Status.FAILED, error.message, error.help, type(error))
         return
     yield Check("target", Status.OK, f"{found.what}, {_count(len(found.files), 'file')} read")
-    for check in (architecture(system, found), symbols(system, found, target), functions(config, found, target)):
+    for check in (
+        architecture(system, found),
+        symbols(system, found, target),
+        functions(system, config, found, target),
+    ):
         yield check
         if check.status is Status.FAILED:
             return
@@ -85,7 +89,7 @@ def symbols(system: System, found: Inspected, target: str) -> Check:
     )
 
 
-def functions(config: Config, found: Inspected, target: str) -> Check:
+def functions(system: System, config: Config, found: Inspected, target: str) -> Check:
     """The functions that would be probed, after --function and --exclude."""
     name = "jitter-buffer functions"
     known = [function for file in found.files for function in file.functions]
@@ -103,11 +107,15 @@ def functions(config: Config, found: Inspected, target: str) -> Check:
             f"  otel-jb run --function '*{(known or generic)[0].rpartition('::')[2]}*'",
             NoFunctionError,
         )
+    stripped = not any(file.report.has_symtab for file in found.files)
+    hidden = (
+        f"internal functions have no name in a stripped file; {_debug_symbols(system, target)}\n" if stripped else ""
+    )
     return Check(
         name,
         Status.FAILED,
         f"no profile and no pattern knows a name in {found.what}",
-        f"see what is there, and describe it in a profile of your own (docs/profiles.md):\n"
+        f"{hidden}see what is there, and describe it in a profile of your own (docs/profiles.md):\n"
         f"  otel-jb discover {target}\n  nm -DC {_file_of(target)} | grep -i -E 'jitter|rtp'\n"
         "or the functions are inlined: build without -O3/LTO, or look one level up the callers",
         NoFunctionError,
