@@ -129,7 +129,7 @@ def test_installed_agent_works(installed: Path) -> None:
     version = _run(program, "--version", cwd=away)
     assert (version.returncode, version.stderr) == (0, "")
     assert re.fullmatch(r"otel-jb \d+\.\d+\.\d+\S*\n", version.stdout)
-    doctor = _run(program, "doctor", cwd=away)
+    doctor = _run(program, "doctor", "--port", "0", cwd=away)
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     loaded = _run(installed / "bin/python", "-c", LOAD, cwd=away)
     assert loaded.returncode == 0, loaded.stderr
@@ -143,7 +143,7 @@ def test_impostor_is_named_and_does_no_harm(installed: Path) -> None:
     impostor.mkdir()
     try:
         (impostor / "__init__.py").write_text('raise ImportError("a crystal lattice is no compiler")\n')
-        doctor = _run(installed / "bin/otel-jb", "doctor", cwd=installed.parent)
+        doctor = _run(installed / "bin/otel-jb", "doctor", "--port", "0", cwd=installed.parent)
         assert str(impostor) in doctor.stdout
         assert doctor.returncode == 0, doctor.stdout + doctor.stderr
         loaded = _run(installed / "bin/python", "-c", LOAD, cwd=installed.parent)
