@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 
@@ -42,10 +43,13 @@ class Catalog:
     def __init__(self, profiles: Iterable[ProfileSpec]) -> None:
         self.profiles = tuple(profiles)
         self._entries: dict[str, list[_Entry]] = {}
+        self._globs: list[_Entry] = []
         self._ignored: dict[str, str] = {}
         for profile in self.profiles:
             for entry in _entries(profile):
                 self._entries.setdefault(entry.name, []).append(entry)
+                if "*" in entry.name:
+                    self._globs.append(entry)
             for ignored in profile.ignored:
                 self._ignored.update(dict.fromkeys(ignored.names, f"{profile.profile}: {ignored.reason}"))
 
@@ -81,11 +85,12 @@ class Catalog:
         self, symbol: Symbol, soname: str | None, executable: str, names: frozenset[str]
     ) -> FunctionProfile | None:
         for name in (*_names(symbol), symbol.function):
-            for entry in self._entries.get(name, ()):
+            globs = [entry for entry in self._globs if fnmatchcase(name, entry.name)]
+            for entry in (*self._entries.get(name, ()), *globs):
                 marks = (entry.profile.only, entry.spec.only)
                 if not all(mark is None or mark.holds(soname, executable, names) for mark in marks):
                     continue
-                function = _profile(entry)
+                function = replace(_profile(entry), name=name)
                 layouts = (entry.profile.layout, entry.spec.layout)
                 if not all(mark is None or mark.holds(soname, executable, names) for mark in layouts):
                     function = function.untrusted(
