@@ -148,6 +148,11 @@ class StreamState:
                 self._values.pop(series, None)
                 self._depths.pop(series, None)
 
+    def retain_at_least(self, seconds: float) -> None:
+        """Keep ended targets at least this long; for an exporter that looks only now and then."""
+        with self._lock:
+            self._retain = max(self._retain, seconds)
+
     def series(self, series_id: int) -> tuple[Series, Target] | None:
         """The series with this id and its target; None if it is not known, or no longer."""
         with self._lock:

@@ -1,0 +1,163 @@
+"""The SDK's OTLP exporters, chosen and configured as the settings say, for metrics and for spans.
+
+The metric exporters here can also end series: Python's data point classes have no `flags`, so the no-recorded-value mark is set in
+the encoded request, at the one place in each exporter where it passes by.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from otel_jb.config import OtlpProtocol
+from otel_jb.errors import ConfigError
+from otel_jb.telemetry.environment import SignalSettings
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+_NO_RECORDED_VALUE = 1  # opentelemetry.proto.metrics.v1.DataPointFlags
+
+
+def mark_ended(request: Any) -> Any:
+    """Set the no-recorded-value mark on every point of a request, and take out the values."""
+    for resource_metrics in request.resource_metrics:
+        for scope_metrics in resource_metrics.scope_metrics:
+            for metric in scope_metrics.metrics:
+                for point in getattr(metric, metric.WhichOneof("data")).data_points:
+                    _empty(point)
+    return request
+
+
+def _empty(point: Any) -> None:
+    for field in ("as_int", "as_double", "count", "sum", "bucket_counts", "exemplars", "zero_count", "positive"):
+        if field in point.DESCRIPTOR.fields_by_name:
+            point.ClearField(field)
+    if "explicit_bounds" in point.DESCRIPTOR.fields_by_name:
+        point.ClearField("explicit_bounds")
+    point.flags |= _NO_RECORDED_VALUE
+
+
+class EndingSeries:
+    """Mixed into a metric exporter: whether the next requests only end the series whose points they hold."""
+
+    _ends = False
+
+    def ending(self, ends: bool) -> None:
+        """From now on, every point that is exported only ends its series, or does not."""
+        self._ends = ends
+
+    def mark(self, request: Any) -> Any:
+        """The encoded request, marked if need be."""
+        return mark_ended(request) if self._ends else request
+
+
+def metric_exporter(settings: SignalSettings) -> MetricExporter:
+    """An OTLP metric exporter (also an `EndingSeries`).
+
+    Raises:
+        ConfigError: a certificate or key cannot be read.
+    """
+    if settings.protocol is OtlpProtocol.GRPC:
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
+
+        class EndingGrpcExporter(EndingSeries, GrpcExporter):
+            def _translate_data(self, data: Any) -> Any:
+                return self.mark(super()._translate_data(data))
+
+        return EndingGrpcExporter(**_grpc_arguments(settings))
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
+
+    class EndingHttpExporter(EndingSeries, HttpExporter):
+        def _export_batch(self, export_request: Any) -> Any:
+            return super()._export_batch(self.mark(export_request))
+
+    return EndingHttpExporter(**_http_arguments(settings))
+
+
+def span_exporter(settings: SignalSettings) -> SpanExporter:
+    """An OTLP span exporter.
+
+    Raises:
+        ConfigError: a certificate or key cannot be read.
+    """
+    if settings.protocol is OtlpProtocol.GRPC:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+
+        return GrpcExporter(**_grpc_arguments(settings))
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+
+    return HttpExporter(**_http_arguments(settings))
+
+
+def _read(path: str | None, what: str) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ConfigError(
+            f"the {what} {path} cannot be read: {error.strerror}",
+            "Correct the OTEL_EXPORTER_OTLP_*CERTIFICATE and _KEY variables.",
+        ) from None
+
+
+def _grpc_arguments(settings: SignalSettings) -> dict[str, Any]:
+    import grpc
+
+    insecure = not settings.endpoint.startswith("https://")
+    arguments: dict[str, Any] = {
+        "endpoint": settings.endpoint,
+        "insecure": insecure,
+        "headers": settings.headers or None,
+        "timeout": settings.timeout_seconds,
+        "compression": grpc.Compression.Gzip if settings.compression == "gzip" else grpc.Compression.NoCompression,
+    }
+    if not insecure:
+        arguments["credentials"] = grpc.ssl_channel_credentials(
+            root_certificates=_read(settings.certificate, "certificate"),
+            private_key=_read(settings.client_key, "client key"),
+            certificate_chain=_read(settings.client_certificate, "client certificate"),
+        )
+    return arguments
+
+
+def _session() -> Any:
+    """A session that notes what it was answered: when the exporter gives up, it does not say on what."""
+    import requests
+
+    from otel_jb.telemetry import outcome
+
+    class NotingSession(requests.Session):
+        def send(self, request: Any, **kwargs: Any) -> Any:
+            try:
+                response = super().send(request, **kwargs)
+            except requests.RequestException as error:
+                outcome.note_error(error)
+                raise
+            outcome.note_status(response.status_code)
+            return response
+
+    return NotingSession()
+
+
+def _http_arguments(settings: SignalSettings) -> dict[str, Any]:
+    from opentelemetry.exporter.otlp.proto.http import Compression
+
+    for path, what in (
+        (settings.certificate, "certificate"),
+        (settings.client_key, "client key"),
+        (settings.client_certificate, "client certificate"),
+    ):
+        _read(path, what)
+    return {
+        "endpoint": settings.endpoint,
+        "certificate_file": settings.certificate,
+        "client_key_file": settings.client_key,
+        "client_certificate_file": settings.client_certificate,
+        "headers": dict(settings.headers),
+        "timeout": settings.timeout_seconds,
+        "compression": Compression(settings.compression),
+        "session": _session(),
+    }

@@ -1,0 +1,419 @@
+"""OTLP: the targets' data points as the SDK's data classes, sent with the agent's own metrics by the SDK's exporters.
+
+The SDK has no way to feed it ready-made aggregates, but its data classes are public and its exporters take them.
+`TargetExporter` stands between a `PeriodicExportingMetricReader` and the real exporter: what the reader collected (the agent's
+own metrics) goes out together with the targets'. It sees the result of each export, which the reader throws away, so delta and
+exemplar state moves on only when the receiver has the points.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    ExponentialHistogram,
+    ExponentialHistogramDataPoint,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+import otel_jb
+from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
+from otel_jb.telemetry.metrics import (
+    SCOPE,
+    Attributes,
+    ExemplarSource,
+    HistogramPoint,
+    Instrument,
+    Kind,
+    NumberPoint,
+    Point,
+    TargetMetrics,
+    resource_attributes,
+    target_metrics,
+)
+from otel_jb.telemetry.outcome import Failure, Outcome
+from otel_jb.telemetry.state import StateView
+
+_logger = logging.getLogger(__name__)
+
+#: Data points of one request: far below gRPC's 4 MiB with 64 boundaries and long C++ names (about 1.5 KiB a point).
+MAX_POINTS = 1000
+#: Series whose end is still to be told to a receiver that is down.
+MAX_VANISHED = 20_000
+#: Targets whose last values wait for a receiver that is down; beyond it the oldest are given up.
+MAX_WAITING_TARGETS = 1024
+
+_SCOPE = InstrumentationScope(SCOPE, otel_jb.__version__)
+_CUMULATIVE, _DELTA = AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA
+
+_Key = tuple[int, Instrument, Attributes]
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What the receiver is known to have of one series."""
+
+    point: Point
+    exemplars: frozenset[int] = frozenset()  #: span ids
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Points of one request, and what is true once it succeeded."""
+
+    data: list[ResourceMetrics] = field(default_factory=list)
+    commits: list[tuple[_Key, _Sent]] = field(default_factory=list)
+    targets: set[int] = field(default_factory=set)
+    points: int = 0
+
+
+class Temporality:
+    """Which instruments are sent as deltas, by OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE.
+
+    The kernel's counters are asynchronous in OpenTelemetry's terms: `lowmemory` keeps them cumulative.
+    """
+
+    def __init__(self, preference: str) -> None:
+        self.counter = _DELTA if preference == "delta" else _CUMULATIVE
+        self.histogram = _DELTA if preference in ("delta", "lowmemory") else _CUMULATIVE
+
+
+class TargetExporter(MetricExporter):
+    """Sends the targets' metrics with each export of the agent's own.
+
+    Args:
+        inner: the real exporter; must not split batches itself.
+        view: gives the state to send.
+        shape: explicit or exponential histograms.
+        temporality: of counters and histograms.
+        exemplars: latest exemplars of a series by its id.
+        outcome: counts and logs failures.
+        ending: told whether the points of the next requests only end their series (`exporters.EndingSeries.ending`); None: the
+            receiver's expiry has to end them.
+    """
+
+    def __init__(
+        self,
+        inner: MetricExporter,
+        view: Callable[[], StateView],
+        outcome: Outcome,
+        shape: HistogramShape = DEFAULT_SHAPE,
+        temporality: str = "cumulative",
+        exemplars: ExemplarSource | None = None,
+        ending: Callable[[bool], None] | None = None,
+    ) -> None:
+        super().__init__(
+            preferred_temporality=getattr(inner, "_preferred_temporality", None),
+            preferred_aggregation=getattr(inner, "_preferred_aggregation", None),
+        )
+        self._inner = inner
+        self._view = view
+        self._outcome = outcome
+        self._shape = shape
+        self._temporality = Temporality(temporality)
+        self._exemplars = exemplars
+        self._ending = ending
+        self._sent: dict[_Key, _Sent] = {}
+        self._last: dict[int, TargetMetrics] = {}
+        self._told_end: set[int] = set()
+        self._vanished: dict[_Key, tuple[TargetMetrics, NumberPoint | HistogramPoint]] = {}
+        self._resources: dict[int, Resource] = {}
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
+        """Send the agent's own metrics and the targets', in as many requests as they need; stops at the first failure."""
+        del kwargs
+        view = self._view()
+        present = {one.target.id: one for one in target_metrics(view, self._shape, self._exemplars)}
+        gone = self._gone(present)
+        self._last.update(present)
+        waiting = [one for key, one in self._last.items() if key not in present and key not in gone]
+        shown = [*present.values(), *waiting]
+        for batch in self._batches(metrics_data, shown):
+            if self._send(MetricsData(batch.data), timeout_millis) is not None:
+                return MetricExportResult.FAILURE
+            self._sent.update(batch.commits)
+        self._told_end.update(key for key, one in self._last.items() if one.ended)
+        self._note_vanished(shown)
+        self._forget(gone)
+        self._end_vanished(timeout_millis, view.snapshot_unix_nano or 0)
+        return MetricExportResult.SUCCESS
+
+    def _send(self, data: MetricsData, timeout_millis: float) -> Failure | None:
+        return self._outcome.of(
+            lambda: self._inner.export(data, timeout_millis=timeout_millis) is MetricExportResult.SUCCESS
+        )
+
+    def _gone(self, present: dict[int, TargetMetrics]) -> set[int]:
+        """Targets that left the state. One whose last values the receiver does not have yet waits for it."""
+        absent = [key for key in self._last if key not in present]
+        for key in absent[: max(0, len(absent) - MAX_WAITING_TARGETS)]:
+            self._told_end.add(key)
+        return {key for key in absent if key in self._told_end}
+
+    def _note_vanished(self, shown: Iterable[TargetMetrics]) -> None:
+        """Find the series that the receiver has and that have no point any more: gauges without a reading, ended targets."""
+        now = {(one.target.id, i, point.attributes) for one in shown for i, points in one.points for point in points}
+        for key in [key for key in self._sent if key not in now]:
+            self._vanished[key] = (self._last[key[0]], self._sent.pop(key).point)
+        for key in [key for key in self._vanished if key in now]:
+            del self._vanished[key]
+
+    def _forget(self, gone: set[int]) -> None:
+        for key in gone:
+            del self._last[key]
+            self._told_end.discard(key)
+            self._resources.pop(key, None)
+
+    def _end_vanished(self, timeout_millis: float, at_unix_nano: int) -> None:
+        """Tell the receiver that these series have ended, or it would show their last value for minutes; tried until it works."""
+        if self._ending is None or not self._vanished:
+            self._vanished.clear()
+            return
+        by_target: dict[int, tuple[TargetMetrics, dict[Instrument, list[Point]]]] = {}
+        for (target_id, instrument, _), (target, point) in self._vanished.items():
+            time = max(at_unix_nano, point.time_unix_nano + 1)
+            points = by_target.setdefault(target_id, (target, {}))[1]
+            points.setdefault(instrument, []).append(replace(point, time_unix_nano=time))
+        ended = [
+            TargetMetrics(
+                target.target, True, tuple((instrument, tuple(points)) for instrument, points in found.items())
+            )
+            for target, found in by_target.values()
+        ]
+        self._ending(True)
+        try:
+            for batch in self._batches(None, ended):
+                if self._send(MetricsData(batch.data), timeout_millis) is not None:
+                    break
+                for key, _ in batch.commits:
+                    self._vanished.pop(key, None)
+        finally:
+            self._ending(False)
+        for key in list(self._vanished)[: max(0, len(self._vanished) - MAX_VANISHED)]:
+            del self._vanished[key]
+
+    def _batches(self, own: MetricsData | None, targets: Iterable[TargetMetrics]) -> Iterator[_Batch]:
+        """Requests of at most MAX_POINTS; a resource appears once in each, or the encoder would drop the second silently."""
+        batch = _Batch()
+        for part in _split(own):
+            if batch.data:
+                yield batch
+            batch = part
+        for target in targets:
+            resource = self._resource(target)
+            metrics: list[Metric] = []
+            for instrument, points in target.points:
+                rest: Sequence[Point] = points
+                while rest:
+                    room = MAX_POINTS - batch.points
+                    if room <= 0:
+                        _close(batch, resource, metrics)
+                        yield batch
+                        batch, metrics, room = _Batch(), [], MAX_POINTS
+                    taken, rest = rest[:room], rest[room:]
+                    data, commits = self._metric(target, instrument, taken)
+                    if data is not None:
+                        metrics.append(data)
+                        batch.commits.extend(commits)
+                        batch.points += len(commits)
+            _close(batch, resource, metrics)
+        if batch.data:
+            yield batch
+
+    def _resource(self, target: TargetMetrics) -> Resource:
+        known = self._resources.get(target.target.id)
+        if known is None:
+            known = self._resources[target.target.id] = Resource(resource_attributes(target.target))
+        return known
+
+    def _metric(
+        self, target: TargetMetrics, instrument: Instrument, points: Sequence[Point]
+    ) -> tuple[Metric | None, list[tuple[_Key, _Sent]]]:
+        commits: list[tuple[_Key, _Sent]] = []
+        made: list[Any] = []
+        for point in points:
+            key = (target.target.id, instrument, point.attributes)
+            sent = self._sent.get(key)
+            data: Any
+            if isinstance(point, HistogramPoint):
+                fresh = _fresh(point, sent)
+                data = self._histogram(point, sent, fresh)
+                known = sent.exemplars if sent is not None else frozenset()
+                committed = _Sent(replace(point, exemplars=()), _settled(point, known))
+            else:
+                data = self._number(instrument, point, sent)
+                committed = _Sent(point)
+            if data is not None:
+                made.append(data)
+                commits.append((key, committed))
+        if not made:
+            return None, commits
+        kind = instrument.kind
+        container: Any
+        if kind is Kind.GAUGE:
+            container = Gauge(made)
+        elif kind is Kind.HISTOGRAM and self._shape.exponential_scale is not None:
+            container = ExponentialHistogram(made, self._temporality.histogram)
+        elif kind is Kind.HISTOGRAM:
+            container = Histogram(made, self._temporality.histogram)
+        else:
+            container = Sum(made, self._temporality.counter, is_monotonic=kind is Kind.COUNTER)
+        return Metric(instrument.name, instrument.description, instrument.unit, container), commits
+
+    def _number(self, instrument: Instrument, point: NumberPoint, sent: _Sent | None) -> NumberDataPoint | None:
+        start, value = point.start_unix_nano, point.value
+        if instrument.kind is Kind.GAUGE:
+            start = 0
+        elif self._temporality.counter is _DELTA and sent is not None and isinstance(sent.point, NumberPoint):
+            if point.time_unix_nano <= sent.point.time_unix_nano:
+                return None  # the same reading again (an ended target): a delta of nothing over no time
+            start, value = sent.point.time_unix_nano, value - sent.point.value
+        return NumberDataPoint(dict(point.attributes), start, point.time_unix_nano, value)
+
+    def _histogram(
+        self, point: HistogramPoint, sent: _Sent | None, exemplars: list[SdkExemplar]
+    ) -> HistogramDataPoint | ExponentialHistogramDataPoint | None:
+        if self._temporality.histogram is _DELTA and sent is not None and isinstance(sent.point, HistogramPoint):
+            if point.time_unix_nano <= sent.point.time_unix_nano:
+                return None
+            point = _difference(point, sent.point)
+        attributes: dict[str, str] = dict(point.attributes)
+        if point.exponential is not None:
+            from opentelemetry.sdk.metrics.export import Buckets
+
+            counts = point.exponential
+            return ExponentialHistogramDataPoint(
+                attributes,
+                point.start_unix_nano,
+                point.time_unix_nano,
+                point.count,
+                point.sum_ns / 1e9,
+                counts.scale,
+                counts.zero_count,
+                Buckets(counts.offset, list(counts.counts)),
+                Buckets(0, []),
+                0,
+                # Minimum and maximum of all calls are not known (each interval's are, as gauges): None is encoded as absent.
+                None,  # type: ignore[arg-type]
+                None,  # type: ignore[arg-type]
+                exemplars,
+            )
+        return HistogramDataPoint(
+            attributes,
+            point.start_unix_nano,
+            point.time_unix_nano,
+            point.count,
+            point.sum_ns / 1e9,
+            list(point.counts),
+            [bound / 1e9 for bound in point.bounds_ns],
+            None,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            exemplars,
+        )
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Nothing is kept back here."""
+        return self._inner.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Shut the real exporter, which ends an export under way."""
+        del kwargs
+        self._inner.shutdown(timeout_millis)
+
+
+def _split(own: MetricsData | None) -> Iterator[_Batch]:
+    """What the SDK collected, in batches of at most MAX_POINTS."""
+    batch = _Batch()
+    for resource_metrics in own.resource_metrics if own is not None else ():
+        for scope_metrics in resource_metrics.scope_metrics:
+            metrics: list[Metric] = []
+            for metric in scope_metrics.metrics:
+                data: Any = metric.data
+                rest: Sequence[Any] = data.data_points
+                while rest:
+                    room = MAX_POINTS - batch.points
+                    if room <= 0:
+                        _append(batch, resource_metrics, scope_metrics, metrics)
+                        yield batch
+                        batch, metrics, room = _Batch(), [], MAX_POINTS
+                    taken, rest = rest[:room], rest[room:]
+                    metrics.append(replace(metric, data=replace(data, data_points=taken)))
+                    batch.points += len(taken)
+            _append(batch, resource_metrics, scope_metrics, metrics)
+    yield batch
+
+
+def _append(batch: _Batch, resource: ResourceMetrics, scope: ScopeMetrics, metrics: list[Metric]) -> None:
+    if not metrics:
+        return
+    part = replace(scope, metrics=list(metrics))
+    if batch.data and batch.data[-1].resource is resource.resource:
+        batch.data[-1] = replace(batch.data[-1], scope_metrics=[*batch.data[-1].scope_metrics, part])
+    else:
+        batch.data.append(replace(resource, scope_metrics=[part]))
+
+
+def _close(batch: _Batch, resource: Resource, metrics: list[Metric]) -> None:
+    if metrics:
+        batch.data.append(ResourceMetrics(resource, [ScopeMetrics(_SCOPE, list(metrics), "")], ""))
+
+
+def _settled(point: HistogramPoint, known: frozenset[int]) -> frozenset[int]:
+    """Exemplars that need not be sent again: the receiver has them, or a later one of their bucket, once this point arrives."""
+    return frozenset(
+        one.span_id
+        for one in point.exemplars
+        if one.span_id in known or point.counts[bisect_left(point.bounds_ns, one.value_ns)]
+    )
+
+
+def _fresh(point: HistogramPoint, sent: _Sent | None) -> list[SdkExemplar]:
+    """The latest exemplar of each bucket, of those that the receiver does not have."""
+    known = sent.exemplars if sent is not None else frozenset()
+    latest: dict[int, SdkExemplar] = {}
+    for one in sorted(point.exemplars, key=lambda exemplar: exemplar.time_unix_nano):
+        bucket = bisect_left(point.bounds_ns, one.value_ns)
+        if one.span_id not in known and point.counts[bucket]:  # the event may be ahead of the snapshot
+            latest[bucket] = SdkExemplar(
+                {"thread.id": one.thread_id}, one.value_ns / 1e9, one.time_unix_nano, one.span_id, one.trace_id
+            )
+    return list(latest.values())
+
+
+def _difference(now: HistogramPoint, before: HistogramPoint) -> HistogramPoint:
+    exponential = now.exponential
+    if exponential is not None and before.exponential is not None:
+        exponential = _exponential_difference(exponential, before.exponential)
+    return replace(
+        now,
+        start_unix_nano=before.time_unix_nano,
+        counts=tuple(new - old for new, old in zip(now.counts, before.counts, strict=True)),
+        sum_ns=now.sum_ns - before.sum_ns,
+        exponential=exponential,
+    )
+
+
+def _exponential_difference(now: Any, before: Any) -> Any:
+    counts = list(now.counts)
+    for place, count in enumerate(before.counts):
+        if count:
+            counts[before.offset + place - now.offset] -= count
+    return replace(now, zero_count=now.zero_count - before.zero_count, counts=tuple(counts))

@@ -1,0 +1,223 @@
+"""Puts the parts together: state in, Prometheus page and OTLP out.
+
+`Telemetry` is what the agent holds. Make it after everything that forks (gRPC and forks do not go together), call `start()` once, and
+`shutdown()` before the BPF side is cleaned up.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import platform
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import otel_jb
+from otel_jb.telemetry.environment import OtelSettings
+from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
+from otel_jb.telemetry.metrics import EXPORT_FAILURES, SELF_SCOPE, ExemplarSource
+from otel_jb.telemetry.state import StreamState
+from otel_jb.telemetry.tally import Tally
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import MetricReader
+
+    from otel_jb.telemetry.outcome import Failure
+    from otel_jb.telemetry.prometheus import MetricsPage
+
+_logger = logging.getLogger(__name__)
+
+
+def agent_resource(settings: OtelSettings) -> dict[str, str | int]:
+    """The agent's own resource: what the environment names it, and what only this process knows."""
+    return {
+        "service.version": otel_jb.__version__,
+        "service.instance.id": str(uuid.uuid4()),
+        "host.name": platform.node(),
+        "process.pid": os.getpid(),
+        "telemetry.sdk.name": "opentelemetry",
+        "telemetry.sdk.language": "python",
+        **settings.agent_resource(),
+    }
+
+
+class Telemetry:
+    """The exporters over one state.
+
+    Args:
+        state: what is exported.
+        settings: the environment's wishes.
+        shape: boundaries, and whether OTLP sends exponential histograms.
+        interval_seconds: between OTLP exports, where OTEL_METRIC_EXPORT_INTERVAL does not say.
+        overhead: estimated CPU time spent in probes by `Target.id`, as a fraction of one CPU.
+        exemplars: latest exemplars of a series by its id.
+        refresh: called before each periodic export, to read the kernel.
+        tally: counts of what was lost.
+    """
+
+    def __init__(
+        self,
+        state: StreamState,
+        settings: OtelSettings,
+        shape: HistogramShape = DEFAULT_SHAPE,
+        interval_seconds: float = 10.0,
+        overhead: Callable[[], Mapping[int, float]] = dict,
+        exemplars: ExemplarSource | None = None,
+        refresh: Callable[[], object] | None = None,
+        tally: Tally | None = None,
+    ) -> None:
+        self.state = state
+        self.settings = settings
+        self.shape = shape
+        self.tally = tally or Tally()
+        self.page: MetricsPage | None = None
+        self._interval = settings.metric_interval_seconds or interval_seconds
+        self._overhead = overhead
+        self._exemplars = exemplars
+        self._refresh = refresh
+        self._provider: MeterProvider | None = None
+        self._periodic_readers: list[MetricReader] = []
+        self._resource = agent_resource(settings)
+
+    @property
+    def resource(self) -> Mapping[str, str | int]:
+        """The agent's own resource attributes."""
+        return self._resource
+
+    def start(self) -> None:
+        """Make readers and exporters and begin the periodic export. Without any exporter (OTEL_SDK_DISABLED) it does nothing.
+
+        Raises:
+            ConfigError: a certificate cannot be read.
+        """
+        for warning in self.settings.warnings:
+            _logger.warning("%s", warning)
+        if self.settings.disabled:
+            _logger.warning("OTEL_SDK_DISABLED is set: nothing is exported")
+            return
+        readers: list[MetricReader] = []
+        if self.settings.serves_prometheus:
+            readers.append(self._prometheus_reader())
+        if self.settings.sends_metrics:
+            readers.append(self._otlp_reader())
+        if "console" in self.settings.metrics_exporters:
+            readers.append(self._console_reader())
+        if not readers:
+            return
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.resources import Resource
+
+        from otel_jb.telemetry import selfmetrics
+
+        self._provider = MeterProvider(readers, Resource(self._resource), shutdown_on_exit=False)
+        meter = self._provider.get_meter(SELF_SCOPE, otel_jb.__version__)
+        selfmetrics.register(meter, self.state.view, self.tally, self._overhead)
+
+    def _prometheus_reader(self) -> MetricReader:
+        from opentelemetry.exporter.prometheus import PrometheusMetricReader
+        from prometheus_client import CollectorRegistry
+
+        from otel_jb.telemetry.prometheus import MetricsPage, TargetCollector
+        from otel_jb.telemetry.selfmetrics import SelfCollector
+
+        own = CollectorRegistry()
+        reader = PrometheusMetricReader(
+            disable_target_info=True, scope_info_enabled=False, registry=own, cardinality_limits=_limits()
+        )
+        registry = CollectorRegistry()
+        registry.register(TargetCollector(self.state.view, self.shape, self._exemplars, self._resource))
+        registry.register(SelfCollector(own))
+        self.page = MetricsPage(registry)
+        return reader
+
+    def _otlp_reader(self) -> MetricReader:
+        from otel_jb.telemetry import exporters
+
+        inner = exporters.metric_exporter(self.settings.metrics)
+        ending = inner.ending if isinstance(inner, exporters.EndingSeries) else None
+        return self._periodic(inner, self.settings.metrics.endpoint, self.shape, ending)
+
+    def _console_reader(self) -> MetricReader:
+        from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
+
+        return self._periodic(ConsoleMetricExporter(), "the console", self.shape, None)
+
+    def _periodic(self, inner: Any, where: str, shape: HistogramShape, ending: Any) -> MetricReader:
+        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+        from otel_jb.telemetry.otlp import TargetExporter
+        from otel_jb.telemetry.outcome import Outcome
+
+        def failed(failure: Failure) -> None:
+            self.tally.add(EXPORT_FAILURES, signal="metrics", error__type=failure.kind)
+
+        # An ended target has to be seen by an export before it is forgotten.
+        self.state.retain_at_least(2.5 * self._interval)
+        exporter = TargetExporter(
+            inner,
+            self._view,
+            Outcome("metrics", where, failed),
+            shape,
+            self.settings.temporality,
+            self._exemplars,
+            ending,
+        )
+        timeout = self.settings.metric_timeout_seconds
+        reader = PeriodicExportingMetricReader(exporter, self._interval * 1000, timeout * 1000, _limits())
+        self._periodic_readers.append(reader)
+        return reader
+
+    def _view(self) -> Any:
+        if self._refresh is not None:
+            try:
+                self._refresh()
+            except Exception as error:  # noqa: BLE001 (the last values are still worth sending)
+                _logger.warning("the probes could not be read for an export: %s", error)
+        return self.state.view()
+
+    def flush(self, timeout_seconds: float = 10.0) -> None:
+        """Export once now."""
+        # Not the provider's force_flush: that collects the Prometheus reader too, which keeps each collection until the next
+        # scrape and then writes all of them, one family several times.
+        for reader in self._periodic_readers:
+            reader.collect(timeout_seconds * 1000)
+
+    def shutdown(self, budget_seconds: float = 5.0) -> None:
+        """Export a last time and stop; returns within the budget, whatever the receiver does."""
+        provider, self._provider = self._provider, None
+        if provider is None:
+            return
+        within(budget_seconds, "metrics", lambda: provider.shutdown(budget_seconds * 900))
+
+
+def _limits() -> Any:
+    """The SDK folds what is beyond 2 000 attribute sets of an instrument into one; the number of probes is bounded already."""
+    from opentelemetry.sdk.metrics import ObservableCounter, ObservableGauge, ObservableUpDownCounter
+
+    return dict.fromkeys((ObservableCounter, ObservableGauge, ObservableUpDownCounter), 1_000_000)
+
+
+def within(budget_seconds: float, what: str, *actions: Callable[[], object]) -> bool:
+    """Run the actions at once on daemon threads; False where one is not done within the budget, and is left behind."""
+    deadline = time.monotonic() + budget_seconds
+
+    def run(action: Callable[[], object]) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 (the agent is ending; the rest of it has to end too)
+            _logger.warning("stopping %s: %s", what, error)
+
+    threads = [threading.Thread(target=run, args=(action,), name=f"stop-{what}", daemon=True) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    late = any(thread.is_alive() for thread in threads)
+    if late:
+        _logger.warning("the last %s could not be sent within %g s", what, math.ceil(budget_seconds))
+    return not late

@@ -1,0 +1,155 @@
+"""The agent's own metrics, as observable instruments of the SDK; they go wherever its readers take them.
+
+By OTLP they bear the agent's resource. On /metrics they come through `PrometheusMetricReader`, whose own `target_info` and scope
+labels are off (`prometheus.TargetCollector` writes the one `target_info`; two families of one name would break the text).
+Attributes that name a target are `target` (its service.name), `pid` and `function`, as on the targets' metrics.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.registry import Collector
+
+from otel_jb.records import ProbeState, Series, Target
+from otel_jb.telemetry import metrics
+from otel_jb.telemetry.metrics import Instrument, Kind
+from otel_jb.telemetry.state import StateView, TargetView
+from otel_jb.telemetry.tally import Tally
+
+_Observations = Iterable[Observation]
+
+
+def register(
+    meter: Meter,
+    view: Callable[[], StateView],
+    tally: Tally,
+    overhead: Callable[[], Mapping[int, float]] = dict,
+) -> None:
+    """Create all instruments of `metrics.SELF_INSTRUMENTS` on the meter.
+
+    Args:
+        meter: of scope `metrics.SELF_SCOPE`.
+        view: gives the state.
+        tally: counts of the exporters and of the span maker.
+        overhead: estimated CPU time spent in probes, as a fraction of one CPU, by `Target.id`.
+    """
+    sources: dict[Instrument, Callable[[], _Observations]] = {
+        metrics.PROBES: lambda: _probes(view()),
+        metrics.READS_FAULTED: lambda: _faults(view()),
+        metrics.EVENTS_EMITTED: lambda: _per_series(view(), lambda values: values.events_emitted),
+        metrics.EVENTS_LOST: lambda: _per_series(view(), lambda values: values.events_lost),
+        metrics.EVENTS_SUPPRESSED: lambda: _per_series(view(), lambda values: values.events_suppressed),
+        metrics.SPANS_DROPPED: lambda: _tally(tally, metrics.SPANS_DROPPED),
+        metrics.EXPORT_FAILURES: lambda: _tally(tally, metrics.EXPORT_FAILURES),
+        metrics.NESTING_DOUBTFUL: lambda: _tally(tally, metrics.NESTING_DOUBTFUL),
+        metrics.PROBE_COST: lambda: [Observation(cost, {"kind": kind}) for kind, cost in view().cost.seconds_by_kind],
+        metrics.PROBE_ATTACHED_TIME: lambda: _per_series(view(), lambda values: values.attached_ns / 1e9),
+        metrics.OVERHEAD: lambda: _overhead(view(), overhead()),
+        metrics.CPU_TIME: _cpu_time,
+        metrics.MEMORY_USAGE: lambda: [Observation(resident_bytes(), {})],
+    }
+    for instrument, source in sources.items():
+        _create(meter, instrument, source)
+
+
+def _create(meter: Meter, instrument: Instrument, source: Callable[[], _Observations]) -> None:
+    def callback(_: CallbackOptions) -> _Observations:
+        return source()
+
+    create = {
+        Kind.COUNTER: meter.create_observable_counter,
+        Kind.UP_DOWN_COUNTER: meter.create_observable_up_down_counter,
+        Kind.GAUGE: meter.create_observable_gauge,
+    }[instrument.kind]
+    create(instrument.name, [callback], instrument.unit, instrument.description)
+
+
+def _probes(view: StateView) -> Iterator[Observation]:
+    counts: dict[tuple[ProbeState, str, str], int] = {}
+    for target in view.live:
+        for probe in target.probes:
+            key = (probe.state, probe.reason, probe.strategy)
+            counts[key] = counts.get(key, 0) + 1
+    for (state, reason, strategy), count in counts.items():
+        yield Observation(count, {"state": state.value, "reason": reason, "strategy": strategy})
+
+
+def _identity(target: Target, series: Series) -> dict[str, str]:
+    return {"target": target.service_name, "pid": str(target.pid), "function": series.function}
+
+
+def _sum(pairs: Iterable[tuple[dict[str, str], float]]) -> Iterator[Observation]:
+    # Two probes may bear one name (see metrics.target_metrics).
+    totals: dict[tuple[tuple[str, str], ...], float] = {}
+    for attributes, value in pairs:
+        key = tuple(attributes.items())
+        totals[key] = totals.get(key, 0) + value
+    for key, value in totals.items():
+        yield Observation(value, dict(key))
+
+
+def _per_series(view: StateView, value: Callable[..., float]) -> Iterator[Observation]:
+    return _sum((_identity(one.target, s.series), value(s.values)) for one in view.targets for s in one.series)
+
+
+def _faults(view: StateView) -> Iterator[Observation]:
+    def pairs(target: TargetView) -> Iterator[tuple[dict[str, str], float]]:
+        for one in target.series:
+            for name, count in zip(one.series.fields, one.values.faults, strict=False):
+                yield {**_identity(target.target, one.series), "field": name}, count
+
+    return _sum(pair for target in view.targets for pair in pairs(target))
+
+
+def _overhead(view: StateView, by_target: Mapping[int, float]) -> Iterator[Observation]:
+    for one in view.live:
+        if one.target.id in by_target:
+            attributes = {"target": one.target.service_name, "pid": str(one.target.pid)}
+            yield Observation(by_target[one.target.id], attributes)
+
+
+def _tally(tally: Tally, instrument: Instrument) -> Iterator[Observation]:
+    for attributes, count in tally.read(instrument):
+        yield Observation(count, dict(attributes))
+
+
+def _cpu_time() -> Iterator[Observation]:
+    times = os.times()
+    yield Observation(times.user, {"cpu.mode": "user"})
+    yield Observation(times.system, {"cpu.mode": "system"})
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class SelfCollector(Collector):
+    """The agent's own metrics for a scrape, with the names that the contract has.
+
+    Args:
+        registry: holds the SDK's Prometheus reader and nothing else.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: names are known only after a collection."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """What the reader makes, with the unit `1` of gauges as `ratio`, which the exporter leaves out and the Collector writes."""
+        name = metrics.OVERHEAD.prometheus.removesuffix("_ratio")
+        for family in self._registry.collect():
+            if family.name == name:
+                renamed = Metric(metrics.OVERHEAD.prometheus, family.documentation, family.type, "ratio")
+                renamed.samples = [sample._replace(name=renamed.name) for sample in family.samples]
+                yield renamed
+            else:
+                yield family

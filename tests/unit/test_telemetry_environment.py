@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import pytest
+
+from otel_jb.config import Otlp, OtlpProtocol
+from otel_jb.errors import ConfigError
+from otel_jb.telemetry.environment import read
+
+pytestmark = pytest.mark.unit
+BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+def test_without_variables_only_the_endpoint_is_on() -> None:
+    """Nothing set: /metrics is served, nothing is sent, the defaults are OpenTelemetry's."""
+    settings = read({})
+    assert (settings.serves_prometheus, settings.sends_metrics, settings.sends_traces) == (True, False, False)
+    assert (settings.metrics.timeout_seconds, settings.span_queue, settings.temporality) == (10.0, 2048, "cumulative")
+    assert settings.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("environ", "protocol", "metrics", "traces"),
+    [
+        ({BASE: "http://c:4317"}, OtlpProtocol.GRPC, "http://c:4317", "http://c:4317"),
+        ({BASE: "http://c:4318"}, OtlpProtocol.HTTP, "http://c:4318/v1/metrics", "http://c:4318/v1/traces"),
+        ({BASE: "https://c/otlp/"}, OtlpProtocol.HTTP, "https://c/otlp/v1/metrics", "https://c/otlp/v1/traces"),
+        ({BASE: "c:4317"}, OtlpProtocol.GRPC, "http://c:4317", "http://c:4317"),
+        (
+            {BASE: "c:4317", "OTEL_EXPORTER_OTLP_INSECURE": "false"},
+            OtlpProtocol.GRPC,
+            "https://c:4317",
+            "https://c:4317",
+        ),
+        (
+            {BASE: "http://c:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
+            OtlpProtocol.HTTP,
+            "http://c:1/v1/metrics",
+            "http://c:1/v1/traces",
+        ),
+        (
+            {BASE: "http://c:4318", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://d:4318/own/path"},
+            OtlpProtocol.HTTP,
+            "http://d:4318/own/path",
+            "http://c:4318/v1/traces",
+        ),
+        ({"OTEL_METRICS_EXPORTER": "otlp"}, OtlpProtocol.GRPC, "http://localhost:4317", "http://localhost:4317"),
+    ],
+)
+def test_endpoints(environ: dict[str, str], protocol: OtlpProtocol, metrics: str, traces: str) -> None:
+    """Base URLs get the signal's path over HTTP, a signal's own URL is taken as it is, port and path imply the protocol."""
+    settings = read(environ)
+    assert settings.sends_metrics
+    assert settings.metrics.protocol is protocol
+    assert (settings.metrics.endpoint, settings.traces.endpoint) == (metrics, traces)
+
+
+def test_file_then_environment_then_command_line() -> None:
+    """Each layer replaces what the one below it says, key by key."""
+    file = Otlp("http://file:4317", headers={"a": "file", "b": "file"})
+    assert read({}, file).metrics.endpoint == "http://file:4317"
+    environ = {BASE: "http://env:4318", "OTEL_EXPORTER_OTLP_HEADERS": "b=env,c=%20env"}
+    settings = read(environ, file)
+    assert settings.metrics.endpoint == "http://env:4318/v1/metrics"
+    assert dict(settings.metrics.headers) == {"a": "file", "b": "env", "c": " env"}
+    own = {**environ, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://own:4318/x"}
+    assert read(own, file, Otlp("http://cli:4317")).metrics.endpoint == "http://cli:4317"
+
+
+@pytest.mark.parametrize(
+    ("value", "prometheus", "otlp"),
+    [("none", False, False), ("otlp", False, True), ("otlp,prometheus", True, True), ("prometheus", True, False)],
+)
+def test_metrics_exporters(value: str, prometheus: bool, otlp: bool) -> None:
+    """OTEL_METRICS_EXPORTER chooses, over what an endpoint implies."""
+    settings = read({BASE: "http://c:4317", "OTEL_METRICS_EXPORTER": value})
+    assert (settings.serves_prometheus, settings.sends_metrics) == (prometheus, otlp)
+
+
+def test_disabled_overrules_everything() -> None:
+    """OTEL_SDK_DISABLED=true turns off all exporters."""
+    settings = read({BASE: "http://c:4317", "OTEL_SDK_DISABLED": "TRUE", "OTEL_METRICS_EXPORTER": "otlp,prometheus"})
+    assert (settings.serves_prometheus, settings.sends_metrics, settings.sends_traces) == (False, False, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_METRICS_EXPORTER", "zipkin"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "soon"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "-5"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "nan"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+        ("OTEL_SDK_DISABLED", "maybe"),
+        ("OTEL_LOG_LEVEL", "loud"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "no-equals-sign"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sideways"),
+    ],
+)
+def test_unusable_values_are_ignored_with_a_warning(name: str, value: str) -> None:
+    """A value that cannot be used leaves the default, and a warning names the variable and the value."""
+    settings = read({name: value})
+    assert len(settings.warnings) >= 1
+    assert name in settings.warnings[0]
+    assert value in settings.warnings[0]
+    assert {field: getattr(settings, field) for field in ("sampler", "temporality", "disabled", "metrics")} == {
+        field: getattr(read({}), field) for field in ("sampler", "temporality", "disabled", "metrics")
+    }
+
+
+def test_empty_values_count_as_unset() -> None:
+    """An empty variable changes nothing and is not worth a warning."""
+    names = ("OTEL_METRICS_EXPORTER", "OTEL_TRACES_SAMPLER", BASE, "OTEL_SDK_DISABLED", "OTEL_METRIC_EXPORT_INTERVAL")
+    assert read(dict.fromkeys(names, " ")) == read({})
+
+
+def test_times_are_milliseconds() -> None:
+    """Time-outs and intervals are milliseconds as specified; a tiny time-out is pointed out."""
+    settings = read({"OTEL_EXPORTER_OTLP_TIMEOUT": "10", "OTEL_METRIC_EXPORT_INTERVAL": "15000"})
+    assert settings.metrics.timeout_seconds == 0.01
+    assert settings.metric_interval_seconds == 15
+    assert "milliseconds" in settings.warnings[0]
+    assert read({"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "2500"}).traces.timeout_seconds == 2.5
+
+
+def test_the_agent_is_named_by_the_environment() -> None:
+    """OTEL_SERVICE_NAME wins over OTEL_RESOURCE_ATTRIBUTES, whose values are percent-decoded."""
+    environ = {"OTEL_RESOURCE_ATTRIBUTES": "service.name=x,deployment.environment.name=a%2Cb"}
+    assert read(environ).agent_resource() == {"service.name": "x", "deployment.environment.name": "a,b"}
+    assert read({**environ, "OTEL_SERVICE_NAME": "y"}).agent_resource()["service.name"] == "y"
+    assert read({}).agent_resource() == {"service.name": "otel_jb"}
+
+
+@pytest.mark.parametrize("name", ["OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"])
+def test_declarative_configuration_is_refused(name: str) -> None:
+    """OTEL_CONFIG_FILE is an error that says what to do instead."""
+    with pytest.raises(ConfigError) as caught:
+        read({name: "/etc/otel.yaml"})
+    assert name in caught.value.message
+    assert "--config" in caught.value.help
+
+
+@pytest.mark.parametrize("value", ["ftp://c:1", "http://", "http://c:99999", "not a url"])
+def test_an_endpoint_that_is_no_url_is_an_error(value: str) -> None:
+    """A malformed endpoint is ConfigError naming its variable."""
+    with pytest.raises(ConfigError, match=BASE):
+        read({BASE: value})
+
+
+def test_sampler_and_span_queue() -> None:
+    """Sampler, its ratio and the queue's sizes are read; a batch is no larger than the queue."""
+    settings = read(
+        {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.25", "OTEL_BSP_MAX_QUEUE_SIZE": "100"}
+    )
+    assert (settings.sampler, settings.sampler_ratio) == ("traceidratio", 0.25)
+    assert (settings.span_queue, settings.span_batch) == (100, 100)
