@@ -27,7 +27,7 @@ from otel_jb.process import procfs
 from otel_jb.process.procfs import MappedFile, Process
 from otel_jb.process.target import make_target
 from otel_jb.process.watch import Watcher
-from otel_jb.records import ProbePlan, Skipped, Target
+from otel_jb.records import ProbePlan, Target
 
 if TYPE_CHECKING:
     from otel_jb.config import Config, TargetSelector
@@ -182,30 +182,15 @@ class Discovery:
     def plan(self, examined: Sequence[Examined], *, named: bool) -> ProbePlan:
         """The plan for files of one process. `named`: the user named the target, so generic matches are attached too."""
         config = self.config
-        files, left_out = [], []
-        for each in examined:
-            wanted = []
-            for match in each.matches:
-                function = match.function
-                if config.functions.named or function.attach_by_default or (named and function.generic):
-                    wanted.append(match)
-                else:
-                    reason = (
-                        "known by its name only: attached where the target is named"
-                        if function.generic
-                        else "attached only where it is asked for: --function"
-                    )
-                    left_out.append(Skipped(match.symbol.function, each.path, function.profile, reason))
-            files.append(FileFacts(each.path, each.facts.build_id, wanted, each.facts.code))
         options = Options(
             end_strategy=config.end_strategy.strategy,
             unsafe_uretprobe=config.unsafe_uretprobe,
             functions=config.functions.include,
             exclude=config.functions.exclude,
             max_probes=config.max_probes,
+            target_named=named,
         )
-        plan = make_plan(files, self.kernel, options)
-        return ProbePlan(plan.probes, (*plan.skipped, *left_out))
+        return make_plan([each.facts for each in examined], self.kernel, options)
 
     def find(self, process: Process, selector: TargetSelector | None) -> Found:
         """Plan one process. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""

@@ -1,0 +1,1 @@
+"""Benchmarks; none of them is a test. Each module says how it is run and what it measures."""

@@ -1,0 +1,77 @@
+"""Plans for functions of test programs, made by the product's own analysis of their code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from otel_jb.discovery import kernel_facts
+from otel_jb.elf.code import analyse
+from otel_jb.elf.image import Image
+from otel_jb.elf.names import Names
+from otel_jb.elf.symbols import find
+from otel_jb.plan.choose import make_plan
+from otel_jb.plan.inputs import FileFacts, Options
+from otel_jb.records import SIGNED, EndStrategy, Op, Outcome, ProbePlan, ReadOp, ReadProgram, Symbol
+
+#: put(buffer, bytes, result): bytes and stream at entry, a negative result is a drop
+PUT = ReadProgram(
+    entry=(
+        ReadOp(Op.EXT, dst=1, width=4),
+        ReadOp(Op.BYTES, src=1),
+        ReadOp(Op.STREAM, src=0),
+        ReadOp(Op.END),
+    ),
+    end=(
+        ReadOp(Op.EXT, dst=0, width=4 | SIGNED),
+        ReadOp(Op.JGE, dst=0, imm=0, skip=1),
+        ReadOp(Op.OUTCOME, imm=Outcome.DROP),
+        ReadOp(Op.END),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a profile would say of a test program's function."""
+
+    profile: str = "test"
+    role: str = "put"
+    primary: bool = True
+    program: ReadProgram = field(default_factory=lambda: PUT)
+    drop_reasons: tuple[str, ...] = ("error",)
+    has_packets: bool = True
+    has_bytes: bool = True
+    has_depth: bool = False
+    has_duplicates: bool = False
+    error_return: tuple[tuple[int, int], ...] = ((-(1 << 31), -1),)
+    return_width: int = 4
+    return_signed: bool = True
+    uses_return: bool = True
+    argument_registers: frozenset[int] = frozenset({1, 2})
+    may_yield: bool = False
+    throws: bool = False
+    uretprobe: object | None = None
+    uretprobe_forbidden: str | None = None
+    generic: bool = False
+    attach_by_default: bool = True
+
+
+@dataclass(frozen=True)
+class Known:
+    """A symbol with its meaning, as the catalogue matches them."""
+
+    symbol: Symbol
+    function: Meaning
+
+
+def plan_for(
+    path: Path, functions: dict[str, Meaning], strategy: EndStrategy | None = None, **options: object
+) -> ProbePlan:
+    """The plan for functions of a file, by symbol name; `strategy` forces one where it holds."""
+    image = Image.from_file(str(path))
+    symbols = [s for s in find(image, list(functions)) if s.name in functions or set(s.aliases) & set(functions)]
+    code = {c.address: c for c in analyse(image, [(s.address, s.size) for s in symbols], Names(image))}
+    known = [Known(s, functions[next(n for n in (s.name, *s.aliases) if n in functions)]) for s in symbols]
+    facts = FileFacts(str(path), image.build_id, known, code)
+    return make_plan([facts], kernel_facts(), Options(end_strategy=strategy, **options))  # type: ignore[arg-type]

@@ -1,0 +1,201 @@
+"""The kernel counts every call exactly: calls, bytes, drops, buckets, minimum and maximum, whatever reads meanwhile."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from otel_jb.kernel.backend import KernelOptions
+from otel_jb.kernel.bpf import BpfBackend
+from otel_jb.records import EndStrategy, ProbePlan, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target
+from tests.bpf.conftest import Child, Compile
+from tests.bpf.plans import Meaning, plan_for
+
+pytestmark = pytest.mark.bpf
+
+BOUNDARIES = [1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 1_000_000, 10_000_000]
+CALLS, THREADS = 40_000, 4
+
+
+@contextmanager
+def backend(**options: object) -> Iterator[BpfBackend]:
+    """A backend that is closed again."""
+    made = BpfBackend(KernelOptions(BOUNDARIES, **options))  # type: ignore[arg-type]
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def target(child: Child, number: int = 1) -> Target:
+    """The record of a test program's process."""
+    return Target(number, child.pid, 0, "calls", str(child.path), None, "calls", "x", 0)
+
+
+def only(snapshot: Snapshot) -> SeriesSnapshot:
+    """The values of the one series that there is."""
+    assert len(snapshot.series) == 1
+    return snapshot.series[0]
+
+
+def entries(values: SeriesSnapshot) -> int:
+    """Entries by their identity."""
+    return values.returned + values.abandoned + values.missed + values.untimed + values.in_flight
+
+
+@pytest.fixture
+def calls(compile_program: Compile, start: Callable[..., Child]) -> Child:
+    """A running `calls` program, its function with a prologue."""
+    return start(compile_program("calls.c", "-O1", "-fcf-protection=none", "-fstack-protector-all"))
+
+
+@pytest.mark.parametrize("links", ["multi", "perf"])
+@pytest.mark.parametrize("strategy", [EndStrategy.EDGE_SITES, EndStrategy.URETPROBE, EndStrategy.RET_SITES])
+def test_counts_are_exact_under_concurrency(calls: Child, strategy: EndStrategy, links: str) -> None:
+    """Four threads on two processors, read and rolled all the time: calls, bytes and drops come out to the unit."""
+    plan = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")}, strategy)
+    assert [probe.strategy for probe in plan.probes] == [strategy]
+    with backend(links=links) as kernel:
+        kernel.attach(target(calls), plan)
+        count = CALLS if strategy is not EndStrategy.RET_SITES else CALLS // 4
+        calls.say(f"{count} {THREADS}")
+        before, reads = 0, 0
+        while not select.select([calls.stdout], [], [], 0.02)[0]:
+            values = only(kernel.snapshot(roll=reads % 2 == 0))
+            assert values.returned >= before
+            before, reads = values.returned, reads + 1
+        assert calls.hear() == "done"
+        values = only(kernel.snapshot(roll=True))
+    assert reads > 1
+    assert values.returned == count * THREADS == sum(values.buckets)
+    assert values.bytes == THREADS * sum(i & 1023 for i in range(count))
+    assert values.drops == (THREADS * -(-count // 7),)
+    assert (values.abandoned, values.missed, values.in_flight, values.orphan_ends, values.unknown) == (0, 0, 0, 0, 0)
+
+
+def test_minimum_and_maximum_belong_to_the_interval(calls: Child) -> None:
+    """Each interval has its own minimum and maximum, and one without calls has none."""
+    plan = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")})
+    with backend() as kernel:
+        kernel.attach(target(calls), plan)
+        calls.ask("100 1")
+        first = only(kernel.snapshot(roll=True)).interval
+        assert first is not None
+        assert first.count == 100
+        assert 0 < first.min_ns <= first.sum_ns / first.count <= first.max_ns
+        assert only(kernel.snapshot(roll=True)).interval is None
+        calls.ask("7 1")
+        again = only(kernel.snapshot(roll=True)).interval
+        assert again is not None
+        assert again.count == 7
+
+
+def test_a_target_can_be_detached_and_attached_again(calls: Child) -> None:
+    """What is called while nothing is attached is not counted, and a new attachment starts at zero."""
+    plan = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")})
+    with backend() as kernel:
+        kernel.attach(target(calls), plan)
+        calls.ask("10 1")
+        assert only(kernel.detach(1)).returned == 10
+        calls.ask("10 1")
+        kernel.attach(target(calls, 2), plan)
+        calls.ask("5 1")
+        assert only(kernel.detach(2)).returned == 5
+
+
+def test_shedding_stops_counting_and_restoring_goes_on_from_there(calls: Child) -> None:
+    """A shed probe keeps what it counted; the time for which it was attached says what it did not see."""
+    plan = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")})
+    with backend() as kernel:
+        records = kernel.attach(target(calls), plan)
+        series = next(record for record in records if isinstance(record, Series)).id
+        calls.ask("10 1")
+        status = kernel.shed(series)
+        assert isinstance(status, ProbeStatus)
+        shed = only(kernel.snapshot())
+        calls.ask("10 1")
+        time.sleep(0.05)
+        assert only(kernel.snapshot()).returned == 10
+        assert only(kernel.snapshot()).attached_ns == shed.attached_ns
+        assert kernel.restore(series) is not None
+        calls.ask("3 1")
+        values = only(kernel.snapshot())
+    assert values.returned == 13
+    assert values.attached_ns > shed.attached_ns
+
+
+def test_two_processes_of_one_file_are_two_series(compile_program: Compile, start: Callable[..., Child]) -> None:
+    """Calls are credited to the process that makes them, and a third process to nobody."""
+    path = compile_program("calls.c", "-O1", "-fcf-protection=none", "-fstack-protector-all")
+    one, two, three = start(path), start(path), start(path)
+    plan = plan_for(path, {"put": Meaning(uretprobe="leaf")})
+    with backend() as kernel:
+        kernel.attach(target(one, 1), plan)
+        kernel.attach(target(two, 2), plan)
+        one.ask("100 2")
+        two.ask("30 1")
+        three.ask("1000 1")
+        values = kernel.snapshot().series
+    assert [v.returned for v in values] == [200, 30]
+
+
+def test_calls_in_flight_are_settled_when_the_process_is_killed(
+    compile_program: Compile, start: Callable[..., Child]
+) -> None:
+    """A call that a dead process left open is abandoned, and the identity of entries holds before and after."""
+    child = start(compile_program("blocking.c", "-O1", "-fcf-protection=none"))
+    plan = plan_for(child.path, {"put": Meaning()})
+    with backend() as kernel:
+        kernel.attach(target(child), plan)
+        assert child.ask("3") == "entered"
+        values = only(kernel.snapshot())
+        assert (values.in_flight, entries(values)) == (3, 3)
+        child.process.kill()
+        child.process.wait(10)
+        values = only(kernel.detach(1))
+    assert (values.in_flight, values.abandoned, entries(values)) == (0, 3, 3)
+
+
+def test_calls_of_a_thread_that_died_are_abandoned(compile_program: Compile, start: Callable[..., Child]) -> None:
+    """What a thread left open when it ended is counted as abandoned once that is certain."""
+    child = start(compile_program("blocking.c", "-O1", "-fcf-protection=none"))
+    plan = plan_for(child.path, {"put": Meaning()})
+    with backend() as kernel:
+        kernel.attach(target(child), plan)
+        assert child.ask("2 die") == "entered"
+        deadline = time.monotonic() + 10
+        while True:
+            values = only(kernel.snapshot(roll=True))
+            if values.abandoned == 2 or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+    assert (values.in_flight, values.abandoned, entries(values)) == (0, 2, 2)
+
+
+def test_a_refused_site_is_a_failed_probe_and_the_others_work(calls: Child) -> None:
+    """An offset beyond the file's end fails with a reason; the other probe counts."""
+    good = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")}).probes[0]
+    sites = tuple(replace(site, offset=1 << 40) for site in good.sites)
+    bad = replace(good, function="nowhere", sites=sites)
+    with backend() as kernel:
+        records = kernel.attach(target(calls), ProbePlan((bad, good)))
+        failed = [r for r in records if isinstance(r, ProbeStatus) and r.state.value == "failed"]
+        assert [(status.function, bool(status.reason)) for status in failed] == [("nowhere", True)]
+        calls.ask("5 1")
+        assert only(kernel.snapshot()).returned == 5
+
+
+def test_nothing_stays_attached_or_open_after_close(calls: Child) -> None:
+    """Closing gives back every descriptor."""
+    plan = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")})
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with backend() as kernel:
+        kernel.attach(target(calls), plan)
+        kernel.snapshot()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,123 @@
+"""The Python twin of bpf/abi.h, held against what a C compiler makes of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from otel_jb.kernel import abi
+from otel_jb.kernel.source import bpf_directory
+
+_STRUCTS = {
+    "call": ("key", "start", "tid"),
+    "series": (
+        "slow_ns",
+        "event_gap_ns",
+        "event_burst_ns",
+        "entry_program",
+        "flags",
+        "event_tat",
+        "sum_ns",
+        "bytes",
+        "abandoned",
+        "missed",
+        "untimed",
+        "orphan_ends",
+        "no_packet",
+        "unknown",
+        "duplicates",
+        "slow",
+        "emitted",
+        "suppressed",
+        "lost",
+        "minmax_lost",
+        "depth_lost",
+        "drops",
+        "faults",
+        "max",
+        "inv_min",
+        "depth_max",
+        "buckets",
+    ),
+    "control": ("epoch", "collided"),
+    "buffer": ("key", "depth", "seen_ns"),
+}
+_WORDS = {
+    ("call", "key"): abi.CALL_KEY,
+    ("call", "start"): abi.CALL_START,
+    ("call", "tid"): abi.CALL_TID_FLAGS,
+    ("series", "entry_program"): abi.SERIES_PROGRAMS,
+    ("series", "flags"): abi.SERIES_FLAGS_GROUP,
+    ("series", "buckets"): abi.SERIES_BUCKETS,
+    ("control", "epoch"): abi.CONTROL_EPOCH,
+    ("control", "collided"): abi.CONTROL_COLLIDED,
+    ("buffer", "key"): abi.BUFFER_KEY,
+    ("buffer", "depth"): abi.BUFFER_DEPTH,
+    ("buffer", "seen_ns"): abi.BUFFER_SEEN_NS,
+}
+_SIZES = {
+    "call": abi.CALL_WORDS * 8,
+    "cell": abi.CELL_WORDS * 8,
+    "program": abi.PROGRAM_WORDS * 8,
+    "control": abi.CONTROL_WORDS * 8,
+    "buffer": abi.BUFFER_WORDS * 8,
+    "process": abi.PROCESS_WORDS * 8,
+    "nested": abi.NESTED_WORDS * 8,
+    "event": abi.EVENT_SIZE,
+}
+_BUCKETS = 5
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """What the C compiler says of every offset, size and number."""
+    header = (bpf_directory() / "abi.h").read_text()
+    names = [n for n in re.findall(r"^#define (\w+) .*\d", header, re.MULTILINE) if not n.startswith("OTEL")]
+    lines = [f'printf("{name} %lld\\n", (long long)({name}));' for name in names if name != "BUCKETS"]
+    lines += [f'printf("{name} %d\\n", {name});' for name in ("OP_END", "OP_READ", "OP_LINEAR", "OP_SHIFT", "OP_JUMP")]
+    for struct, fields in _STRUCTS.items():
+        lines += [f'printf("{struct}.{f} %zu\\n", offsetof(struct {struct}, {f}));' for f in fields]
+    for struct in (*_SIZES, "series"):
+        lines.append(f'printf("sizeof.{struct} %zu\\n", sizeof(struct {struct}));')
+    for field in ("stack", "nested", "copy"):
+        lines.append(f'printf("event.{field} %zu\\n", offsetof(struct event, {field}));')
+    source = (
+        "#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n"
+        "typedef uint64_t u64; typedef uint32_t u32; typedef uint16_t u16; typedef uint8_t u8; typedef int32_t s32;\n"
+        f'#define BUCKETS {_BUCKETS}\n#include "abi.h"\nint main(void) {{ {" ".join(lines)} return 0; }}\n'
+    )
+    directory: Path = tmp_path_factory.mktemp("abi")
+    (directory / "abi.c").write_text(source)
+    subprocess.run(
+        ["gcc", f"-I{bpf_directory()}", "-o", directory / "abi", directory / "abi.c"], check=True, capture_output=True
+    )
+    output = subprocess.run([directory / "abi"], check=True, capture_output=True, text=True).stdout
+    return {name: int(value) for name, value in (line.split() for line in output.splitlines())}
+
+
+def test_every_number_of_the_header_is_the_same_in_python(compiled: dict[str, int]) -> None:
+    """A constant that both sides have has the same value."""
+    shared = [name for name in compiled if hasattr(abi, name)]
+    assert len(shared) > 35
+    assert {name: getattr(abi, name) for name in shared} == {name: compiled[name] for name in shared}
+
+
+def test_every_word_is_where_the_compiler_puts_it(compiled: dict[str, int]) -> None:
+    """The word offsets that the reader uses are the compiler's."""
+    for struct, fields in _STRUCTS.items():
+        for field in fields:
+            name = (struct, field)
+            expected = _WORDS[name] if name in _WORDS else getattr(abi, f"{struct.upper()}_{field.upper()}")
+            assert compiled[f"{struct}.{field}"] == expected * 8, name
+
+
+def test_every_structure_is_as_large_as_the_compiler_makes_it(compiled: dict[str, int]) -> None:
+    """Strides of the mapped arrays, and the layout of an event, are the compiler's."""
+    assert {s: compiled[f"sizeof.{s}"] for s in _SIZES} == _SIZES
+    assert compiled["sizeof.series"] == abi.series_words(_BUCKETS) * 8
+    assert compiled["event.stack"] == abi.EVENT_STACK
+    assert compiled["event.nested"] == abi.EVENT_NESTED
+    assert compiled["event.copy"] == abi.EVENT_COPY
