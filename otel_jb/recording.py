@@ -150,7 +150,7 @@ class _Gzip(gzip.GzipFile):
 
 
 class Reader:
-    """Reads a recording once, record by record.
+    """Reads a recording once, record by record; the path `-` is the standard input.
 
     Raises UsageError (with file and line) for what is no recording, a newer format, or a damaged line before the last. The
     last line may be cut off, as an agent that was killed leaves it: then `truncated` is set and the rest is used.
@@ -162,18 +162,20 @@ class Reader:
         self.skipped: Counter[str] = Counter()  #: unknown kinds of records, by name
         self._number = 0
         try:
-            raw = Path(path).open("rb")  # noqa: SIM115 - close() does
+            # Descriptor 0 by number, as the file of /dev/stdin may be one that this user could not open.
+            self._raw = open(0 if path == "-" else path, "rb", closefd=path != "-")  # noqa: SIM115 - close() does
         except OSError as error:
             raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-        magic = b""
         try:
-            magic = raw.peek(2)[:2]
+            compressed = self._raw.peek(2)[:2] == b"\x1f\x8b"
+            self._file: BinaryIO = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw)) if compressed else self._raw
+            self.header = self._header()
         except OSError as error:
-            raw.close()
+            self.close()
             raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-        self._raw = raw
-        self._file: BinaryIO = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
-        self.header = self._header()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Reader:  # noqa: PYI034 - Self is of Python 3.11
         return self

@@ -36,11 +36,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("file", metavar="FILE", help="what `otel-jb record` wrote")
+    parser.add_argument("file", metavar="FILE", help="what `otel-jb record` wrote; - for the standard input")
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
         type=run_command.value_of("listen"),
+        default=argparse.SUPPRESS,
         help="of /metrics (default: 127.0.0.1:9310)",
     )
     parser.add_argument("--port", metavar="PORT", type=run_command.port, help="the same address with another port")
@@ -128,7 +129,7 @@ def _serve(replay: Replay, args: argparse.Namespace) -> int:
 def _listen(args: argparse.Namespace) -> Address:
     from otel_jb.config import Address, Config
 
-    listen = args.listen or Config().listen
+    listen = getattr(args, "listen", Config().listen)
     if not isinstance(listen, Address):
         raise UsageError("a replay without an address to listen on serves nobody", "see --print")
     return listen if args.port is None else Address(listen.host, args.port)
