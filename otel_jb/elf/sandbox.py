@@ -113,7 +113,7 @@ def limit(cpu_seconds: int, address_space_bytes: int, parent: int) -> None:
     for name, value in (
         (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_AS, address_space_bytes),
-        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_NOFILE, 128),  # a request holds 32 files, and mmap keeps a second descriptor of each
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),
