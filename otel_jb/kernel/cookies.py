@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from platform import machine
-
 from otel_jb.kernel import abi
-from otel_jb.kernel.links import Point
+from otel_jb.kernel.links import FRAME_BELOW_CFA, Point
 from otel_jb.records import EndStrategy, FrameBase, Probe, ProbeSite, SiteKind
-
-#: The frame is the place of the return address on x86-64, the CFA itself on AArch64, which keeps it in a register.
-_FRAME_BELOW_CFA = -8 if machine() == "x86_64" else 0
 
 
 def points(probe: Probe, series: int) -> tuple[list[Point], list[Point]]:
@@ -26,7 +21,7 @@ def _point(site: ProbeSite, series: int, probe: Probe) -> Point:
     base, offset = site.frame_base, site.frame_offset
     if site.kind is SiteKind.URETPROBE:
         # It runs after the return, when the stack pointer is the CFA again, wherever in the entry block it was placed.
-        base, offset = FrameBase.SP, _FRAME_BELOW_CFA
+        base, offset = FrameBase.SP, FRAME_BELOW_CFA
     if not -(1 << 31) <= offset < 1 << 31:
         raise ValueError(f"frame offset {offset}")
     cookie = series | (offset & 0xFFFFFFFF) << abi.COOKIE_OFFSET_SHIFT

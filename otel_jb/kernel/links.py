@@ -24,6 +24,8 @@ _BPF_TRACE_UPROBE_MULTI = 48
 _BPF_F_UPROBE_MULTI_RETURN = 1
 _PERF_FLAG_FD_CLOEXEC = 8
 _PMU = "/sys/bus/event_source/devices/uprobe"
+#: The frame is the place of the return address on x86-64, the CFA itself on AArch64, which keeps it in a register.
+FRAME_BELOW_CFA = -8 if machine() == "x86_64" else 0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -1,0 +1,23 @@
+"""What a probe costs, measured at start."""
+
+from __future__ import annotations
+
+import pytest
+
+from otel_jb.kernel.backend import KernelOptions
+from otel_jb.kernel.bpf import BpfBackend
+
+pytestmark = pytest.mark.bpf
+
+
+def test_each_kind_of_hit_has_a_cost_and_stepping_is_the_dearest() -> None:
+    """The three kinds are measured on this machine, in seconds; a stepped instruction costs more than an emulated one."""
+    backend = BpfBackend(KernelOptions([1_000_000]))
+    try:
+        costs = dict(backend.measure_cost().seconds_by_kind)
+        assert backend.snapshot().series == ()
+    finally:
+        backend.close()
+    assert set(costs) == {"emulated", "stepped", "uretprobe"}
+    assert all(1e-8 < seconds < 1e-3 for seconds in costs.values())
+    assert costs["stepped"] > costs["emulated"]
