@@ -113,3 +113,12 @@ def _number(name: str) -> int | None:
     if name in ("fp", "lr"):
         return 29 if name == "fp" else 30
     return int(name[1:]) if name[:1] in ("x", "w") and name[1:].isdigit() else None
+
+
+def copied_from(instruction: Instruction, register: int) -> int | None:
+    """The register that the instruction copies into `register`; None if it does something else."""
+    name, _, operands = instruction.text.partition(" ")
+    parts = [part.strip() for part in operands.split(",")]
+    if name != "mov" or len(parts) != 2 or _number(parts[0]) != register:
+        return None
+    return _number(parts[1])

@@ -33,7 +33,10 @@ class Spot:
     condition: int | None = None
     taken: bool = False
     optional: bool = False
-    return_valid: bool = True
+    return_valid: bool = True  #: the return register holds the return value here
+    return_register: int | None = (
+        None  #: the general register that holds it here, where the return register does not yet
+    )
     ret: bool = False  #: an end that is a return instruction itself
 
 
@@ -220,13 +223,16 @@ def crossing_spot(body: Body, crossing: edges.Crossing, end: int, indirect: bool
     instruction = body.instructions[crossing.index]
     frame = body.frame(instruction.address)
     assert frame is not None  # edges.cut refuses sites without one
+    source = None if indirect else edges.return_source(body, crossing, end)
+    valid = source == body.context.machine.RETURN_REGISTER
     return _spot(
         body,
         instruction,
         frame,
         condition=instruction.condition if crossing.taken is not None else None,
         taken=bool(crossing.taken),
-        return_valid=not indirect and edges.return_register_kept(body, crossing, end),
+        return_valid=valid,
+        return_register=None if valid else source,
     )
 
 
@@ -297,6 +303,7 @@ def _merge(spots: Sequence[Spot]) -> tuple[Spot, ...]:
             taken=False if both else other.taken,
             optional=other.optional and spot.optional,
             return_valid=other.return_valid and spot.return_valid,
+            return_register=other.return_register if other.return_register == spot.return_register else None,
         )
     return tuple(found[address] for address in sorted(found))
 

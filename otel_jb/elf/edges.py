@@ -156,25 +156,44 @@ def cyclic(body: Body) -> frozenset[int]:
     return frozenset(found)
 
 
-def return_register_kept(body: Body, crossing: Crossing, end: int) -> bool:
-    """Whether nothing between the crossing and the end changes the register that holds the return value."""
-    register = body.context.machine.RETURN_REGISTER
-    here = crossing.index
-    target = body.instructions[here].target
-    if target is not None and (
-        crossing.taken or (crossing.taken is None and body.instructions[here].flow is Flow.JUMP)
-    ):
-        here = body.index[target]
-    else:
-        here += 1
-    for _ in range(MAX_STRAIGHT + 2):
-        if here == end:
-            return True
+def return_source(body: Body, crossing: Crossing, end: int) -> int | None:
+    """Number of the general register that holds at the crossing what is the return value at the end; None if none does."""
+    path = _straight(body, crossing, end)
+    if path is None:
+        return None
+    machine = body.context.machine
+    wanted: int = machine.RETURN_REGISTER
+    for position in reversed(path):
+        instruction = body.instructions[position]
+        if wanted not in body.writes(instruction):
+            continue
+        source: int | None = machine.copied_from(instruction, wanted)
+        if source is None:
+            return None
+        wanted = source
+    return wanted
+
+
+def _straight(body: Body, crossing: Crossing, end: int) -> list[int] | None:
+    """The instructions between the crossing and the end, neither included."""
+    instruction = body.instructions[crossing.index]
+    here = crossing.index + 1
+    if instruction.flow is Flow.JUMP or crossing.taken:
+        if instruction.target not in body.index:
+            return None
+        here = body.index[instruction.target]
+    path: list[int] = []
+    while here != end:
         instruction = body.instructions[here]
-        if instruction.flow is Flow.JUMP and instruction.target in body.index:
+        if len(path) > 2 * MAX_STRAIGHT or (instruction.flow is not Flow.NEXT and instruction.flow is not Flow.JUMP):
+            return None
+        if instruction.flow is Flow.JUMP:
+            if instruction.target not in body.index:
+                return None
             here = body.index[instruction.target]
             continue
-        if register in body.writes(instruction) or not body.falls_through(here):
-            return False
+        if not body.falls_through(here):
+            return None
+        path.append(here)
         here += 1
-    return False
+    return path

@@ -125,3 +125,14 @@ def writes(raw: bytes, address: int) -> frozenset[int]:
     _, written = instruction.regs_access()
     names = {instruction.reg_name(number) for number in written}
     return frozenset(_NUMBERS[name] for name in names if name in _NUMBERS)
+
+
+_COPY = re.compile(r"mov(?:sxd)? (r\w+|e\w\w), (r\w+|e\w\w)$")
+
+
+def copied_from(instruction: Instruction, register: int) -> int | None:
+    """The register whose low 32 or all 64 bits the instruction copies into `register`; None if it does something else."""
+    match = _COPY.match(instruction.text)
+    if match is None or _NUMBERS.get(match[1]) != register or match[2] not in _NUMBERS:
+        return None
+    return _NUMBERS[match[2]]
