@@ -1,0 +1,42 @@
+# The agent as an image; `--target traffic` makes the one that only brings RTP traffic for the demo.
+#
+#     docker build -t otel-jb .
+#
+# BCC is Debian's, with its LLVM; the agent loads it by path in a short-lived child. Nothing of the host's kernel headers is
+# needed: the BPF program is compiled at start against the header shim that is inside the wheel.
+
+FROM debian:12.11-slim AS build
+RUN apt-get -q update \
+    && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install python3 python3-venv ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
+COPY otel_jb ./otel_jb
+COPY bpf ./bpf
+RUN python3 -m venv /opt/otel-jb \
+    && /opt/otel-jb/bin/python -m pip install --quiet --no-input --no-cache-dir --disable-pip-version-check .
+
+FROM build AS build-traffic
+RUN /opt/otel-jb/bin/python -m pip install --quiet --no-input --no-cache-dir --disable-pip-version-check ".[demo]"
+
+FROM debian:12.11-slim AS traffic
+RUN apt-get -q update \
+    && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install python3 libstdc++6 \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=build-traffic /opt/otel-jb /opt/otel-jb
+USER nobody
+ENTRYPOINT ["/opt/otel-jb/bin/python", "-m", "otel_jb.traffic"]
+
+# Last, so that it is what `docker build .` makes.
+FROM debian:12.11-slim AS agent
+RUN apt-get -q update \
+    && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install python3 python3-bpfcc libstdc++6 ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=build /opt/otel-jb /opt/otel-jb
+ENV PATH=/opt/otel-jb/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+EXPOSE 9310
+# Python is there already; curl is not.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15s \
+    CMD ["/opt/otel-jb/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9310/ready', timeout=4)"]
+ENTRYPOINT ["/opt/otel-jb/bin/otel-jb"]
+CMD ["run"]
