@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
+import re
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from otel_jb.catalog import Catalog, FunctionProfile, Role, check, load
-from otel_jb.catalog.model import PACKET_ROLES
+from otel_jb.catalog.model import PACKET_ROLES, FunctionSpec, MarkerSpec, OutcomeSpec, ProfileSpec, UretprobeSpec
 from otel_jb.records import MAX_DROP_REASONS, MAX_FIELDS, MAX_OPS, Outcome
 from tests.unit import readvm
 from tests.unit.readvm import Memory
@@ -99,10 +102,11 @@ def ffmpeg(catalog: Catalog) -> FFmpeg:
 
 @pytest.mark.parametrize("returned", [0, 1, -11])
 def test_ffmpeg_packet_in_order_is_a_packet(ffmpeg: FFmpeg, returned: int) -> None:
-    """A parsed packet counts with its bytes after three reads at most, whether or not the frame is complete (EAGAIN)."""
+    """A parsed packet counts with its bytes after two reads and few operations, whether or not the frame is complete (EAGAIN)."""
     call = ffmpeg.call(returned, last=101)
     assert (call.outcome, call.bytes, call.depths, call.stream) == (Outcome.PACKET, 172, [0], CONTEXT)
     assert ffmpeg.memory.reads == 2
+    assert call.steps <= 16
 
 
 def test_ffmpeg_enqueued_packet_is_no_drop(ffmpeg: FFmpeg) -> None:
@@ -249,3 +253,47 @@ def test_speexdsp_drops_are_those_of_the_real_library(catalog: Catalog) -> None:
     assert outcomes[LATE] > 50
     assert got[0] > 500
     assert got[1] > 50
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "profiles.md"
+
+
+def test_the_documented_profile_works(tmp_path: Path) -> None:
+    """The example in the documentation is a sound profile, and its rules mean what is said beside them."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.split("```yaml\n", 1)[1].split("```", 1)[0])
+    insert = function(load([path]), "MyBuffer::insert", "my-server")
+    memory = Memory({0x100: bytes(8) + (4).to_bytes(4, "little") + bytes(2) + (900).to_bytes(2, "little")})
+    memory.write(0x200, bytes(2) + (899).to_bytes(2, "little") + bytes(4) + (172).to_bytes(4, "little"))
+    outcomes = {}
+    for returned in (0, 1, -2):
+        call = readvm.entry(insert.program, [0x100, 0x200], memory)
+        call = readvm.end(insert.program, call, returned & 0xFFFF_FFFF, memory)
+        assert (call.bytes, call.depths) == (172, [4])
+        outcomes[returned] = call.outcome
+    assert outcomes == {0: Outcome.PACKET, 1: Outcome.DUPLICATE, -2: Outcome.DROP}
+
+
+def test_every_key_and_profile_is_documented(catalog: Catalog) -> None:
+    """The documentation names each key of a profile and each shipped profile, with what it can tell."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for schema in (ProfileSpec, FunctionSpec, OutcomeSpec, MarkerSpec, UretprobeSpec):
+        for item in dataclasses.fields(schema):
+            if not item.metadata.get("line"):
+                name = item.metadata.get("key", item.name)
+                assert re.search(rf"`{name}`|\{{{name}: ", text), name
+    for role in Role:
+        assert f"`{role.value}`" in text
+    for profile in catalog.profiles:
+        known = [f for f in catalog.functions() if f.profile == profile.profile]
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{profile.profile}` |")).split("|")[1:-1]
+        reasons = sorted({reason for f in known for reason in f.drop_reasons})
+        if any(f.has_duplicates for f in known):
+            reasons.append("(duplicates)")
+        assert [cell.strip() for cell in row[1:]] == [
+            profile.title,
+            ", ".join(reasons) or "–",
+            "yes" if any(f.has_bytes for f in known) else "–",
+            "yes" if any(f.has_depth for f in known) else "–",
+        ]
