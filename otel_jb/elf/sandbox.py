@@ -45,7 +45,7 @@ _REFUSED = {
                 435,
                 438,
             ),  # clone, fork, vfork, execve, kill, tkill, tgkill, execveat,
-            # pidfd_send_signal, pidfd_open, clone3, pidfd_getfd
+            # pidfd_send_signal, pidfd_open, clone3, openat2, pidfd_getfd
             *(
                 101,
                 310,
@@ -96,6 +96,10 @@ _REFUSED = {
 }
 
 
+#: `open` and `openat`, with the argument that holds the flags: allowed for reading only
+_OPENING = {"x86_64": ((2, 1), (257, 2)), "aarch64": ((56, 2),)}
+
+
 def give_up_privileges() -> None:
     """Become nobody where this process is root, and never gain a privilege again. Raises OSError if that fails."""
     if os.geteuid() == 0:
@@ -130,7 +134,7 @@ def _refuse_system_calls() -> None:
     if machine not in _REFUSED:
         return
     audit, numbers = _REFUSED[machine]
-    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06
+    load, equal, at_least, any_bit, give = 0x20, 0x15, 0x35, 0x45, 0x06
     program = [
         (load, 0, 0, 4),
         (equal, 1, 0, audit),
@@ -141,6 +145,15 @@ def _refuse_system_calls() -> None:
     ]
     for number in numbers:
         program += [(equal, 0, 1, number), (give, 0, 0, _RET_ERRNO | _EPERM)]
+    for number, argument in _OPENING[machine]:
+        program += [
+            (load, 0, 0, 0),
+            (equal, 0, 4, number),
+            (load, 0, 0, 16 + 8 * argument),
+            (any_bit, 0, 1, os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC),
+            (give, 0, 0, _RET_ERRNO | _EPERM),
+            (give, 0, 0, _RET_ALLOW),
+        ]
     program.append((give, 0, 0, _RET_ALLOW))
     code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *step) for step in program))
     filter_program = ctypes.create_string_buffer(struct.pack("@HxxxxxxQ", len(program), ctypes.addressof(code)))

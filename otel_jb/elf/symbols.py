@@ -227,7 +227,7 @@ class Matcher:
         plain = {p for p in self.patterns if not _GLOB.search(p) and _is_plain(p)}
         self._exact = frozenset(p.encode() for p in plain)
         self._fragments = _fragments(p for p in self.patterns if p not in plain)
-        self._names = _union(p for p in self.patterns if "(" not in p)
+        self._names = _union(self.patterns)
         self._full = _union(p for p in self.patterns if "(" in p)
 
     def matches(self, name: str) -> bool:
@@ -299,7 +299,7 @@ def _union(patterns: Iterable[str]) -> Callable[[str], bool]:
 
 def _pieces(pattern: str) -> list[str]:
     """Literal parts that the mangled name must hold too if its demangled one matches; may be none."""
-    name = pattern.partition("(")[0] if not pattern.startswith("(") else pattern.rpartition("::")[2]
+    name = pattern.replace("(anonymous namespace)", "").partition("(")[0]
     name = re.sub(r"<.*", "", name)  # types of template arguments may be abbreviated when mangled
     words = [word for part in _GLOB.split(name) for word in _IDENTIFIER.findall(part)]
     return [word for word in words if word not in _UNMANGLED_WORDS]

@@ -1,0 +1,320 @@
+"""The sandbox: what it may not do, and what happens to a request that misbehaves."""
+
+from __future__ import annotations
+
+import ctypes
+import lzma
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otel_jb.elf import debugfile
+from otel_jb.elf import inspect as sandbox
+from otel_jb.elf.image import Image
+from otel_jb.elf.inspect import Inspector
+from otel_jb.elf.report import inspect_file, symbol_from_plain
+from otel_jb.errors import ElfError
+from otel_jb.records import SymbolSource
+
+LIBRARY = "/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1"
+
+
+# Misbehaving requests. They are put into a module of `otel_jb.elf` before the sandbox is forked, which has no other.
+
+
+def attempt_everything(_: Sequence[int]) -> dict[str, str]:
+    """Try what reading a file never needs; the answer says how each attempt ended."""
+    attempts: dict[str, Callable[[], object]] = {
+        "socket": socket.socket,
+        "execute": lambda: os.execv("/bin/true", ["true"]),
+        "fork": os.fork,
+        "signal": lambda: os.kill(os.getppid(), signal.SIGTERM),
+        "create": lambda: os.close(os.open("/tmp/sandbox-was-here", os.O_CREAT | os.O_WRONLY)),
+        "remove": Path("/tmp/sandbox-victim").unlink,
+        "become root": lambda: os.setuid(0),
+        "more memory": lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40)),
+    }
+    ended = {}
+    for name, act in attempts.items():
+        try:
+            act()
+            ended[name] = "done"
+        except (OSError, ValueError) as error:
+            ended[name] = type(error).__name__
+    ended["uid"] = str(os.getuid())
+    ended["groups"] = str(os.getgroups())
+    ended["no_new_privs"] = Path("/proc/self/status").read_text().split("NoNewPrivs:")[1].split()[0]
+    ended["files"] = str(len(list(Path("/proc/self/fd").iterdir())))
+    return ended
+
+
+def spin(_: Sequence[int]) -> None:
+    while True:
+        pass
+
+
+def crash(_: Sequence[int]) -> None:
+    ctypes.string_at(1)
+
+
+def devour(_: Sequence[int]) -> int:
+    kept = []
+    while True:
+        kept.append(bytearray(64 << 20))
+
+
+def recurse(files: Sequence[int]) -> None:
+    recurse(files)
+
+
+def leave_something(_: Sequence[int], value: str = "") -> str:
+    before = os.environ.get("SANDBOX_STATE", "")
+    os.environ["SANDBOX_STATE"] = value
+    return before
+
+
+def nonsense(_: Sequence[int]) -> list[Any]:
+    return [1, "x", {"a": None}]
+
+
+REQUESTS = [attempt_everything, spin, crash, devour, recurse, leave_something, nonsense]
+
+
+@pytest.fixture
+def inspector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inspector]:
+    for request in REQUESTS:
+        monkeypatch.setattr(debugfile, request.__name__, request, raising=False)
+    with Inspector(timeout_seconds=2.0) as running:
+        yield running
+
+
+def ask(inspector: Inspector, request: str, **arguments: Any) -> Any:
+    return inspector.call(f"otel_jb.elf.debugfile:{request}", [], name="some file", **arguments)
+
+
+@pytest.fixture
+def library() -> Iterator[int]:
+    file = os.open(LIBRARY, os.O_RDONLY)
+    yield file
+    os.close(file)
+
+
+def test_a_file_is_read_in_the_sandbox_as_outside(inspector: Inspector, library: int) -> None:
+    """The report from the sandbox holds what the image says outside."""
+    report = inspect_file(inspector, library, LIBRARY, ["jitter_buffer_*"])
+    image = Image.from_file(LIBRARY)
+    assert (report.build_id, report.soname, report.needed, report.arch) == (
+        image.build_id,
+        image.soname,
+        image.needed,
+        image.arch,
+    )
+    assert len(report.symbols) == 11
+    assert not report.has_symtab
+    assert report.debug_link is not None
+
+
+def test_the_sandbox_has_no_privileges(inspector: Inspector) -> None:
+    """In the sandbox nothing can be connected, executed, signalled, written or regained, and no descriptor is inherited."""
+    victim = Path("/tmp/sandbox-victim")
+    victim.write_text("kept")
+    victim.chmod(0o666)
+    try:
+        with open("/etc/passwd"):
+            ended = ask(inspector, "attempt_everything")
+        assert victim.read_text() == "kept"
+    finally:
+        victim.unlink()
+    assert [name for name, how in ended.items() if how == "done"] == []
+    assert not Path("/tmp/sandbox-was-here").exists()
+    assert ended["no_new_privs"] == "1"
+    assert int(ended["files"]) <= 6
+    if os.geteuid() == 0:
+        assert ended["uid"] == "65534"
+        assert ended["groups"] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("request_name", "message"),
+    [
+        ("spin", "took longer than"),
+        ("crash", "crashed"),
+        ("devour", "crashed, or took more memory"),
+        ("recurse", "RecursionError"),
+    ],
+)
+def test_a_request_that_misbehaves_is_an_elf_error(inspector: Inspector, request_name: str, message: str) -> None:
+    """Endless, crashing, devouring and bottomless requests end as ElfError in time, and the next one is served."""
+    started = time.monotonic()
+    with pytest.raises(ElfError, match=message) as caught:
+        ask(inspector, request_name)
+    assert time.monotonic() - started < 5
+    assert "\n" not in caught.value.message
+    assert ask(inspector, "leave_something", value="") == ""
+
+
+def test_nothing_of_a_request_stays_for_the_next(inspector: Inspector) -> None:
+    """State that one request leaves behind is not seen by the next."""
+    assert ask(inspector, "leave_something", value="poison") == ""
+    assert ask(inspector, "leave_something", value="poison") == ""
+
+
+def test_only_functions_of_the_package_can_be_called(inspector: Inspector) -> None:
+    """A request for anything outside `otel_jb.elf`, or for something private, is refused."""
+    for name in ("os:getcwd", "otel_jb.errors:ExitCode", "otel_jb.elf.image:_require_regular"):
+        with pytest.raises(ElfError, match="not a function of the sandbox"):
+            inspector.call(name, [])
+
+
+def test_a_sandbox_that_died_is_replaced(inspector: Inspector, library: int) -> None:
+    """A killed sandbox is started anew at the next request, which is answered."""
+    killed = inspector._pid
+    os.kill(killed, signal.SIGKILL)
+    report = inspect_file(inspector, library, LIBRARY, ["jitter_buffer_put"])
+    assert [symbol.name for symbol in report.symbols] == ["jitter_buffer_put"]
+    assert inspector._pid != killed
+    assert not Path(f"/proc/{killed}").exists()
+
+
+def test_the_sandbox_ends_with_its_owner() -> None:
+    """When the owner is killed, its sandbox ends by itself."""
+    program = "from otel_jb.elf.inspect import Inspector; i = Inspector(); print(i._pid, flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        descriptor = os.pidfd_open(int(owner.stdout.readline()))
+        owner.kill()
+        import select
+
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        assert poll.poll(5000)
+        os.close(descriptor)
+
+
+def test_an_answer_is_never_believed(library: int) -> None:
+    """Answers of wrong shape, wrong types and impossible numbers are refused."""
+    for plain in (
+        [],
+        ["f", -1, 0, ".symtab", "f", []],
+        ["f", 1 << 64, 0, ".symtab", "f", []],
+        [1, 1, 1, ".symtab", "f", []],
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            symbol_from_plain(plain)
+    with pytest.raises(ElfError):
+        sandbox._result(b"[" * 100_000, "file")
+    with pytest.raises(ElfError):
+        sandbox._result(b"null", "file")
+    with pytest.raises(ElfError, match="own words"):
+        sandbox._result(b'{"error": ["own words", ""]}', "file")
+
+
+# -- separate symbols -------------------------------------------------------------------------------------------
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.fixture
+def stripped(tmp_path: Path) -> tuple[Path, Path]:
+    """A stripped program with a debug link, and its debug file beside it."""
+    source = tmp_path / "program.c"
+    source.write_text(
+        "__attribute__((noinline)) static int hidden_put(int x) { return x * 3; } int main(int c, char** v) { return hidden_put(c); }"
+    )
+    program, debug = tmp_path / "program", tmp_path / "program.debug"
+    run("gcc", "-g", "-O1", "-Wl,--build-id", "-o", str(program), str(source))
+    run("objcopy", "--only-keep-debug", str(program), str(debug))
+    run("strip", "--strip-all", str(program))
+    run("objcopy", f"--add-gnu-debuglink={debug}", str(program))
+    return program, debug
+
+
+def found_with(program: Path, debug: Path | None) -> list[tuple[str, SymbolSource]]:
+    with Inspector() as inspector:
+        files = [os.open(path, os.O_RDONLY) for path in (program, debug) if path]
+        try:
+            report = inspect_file(inspector, files[0], str(program), ["hidden_put"], files[1:])
+        finally:
+            for file in files:
+                os.close(file)
+    return [(symbol.name, symbol.source) for symbol in report.symbols]
+
+
+def test_a_separate_debug_file_gives_the_names(stripped: tuple[Path, Path]) -> None:
+    """What was stripped from a program is found in its debug file, and only in its own."""
+    program, debug = stripped
+    assert found_with(program, None) == []
+    assert found_with(program, debug) == [("hidden_put", SymbolSource.DEBUG_FILE)]
+    assert found_with(program, Path("/bin/true")) == []
+    assert found_with(Path("/bin/true"), debug) == []
+
+
+def test_the_debug_link_is_held_against_the_content(stripped: tuple[Path, Path]) -> None:
+    """Name and CRC of the link are the debug file's; without build-ids another CRC is refused."""
+    program, debug = stripped
+    link = debugfile.debug_link(Image.from_file(program))
+    assert link == ("program.debug", zlib.crc32(debug.read_bytes()))
+    for path in (program, debug):
+        run("objcopy", "--remove-section=.note.gnu.build-id", str(path))
+    run("objcopy", "--remove-section=.gnu_debuglink", str(program))
+    run("objcopy", f"--add-gnu-debuglink={debug}", str(program))
+    assert found_with(program, debug) == [("hidden_put", SymbolSource.DEBUG_FILE)]
+    with debug.open("ab") as file:
+        file.write(b"changed")
+    assert found_with(program, debug) == []
+
+
+def test_debug_files_are_looked_for_where_debuggers_look() -> None:
+    """The paths are those of the build-id and of the link, under the process' root first and then under the agent's."""
+    paths = debugfile.candidate_paths("/usr/bin/srs", "abcdef", ("srs.debug", 1), "/proc/7/root")
+    assert paths[0] == "/proc/7/root/usr/lib/debug/.build-id/ab/cdef.debug"
+    assert "/proc/7/root/usr/bin/.debug/srs.debug" in paths
+    assert "/usr/lib/debug/usr/bin/srs.debug" in paths
+    assert debugfile.candidate_paths("/usr/bin/srs", None, None) == []
+    assert "/usr/bin/srs" not in debugfile.candidate_paths("/usr/bin/srs", None, ("srs", 1))
+
+
+def with_mini_debug(program: Path, content: bytes) -> Path:
+    packed = program.with_suffix(".xz")
+    packed.write_bytes(content)
+    result = program.with_suffix(".mini")
+    run("objcopy", f"--add-section=.gnu_debugdata={packed}", str(program), str(result))
+    return result
+
+
+def test_compressed_symbols_inside_the_file_are_found(stripped: tuple[Path, Path]) -> None:
+    """The symbols of `.gnu_debugdata`, as Fedora leaves them, are found and said to be from there."""
+    program, debug = stripped
+    mini = with_mini_debug(program, lzma.compress(debug.read_bytes()))
+    assert found_with(mini, None) == [("hidden_put", SymbolSource.MINI_DEBUG)]
+
+
+def test_a_bomb_of_compressed_symbols_is_refused(stripped: tuple[Path, Path]) -> None:
+    """Symbols that unpack to gigabytes, want a giant dictionary, or are damaged end as ElfError within the limits."""
+    program, _ = stripped
+    compressor = lzma.LZMACompressor(preset=0)
+    bomb = b"".join([*(compressor.compress(bytes(16 << 20)) for _ in range(17)), compressor.flush()])
+    assert len(bomb) < 1 << 20
+    with pytest.raises(ElfError, match="unpacks to more than 256 MiB"):
+        found_with(with_mini_debug(program, bomb), None)
+    small = lzma.LZMACompressor(filters=[{"id": lzma.FILTER_LZMA2, "preset": 0}])
+    good = small.compress(b"x" * 1000) + small.flush()
+    greedy = bytearray(good)
+    greedy[16] = 40  # the block header's dictionary size: 4 GiB - 1
+    end = 12 + greedy[12] * 4
+    greedy[end : end + 4] = zlib.crc32(greedy[12:end]).to_bytes(4, "little")
+    for damaged in (good[: len(good) // 2], b"not xz at all", bytes(greedy)):
+        with pytest.raises(ElfError, match="gnu_debugdata"):
+            found_with(with_mini_debug(program, damaged), None)
