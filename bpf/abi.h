@@ -3,31 +3,32 @@
 #ifndef OTEL_JB_ABI_H
 #define OTEL_JB_ABI_H
 
-#define CALL_BITS 14            // slots for calls in flight: 2^CALL_BITS, 1 MiB
-#define SERIES_BITS 19          // width of a series index inside key and cookie
-#define BUFFER_SLOTS 4096       // live jitter buffers whose depth is known
-#define BUFFER_PROBES 8         // slots that are tried for one buffer
-#define PROCESS_SLOTS 1024      // direct-mapped part of the process table
-#define THREAD_SLOTS 4096       // threads whose recent calls are kept for nesting
-#define NESTED 16               // calls kept per thread
-#define STACK_DEPTH 32          // return addresses in an event
-#define STACK_COPY 4096         // bytes of user stack in an event
-#define PROGRAM_OPS 32          // operations of one read program
-#define PROGRAMS 2048           // read programs that can be loaded at once; 0 means none
+#define CALL_BITS 14        // slots for calls in flight: 2^CALL_BITS, 1 MiB
+#define SERIES_BITS 19      // width of a series index inside key and cookie
+#define BUFFER_SLOTS 4096   // live jitter buffers whose depth is known
+#define BUFFER_PROBES 8     // slots that are tried for one buffer
+#define PROCESS_SLOTS 1024  // direct-mapped part of the process table
+#define THREAD_SLOTS 4096   // threads whose recent calls are kept for nesting
+#define NESTED 16           // calls kept per thread
+#define STACK_DEPTH 32      // return addresses in an event
+#define STACK_COPY 4096     // bytes of user stack in an event
+#define PROGRAM_OPS 32      // operations of one read program
+#define PROGRAMS 2048       // read programs that can be loaded at once; 0 means none
 #define DROP_REASONS 8
 #define FIELDS 8
 
 // The attach cookie: which series, and for an end site when and where the frame ends.
-#define COOKIE_SERIES 0x7ffffULL        // bits 0-18: series index, or index within the file when COOKIE_TABLE is set
-#define COOKIE_TABLE (1ULL << 19)       // the process table says where the process's series begin
-#define COOKIE_CC_SHIFT 20              // bits 20-23: condition code
+#define COOKIE_SERIES 0x7ffffULL   // bits 0-18: series index, or index within the file when COOKIE_TABLE is set
+#define COOKIE_TABLE (1ULL << 19)  // the process table says where the process's series begin
+#define COOKIE_CC_SHIFT 20         // bits 20-23: condition code
 #define COOKIE_CONDITIONAL (1ULL << 24)
-#define COOKIE_TAKEN (1ULL << 25)       // the taken branch is the way out
-#define COOKIE_FP (1ULL << 26)          // the frame is counted from the frame pointer, not the stack pointer
-#define COOKIE_OPTIONAL (1ULL << 27)    // an end that may have no open call (end of a tail-called function)
-#define COOKIE_NO_RETURN (1ULL << 28)   // the return register does not hold the return value here
-#define COOKIE_ENTRY_ONLY (1ULL << 29)  // no end will be seen: count, do not open a call
-#define COOKIE_OFFSET_SHIFT 32          // bits 32-63: signed offset from that register to the frame
+#define COOKIE_TAKEN (1ULL << 25)             // the taken branch is the way out
+#define COOKIE_FP (1ULL << 26)                // the frame is counted from the frame pointer, not the stack pointer
+#define COOKIE_OPTIONAL (1ULL << 27)          // an end that may have no open call (end of a tail-called function)
+#define COOKIE_NO_RETURN (1ULL << 28)         // the return register does not hold the return value here
+#define COOKIE_ENTRY_ONLY (1ULL << 29)        // no end will be seen: count, do not open a call
+#define COOKIE_RETURN_ELSEWHERE (1ULL << 30)  // the return value is in the register of number (bits 32-35); the offset is in 36-63
+#define COOKIE_OFFSET_SHIFT 32                // bits 32-63: signed offset from that register to the frame
 
 // A call in flight: one cache line.
 struct call {
@@ -39,8 +40,8 @@ struct call {
   u64 stream;
   u64 save[3];
 };
-#define CALL_FAULTED 1u        // the entry program faulted: the outcome is unknown
-#define CALL_NEST_SHIFT 8      // the thread's nesting position at entry, 24 bits
+#define CALL_FAULTED 1u    // the entry program faulted: the outcome is unknown
+#define CALL_NEST_SHIFT 8  // the thread's nesting position at entry, 24 bits
 
 // A histogram cell: which bucket a duration falls into, by (log2, mantissa) and two exact thresholds.
 struct cell {
@@ -97,8 +98,8 @@ struct series {
   u64 event_burst_ns;
   u32 entry_program;  // index into programs; 0: none
   u32 end_program;
-  u32 flags;  // SERIES_*
-  u32 group;  // (target, profile) whose buffers the depths belong to
+  u32 flags;      // SERIES_*
+  u32 group;      // (target, profile) whose buffers the depths belong to
   u64 event_tat;  // token bucket: theoretical arrival time of the next event
   // statistics
   u64 sum_ns;
@@ -118,8 +119,8 @@ struct series {
   u64 depth_lost;
   u64 drops[DROP_REASONS];
   u64 faults[FIELDS];
-  u64 max[2];      // by parity of the epoch
-  u64 inv_min[2];  // ~minimum, so that 0 means none
+  u64 max[2];        // by parity of the epoch
+  u64 inv_min[2];    // ~minimum, so that 0 means none
   u64 depth_max[2];  // + 1, so that 0 means none
   u64 buckets[BUCKETS];
 };
@@ -174,19 +175,19 @@ struct event {
   u32 tid;
   u32 tgid;
   u32 outcome;
-  u32 flags;         // EVENT_*
-  u32 nested_inside; // calls that ended on this thread while this one was open
-  u32 nested_next;   // index in nested[] that would be written next
-  s32 stack_bytes;   // filled part of stack[]
-  u32 copy_bytes;    // filled part of copy[]
+  u32 flags;          // EVENT_*
+  u32 nested_inside;  // calls that ended on this thread while this one was open
+  u32 nested_next;    // index in nested[] that would be written next
+  s32 stack_bytes;    // filled part of stack[]
+  u32 copy_bytes;     // filled part of copy[]
   u32 pad;
   char comm[16];
   u64 stack[STACK_DEPTH];
   struct nested nested[NESTED];
   u8 copy[STACK_COPY];
 };
-#define EVENT_RETURN 1u       // return_value holds
-#define EVENT_NEST_KNOWN 2u   // nested[] belongs to this thread all the time
-#define EVENT_FAULTED 4u      // a read program faulted
+#define EVENT_RETURN 1u      // return_value holds
+#define EVENT_NEST_KNOWN 2u  // nested[] belongs to this thread all the time
+#define EVENT_FAULTED 4u     // a read program faulted
 
 #endif

@@ -164,7 +164,9 @@ INLINE u64 frame_of(REGS *ctx, u64 cookie) {
   u64 sp = REG_SP(ctx), fp = REG_FP(ctx);
   // Both loads happen: a choice between two context addresses is refused by the verifier.
   asm volatile("" : "+r"(sp), "+r"(fp));
-  return (cookie & COOKIE_FP ? fp : sp) + (s64)(s32)(cookie >> COOKIE_OFFSET_SHIFT);
+  s32 offset = (s32)(cookie >> COOKIE_OFFSET_SHIFT);
+  if (cookie & COOKIE_RETURN_ELSEWHERE) offset >>= 4;
+  return (cookie & COOKIE_FP ? fp : sp) + (s64)offset;
 }
 
 INLINE u32 call_slot(u64 key) { return (key * 0x9E3779B97F4A7C15ULL) >> (64 - CALL_BITS); }
@@ -391,6 +393,7 @@ int on_end(REGS *ctx) {
   if (cookie & COOKIE_CONDITIONAL) {
     if (condition_holds(cookie >> COOKIE_CC_SHIFT & 15, cc) != !!(cookie & COOKIE_TAKEN)) return 0;
   }
+  if (cookie & COOKIE_RETURN_ELSEWHERE) rv = general_register(ctx, cookie >> COOKIE_OFFSET_SHIFT & 15);
   u32 index = which_series(cookie);
   struct series *s = all_series.lookup(&index);
   if (!s) return 0;

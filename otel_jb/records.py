@@ -172,6 +172,7 @@ class ProbeSite:
     optional: bool = False  #: the end of a tail-called function: closes the call if it is open, is nothing otherwise
     return_valid: bool = True  #: the return register holds the function's return value here
     instruction: str = ""  #: disassembled, for people
+    return_register: int | None = None  #: hardware number of the general register that holds it here instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,9 @@ class Probe:
     has_depth: bool
     has_duplicates: bool
     drop_reasons: tuple[str, ...] = ()
-    error_return: tuple[tuple[int, int], ...] = ()  #: inclusive ranges of the (sign-extended) return value that mean failure
+    error_return: tuple[
+        tuple[int, int], ...
+    ] = ()  #: inclusive ranges of the (sign-extended) return value that mean failure
     return_width: int = 0  #: bytes of the return value; 0: returns nothing
     return_signed: bool = True
     cost_ns: float = 0.0  #: predicted cost of one call, where known
@@ -378,7 +381,9 @@ class SlowCall:
     stream: int | None
     return_value: int | None
     outcome: int | None
-    stack: tuple[int, ...] = ()  #: return addresses by frame pointers, innermost first, absolute addresses of the process
+    stack: tuple[
+        int, ...
+    ] = ()  #: return addresses by frame pointers, innermost first, absolute addresses of the process
     stack_pointer: int = 0
     instruction_pointer: int = 0
     frame_pointer: int = 0

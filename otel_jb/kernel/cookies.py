@@ -24,7 +24,13 @@ def _point(site: ProbeSite, series: int, probe: Probe) -> Point:
         base, offset = FrameBase.SP, FRAME_BELOW_CFA
     if not -(1 << 31) <= offset < 1 << 31:
         raise ValueError(f"frame offset {offset}")
+    if site.return_register is not None:
+        if not -(1 << 27) <= offset < 1 << 27 or not 0 <= site.return_register < 16:
+            raise ValueError(f"frame offset {offset}, return value in register {site.return_register}")
+        offset = offset << 4 | site.return_register
     cookie = series | (offset & 0xFFFFFFFF) << abi.COOKIE_OFFSET_SHIFT
+    if site.return_register is not None:
+        cookie |= abi.COOKIE_RETURN_ELSEWHERE
     if base is FrameBase.FP:
         cookie |= abi.COOKIE_FP
     if site.kind is SiteKind.EDGE and site.condition is not None:
@@ -33,7 +39,7 @@ def _point(site: ProbeSite, series: int, probe: Probe) -> Point:
             cookie |= abi.COOKIE_TAKEN
     if site.optional:
         cookie |= abi.COOKIE_OPTIONAL
-    if not site.return_valid:
+    if not site.return_valid and site.return_register is None:
         cookie |= abi.COOKIE_NO_RETURN
     if site.kind is SiteKind.ENTRY and probe.strategy is EndStrategy.ENTRY_ONLY:
         cookie |= abi.COOKIE_ENTRY_ONLY

@@ -56,6 +56,7 @@ def site(kind: SiteKind, spot: Spot) -> ProbeSite:
         spot.optional,
         spot.return_valid,
         spot.text,
+        None if spot.return_valid else spot.return_register,
     )
 
 
@@ -65,7 +66,9 @@ def edge_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts) 
         return Refusal(code.edges.refused)
     if not code.edges.spots:
         return Refusal("it never returns")
-    if meaning.uses_return and not all(spot.return_valid for spot in code.edges.spots):
+    if meaning.uses_return and not all(
+        spot.return_valid or spot.return_register is not None for spot in code.edges.spots
+    ):
         return Refusal("the return value, which is needed, is made after the last branch")
     entry = entry_site(code, meaning, kernel, code.edges.spots)
     if entry is None:
