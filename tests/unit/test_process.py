@@ -37,10 +37,12 @@ def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def loaded(child: subprocess.Popen[bytes], library: str = "libc.so.6") -> list[MappedFile]:
     """The files of a child once the loader has mapped this one: `exec` returns before that."""
-    while library not in {Path(file.path).name for file in (files := procfs.mapped_files(child.pid))}:
+    while True:
+        files = procfs.mapped_files(child.pid)
+        if library in [Path(file.path).name for file in files]:
+            return files
         assert child.poll() is None
         os.sched_yield()
-    return files
 
 
 @pytest.fixture
