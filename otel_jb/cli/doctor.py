@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import shlex
@@ -141,8 +142,12 @@ def multi_links(system: System) -> Check:
     code = system.multi_link_error()
     if code == 0:
         return Check(name, Status.OK, "the kernel has them")
-    reason = f"not here ({os.strerror(code)}; Linux 6.6 brought them): perf events with cookies are used instead"
-    return Check(name, Status.NOT_APPLICABLE, reason)
+    why = "its first kind, which loses calls of other threads" if code == errno.EOPNOTSUPP else os.strerror(code)
+    return Check(
+        name,
+        Status.NOT_APPLICABLE,
+        f"not here ({why}; Linux 6.6 brought them): perf events with cookies are used instead",
+    )
 
 
 def tracefs(system: System) -> Check:
@@ -197,7 +202,13 @@ def compiler(system: System) -> Check:
     try:
         return Check(name, Status.OK, system.compile())
     except AgentError as error:
-        return Check(name, Status.FAILED, error.message, error.help)
+        again = {
+            "debian": "sudo apt-get install --reinstall python3-bpfcc libbpfcc",
+            "fedora": "sudo dnf reinstall python3-bcc bcc",
+        }.get(system.family, "install BCC again")
+        # The loader's own advice is to run this command.
+        remedy = again if "otel-jb doctor" in error.help or not error.help else error.help
+        return Check(name, Status.FAILED, error.message, remedy)
 
 
 def endpoint(system: System, config: Config) -> Check:

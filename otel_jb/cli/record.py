@@ -29,6 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE", help="new file to write (.gz: compressed)")
+    run_command.add_print_config(parser)
     run_command.add_options(parser)
 
 

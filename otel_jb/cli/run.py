@@ -87,13 +87,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_print_config(parser)
     add_options(parser)
+
+
+def add_print_config(parser: argparse.ArgumentParser) -> None:
+    """Add the option that shows the configuration instead of using it."""
+    parser.add_argument("--print-config", action="store_true", help="print the configuration in effect and exit")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that make a configuration."""
     parser.add_argument("--config", metavar="FILE", type=Path, help="YAML file (default: $OTEL_JB_CONFIG)")
-    parser.add_argument("--print-config", action="store_true", help="print the configuration in effect and exit")
 
     group = parser.add_argument_group("which processes (default: every one that a profile recognises)")
     group.add_argument("--pid", metavar="PID", type=_pid, action="append", help="this process; repeatable")

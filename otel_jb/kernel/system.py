@@ -118,9 +118,12 @@ class System:
         return _bpf_close(_MAP_CREATE, struct.pack("=IIII", _ARRAY_MAP, 4, 8, 1))
 
     def multi_link_error(self) -> int:
-        """0 where the kernel has uprobe multi links (6.6 and later), else the error number that tells why not.
+        """0 where the kernel has uprobe multi links that can be used (6.6 and later), else the error number that tells why not.
 
-        A link to a directory is asked for: a kernel that knows the kind says EBADF, an older one EINVAL (libbpf asks so).
+        Loading a program for them proves nothing: kernels before 6.6 load it and refuse the link. So a link to a directory is
+        asked for: a kernel that knows the kind says EBADF, an older one EINVAL. The first ones compared the pid with the thread's
+        instead of the process's, so that calls on other threads were lost; since that was mended (6.10 and stable kernels,
+        46ba0e49b642) a pid of -1 is EINVAL. libbpf asks the same two questions. EOPNOTSUPP here means: too early a kind.
         """
         code = ctypes.create_string_buffer(struct.pack("=QQ", 0xB7, 0x95))  # r0 = 0; exit
         license_text = ctypes.create_string_buffer(b"GPL")
@@ -130,21 +133,13 @@ class System:
         program = _bpf(_PROG_LOAD, load.ljust(68, b"\0") + struct.pack("=I", _UPROBE_MULTI))
         if program < 0:
             return -program
-        path = ctypes.create_string_buffer(b"/")
-        offset = ctypes.c_uint64(0)
-        link = struct.pack(
-            "=IIIIQQQQIII",
-            *(program, 0, _UPROBE_MULTI, 0),
-            *(ctypes.addressof(path), ctypes.addressof(offset), 0, 0, 1, 0, 0),
-        )
         try:
-            result = _bpf(_LINK_CREATE, link)
+            known = _link_to_directory(program, 0)
+            if known != errno.EBADF:
+                return known or errno.EINVAL
+            return 0 if _link_to_directory(program, -1) == errno.EINVAL else errno.EOPNOTSUPP
         finally:
             os.close(program)
-        if result >= 0:
-            os.close(result)
-            return 0
-        return 0 if result == -errno.EBADF else -result
 
     def compile(self) -> str:
         """Compile and load the BPF program in the loader child, as `run` does; says what came of it. Raises AgentError."""
@@ -203,6 +198,16 @@ def _bpf(command: int, attributes: bytes) -> int:
     buffer = ctypes.create_string_buffer(attributes, max(len(attributes), 72))
     result = int(libc.syscall(ctypes.c_long(number), ctypes.c_int(command), buffer, ctypes.c_uint(len(buffer))))
     return result if result >= 0 else -ctypes.get_errno()
+
+
+def _link_to_directory(program: int, pid: int) -> int:
+    """Error number of a uprobe multi link that cannot be made."""
+    path = ctypes.create_string_buffer(b"/")
+    offset = ctypes.c_uint64(0)
+    attributes = struct.pack("=IIII", program, 0, _UPROBE_MULTI, 0) + struct.pack(
+        "=QQQQIIi", ctypes.addressof(path), ctypes.addressof(offset), 0, 0, 1, 0, pid
+    )
+    return _bpf_close(_LINK_CREATE, attributes)
 
 
 def _bpf_close(command: int, attributes: bytes) -> int:

@@ -278,6 +278,7 @@ def test_the_documentation_knows_every_key_option_and_variable() -> None:
     """docs/configuration.md has each key of the file, each option and each variable of the agent's own."""
     text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     parser = argparse.ArgumentParser()
+    run.add_print_config(parser)
     run.add_options(parser)
     options = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
     keys = [line.strip(" -").partition(":")[0] for line in config.to_yaml(Config()).splitlines() if ":" in line]

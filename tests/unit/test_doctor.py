@@ -316,6 +316,7 @@ def test_the_impostor_is_named() -> None:
     ("check", "system", "reason"),
     [
         (doctor.multi_links, FakeSystem(multi=errno.EINVAL), "perf events with cookies are used instead"),
+        (doctor.multi_links, FakeSystem(multi=errno.EOPNOTSUPP), "loses calls of other threads"),
         (doctor.multi_links, FakeSystem(capabilities=NOBODY), "cannot be tried"),
         (doctor.compiler, FakeSystem(capabilities=NOBODY), "cannot be tried"),
         (preflight.bpf, FakeSystem(capabilities=NOBODY, bpf=errno.EPERM), "cannot be tried"),
