@@ -20,12 +20,23 @@ _NO_RECORDED_VALUE = 1  # opentelemetry.proto.metrics.v1.DataPointFlags
 
 
 def mark_ended(request: Any) -> Any:
-    """Set the no-recorded-value mark on every point of a request, and take out the values."""
+    """Set the no-recorded-value mark on every point of a request, take out the values, and give each point a metric of its own.
+
+    The Collector's Prometheus exporter (0.155) leaves a metric at its first marked point and would go on showing the others.
+    """
     for resource_metrics in request.resource_metrics:
         for scope_metrics in resource_metrics.scope_metrics:
-            for metric in scope_metrics.metrics:
-                for point in getattr(metric, metric.WhichOneof("data")).data_points:
+            for metric in list(scope_metrics.metrics):
+                kind = metric.WhichOneof("data")
+                points = list(getattr(metric, kind).data_points)
+                for point in points:
                     _empty(point)
+                for point in points[1:]:
+                    alone = scope_metrics.metrics.add()
+                    alone.CopyFrom(metric)
+                    del getattr(alone, kind).data_points[:]
+                    getattr(alone, kind).data_points.append(point)
+                del getattr(metric, kind).data_points[1:]
     return request
 
 

@@ -119,7 +119,7 @@ class ExponentialCounts:
 def _exponential_indices(bounds_ns: tuple[int, ...], scale: int) -> tuple[int, tuple[int, ...]]:
     """First exponential boundary that the bounds hold, and the positions of it and those that follow without a gap."""
     known = {bound: position for position, bound in enumerate(bounds_ns)}
-    indices = [index for index in range(-(30 << scale), 10 << scale) if exponential_bound_ns(index, scale) in known]
+    indices = [index for index in range(-(30 << scale), 12 << scale) if exponential_bound_ns(index, scale) in known]
     # Below some tens of nanoseconds neighbouring boundaries fall on one integer, and explicit ones may equal lone
     # exponential ones: the run that counts is the one that ends highest.
     if not indices:

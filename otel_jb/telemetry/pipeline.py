@@ -13,11 +13,14 @@ import platform
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import otel_jb
+from otel_jb.records import Series, SlowCall
+from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.environment import OtelSettings
+from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
 from otel_jb.telemetry.metrics import EXPORT_FAILURES, SELF_SCOPE, ExemplarSource
 from otel_jb.telemetry.state import StreamState
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
     from otel_jb.telemetry.outcome import Failure
     from otel_jb.telemetry.prometheus import MetricsPage
+    from otel_jb.telemetry.span_queue import SpanQueue
+    from otel_jb.telemetry.spans import SpanMaker
 
 _logger = logging.getLogger(__name__)
 
@@ -55,7 +60,9 @@ class Telemetry:
         shape: boundaries, and whether OTLP sends exponential histograms.
         interval_seconds: between OTLP exports, where OTEL_METRIC_EXPORT_INTERVAL does not say.
         overhead: estimated CPU time spent in probes by `Target.id`, as a fraction of one CPU.
-        exemplars: latest exemplars of a series by its id.
+        symbolise: lines of a slow call's stack trace, innermost first.
+        same_stack: whether two frames of a process lie on one stack; None where it cannot be told.
+        exemplars: latest exemplars of a series by its id; its own, made of the spans, unless given.
         refresh: called before each periodic export, to read the kernel.
         tally: counts of what was lost.
     """
@@ -67,6 +74,8 @@ class Telemetry:
         shape: HistogramShape = DEFAULT_SHAPE,
         interval_seconds: float = 10.0,
         overhead: Callable[[], Mapping[int, float]] = dict,
+        symbolise: Callable[[Series, SlowCall], Sequence[str]] | None = None,
+        same_stack: Callable[[int, int, int], bool | None] | None = None,
         exemplars: ExemplarSource | None = None,
         refresh: Callable[[], object] | None = None,
         tally: Tally | None = None,
@@ -78,7 +87,13 @@ class Telemetry:
         self.page: MetricsPage | None = None
         self._interval = settings.metric_interval_seconds or interval_seconds
         self._overhead = overhead
-        self._exemplars = exemplars
+        self._store = ExemplarStore(shape.bounds_ns, lambda series: state.series(series) is not None)
+        self._exemplars = exemplars or self._store.latest
+        self._symbolise = symbolise
+        self._same_stack = same_stack
+        self._clock = WallClock()
+        self._maker: SpanMaker | None = None
+        self._queues: list[SpanQueue] = []
         self._refresh = refresh
         self._provider: MeterProvider | None = None
         self._periodic_readers: list[MetricReader] = []
@@ -100,6 +115,8 @@ class Telemetry:
         if self.settings.disabled:
             _logger.warning("OTEL_SDK_DISABLED is set: nothing is exported")
             return
+        if self.settings.sends_traces:
+            self._start_spans()
         readers: list[MetricReader] = []
         if self.settings.serves_prometheus:
             readers.append(self._prometheus_reader())
@@ -117,6 +134,49 @@ class Telemetry:
         self._provider = MeterProvider(readers, Resource(self._resource), shutdown_on_exit=False)
         meter = self._provider.get_meter(SELF_SCOPE, otel_jb.__version__)
         selfmetrics.register(meter, self.state.view, self.tally, self._overhead)
+
+    def _start_spans(self) -> None:
+        from otel_jb.telemetry import exporters
+        from otel_jb.telemetry.outcome import Outcome
+        from otel_jb.telemetry.span_queue import SpanQueue
+        from otel_jb.telemetry.spans import SpanMaker, sampler
+
+        def failed(failure: Failure) -> None:
+            self.tally.add(EXPORT_FAILURES, signal="traces", error__type=failure.kind)
+
+        settings = self.settings
+        for name in settings.traces_exporters:
+            exporter: Any
+            if name == "otlp":
+                exporter, where = exporters.span_exporter(settings.traces), settings.traces.endpoint
+            else:
+                from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+                exporter, where = ConsoleSpanExporter(), "the console"
+            outcome = Outcome("spans", where, failed)
+            sizes = (settings.span_queue, settings.span_batch, settings.span_delay_seconds)
+            self._queues.append(SpanQueue(exporter, outcome, self.tally, *sizes))
+        queues = tuple(self._queues)
+        self._maker = SpanMaker(
+            self.state,
+            self._clock,
+            lambda spans: min(queue.offer(spans) for queue in queues),  # each is offered them
+            self.tally,
+            sampler(settings.sampler, settings.sampler_ratio),
+            self._store,
+            self._symbolise,
+            self._same_stack or (lambda _pid, _a, _b: None),
+        )
+
+    def slow_call(self, call: SlowCall) -> None:
+        """Make a trace of a slow call, on another thread; never blocks. Without an exporter for traces it does nothing."""
+        if self._maker is not None:
+            self._clock.sample()
+            self._maker.submit(call)
+
+    def tick(self) -> None:
+        """Compare the clocks; to be called about once a second, and when `clock.StepWatch` reports that the clock was set."""
+        self._clock.sample()
 
     def _prometheus_reader(self) -> MetricReader:
         from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -188,11 +248,18 @@ class Telemetry:
             reader.collect(timeout_seconds * 1000)
 
     def shutdown(self, budget_seconds: float = 5.0) -> None:
-        """Export a last time and stop; returns within the budget, whatever the receiver does."""
+        """Export a last time and stop; returns within the budget, whatever the receivers do."""
+        deadline = time.monotonic() + budget_seconds
         provider, self._provider = self._provider, None
-        if provider is None:
-            return
-        within(budget_seconds, "metrics", lambda: provider.shutdown(budget_seconds * 900))
+        maker, self._maker = self._maker, None
+        queues, self._queues = self._queues, []
+        if maker is not None:
+            maker.shutdown(budget_seconds / 5)
+        remaining = max(0.1, deadline - time.monotonic())
+        actions: list[Callable[[], object]] = [lambda queue=queue: queue.shutdown(remaining * 0.9) for queue in queues]  # type: ignore[misc]
+        if provider is not None:
+            actions.append(lambda: provider.shutdown(remaining * 900))
+        within(remaining, "metrics and spans", *actions)
 
 
 def _limits() -> Any:

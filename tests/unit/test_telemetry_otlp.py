@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -466,6 +467,8 @@ def test_self_metrics_are_on_both_routes_with_the_contracts_names() -> None:
         in text
     )
     assert text.count("# TYPE target_info") == 1
+    done = subprocess.run(["promtool", "check", "metrics"], input=text.encode(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
 def test_a_disabled_sdk_exports_nothing() -> None:
