@@ -290,11 +290,14 @@ def _is_plain(pattern: str) -> bool:
 
 
 def _union(patterns: Iterable[str]) -> Callable[[str], bool]:
-    alternatives = [translate(pattern) for pattern in patterns]
-    if not alternatives:
-        return lambda _: False
-    expression = re.compile("|".join(f"(?:{alternative})" for alternative in alternatives))
-    return lambda name: expression.match(name) is not None
+    """Whether any of the patterns matches. Most are plain names: compiling hundreds of them would take longer than the search."""
+    given = list(patterns)
+    exact = frozenset(pattern for pattern in given if not _GLOB.search(pattern))
+    globs = [translate(pattern) for pattern in given if pattern not in exact]
+    if not globs:
+        return exact.__contains__
+    expression = re.compile("|".join(f"(?:{glob})" for glob in globs))
+    return lambda name: name in exact or expression.match(name) is not None
 
 
 def _pieces(pattern: str) -> list[str]:
@@ -309,7 +312,7 @@ def _fragments(patterns: Iterable[str]) -> set[str]:
     """Few literal fragments so that each pattern needs at least one of them: each costs a pass over the string table."""
     needs = [pieces if (pieces := _pieces(pattern)) else [""] for pattern in patterns]
     uses = Counter(piece for pieces in needs for piece in set(pieces))
-    chosen = {max(pieces, key=lambda piece: (uses[piece] if len(piece) > 3 else 0, len(piece))) for pieces in needs}
+    chosen = {max(pieces, key=lambda piece: (uses[piece] if len(piece) > 7 else 0, len(piece))) for pieces in needs}
     if "" in chosen:
         return {""}
     return {piece for piece in chosen if not any(other in piece for other in chosen if other != piece)}
