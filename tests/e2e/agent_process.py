@@ -131,15 +131,15 @@ class AgentProcess:
         assert status == 200, (status, body, self.log())
         return Exposition(body)
 
-    def settled(self, pid: int, seconds: float = 1.2) -> Exposition:
-        """A scrape whose call counts for `pid` have not changed for longer than values may be old (1 s)."""
+    def settled(self, pid: int, metric: str = "jitterbuffer_calls_total", seconds: float = 1.2) -> Exposition:
+        """A scrape whose values of `metric` for `pid` have not changed for longer than values may be old (1 s)."""
         deadline = time.monotonic() + 20
-        last: list[tuple[Labels, float]] | None = None
+        last: list[tuple[str, float]] | None = None
         since = time.monotonic()
         while True:
             scraped = self.scrape()
-            calls = scraped.find("jitterbuffer_calls_total", pid=pid)
-            if calls != last or not calls:
+            calls = [(found["function"], value) for found, value in scraped.find(metric, pid=pid) if value]
+            if calls != last:
                 last, since = calls, time.monotonic()
             elif time.monotonic() - since > seconds:
                 return scraped

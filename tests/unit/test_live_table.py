@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_jb.live.table import LiveTable, Row, at_most, cells, plain_lines, printable, render, rows_between
-from otel_jb.records import DepthSnapshot, Series, SeriesSnapshot, Snapshot, Target
+from otel_jb.records import DepthSnapshot, Series, SeriesSnapshot, Snapshot, StreamRecord, Target
 from otel_jb.telemetry.state import StreamState
 
 pytestmark = pytest.mark.unit
@@ -70,7 +70,8 @@ def values(series: Series, buckets: tuple[int, ...], **more: object) -> SeriesSn
 
 def state_after(*snapshots: Snapshot) -> StreamState:
     state = StreamState()
-    for record in (TARGET, PUT, RESET, *snapshots):
+    records: tuple[StreamRecord, ...] = (TARGET, PUT, RESET, *snapshots)
+    for record in records:
         state.apply(record)
     return state
 

@@ -1,0 +1,125 @@
+"""FFmpeg receives RTP through a lossy relay; the agent's numbers are the relay's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.agent_process import Exposition, agent
+from tests.e2e.streams import LossyStream
+
+pytestmark = pytest.mark.e2e
+
+PARSE = "ff_rtp_parse_packet"
+
+#: FFmpeg waits max_delay (0.1 s) for a missing packet, and looks at its clock when a packet comes or poll times out (0.1 s).
+LONGEST_WAIT_SECONDS = 0.2
+PACKETS_PER_SECOND = 50
+
+
+class DepthWatcher(threading.Thread):
+    """Scrapes again and again while the stream runs, and keeps every depth that it read."""
+
+    def __init__(self, scrape: Callable[[], Exposition], pid: int) -> None:
+        super().__init__(daemon=True)
+        self._scrape = scrape
+        self._pid = pid
+        self.ended = threading.Event()
+        self.now: list[float] = []
+        self.fullest: list[float] = []
+
+    def run(self) -> None:
+        while not self.ended.wait(0.15):
+            scraped = self._scrape()
+            for name, values in (
+                ("jitterbuffer_buffer_size_packets", self.now),
+                ("jitterbuffer_buffer_size_max_packets", self.fullest),
+            ):
+                value = scraped.value(name, pid=self._pid, function=PARSE)
+                if value is not None:
+                    values.append(value)
+
+
+def test_packets_and_bytes_equal_what_the_relay_forwarded(tmp_path: Path) -> None:
+    """Loss, reordering, duplicates and RTCP: packets and bytes equal the relay's, to the packet, and the depth moves."""
+    with LossyStream(tmp_path) as stream, agent(tmp_path, "--pid", str(stream.pid), "--interval", "1s") as measuring:
+        watcher = DepthWatcher(measuring.scrape, stream.pid)
+        watcher.start()
+        relayed = stream.play(seconds=12)
+        watcher.ended.set()
+        watcher.join()
+        scraped = measuring.settled(stream.pid)
+
+    where = {"pid": stream.pid, "function": PARSE}
+    assert scraped.value("jitterbuffer_packet_count_total", **where) == relayed.forwarded_packets
+    assert scraped.value("jitterbuffer_bytes_total", **where) == relayed.forwarded_bytes
+    # FFmpeg also calls it once for each packet that it takes from its queue, and for RTCP: calls, but no packets.
+    returned = scraped.value("jitterbuffer_calls_total", outcome="returned", **where)
+    assert returned is not None
+    assert returned >= relayed.forwarded_packets + relayed.rtcp_packets
+    assert relayed.rtcp_packets > 0
+    assert scraped.value("jitterbuffer_delay_seconds_count", **where) == returned
+    assert_accounts_balance(scraped, stream.pid)
+
+    # A packet that comes after FFmpeg has gone past it is late: only one that was delayed or sent twice can be.
+    late = scraped.value("jitterbuffer_dropped_packets_total", reason="late", **where)
+    assert late is not None
+    assert late <= relayed.delayed_packets + relayed.duplicated_packets
+    assert scraped.value("jitterbuffer_dropped_packets_total", reason="error", **where) == 0
+
+    assert watcher.now
+    assert min(watcher.now) == 0
+    most = LONGEST_WAIT_SECONDS * PACKETS_PER_SECOND + 5  # and what a busy machine lets pile up on the socket
+    assert 1 <= max(watcher.fullest) <= most
+    assert max(watcher.now) <= max(watcher.fullest)
+
+
+def test_a_clean_stream_loses_nothing_and_queues_nothing(tmp_path: Path) -> None:
+    """Without impairment every packet counts once, nothing is dropped and nothing waits."""
+    from otel_jb.traffic.relay import Impairment
+
+    with LossyStream(tmp_path, Impairment()) as stream, agent(tmp_path, "--pid", str(stream.pid)) as measuring:
+        relayed = stream.play(seconds=4, speed=2)
+        scraped = measuring.settled(stream.pid)
+    where = {"pid": stream.pid, "function": PARSE}
+    assert relayed.forwarded_packets == relayed.received_packets == 200
+    assert scraped.value("jitterbuffer_packet_count_total", **where) == 200
+    assert scraped.value("jitterbuffer_bytes_total", **where) == 200 * 172
+    assert scraped.total("jitterbuffer_dropped_packets_total", **where) == 0
+    assert scraped.value("jitterbuffer_buffer_size_packets", **where) == 0
+
+
+def test_a_receiver_is_found_without_being_named(tmp_path: Path) -> None:
+    """With no target given, a process that a profile recognises and that starts later is measured from then on."""
+    from tests.e2e.agent_process import AgentProcess, until
+
+    measuring = AgentProcess(tmp_path)
+    try:
+        until(lambda: "serving" in measuring.log(), "the endpoint is served", timeout=20)
+        with LossyStream(tmp_path) as stream:
+            measuring.wait_until_ready()
+            until(
+                lambda: measuring.scrape().find("jitterbuffer_calls_total", pid=stream.pid, function=PARSE),
+                "the new process is measured",
+            )
+            relayed = stream.play(seconds=2, speed=2)
+            scraped = measuring.settled(stream.pid)
+        counted = scraped.value("jitterbuffer_packet_count_total", pid=stream.pid, function=PARSE)
+        assert counted == relayed.forwarded_packets
+        assert measuring.stop() == 0
+    finally:
+        measuring.kill()
+
+
+def assert_accounts_balance(scraped: Exposition, pid: int) -> None:
+    """Where nothing runs any more, a function's bucket counts add up to its returned calls."""
+    for labels, returned in scraped.find("jitterbuffer_calls_total", pid=pid, outcome="returned"):
+        function = labels["function"]
+        buckets = scraped.buckets("jitterbuffer_delay_seconds", pid=pid, function=function)
+        assert buckets[float("inf")] == returned
+        assert list(buckets.values()) == sorted(buckets.values())
+        for outcome in ("abandoned", "missed"):
+            assert scraped.total("jitterbuffer_calls_total", pid=pid, function=function, outcome=outcome) == 0
