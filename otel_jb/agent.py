@@ -11,16 +11,18 @@ import logging
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from otel_jb.errors import AgentError, AttachError, TargetError
+from otel_jb.governor import Governor, Reading
 from otel_jb.kernel.backend import KernelOptions
 from otel_jb.records import (
     ProbePlan,
     ProbeState,
     ProbeStatus,
     Series,
+    SeriesSnapshot,
     Snapshot,
     StreamRecord,
     Target,
@@ -46,9 +48,10 @@ class Agent:
     Args:
         config: what to measure and how.
         sinks: each gets every record of the stream, in order, from the agent's threads; must not block.
+        events: whether slow calls leave events; they are counted either way.
     """
 
-    def __init__(self, config: Config, sinks: list[Sink] | None = None) -> None:
+    def __init__(self, config: Config, sinks: list[Sink] | None = None, *, events: bool = True) -> None:
         from otel_jb.elf.inspect import Inspector
         from otel_jb.telemetry.state import StreamState
 
@@ -60,6 +63,11 @@ class Agent:
         self.discovery: Discovery | None = None
         self._lock = threading.RLock()
         self._stop = threading.Event()
+        self.on_tick: list[Callable[[], object]] = []  #: called about once a second
+        self._events = events
+        self._governor = Governor(config.overhead.budget)
+        self._series: dict[int, list[Series]] = {}
+        self._costs: dict[int, float] = {}  # seconds of one call, by series
         self._targets: dict[int, Target] = {}
         self._read_ns: int | None = None
         self._problem = "starting"
@@ -85,7 +93,7 @@ class Agent:
                 boundaries_ns=[int(bound) for bound in config.histogram.boundaries],
                 max_series=config.max_series,
                 links=config.link.value,
-                events=config.traces,
+                events=self._events,
                 event_rate=slow.rate,
                 event_burst=slow.burst,
                 threshold_ns=lambda probe: _fixed_threshold(config, probe.function, probe.role),
@@ -132,8 +140,11 @@ class Agent:
                     self._take_slow_calls()
                 now = time.monotonic()
                 if now >= next_watch:
-                    self._watch()
                     next_watch = now + WATCH_S
+                    self._watch()
+                    self._govern()
+                    for callback in self.on_tick:
+                        callback()
                 if now >= next_roll:
                     self.read(roll=True)
                     next_roll = max(next_roll + interval_s, now)
@@ -174,6 +185,54 @@ class Agent:
         """For a scrape: values as of now."""
         self.read()
 
+    def overhead(self) -> Mapping[int, float]:
+        """Estimated CPU time spent in the probes of each target, by `Target.id`, as a fraction of one CPU over the last minute."""
+        with self._lock:
+            return self._governor.overhead()
+
+    def measure_cost(self) -> None:
+        """Measure what probes cost here, tell, and plan with that from now on."""
+        assert self.discovery is not None
+        if self.backend is None:
+            return
+        with self._lock:
+            cost = self.backend.measure_cost()
+            self._emit(cost)
+            self.discovery.use_costs(cost)
+            for target, plan in self.discovery.plans_again():
+                self._keep_costs(target, plan)
+
+    def _keep_costs(self, target_id: int, plan: ProbePlan) -> None:
+        by_function = {probe.function: probe.cost_ns / 1e9 for probe in plan.probes}
+        for series in self._series.get(target_id, ()):
+            self._costs[series.id] = by_function.get(series.function, self._costs.get(series.id, 0.0))
+
+    def _govern(self) -> None:
+        """Keep the probes of each target within the overhead budget."""
+        with self._lock:
+            if self.backend is None or not self._targets:
+                return
+            snapshot = self.backend.snapshot()
+            values = {one.series: one for one in snapshot.series}
+            readings = [
+                Reading(s.id, s.target, s.primary, _entries(values[s.id]), self._costs.get(s.id, 0.0))
+                for series in self._series.values()
+                for s in series
+                if s.id in values
+            ]
+            for decision in self._governor.observe(time.monotonic(), readings):
+                act = self.backend.shed if decision.shed else self.backend.restore
+                status = act(decision.series, decision.reason)
+                if status is not None:
+                    self._emit(status)
+                    _logger.warning(
+                        "%s of process %d is %s: %s",
+                        status.function,
+                        self._targets[status.target].pid,
+                        "detached" if decision.shed else "attached again",
+                        decision.reason,
+                    )
+
     def _take_slow_calls(self) -> None:
         with self._lock:
             if self.backend is not None and self._targets:
@@ -210,6 +269,8 @@ class Agent:
                 self.backend.detach(target.id)
                 raise TargetError(f"process {target.pid} ({target.name}) ended while probes were attached to it")
             self._targets[target.id] = target
+            self._series[target.id] = [record for record in records if isinstance(record, Series)]
+            self._keep_costs(target.id, plan)
             self._emit(target)
             for record in records:
                 self._emit(record)
@@ -248,6 +309,8 @@ class Agent:
     def _end(self, target_id: int, *, ended: bool) -> None:
         assert self.backend is not None
         target = self._targets.pop(target_id)
+        for series in self._series.pop(target_id, ()):
+            self._costs.pop(series.id, None)
         self._take_slow_calls_of_ended()
         last: Snapshot = self.backend.detach(target_id)
         self._emit(last)
@@ -261,6 +324,10 @@ class Agent:
         assert self.backend is not None
         for call in self.backend.slow_calls():
             self._emit(call)
+
+
+def _entries(values: SeriesSnapshot) -> int:
+    return values.returned + values.abandoned + values.missed + values.untimed + values.in_flight
 
 
 def _fixed_threshold(config: Config, function: str, role: str) -> int | None:

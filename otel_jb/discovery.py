@@ -27,7 +27,7 @@ from otel_jb.process import procfs
 from otel_jb.process.procfs import MappedFile, Process
 from otel_jb.process.target import make_target
 from otel_jb.process.watch import Watcher
-from otel_jb.records import ProbePlan, Target
+from otel_jb.records import AgentCost, ProbePlan, Target
 
 if TYPE_CHECKING:
     from otel_jb.config import Config, TargetSelector
@@ -168,7 +168,7 @@ class Discovery:
         examined = []
         for path, file in files:
             own = _is_program(process, file)
-            name = os.path.basename(file.path)
+            name = Path(file.path).name
             if not own and any(fnmatch.fnmatchcase(name, plain) for plain in _PLAIN_LIBRARIES):
                 continue
             try:
@@ -229,7 +229,7 @@ class Discovery:
     def _runs(process: Process, binary: str) -> bool:
         """Whether the process runs this file or maps it."""
         try:
-            wanted = os.stat(binary)
+            wanted = Path(binary).stat()
         except OSError:
             return process.executable == binary
         if (wanted.st_dev, wanted.st_ino) == (process.device, process.inode):
@@ -269,7 +269,7 @@ class Discovery:
 
     def _check_binary(self, binary: str) -> None:
         """Whether processes of this file could be measured at all."""
-        name = os.path.basename(binary)
+        name = Path(binary).name
         examined = self.examine(binary, name)
         if examined.report.kind == "executable" and not examined.matches and not examined.report.needed:
             raise no_function(name, binary, [examined], ProbePlan(()))
@@ -277,6 +277,29 @@ class Discovery:
     def _remember(self, found: Found) -> Found:
         self._target_of[found.process] = found.target.id
         return found
+
+    def use_costs(self, cost: AgentCost) -> None:
+        """Plan with what probes were measured to cost here."""
+        measured = {kind: seconds * 1e9 for kind, seconds in cost.seconds_by_kind if seconds > 0}
+        if measured:
+            self.kernel = replace(
+                self.kernel,
+                emulated_ns=measured.get("emulated", self.kernel.emulated_ns),
+                stepped_ns=measured.get("stepped", self.kernel.stepped_ns),
+                uretprobe_ns=measured.get("uretprobe", self.kernel.uretprobe_ns),
+            )
+
+    def plans_again(self) -> list[tuple[int, ProbePlan]]:
+        """(target id, plan) of the processes that are measured, planned anew: what they cost now, nothing is attached by it."""
+        plans = []
+        for process, target in self._target_of.items():
+            try:
+                plans.append(
+                    (target, self.plan(self.examine_process(process), named=self._selector(process) is not None))
+                )
+            except AgentError:
+                continue  # it ended meanwhile
+        return plans
 
     def poll(self) -> tuple[list[Found], list[int]]:
         """Processes that came, planned, and the ids of targets that ended, since last time."""

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from otel_jb.agent import Agent, Sink
+from otel_jb.agent import STOP_BUDGET_S, Agent, Sink
+from otel_jb.config import HistogramKind
+from otel_jb.errors import UsageError
+from otel_jb.kernel.boundaries import EXPONENTIAL_SCALE
+from otel_jb.records import SlowCall, StreamRecord
+from otel_jb.telemetry import environment
+from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
 
 if TYPE_CHECKING:
     from otel_jb.config import Config
-    from otel_jb.telemetry.endpoint import Endpoint
+    from otel_jb.telemetry.pipeline import Telemetry
 
 _logger = logging.getLogger(__name__)
 
@@ -21,48 +29,96 @@ def run(config: Config) -> int:
     from otel_jb.log import configure
 
     configure(config.log.level.value, config.log.format.value)
-    with ExitStack() as stack:
-        agent = open_agent(config, stack)
+    with Service(config) as service:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: agent.stop())
-        agent.start()
-        start_outputs(agent, config, stack)
-        agent.run()
+            signal.signal(number, lambda *_: service.agent.stop())
+        service.start()
+        service.agent.run()
     return 0
 
 
-def open_agent(config: Config, stack: ExitStack) -> Agent:
-    """The agent with its recording, not started; the address to listen on is taken first, since that fails most often."""
-    sinks: list[Sink] = []
-    if config.record_to:
-        from otel_jb.recording import Writer
+class Service:
+    """An agent with everything that is told what it measures. Also a context manager.
 
-        writer = Writer(config.record_to, config.histogram.boundaries, config.retain)
-        stack.callback(writer.close)
-        sinks.append(writer.write)
-    agent = Agent(config, sinks)
-    stack.callback(agent.close)
-    return agent
+    Args:
+        config: what is in effect.
+        sinks: further takers of the stream of records.
+    """
 
+    def __init__(self, config: Config, sinks: Sequence[Sink] = ()) -> None:
+        self.config = config
+        self.settings = environment.read(os.environ, config.otlp, config.otlp_command_line)
+        self.telemetry: Telemetry | None = None
+        self.endpoint: Endpoint | None = None
+        self._stack = ExitStack()
+        takers: list[Sink] = [*sinks, self._trace]
+        if config.record_to:
+            from otel_jb.recording import Writer
 
-def start_outputs(agent: Agent, config: Config, stack: ExitStack) -> Endpoint | None:
-    """Start the endpoint and the exporters; everything heavy is imported here, after the probes are attached."""
-    from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
-    from otel_jb.telemetry.histogram import HistogramShape
-    from otel_jb.telemetry.prometheus import MetricsPage, TargetCollector
-    from prometheus_client import CollectorRegistry
+            writer = Writer(config.record_to, config.histogram.boundaries, config.retain)
+            self._stack.callback(writer.close)
+            takers.append(writer.write)
+        try:
+            # Traces that nobody receives are not worth an event in the kernel, except in a recording.
+            events = config.traces and (self.settings.sends_traces or config.record_to is not None)
+            self.agent = Agent(config, takers, events=events)
+            self._stack.callback(self.agent.close)
+            if config.listen is not None:
+                # Taken before anything is attached: an address in use is the most frequent error of all.
+                self._refresh = SharedRefresh(self.agent.refresh)
+                pages = standard_pages(self._render, self._refresh, self.agent.readiness)
+                self.endpoint = Endpoint(config.listen.host, config.listen.port, pages)
+                self._stack.callback(self.endpoint.close)
+        except BaseException:
+            self._stack.close()
+            raise
 
-    if config.listen is None:
-        return None
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(TargetCollector(agent.state.view, HistogramShape(tuple(int(b) for b in config.histogram.boundaries))))
-    refresh = SharedRefresh(agent.refresh)
-    pages = standard_pages(MetricsPage(registry).render, refresh, agent.readiness)
-    endpoint = Endpoint(config.listen.host, config.listen.port, pages)
-    stack.callback(endpoint.close)
-    endpoint.start()
-    _logger.info("serving %smetrics", endpoint.url)
-    return endpoint
+    def start(self) -> None:
+        """Attach, then start what exports; everything heavy is imported here, after the first probe. Raises AgentError."""
+        self.agent.start()
+        from otel_jb.telemetry.histogram import HistogramShape
+        from otel_jb.telemetry.pipeline import Telemetry
 
+        config = self.config
+        telemetry = Telemetry(
+            self.agent.state,
+            self.settings,
+            HistogramShape(
+                tuple(int(bound) for bound in config.histogram.boundaries),
+                EXPONENTIAL_SCALE if config.histogram.kind is HistogramKind.EXPONENTIAL else None,
+            ),
+            config.interval / 1e9,
+            overhead=self.agent.overhead,
+            refresh=self.agent.refresh,
+        )
+        telemetry.start()
+        self.telemetry = telemetry
+        self.agent.on_tick.append(telemetry.tick)
+        if self.endpoint is not None:
+            self.endpoint.start()
+            _logger.info("serving %smetrics", self.endpoint.url)
+        self.agent.measure_cost()
 
-__all__ = ["open_agent", "run", "start_outputs"]
+    def _render(self, accept: str, accept_encoding: str, version: object) -> tuple[bytes, dict[str, str]]:
+        page = self.telemetry.page if self.telemetry is not None else None
+        if page is None:
+            raise UsageError("metrics are not exposed: OTEL_METRICS_EXPORTER or OTEL_SDK_DISABLED says so")
+        return page.render(accept, accept_encoding, version)
+
+    def _trace(self, record: StreamRecord) -> None:
+        if self.telemetry is not None and isinstance(record, SlowCall):
+            self.telemetry.slow_call(record)
+
+    def close(self) -> None:
+        """Detach, hand the last values on, stop exporting within 5 s, close the endpoint. Safe to call twice."""
+        self.agent.close()
+        telemetry, self.telemetry = self.telemetry, None
+        if telemetry is not None:
+            telemetry.shutdown(STOP_BUDGET_S)
+        self._stack.close()
+
+    def __enter__(self) -> Service:  # noqa: PYI034 - Self is of Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -94,13 +94,13 @@ def _measure(
     stack: ExitStack,
 ) -> int:
     from otel_jb.live.table import LiveTable
-    from otel_jb.service import open_agent, start_outputs
+    from otel_jb.service import Service
     from otel_jb.traffic.ffmpeg import Sender
     from otel_jb.traffic.relay import Relay
 
-    agent = open_agent(config, stack)
-    agent.start()
-    endpoint = start_outputs(agent, config, stack)
+    service = stack.enter_context(Service(config))
+    service.start()
+    agent, endpoint = service.agent, service.endpoint
     relay = Relay(receiver.rtp_port, receiver.rtcp_port, impairment)
     stack.callback(relay.stop)
     relay.start()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from otel_jb.records import Probe, ProbePlan, SlowCall, Snapshot, StreamRecord, Target
+from otel_jb.records import Probe, ProbePlan, ProbeStatus, SlowCall, Snapshot, StreamRecord, Target
 
 
 class Backend(Protocol):
@@ -30,11 +30,11 @@ class Backend(Protocol):
     def set_threshold(self, series: int, threshold_ns: int | None) -> None:
         """From now on a call of at least that long is slow; None: none is."""
 
-    def shed(self, series: int) -> StreamRecord | None:
-        """Detach one probe but keep its series; what it does not see is visible in `attached_ns`."""
+    def shed(self, series: int, reason: str) -> ProbeStatus | None:
+        """Detach one probe but keep its series; what it does not see is visible in `attached_ns`. None: it was not attached."""
 
-    def restore(self, series: int) -> StreamRecord | None:
-        """Attach a shed probe again."""
+    def restore(self, series: int, reason: str) -> ProbeStatus | None:
+        """Attach a shed probe again. None: it was not shed."""
 
     def close(self) -> None:
         """Detach everything and free the kernel's memory."""

@@ -273,16 +273,16 @@ class BpfBackend:
         at = self._by_series[series].index * self._series_words
         self._series.words[at + abi.SERIES_SLOW_NS] = abi.NEVER if threshold_ns is None else threshold_ns
 
-    def shed(self, series: int) -> StreamRecord | None:
+    def shed(self, series: int, reason: str) -> ProbeStatus | None:
         """See `Backend.shed`."""
         item = self._by_series.get(series)
         if item is None or item.since_ns is None:
             return None
         self._unlink([item])
         self._reader.settle(item.index)
-        return self._status(item, ProbeState.SHED, "the overhead budget")
+        return self._status(item, ProbeState.SHED, reason)
 
-    def restore(self, series: int) -> StreamRecord | None:
+    def restore(self, series: int, reason: str) -> ProbeStatus | None:
         """See `Backend.restore`."""
         item = self._by_series.get(series)
         if item is None or item.since_ns is not None:
@@ -290,7 +290,7 @@ class BpfBackend:
         problem = self._link(item, self._targets[item.series.target].target.pid)
         if problem:
             return self._status(item, ProbeState.SHED, problem)
-        return self._status(item, ProbeState.ATTACHED, item.probe.reason)
+        return self._status(item, ProbeState.ATTACHED, f"{item.probe.reason} ({reason})")
 
     def measure_cost(self) -> AgentCost:
         """What one hit of each kind costs here (about 0.3 s); measured with these very programs on a child of the agent's own."""

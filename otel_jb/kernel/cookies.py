@@ -39,7 +39,8 @@ def _point(site: ProbeSite, series: int, probe: Probe) -> Point:
             cookie |= abi.COOKIE_TAKEN
     if site.optional:
         cookie |= abi.COOKIE_OPTIONAL
-    if not site.return_valid and site.return_register is None:
+    # Where nothing is returned there is nothing that an end could fail to know: its program runs at every end.
+    if probe.return_width and not site.return_valid and site.return_register is None:
         cookie |= abi.COOKIE_NO_RETURN
     if site.kind is SiteKind.ENTRY and probe.strategy is EndStrategy.ENTRY_ONLY:
         cookie |= abi.COOKIE_ENTRY_ONLY

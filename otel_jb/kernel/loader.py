@@ -44,6 +44,7 @@ def _is_permission(error: Exception) -> bool:
 def _load(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     from otel_jb.kernel import abi, bcc_module
     from otel_jb.kernel.source import PROGRAM, bpf_directory
+    from otel_jb.kernel.system import System
 
     directory = bpf_directory()
     os.environ["BCC_KERNEL_SOURCE"] = str(directory / "shim")
@@ -62,7 +63,11 @@ def _load(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
             f"the BPF program does not compile with BCC {bcc.__version__}: {error}",
             "Run `otel-jb doctor`; it names what is missing.",
         ) from error
-    kinds = {"auto": ("multi", "perf"), "multi": ("multi",), "perf": ("perf",)}[request["links"]]
+    # That the program loads for multi links proves nothing: kernels before 6.6 load it, and refuse only the link.
+    multi = request["links"] != "perf" and System().multi_link_error() == 0
+    if request["links"] == "multi" and not multi:
+        raise UnsupportedError("this kernel has no uprobe multi links (Linux 6.6 brought them)", "Use --link auto.")
+    kinds = ("multi",) if request["links"] == "multi" else ("multi", "perf") if multi else ("perf",)
     for kind in kinds:
         module.funcs.clear()  # load_func caches by name
         attach_type = UPROBE_MULTI if kind == "multi" else -1

@@ -98,14 +98,14 @@ class ReplayBackend:
     def set_threshold(self, series: int, threshold_ns: int | None) -> None:
         """Changes nothing."""
 
-    def shed(self, series: int) -> StreamRecord | None:
+    def shed(self, series: int, reason: str) -> ProbeStatus | None:
         """Changes nothing."""
-        del series
+        del series, reason
         return None
 
-    def restore(self, series: int) -> StreamRecord | None:
+    def restore(self, series: int, reason: str) -> ProbeStatus | None:
         """Changes nothing."""
-        del series
+        del series, reason
         return None
 
     def close(self) -> None:

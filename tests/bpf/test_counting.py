@@ -116,14 +116,14 @@ def test_shedding_stops_counting_and_restoring_goes_on_from_there(calls: Child) 
         records = kernel.attach(target(calls), plan)
         series = next(record for record in records if isinstance(record, Series)).id
         calls.ask("10 1")
-        status = kernel.shed(series)
+        status = kernel.shed(series, "test")
         assert isinstance(status, ProbeStatus)
         shed = only(kernel.snapshot())
         calls.ask("10 1")
         time.sleep(0.05)
         assert only(kernel.snapshot()).returned == 10
         assert only(kernel.snapshot()).attached_ns == shed.attached_ns
-        assert kernel.restore(series) is not None
+        assert kernel.restore(series, "test") is not None
         calls.ask("3 1")
         values = only(kernel.snapshot())
     assert values.returned == 13
