@@ -8,7 +8,7 @@ from functools import cached_property
 
 from otel_jb.elf import symbols
 from otel_jb.elf.image import Image
-from otel_jb.elf.stubs import import_cells, stubs
+from otel_jb.elf.plt import Imports, read_imports
 from otel_jb.records import SymbolSource
 
 _ENTRY = struct.Struct("<IBBHQQ")
@@ -25,14 +25,18 @@ class Names(Mapping[int, str]):
         self._debug = debug
 
     @cached_property
+    def _imports(self) -> Imports:
+        return read_imports(self._image)
+
+    @property
     def imports(self) -> dict[int, str]:
         """Names by the address of their PLT stub."""
-        return stubs(self._image, self.cells)
+        return self._imports.stubs
 
-    @cached_property
+    @property
     def cells(self) -> dict[int, str]:
         """Names by the address of the cell that the loader fills with the function's address."""
-        return import_cells(self._image)
+        return self._imports.slots
 
     @cached_property
     def _index(self) -> list[tuple[dict[int, int], bytes]]:

@@ -12,8 +12,8 @@ from otel_jb.errors import ElfError
 MAX_RELOCATIONS = 1 << 22
 _MAX_NAME = 16_384
 _DT_PLTRELSZ, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ, _DT_JMPREL = 2, 5, 6, 7, 8, 10, 23
-#: relocations that put a symbol's address into a slot: 64, GLOB_DAT, JUMP_SLOT (psABI tables of each architecture)
-_SLOT_TYPES = {"x86_64": frozenset({1, 6, 7}), "aarch64": frozenset({257, 1025, 1026})}
+#: GLOB_DAT and JUMP_SLOT (psABI tables). A plain 64-bit relocation is left out: it fills a variable that may be changed later.
+_SLOT_TYPES = {"x86_64": frozenset({6, 7}), "aarch64": frozenset({1025, 1026})}
 _PLT_SECTIONS = (".plt", ".plt.sec", ".plt.got", ".iplt")
 _ENDBR64 = b"\xf3\x0f\x1e\xfa"
 _BTI_C = 0xD503245F
