@@ -11,7 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-CALLS_OF_EACH = 120
+CALLS_OF_EACH = 80
 
 _HEAD = """
 #include <stdio.h>

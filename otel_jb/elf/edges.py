@@ -71,7 +71,7 @@ def _step_back(body: Body, here: int, steps: dict[int, int], queue: list[int], c
     if here in body.table_targets:
         return "an end is reached straight from a jump table"
     before = here - 1
-    if before < 0 or not body.falls_through(before):
+    if before < 0 or not body.falls_through(before) or _padding(body, before):
         if sources:
             return ""
         if body.may_land:
@@ -92,6 +92,17 @@ def _step_back(body: Body, here: int, steps: dict[int, int], queue: list[int], c
         steps[before] = steps[here] + 1
         queue.append(before)
     return ""
+
+
+def _padding(body: Body, index: int) -> bool:
+    """Whether the instruction is a nop that nothing reaches: compilers align targets of jumps with them."""
+    while index >= 0 and body.instructions[index].nop and not body.came_from[index] and index not in body.table_targets:
+        if index == 0 or body.instructions[index - 1].end != body.instructions[index].address:
+            return False
+        if not body.falls_through(index - 1):
+            return True
+        index -= 1
+    return False
 
 
 def _unsuitable(body: Body, crossing: Crossing, cyclic: frozenset[int]) -> str:

@@ -58,7 +58,7 @@ class Verdict(Enum):
 
 
 _SWITCHES = re.compile(
-    r"swapcontext|makecontext|setcontext|st_\w+|_st_\w+|co_\w+|jump_fcontext|make_fcontext|ontop_fcontext|"
+    r"swapcontext|makecontext|setcontext|st_(?!(utime|time|thread_self|key_create|thread_[gs]etspecific|netfd_fileno|cond_new|mutex_new)$)\w+|_st_\w+|co_\w+|jump_fcontext|make_fcontext|ontop_fcontext|"
     r"(coro_|aco_|aco_yield|libco_|mco_|tina_|swap_ctx|switch_ctx|coctx_swap|bthread_|qemu_coroutine_)\w*|"
     r"GC_\w+|pth_\w+|gnu_pth\w+|fiber_\w+|SwitchToFiber|sigaltstack"
 )

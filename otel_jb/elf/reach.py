@@ -21,6 +21,8 @@ from otel_jb.elf.symbols import MAX_NAME, tables
 
 BUDGET = 20_000  #: instructions of one closure
 
+Way = tuple[str, ...]  #: the functions called on the way
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -124,7 +126,7 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
     if program.main.image.arch != "x86_64":
         return Reach(False, "not examined on AArch64, where ret sites cost no more")
     start = (program.main, address)
-    queue: deque[tuple[Context, int, str]] = deque([(*start, "")])
+    queue: deque[tuple[Context, int, Way]] = deque([(*start, ())])
     seen = {(id(program.main), address)}
     spent = 0
     while queue:
@@ -135,7 +137,7 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
         spent += summary.instructions
         if summary.hazard:
             return Reach(False, f"it reaches {summary.hazard}{_via(way)}", spent, kills=True)
-        found: list[tuple[Context, int, str]] = []
+        found: list[tuple[Context, int, Way]] = []
         for target in summary.calls:
             name = known.plain(context.names.get(target, ""))
             verdict = known.judge(name)
@@ -145,7 +147,7 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
                 return _forbidden(verdict, name, way, spent)
             if context is program.main and target == address:
                 return Reach(False, "it can call itself", spent)
-            found.append((context, target, _step(way, name or f"{target:#x}")))
+            found.append((context, target, (*way, name or f"{target:#x}")))
         for name in summary.imports:
             verdict = known.judge(name)
             if verdict is known.Verdict.HARMLESS:
@@ -157,7 +159,7 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
                 return Reach(
                     False, f"it calls {name or 'a stub'}{_via(way)}, which is in no file that was given", spent
                 )
-            found.append((*resolved, _step(way, name)))
+            found.append((*resolved, (*way, name)))
         if summary.unbounded:
             return Reach(False, f"it makes {summary.unbounded}{_via(way)}, whose targets are not known", spent)
         if spent > budget:
@@ -173,15 +175,18 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
     return Reach(True, reason, spent)
 
 
-def _forbidden(verdict: known.Verdict, name: str, way: str, spent: int) -> Reach:
+def _forbidden(verdict: known.Verdict, name: str, way: Way, spent: int) -> Reach:
     kills = verdict in (known.Verdict.SWITCHES, known.Verdict.THROWS)
-    return Reach(False, f"it reaches {name}{_via(way)}, which {verdict.value}", spent, kills)
+    return Reach(False, f"it reaches {_readable(name)}{_via(way)}, which {verdict.value}", spent, kills)
 
 
-def _via(way: str) -> str:
-    return f" via {way}" if way else ""
+def _via(way: Way) -> str:
+    steps = [_readable(step) for step in way]
+    return " via " + " → ".join(steps if len(steps) <= 4 else [steps[0], "…", *steps[-2:]]) if steps else ""
 
 
-def _step(way: str, name: str) -> str:
-    steps = [*way.split(" → "), name] if way else [name]
-    return " → ".join(steps if len(steps) <= 4 else [steps[0], "…", *steps[-2:]])
+def _readable(name: str) -> str:
+    from otel_jb.elf.demangle import demangle, without_arguments
+
+    text = without_arguments(demangle(name))
+    return text if len(text) <= 60 else f"{text[:59]}…"

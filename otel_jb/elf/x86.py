@@ -92,7 +92,7 @@ def _classify(at: int, size: int, name: str, operands: str, code: bytes, start: 
         raw = code[start]
         plain = (size == 1 and 0x50 <= raw <= 0x57) or (size == 2 and raw == 0x41 and 0x50 <= code[start + 1] <= 0x57)
         return Instruction(at, size, text, price=Price.EMULATED if plain else Price.STEPPED)
-    if name == "nop":
+    if word == "nop":
         raw_nop = code[start : start + size]
         if raw_nop in (b"\x90", b"\x66\x90"):
             return Instruction(at, size, text, price=Price.EMULATED, nop=True)

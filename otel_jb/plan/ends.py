@@ -97,6 +97,8 @@ def ret_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts) -
     )
     count = sum(spot.ret for spot in ends.spots)
     reason = "probes on its return instruction" if count == 1 else f"probes on {count} return instructions"
+    if count == 0:
+        reason = "probes on the jumps at its end"
     return Way(EndStrategy.RET_SITES, sites, cost, reason, ends.note)
 
 

@@ -224,7 +224,7 @@ def test_edges_see_what_ret_probes_see(kernel: Kernel, tmp_path: Path) -> None:
     """In at least 500 functions every return crosses one edge, with the frame of its entry and the value that it returns."""
     sources = []
     for name, exceptions, seed in (("plain", False, 20261), ("throwing", True, 20262)):
-        text, _ = corpus.source(26, seed, exceptions=exceptions)
+        text, _ = corpus.source(20, seed, exceptions=exceptions)
         path = tmp_path / f"{name}.cc"
         path.write_text(text)
         sources.append(path)

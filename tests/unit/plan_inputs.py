@@ -1,0 +1,44 @@
+"""Stand-ins for what the catalogue says of a function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from otel_jb.records import ReadProgram, Symbol, SymbolSource
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A function's meaning with nothing special about it."""
+
+    profile: str = "test"
+    role: str = "put"
+    primary: bool = False
+    program: ReadProgram = field(default_factory=ReadProgram)
+    drop_reasons: tuple[str, ...] = ()
+    has_packets: bool = True
+    has_bytes: bool = False
+    has_depth: bool = False
+    has_duplicates: bool = False
+    error_return: tuple[tuple[int, int], ...] = ()
+    return_width: int = 4
+    return_signed: bool = True
+    uses_return: bool = False
+    argument_registers: frozenset[int] = frozenset()
+    uretprobe: object | None = None
+    uretprobe_forbidden: str | None = None
+    generic: bool = False
+    attach_by_default: bool = True
+
+
+@dataclass(frozen=True)
+class Known:
+    """A symbol with its meaning."""
+
+    symbol: Symbol
+    function: Meaning = Meaning()
+
+
+def symbol(name: str, address: int, *aliases: str) -> Symbol:
+    """A symbol without a size."""
+    return Symbol(name, address, 0, SymbolSource.SYMTAB, name, aliases)
