@@ -63,8 +63,12 @@ class EndingSeries:
         return mark_ended(request) if self._ends else request
 
 
-def metric_exporter(settings: SignalSettings) -> MetricExporter:
+def metric_exporter(settings: SignalSettings, temporality: str = "cumulative") -> MetricExporter:
     """An OTLP metric exporter (also an `EndingSeries`).
+
+    Args:
+        settings: where it sends to.
+        temporality: of the agent's own metrics, which the SDK aggregates; the targets' are `otlp.TargetExporter`'s business.
 
     Raises:
         ConfigError: a certificate or key cannot be read.
@@ -76,14 +80,24 @@ def metric_exporter(settings: SignalSettings) -> MetricExporter:
             def _translate_data(self, data: Any) -> Any:
                 return self.mark(super()._translate_data(data))
 
-        return EndingGrpcExporter(**_grpc_arguments(settings))
+        return EndingGrpcExporter(**_grpc_arguments(settings), preferred_temporality=_preferred(temporality))
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
 
     class EndingHttpExporter(EndingSeries, HttpExporter):
         def _export_batch(self, export_request: Any) -> Any:
             return super()._export_batch(self.mark(export_request))
 
-    return EndingHttpExporter(**_http_arguments(settings))
+    return EndingHttpExporter(**_http_arguments(settings), preferred_temporality=_preferred(temporality))
+
+
+def _preferred(temporality: str) -> dict[type, Any]:
+    """By kind of instrument (specification, "Metrics exporter: OTLP"); all of the agent's own are observable."""
+    from opentelemetry.sdk.metrics import ObservableCounter, ObservableGauge, ObservableUpDownCounter
+    from opentelemetry.sdk.metrics.export import AggregationTemporality
+
+    counter = AggregationTemporality.DELTA if temporality == "delta" else AggregationTemporality.CUMULATIVE
+    cumulative = AggregationTemporality.CUMULATIVE
+    return {ObservableCounter: counter, ObservableUpDownCounter: cumulative, ObservableGauge: cumulative}
 
 
 def span_exporter(settings: SignalSettings) -> SpanExporter:

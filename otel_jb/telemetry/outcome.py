@@ -57,6 +57,8 @@ class _Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Remember what tells most: a status, else the text. A later "gave up" does not hide what was given up on."""
+        # Not to be lost altogether: an observable's defect is reported on these loggers too.
+        _logger.debug("%s: %s", record.name, record.getMessage())
         found = _read(record)
         if found is not None or getattr(self._last, "failure", None) is None:
             self._last.failure = found or Failure("other", record.getMessage()[:300])

@@ -198,7 +198,7 @@ class Telemetry:
     def _otlp_reader(self) -> MetricReader:
         from otel_jb.telemetry import exporters
 
-        inner = exporters.metric_exporter(self.settings.metrics)
+        inner = exporters.metric_exporter(self.settings.metrics, self.settings.temporality)
         ending = inner.ending if isinstance(inner, exporters.EndingSeries) else None
         return self._periodic(inner, self.settings.metrics.endpoint, self.shape, ending)
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otel_jb.errors import AddressInUseError, PermissionDeniedError, UsageError
 from otel_jb.telemetry import endpoint as module
@@ -277,3 +279,27 @@ def test_unauthorised_requests_are_refused_but_health_is_open() -> None:
         assert answer.startswith(b"HTTP/1.1 200")
     finally:
         made.close()
+
+
+@given(
+    st.binary(max_size=600)
+    | st.builds(lambda parts: b"GET " + b"".join(parts) + b"\r\n\r\n", st.lists(st.binary(max_size=20), max_size=8))
+)
+def test_any_bytes_are_a_request_or_a_refusal(sent: bytes) -> None:
+    """Whatever a client sends, it is read as a request, refused with a status, or ended; nothing else is raised."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(sent)
+        theirs.shutdown(socket.SHUT_WR)
+        outcome: object
+        try:
+            outcome = module._read_request(ours, "test", time.monotonic() + 5)
+        except (module._BadRequestError, EOFError) as error:
+            outcome = error
+    if isinstance(outcome, module._BadRequestError):
+        assert 400 <= outcome.status < 500
+    elif isinstance(outcome, EOFError):
+        assert b"\r\n\r\n" not in sent
+    else:
+        assert isinstance(outcome, Request)
+        assert sent.startswith(outcome.method.encode("latin-1"))

@@ -244,7 +244,7 @@ def test_a_ratio_samples_about_that_many() -> None:
 @both
 def test_spans_wait_for_a_receiver_that_is_down_and_are_counted_beyond_the_bound(protocol: str) -> None:
     """While nothing is accepted spans queue up to the bound, the rest is counted; when the receiver is back exactly those arrive."""
-    bound = {"OTEL_BSP_MAX_QUEUE_SIZE": "50", "OTEL_EXPORTER_OTLP_TIMEOUT": "300"}
+    bound: dict[str, Any] = {"OTEL_BSP_MAX_QUEUE_SIZE": "50", "OTEL_EXPORTER_OTLP_TIMEOUT": "300"}
     with RECEIVERS[protocol]() as receiver, tracing(receiver.endpoint, protocol, **bound) as telemetry:
         receiver.status = grpc.StatusCode.UNAVAILABLE if protocol == "grpc" else 503
         assert telemetry._maker is not None

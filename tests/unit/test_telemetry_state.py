@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_jb.errors import ConfigError
+from otel_jb.kernel import boundaries
 from otel_jb.records import DepthSnapshot, TargetEnded
 from otel_jb.telemetry import metrics
 from otel_jb.telemetry.histogram import (
@@ -193,6 +194,21 @@ def test_exponential_buckets_are_exact(values: list[int], scale: int) -> None:
             index += 1
         expected[index] = expected.get(index, 0) + 1
     assert {folded.offset + place: count for place, count in enumerate(folded.counts) if count} == expected
+
+
+@given(st.lists(st.integers(0, 2**41), min_size=1))
+def test_the_kernels_own_boundaries_fold_exactly(values: list[int]) -> None:
+    """The boundaries that the kernel really counts by fold into both shapes without moving a call."""
+    bounds = boundaries.build(DEFAULT_BOUNDS_NS).bounds_ns
+    counts = counted(values, bounds)
+    assert fold_explicit(counts, bounds, DEFAULT_BOUNDS_NS) == counted(values, DEFAULT_BOUNDS_NS)
+    folded = fold_exponential(counts, bounds, boundaries.EXPONENTIAL_SCALE)
+    assert folded.zero_count + sum(folded.counts) == len(values)
+    for place, count in enumerate(folded.counts):
+        low = exponential_bound_ns(folded.offset + place, 3)
+        high = exponential_bound_ns(folded.offset + place + 1, 3)
+        if high < boundaries.LONGEST_NS:
+            assert count == sum(low < one <= high for one in values)
 
 
 def test_exponential_bounds_are_monotonic_and_powers_of_two_exact() -> None:
