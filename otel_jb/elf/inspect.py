@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -36,16 +37,7 @@ MAX_FILES = 32
 _ADDRESS_SPACE_BYTES = 1 << 30  #: beyond what the child has already, and twice the files' size
 _PACKAGE = "otel_jb.elf."
 #: imported by the child before it gives up its privileges, since nobody may be unable to read where Python is installed
-_PRELOAD = (
-    "lzma",
-    "zlib",
-    "encodings.idna",
-    "elftools.elf.structs",
-    "otel_jb.elf.report",
-    "otel_jb.elf.code",
-    "otel_jb.elf.reach",
-    "capstone",
-)
+_PRELOAD = ("lzma", "zlib", "traceback", "elftools.elf.structs", "capstone")
 
 
 class Inspector:
@@ -172,12 +164,13 @@ def _spawn_server() -> tuple[int, socket.socket]:
 
 
 def _read_answer(reading: int, timeout: float, name: str) -> bytes:
+    """The worker's answer, empty where it died before it was complete."""
     deadline = time.monotonic() + timeout
     poll = select.poll()
     poll.register(reading, select.POLLIN)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
+    answer = bytearray()
+    size = 8  # of the length that precedes the answer: with it, nobody waits for the worker to be torn down
+    while len(answer) < size:
         left = deadline - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
             raise ElfError(
@@ -186,11 +179,13 @@ def _read_answer(reading: int, timeout: float, name: str) -> bytes:
             )
         chunk = os.read(reading, 1 << 16)
         if not chunk:
-            return b"".join(chunks)
-        size += len(chunk)
-        if size > MAX_ANSWER_BYTES:
-            raise ElfError(f"{name}: what was found in it is larger than {MAX_ANSWER_BYTES >> 20} MiB")
-        chunks.append(chunk)
+            return b""
+        answer += chunk
+        if len(answer) >= 8:
+            size = 8 + int.from_bytes(answer[:8], "little")
+            if size > MAX_ANSWER_BYTES:
+                raise ElfError(f"{name}: what was found in it is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+    return bytes(answer[8:size])
 
 
 def _result(answer: bytes, name: str) -> Any:
@@ -239,14 +234,7 @@ def _serve(requests: socket.socket) -> None:
     keep = requests.fileno()
     os.closerange(3, keep)
     os.closerange(keep + 1, 1 << 16)
-    for module in _PRELOAD:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            continue
-    from otel_jb.elf.demangle import available
-
-    available()
+    _preload()
     give_up_privileges()
     import gc
 
@@ -265,6 +253,27 @@ def _serve(requests: socket.socket) -> None:
             os.close(descriptor)
 
 
+def _preload() -> None:
+    """Import what a worker may need, so that no worker has to: all of this package, and what it imports late."""
+    import pkgutil
+
+    own = [f"{_PACKAGE}{module.name}" for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
+    for name in (*_PRELOAD, *own):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+    from otel_jb.elf.demangle import available
+    from otel_jb.elf.image import Image
+
+    available()
+    try:
+        with open("/proc/self/exe", "rb") as file:
+            _ = Image.from_file(file).build_id  # the first use of a library costs more than the others
+    except (AgentError, OSError):
+        pass
+
+
 def _work_and_exit(server: int, requests: socket.socket, descriptors: list[int]) -> NoReturn:
     status = 1
     try:
@@ -275,7 +284,8 @@ def _work_and_exit(server: int, requests: socket.socket, descriptors: list[int])
         seconds = int(request["timeout"]) + 1
         signal.alarm(seconds)
         limit(seconds, _address_space() + _ADDRESS_SPACE_BYTES + 2 * request["bytes"], server)
-        _write_all(answering, _answer(request, files))
+        answer = _answer(request, files)
+        _write_all(answering, struct.pack("<Q", len(answer)) + answer)
         status = 0
     finally:
         os._exit(status)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from otel_jb.elf.image import printable
 from otel_jb.errors import ElfError
 from otel_jb.records import Symbol, SymbolSource
 
@@ -43,6 +44,54 @@ def inspect_file(
         return _report(plain)
     except (KeyError, TypeError, ValueError) as error:
         raise ElfError(f"{name}: its analysis gave nonsense", "The file is made to harm its reader.") from error
+
+
+def inspect_files(
+    inspector: Inspector, files: Sequence[tuple[int, str]], patterns: Sequence[str]
+) -> list[FileReport | ElfError]:
+    """Read several open files, (descriptor, name), without their debug files: one request for many, since a request costs
+    more than the reading of a usual library. Where they are too much for one, each is read by itself.
+    """
+    from otel_jb.elf.inspect import MAX_FILES
+
+    found: list[FileReport | ElfError] = []
+    for start in range(0, len(files), MAX_FILES):
+        batch = files[start : start + MAX_FILES]
+        names = [name for _, name in batch]
+        try:
+            plain = inspector.call(
+                "otel_jb.elf.report:read_each", [file for file, _ in batch], file_names=names, patterns=list(patterns)
+            )
+            if len(plain) != len(batch):
+                raise ValueError("one answer for each file")
+            found += [_report_or_error(each) for each in plain]
+        except (ElfError, KeyError, TypeError, ValueError):
+            found += [_inspect_alone(inspector, file, name, patterns) for file, name in batch]
+    return found
+
+
+def _inspect_alone(inspector: Inspector, file: int, name: str, patterns: Sequence[str]) -> FileReport | ElfError:
+    try:
+        return inspect_file(inspector, file, name, patterns)
+    except ElfError as error:
+        return error
+
+
+def _report_or_error(plain: Any) -> FileReport | ElfError:
+    if isinstance(plain, list):
+        return ElfError(printable(_text(plain[0])), printable(_text(plain[1])))
+    return _report(plain)
+
+
+def read_each(files: Sequence[int], file_names: Sequence[str], patterns: Sequence[str]) -> list[Any]:
+    """Runs in the sandbox: `read` of each file, or its error's message and help."""
+    found: list[Any] = []
+    for file, name in zip(files, file_names, strict=True):
+        try:
+            found.append(read([file], name, patterns))
+        except ElfError as error:
+            found.append([error.message, error.help])
+    return found
 
 
 def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> dict[str, Any]:

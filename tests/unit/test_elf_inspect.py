@@ -22,7 +22,7 @@ from otel_jb.elf import debugfile
 from otel_jb.elf import inspect as sandbox
 from otel_jb.elf.image import Image
 from otel_jb.elf.inspect import Inspector
-from otel_jb.elf.report import inspect_file, symbol_from_plain
+from otel_jb.elf.report import inspect_file, inspect_files, symbol_from_plain
 from otel_jb.errors import ElfError
 from otel_jb.records import SymbolSource
 
@@ -122,6 +122,31 @@ def test_a_file_is_read_in_the_sandbox_as_outside(inspector: Inspector, library:
     assert len(report.symbols) == 11
     assert not report.has_symtab
     assert report.debug_link is not None
+
+
+def test_many_files_are_read_by_one_request(inspector: Inspector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty files give what each gives alone, errors in their places; where one spoils the batch, each is read alone."""
+    paths = [LIBRARY, "/etc/passwd", "/bin/true", "/lib/x86_64-linux-gnu/libc.so.6"] * 10
+    opened = [(os.open(path, os.O_RDONLY), path) for path in paths]
+    patterns = ["jitter_buffer_*", "qsort"]
+    try:
+        together = inspect_files(inspector, opened, patterns)
+        assert together[0] == inspect_file(inspector, *opened[0], patterns)
+        assert [type(each).__name__ for each in together] == ["FileReport", "ElfError", "FileReport", "FileReport"] * 10
+        assert str(together[1]) == "/etc/passwd: not an ELF file"
+        call = inspector.call
+
+        def spoilt(function: str, *arguments: Any, **named: Any) -> Any:
+            if function.endswith(":read_each"):
+                raise ElfError("one of them is too much")
+            return call(function, *arguments, **named)
+
+        monkeypatch.setattr(inspector, "call", spoilt)
+        alone = inspect_files(inspector, opened[:4], patterns)
+        assert [str(each) for each in alone] == [str(each) for each in together[:4]]
+    finally:
+        for file, _ in opened:
+            os.close(file)
 
 
 def test_the_sandbox_has_no_privileges(inspector: Inspector) -> None:
