@@ -27,7 +27,7 @@ def make_target(
 
     `number` is the dense target id, `service_name` and `attributes` what the user configured for it.
     """
-    found: dict[str, str] = {}
+    found: dict[str, str] = {"host.name": socket.gethostname()}
     container, pod = container_id(process.pid), pod_uid(process.pid)
     if container:
         found["container.id"] = container

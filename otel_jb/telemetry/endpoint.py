@@ -96,7 +96,8 @@ def standard_pages(
     """/metrics, /health and /ready.
 
     Args:
-        metrics: `MetricsPage.render`; None: no /metrics (OTEL_METRICS_EXPORTER or OTEL_SDK_DISABLED say so).
+        metrics: `MetricsPage.render`; None, or a UsageError from it: no /metrics (OTEL_METRICS_EXPORTER or OTEL_SDK_DISABLED
+            say so).
         refresh: reads the kernel.
         readiness: whether values are to be had, and why not.
     """
@@ -112,9 +113,11 @@ def standard_pages(
         except Exception as error:  # noqa: BLE001 (whatever it is, a scrape gets an answer and the agent goes on)
             _logger.warning("a scrape was refused because the probes could not be read: %s", error)
             return _text(HTTPStatus.SERVICE_UNAVAILABLE, f"the probes cannot be read: {error}")
-        body, headers = metrics(
-            request.headers.get("accept", ""), request.headers.get("accept-encoding", ""), generation
-        )
+        accept, accept_encoding = request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
+        try:
+            body, headers = metrics(accept, accept_encoding, generation)
+        except UsageError as error:
+            return _text(HTTPStatus.NOT_FOUND, error.message)
         content_type = headers.pop("Content-Type")
         return Response(body, content_type, headers=headers)
 

@@ -303,3 +303,17 @@ def test_any_bytes_are_a_request_or_a_refusal(sent: bytes) -> None:
     else:
         assert isinstance(outcome, Request)
         assert sent.startswith(outcome.method.encode("latin-1"))
+
+
+def test_metrics_that_are_turned_off_are_not_found() -> None:
+    """Where the environment turns /metrics off it is 404 with the reason, and health stays."""
+
+    def refuse(_accept: str, _encoding: str, _version: object) -> tuple[bytes, dict[str, str]]:
+        raise UsageError("OTEL_SDK_DISABLED says so")
+
+    for metrics in (None, refuse):
+        with serving(standard_pages(metrics, SharedRefresh(lambda: None), lambda: (True, ""))) as made:
+            status, body, _ = fetch(made, "/metrics")
+            assert status == 404
+            assert b"OTEL_SDK_DISABLED" in body
+            assert fetch(made, "/health")[0] == 200
