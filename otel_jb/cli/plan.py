@@ -1,0 +1,208 @@
+"""`otel-jb plan TARGET --rate N`: what measuring would cost, before anything is attached."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from otel_jb.errors import ExitCode, NoFunctionError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_jb.discovery import Discovery, Examined
+    from otel_jb.records import AgentCost, Probe, ProbePlan
+
+EXAMPLES = """\
+examples:
+  otel-jb plan 1234 --rate 1000              this process, if each function is called 1000 times a second
+  otel-jb plan ./objs/srs --rate 5000 --budget 5%
+  otel-jb plan 1234 --measure                with what a probe costs on this machine (root), not what it cost elsewhere
+
+Nothing is attached to the target. The costs are those of one call: its entry and its end.
+"""
+_STRATEGY_HEADS = ("FUNCTION", "STRATEGY", "SITES", "NS/CALL", "CPU", "REASON")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """The command's options."""
+    from otel_jb.cli.run import value_of
+
+    parser = subparsers.add_parser(
+        "plan",
+        help="predict what measuring a file or process would cost",
+        description="Show site, strategy and predicted cost of every function that would be probed, attaching nothing.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("target", metavar="TARGET", help="a file or a PID")
+    parser.add_argument(
+        "--rate", type=_rate, default=1000.0, metavar="N", help="calls a second of each (default: 1000)"
+    )
+    parser.add_argument(
+        "--budget", type=value_of("overhead.budget"), metavar="SHARE", help="of one CPU (default: 10%%), or off"
+    )
+    parser.add_argument("--measure", action="store_true", help="measure what a probe costs here first; needs root")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--function", action="append", default=[], metavar="NAME|GLOB", help="only these (repeatable)")
+    parser.add_argument("--exclude", action="append", default=[], metavar="NAME|GLOB", help="not these (repeatable)")
+    parser.add_argument("--profile", action="append", default=[], metavar="FILE", help="one more profile file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plan and print. Raises what the target is wrong with, NoFunctionError."""
+    from otel_jb.config import Config, Functions
+    from otel_jb.elf.inspect import Inspector
+
+    with Inspector() as inspector:
+        cost = _measured() if args.measure else None
+        from otel_jb.discovery import Discovery
+
+        functions = Functions(include=tuple(args.function), exclude=tuple(args.exclude))
+        discovery = Discovery(Config(functions=functions, profiles=tuple(args.profile)), inspector)
+        if cost is not None:
+            discovery.use_costs(cost)
+        examined = _examine(discovery, args.target)
+        plan = discovery.plan(examined, named=True)
+    if not plan.probes:
+        from otel_jb.discovery import no_function
+
+        raise no_function(Path(args.target).name, args.target, examined, plan)
+    budget = Config().overhead.budget if args.budget is None else args.budget
+    prediction = predict(plan, args.rate, float(budget) if budget else None)
+    if args.json:
+        print(json.dumps(prediction.to_json(), indent=2))
+    else:
+        print("\n".join(prediction.lines(args.target)))
+    return int(ExitCode.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a plan costs at a rate of calls of each function, in fractions of one CPU."""
+
+    plan: ProbePlan
+    rate: float
+    budget: float | None
+    shed: tuple[str, ...]  #: what the governor would detach, in that order
+
+    def share(self, probe: Probe) -> float:
+        """Of one CPU, for one function."""
+        return probe.cost_ns * self.rate / 1e9
+
+    @property
+    def total(self) -> float:
+        """Of one CPU, for all."""
+        return sum(self.share(probe) for probe in self.plan.probes)
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs; numbers are nanoseconds and fractions of one CPU."""
+        return {
+            "rate": self.rate,
+            "budget": self.budget,
+            "cpu": self.total,
+            "shed": list(self.shed),
+            "functions": [
+                {
+                    "function": probe.function,
+                    "role": probe.role,
+                    "primary": probe.primary,
+                    "strategy": probe.strategy.value,
+                    "reason": probe.reason,
+                    "cost_ns": probe.cost_ns,
+                    "cpu": self.share(probe),
+                    "sites": [
+                        {"kind": site.kind.value, "address": site.address, "instruction": site.instruction}
+                        for site in probe.sites
+                    ],
+                }
+                for probe in self.plan.probes
+            ],
+            "skipped": [{"function": skipped.function, "reason": skipped.reason} for skipped in self.plan.skipped],
+        }
+
+    def lines(self, target: str) -> list[str]:
+        """For people."""
+        rows = [
+            _STRATEGY_HEADS,
+            *(
+                (
+                    probe.function + ("*" if probe.primary else ""),
+                    probe.strategy.value,
+                    str(len(probe.sites)),
+                    f"{probe.cost_ns:.0f}",
+                    f"{self.share(probe):.2%}",
+                    probe.reason,
+                )
+                for probe in self.plan.probes
+            ),
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_STRATEGY_HEADS) - 1)]
+        text = [
+            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+            for row in rows
+        ]
+        text.append("")
+        text.append(
+            f"{target}: {len(self.plan.probes)} functions at {self.rate:g} calls a second each: {self.total:.2%} of one CPU"
+        )
+        if self.budget is not None and self.shed:
+            text.append(f"over the budget of {self.budget:.1%}: the governor would detach {', '.join(self.shed)}")
+        elif self.budget is not None:
+            text.append(f"within the budget of {self.budget:.1%}; all stay attached")
+        return text
+
+
+def predict(plan: ProbePlan, rate: float, budget: float | None) -> Prediction:
+    """The cost of a plan, and what the governor (`otel_jb.governor`) would detach of it: no primary while another is left."""
+    shares = {probe.function: probe.cost_ns * rate / 1e9 for probe in plan.probes}
+    total, shed = sum(shares.values()), []
+    for probe in sorted(plan.probes, key=lambda p: (p.primary, -shares[p.function])):
+        if budget is None or total <= budget:
+            break
+        shed.append(probe.function)
+        total -= shares[probe.function]
+    return Prediction(plan, rate, budget, tuple(shed))
+
+
+def _examine(discovery: Discovery, target: str) -> Sequence[Examined]:
+    from otel_jb.process import procfs
+
+    if target.isdecimal() and "/" not in target and not Path(target).exists():
+        return discovery.examine_process(procfs.process(procfs.parse_pid(target)))
+    resolved = os.path.realpath(target)
+    examined = discovery.examine(target, Path(resolved).name, resolved)
+    if not examined.matches:
+        raise NoFunctionError(
+            f"no jitter-buffer function in {target}", "`otel-jb discover` says what was looked at and what would help."
+        )
+    return [examined]
+
+
+def _measured() -> AgentCost:
+    from otel_jb.config import Config
+    from otel_jb.kernel.backend import KernelOptions
+    from otel_jb.kernel.bpf import BpfBackend
+    from otel_jb.kernel.preflight import preflight
+
+    preflight(Config(listen=None))
+    backend = BpfBackend(KernelOptions([1_000_000]))
+    try:
+        return backend.measure_cost()
+    finally:
+        backend.close()
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 < rate <= 1e9:
+        raise UsageError(f"--rate {text}: a number of calls a second is needed")
+    return rate
