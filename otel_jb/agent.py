@@ -28,6 +28,7 @@ from otel_jb.records import (
     Target,
     TargetEnded,
 )
+from otel_jb.thresholds import PercentileThreshold
 
 if TYPE_CHECKING:
     from otel_jb.config import Config
@@ -67,6 +68,7 @@ class Agent:
         self._events = events
         self._governor = Governor(config.overhead.budget)
         self._series: dict[int, list[Series]] = {}
+        self._percentiles: dict[int, PercentileThreshold] = {}
         self._costs: dict[int, float] = {}  # seconds of one call, by series
         self._targets: dict[int, Target] = {}
         self._read_ns: int | None = None
@@ -214,6 +216,7 @@ class Agent:
                 return
             snapshot = self.backend.snapshot()
             values = {one.series: one for one in snapshot.series}
+            self._follow_percentiles(snapshot)
             readings = [
                 Reading(s.id, s.target, s.primary, _entries(values[s.id]), self._costs.get(s.id, 0.0))
                 for series in self._series.values()
@@ -232,6 +235,15 @@ class Agent:
                         "detached" if decision.shed else "attached again",
                         decision.reason,
                     )
+
+    def _follow_percentiles(self, snapshot: Snapshot) -> None:
+        """Move the thresholds that are percentiles of the functions' own calls."""
+        assert self.backend is not None
+        for values in snapshot.series:
+            threshold = self._percentiles.get(values.series)
+            if threshold is not None:
+                ns = threshold.update(snapshot.time_ns / 1e9, snapshot.bounds_ns, values.buckets)
+                self.backend.set_threshold(values.series, ns)
 
     def _take_slow_calls(self) -> None:
         with self._lock:
@@ -263,7 +275,14 @@ class Agent:
         with self._lock:
             if not plan.probes:
                 return
-            records = self.backend.attach(target, plan)
+            try:
+                records = self.backend.attach(target, plan)
+            except AttachError as error:
+                if not found.still_runs():  # its files go with it: that is why nothing could be attached
+                    raise TargetError(
+                        f"process {target.pid} ({target.name}) ended before it could be probed"
+                    ) from error
+                raise
             if not found.still_runs():
                 # Attached to a PID that ended meanwhile, perhaps to its successor.
                 self.backend.detach(target.id)
@@ -271,6 +290,10 @@ class Agent:
             self._targets[target.id] = target
             self._series[target.id] = [record for record in records if isinstance(record, Series)]
             self._keep_costs(target.id, plan)
+            for series in self._series[target.id]:
+                slow = self.config.slow.of(series.function, series.role)
+                if slow is not None and slow.percentile is not None:
+                    self._percentiles[series.id] = PercentileThreshold(slow.percentile)
             self._emit(target)
             for record in records:
                 self._emit(record)
@@ -311,6 +334,7 @@ class Agent:
         target = self._targets.pop(target_id)
         for series in self._series.pop(target_id, ()):
             self._costs.pop(series.id, None)
+            self._percentiles.pop(series.id, None)
         self._take_slow_calls_of_ended()
         last: Snapshot = self.backend.detach(target_id)
         self._emit(last)
