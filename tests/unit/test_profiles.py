@@ -297,3 +297,66 @@ def test_every_key_and_profile_is_documented(catalog: Catalog) -> None:
             "yes" if any(f.has_bytes for f in known) else "–",
             "yes" if any(f.has_depth for f in known) else "–",
         ]
+
+
+@pytest.mark.parametrize(
+    ("first", "late", "full", "outcome", "size"),
+    [
+        (0x80, 0, 0, Outcome.PACKET, 172),
+        (0x80, 1, 0, Outcome.DROP, 172),
+        (0x80, 0, 1, Outcome.DROP + 1, 172),
+        (0x00, 0, 0, Outcome.NO_PACKET, 0),
+    ],
+)
+def test_ortp_counters_tell_what_became_of_a_packet(
+    catalog: Catalog, first: int, late: int, full: int, outcome: int, size: int
+) -> None:
+    """A session's counters, compared over the call, tell late and overflow; STUN on the same port is no packet."""
+    known = function(catalog, "rtp_session_rtp_parse")
+    session, message, data = 0x10000, 0x20000, 0x30000
+    memory = Memory({session: bytes(5000), data: bytes([first])})
+    memory.write(message + 32, data.to_bytes(8, "little") + (data + 172).to_bytes(8, "little"))
+    memory.write(session + 4560, (7).to_bytes(8, "little"))
+    call = readvm.entry(known.program, [session, message], memory)
+    memory.write(session + 4560, (7 + late).to_bytes(8, "little"))
+    memory.write(session + 4584, full.to_bytes(8, "little"))
+    memory.write(session + 2064, (4).to_bytes(4, "little"))
+    call = readvm.end(known.program, call, 0, memory)
+    assert (call.outcome, call.bytes, call.depths, call.stream) == (outcome, size, [4], session + 1832)
+    assert known.drop_reasons == ("late", "full")
+
+
+def test_srs_player_queue_is_read_by_its_vector(catalog: Catalog) -> None:
+    """A player's queue: its depth is the vector's length, an empty take is no packet, a packet has the size that it bears."""
+    known = function(catalog, "SrsRtcConsumer::dump_packet")
+    consumer, place, packet = 0x1000, 0x2000, 0x3000
+    memory = Memory({consumer + 16: (0x9000).to_bytes(8, "little") + (0x9000 + 5 * 8).to_bytes(8, "little")})
+    memory.write(packet + 192, (1200).to_bytes(4, "little"))
+    for held, outcome, size in ((packet, Outcome.PACKET, 1200), (0, Outcome.NO_PACKET, 0)):
+        call = readvm.entry(known.program, [consumer, place], memory)
+        memory.write(place, held.to_bytes(8, "little"))
+        call = readvm.end(known.program, call, 0, memory)
+        assert (call.outcome, call.bytes, call.depths) == (outcome, size, [5])
+    assert not any(f.has_depth for f in catalog.functions() if f.name.startswith("SrsRtpRingBuffer"))
+
+
+def test_coroutine_hazards_of_srs_are_all_forbidden(catalog: Catalog) -> None:
+    """No function of SRS that can switch coroutines may get a return probe, and each says why."""
+    yielding = {f.name for f in catalog.functions() if f.profile.startswith("srs") and f.may_yield}
+    assert {
+        "SrsRtcConsumer::wait",
+        "SrsRtcSendTrack::on_recv_nack",
+        "SrsRtcConnection::do_send_packet",
+        "SrsRtcPlayStream::send_packet",
+        "SrsRtcAudioSendTrack::on_rtp",
+        "SrsRtcVideoSendTrack::on_rtp",
+        "SrsRtcConnection::check_send_nacks",
+        "SrsRtcConnection::send_rtcp_rr",
+        "SrsRecoverablePsContext::decode_rtp",
+        "SrsRecoverablePsContext::decode",
+        "SrsPackContext::on_ts_message",
+        "SrsGbSession::on_ps_pack",
+        "SrsLazyGbSession::on_ps_pack",
+        "SrsGbMuxer::on_ts_message",
+    } == yielding
+    assert all(f.uretprobe_forbidden for f in catalog.functions() if f.name in yielding or f.throws)
