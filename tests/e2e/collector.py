@@ -212,7 +212,7 @@ def collector(
         variables["OTEL_JB_REMOTE_WRITE_ENDPOINT"] = prometheus.remote_write
     variables |= environment or {}
     log = directory / "collector.log"
-    argv = [program("collector"), "--config", config]
+    argv = [program("collector"), "--config", str(config)]
     health = variables["OTEL_JB_HEALTH_LISTEN"]
     with running(argv, log, f"http://{health}/", variables) as process:
         yield Collector(

@@ -24,6 +24,7 @@ from otel_jb.records import (
     ProbeStatus,
     Series,
     Snapshot,
+    StreamRecord,
     Target,
     TargetEnded,
 )
@@ -154,7 +155,8 @@ def world(
     endpoint.start()
     spans = OTLPSpanExporter(f"http://{otlp}", insecure=True, timeout=10) if otlp else None
     made = World(state, telemetry, endpoint.address, spans, ffmpeg, srs, functions, exemplars=exemplars)
-    for record in (AgentCost((("edge", 1.1e-6), ("uretprobe", 0.9e-6))), ffmpeg, srs, *functions.values()):
+    records: list[StreamRecord] = [AgentCost((("edge", 1.1e-6), ("uretprobe", 0.9e-6))), ffmpeg, srs]
+    for record in (*records, *functions.values()):
         state.apply(record)
     for one in functions.values():
         state.apply(

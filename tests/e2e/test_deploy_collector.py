@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,20 +126,14 @@ def test_the_guides_queries_return_the_same_through_the_collector(stack: Stack) 
     stack.world.call("ff_rtp_parse_packet", *[5_000] * 100)
     stack.world.step()
     for query in GUIDE:
-        answers = until(
-            lambda query=query: (  # type: ignore[misc]
-                found
-                if (found := {name: identities(server, query) for name, server in stack.ways.items()})
-                and all(found.values())
-                and len({tuple(one) for one in found.values()}) == 1
-                else None
-            ),
-            f"{query} has data by every way",
-            timeout=30,
-            every=0.25,
-        )
-        assert ("4711", "ff_rtp_parse_packet") in answers["scraped"]
-    # A whole increase over whole scrapes, which no extrapolation touches: equal by every way once the counters stand still.
+
+        def alike(query: str = query) -> list[tuple[str, str]] | None:
+            found = [identities(server, query) for server in stack.ways.values()]
+            return found[0] if found[0] and found[0] == found[1] == found[2] else None
+
+        answer = until(alike, f"{query} has the same series by every way", timeout=30, every=0.25)
+        assert answer is not None
+        assert ("4711", "ff_rtp_parse_packet") in answer
     last = "last_over_time(jitterbuffer_bytes_total[1m])"
     until(lambda: len({tuple(samples(s, last)) for s in stack.ways.values()}) == 1, "bytes agree", every=0.25)
 
@@ -153,18 +149,19 @@ def test_every_exemplar_opens_in_jaeger(stack: Stack) -> None:
 
         def shown(trace_id: str = wanted) -> bool:
             return all(
-                any(one["labels"]["trace_id"] == trace_id for one in self_exemplars(server, begin))
+                any(one["labels"]["trace_id"] == trace_id for one in exemplars(server, begin))
                 for server in stack.ways.values()
             )
 
         until(shown, f"exemplar {round_number} by every way", timeout=20, every=0.2)
         seen.add(wanted)
     for name, server in stack.ways.items():
-        found = self_exemplars(server, begin)
+        found = exemplars(server, begin)
         assert {one["labels"]["trace_id"] for one in found} == seen, name
         for one in found:
             assert one["series"]["function"] == "SrsRtpJitterBuffer::put"
-            trace = until(lambda one=one: stack.traces.trace(one["labels"]["trace_id"]), "the trace opens")  # type: ignore[misc]
+            trace = until(partial(stack.traces.trace, one["labels"]["trace_id"]), "the trace opens")
+            assert trace is not None
             spans = [span for span in trace["spans"] if span["spanID"] == one["labels"]["span_id"]]
             assert [span["operationName"] for span in spans] == ["SrsRtpJitterBuffer::put"]
             assert spans[0]["duration"] / 1e6 == pytest.approx(float(one["value"]), rel=1e-3)
@@ -172,7 +169,7 @@ def test_every_exemplar_opens_in_jaeger(stack: Stack) -> None:
             assert tags["process.pid"] == 4712
 
 
-def self_exemplars(server: Prometheus, begin: float) -> list[dict[str, dict[str, str]]]:
+def exemplars(server: Prometheus, begin: float) -> list[dict[str, Any]]:
     return server.exemplars("jitterbuffer_delay_seconds_bucket", begin - 1, time.time() + 1)
 
 
