@@ -152,13 +152,19 @@ def _spawn_server() -> tuple[int, socket.socket]:
     program = "import sys; from otel_jb.elf.inspect import serve; serve(int(sys.argv[1]))"
     path = os.pathsep.join(entry or "." for entry in sys.path)
     with theirs:
-        child = subprocess.Popen(
-            [sys.executable, "-c", program, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        try:
+            child = subprocess.Popen(
+                [sys.executable, "-c", program, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": path},
+            )
+        except OSError as error:
+            ours.close()
+            raise ElfError(
+                f"the sandbox for reading files ended and cannot be started again: {error.strerror}"
+            ) from error
     child.returncode = 0  # it is waited for by its PID, so Popen must not
     return child.pid, ours
 
@@ -255,13 +261,11 @@ def _serve(requests: socket.socket) -> None:
 
 def _preload() -> None:
     """Import what a worker may need, so that no worker has to: all of this package, and what it imports late."""
-    import pkgutil
-
-    own = [f"{_PACKAGE}{module.name}" for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
+    own = [f"{_PACKAGE}{path.stem}" for path in Path(__file__).parent.glob("*.py") if path.stem != "__init__"]
     for name in (*_PRELOAD, *own):
         try:
             importlib.import_module(name)
-        except ImportError:
+        except (ImportError, OSError):  # a user who may not read the package has what was imported before
             continue
     from otel_jb.elf.demangle import available
     from otel_jb.elf.image import Image
