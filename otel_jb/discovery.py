@@ -86,6 +86,7 @@ class Discovery:
         self._inspector = inspector
         self._patterns = (*self.catalog.patterns(), *config.functions.include)  # also what no profile knows
         self._cache: dict[tuple[_FileKey, str], Examined | ElfError] = {}
+        self._reports: dict[_FileKey, FileReport | ElfError] = {}  # whatever program maps the file
         self._numbers = itertools.count(1)
         self._watcher = Watcher(self._selected)
         self._seen: dict[int, Process] = {}
@@ -108,8 +109,7 @@ class Discovery:
         """
         with ExitStack() as opened:
             file = _opened(opened, path)
-            status = os.fstat(file)
-            key = ((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns), executable_name)
+            key = (_file_key(file), executable_name)
             known = self._cache.get(key)
             if known is None:
                 try:
@@ -135,7 +135,12 @@ class Discovery:
         from otel_jb.elf.examine import examine_file
         from otel_jb.elf.report import inspect_file
 
-        report = inspect_file(self._inspector, file, shown, self._patterns)
+        key = _file_key(file)
+        known = self._reports.get(key)
+        if isinstance(known, ElfError):
+            raise known
+        report = known or inspect_file(self._inspector, file, shown, self._patterns)
+        self._reports[key] = report
         if report.arch != platform.machine():
             raise ElfError(
                 f"{shown} is for {report.arch}, this machine is {platform.machine()}",
@@ -165,12 +170,11 @@ class Discovery:
         files = [(procfs.file_path(process, file), file) for file in procfs.mapped_files(process.pid)]
         files.sort(key=lambda item: not _is_program(process, item[1]))
         paths = [path for path, _ in files]
+        files = [(path, file) for path, file in files if _is_program(process, file) or not _is_plain(file)]
+        self._read_ahead([(path, file.path) for path, file in files])
         examined = []
         for path, file in files:
             own = _is_program(process, file)
-            name = Path(file.path).name
-            if not own and any(fnmatch.fnmatchcase(name, plain) for plain in _PLAIN_LIBRARIES):
-                continue
             try:
                 examined.append(self.examine(path, process.name, file.path, process.root, paths))
             except (ElfError, TargetError) as error:
@@ -178,6 +182,23 @@ class Discovery:
                     raise
                 _logger.debug("%s", error.message)
         return examined
+
+    def _read_ahead(self, files: Sequence[tuple[str, str]]) -> None:
+        """Read all files, (path, name to show), that are not known yet by one request, which costs more than most files."""
+        from otel_jb.elf.report import inspect_files
+
+        with ExitStack() as opened:
+            unread: dict[_FileKey, tuple[int, str]] = {}
+            for path, shown in files:
+                try:
+                    file = _opened(opened, path)
+                except AgentError:
+                    continue  # it is an error, or not, when it is examined
+                key = _file_key(file)
+                if key not in self._reports:
+                    unread[key] = (file, shown)
+            reports = inspect_files(self._inspector, list(unread.values()), self._patterns)
+            self._reports.update(zip(unread, reports, strict=True))
 
     def plan(self, examined: Sequence[Examined], *, named: bool) -> ProbePlan:
         """The plan for files of one process. `named`: the user named the target, so generic matches are attached too."""
@@ -318,6 +339,15 @@ class Discovery:
 def _log_unmeasured(process: Process, error: AgentError, *, named: bool) -> None:
     level = logging.WARNING if named else logging.DEBUG
     _logger.log(level, "%s (process %d) is not measured: %s", process.name, process.pid, error.message)
+
+
+def _file_key(file: int) -> _FileKey:
+    status = os.fstat(file)
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _is_plain(file: MappedFile) -> bool:
+    return any(fnmatch.fnmatchcase(Path(file.path).name, plain) for plain in _PLAIN_LIBRARIES)
 
 
 def _is_program(process: Process, file: MappedFile) -> bool:
