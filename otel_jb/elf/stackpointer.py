@@ -41,9 +41,28 @@ def foreign_load(body: Body) -> Instruction | None:
             return instruction
         restored.append((instruction, match[1] or match[2]))
     for instruction, register in restored:
-        if not _kept_from_stack_pointer(body, instruction, register):
+        if not _lowered_here(body, instruction, register) and not _kept_from_stack_pointer(body, instruction, register):
             return instruction
     return None
+
+
+def _lowered_here(body: Body, restore: Instruction, register: str) -> bool:
+    """Whether the register was just made by lowering the stack pointer: how clang makes room for alloca."""
+    position = body.index[restore.address] - 1
+    number = _number(register)
+    for here in range(position, max(-1, position - 16), -1):
+        instruction = body.instructions[here]
+        if instruction.flow is not Flow.NEXT or body.came_from[here + 1]:
+            return False
+        text = instruction.text
+        if text == f"mov {register}, rsp":
+            return True
+        if text.startswith((f"sub {register}, ", f"and {register}, -")):
+            continue
+        if text.startswith(f"and {register}, 0xfffffff") or number not in body.writes(instruction):
+            continue
+        return False
+    return False
 
 
 def _kept_from_stack_pointer(body: Body, restore: Instruction, register: str) -> bool:

@@ -1,6 +1,6 @@
 """Library functions that a return probe may have below it, with the reason: data for `reach`, which need not follow them.
 
-Each was read in glibc 2.36, libgcc and libstdc++ 12. They return to their caller, on the stack on which they were called: none throws,
+They return to their caller, on the stack on which they were called: none throws,
 jumps or switches, and none calls back into the program, unless the reason says how. None is a point where POSIX lets
 `pthread_cancel` end the thread (`man 7 pthreads`), since that unwinds the stack too.
 """
@@ -34,7 +34,7 @@ _REASONS: dict[str, str] = {
     "sem_post sem_trywait": "no cancellation point (POSIX 2.9.5)",
     "clock_gettime gettimeofday time clock times getpid gettid getppid getuid geteuid rand rand_r random srand srandom "
     "localtime localtime_r gmtime gmtime_r mktime difftime getenv secure_getenv __errno_location sched_yield "
-    "__tls_get_addr getrandom strerror __xpg_strerror_r": "reads state",
+    "__tls_get_addr strerror __xpg_strerror_r": "reads state",
     # arithmetic
     "sin cos tan asin acos atan atan2 sinh cosh tanh exp exp2 expm1 log log2 log10 log1p pow sqrt cbrt fabs floor ceil round "
     "lround llround lrint llrint rint nearbyint trunc fmod fmin fmax hypot ldexp frexp modf scalbn sinf cosf tanf atanf "
@@ -46,9 +46,9 @@ _REASONS: dict[str, str] = {
     # stack protector and run-time checks end the process
     "__stack_chk_fail __stack_chk_fail_local __fortify_fail __chk_fail abort": "ends the process",
     # landing pads run only while an exception passes, which what is reached must be shown not to throw
-    "_Unwind_Resume __cxa_begin_catch __cxa_end_catch __cxa_call_terminate __clang_call_terminate _ZSt9terminatev "
+    "__cxa_allocate_exception _Unwind_Resume __cxa_begin_catch __cxa_end_catch __cxa_call_terminate __clang_call_terminate _ZSt9terminatev "
     "__cxa_free_exception __cxa_get_exception_ptr": "reached through a throw only",
-    "__cxa_guard_acquire __cxa_guard_release __cxa_guard_abort __cxa_atexit __cxa_finalize __gmon_start__ "
+    "__cxa_guard_acquire __cxa_guard_release __cxa_guard_abort __cxa_atexit __gmon_start__ "
     "__cxa_pure_virtual __cxa_deleted_virtual __dynamic_cast": "runs no code of the program",
     # nodes of maps, sets and lists are linked without being compared or copied
     "_ZSt18_Rb_tree_incrementPSt18_Rb_tree_node_base _ZSt18_Rb_tree_incrementPKSt18_Rb_tree_node_base "

@@ -1,0 +1,218 @@
+"""What the analysis reads from code that the tests assemble: entry sites, ends, tail calls, jump tables, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from otel_jb.elf import x86
+from otel_jb.elf.code import FunctionCode, analyse, from_plain, to_plain
+from otel_jb.elf.image import Image
+from otel_jb.elf.instructions import Flow, Price
+from otel_jb.elf.names import Names
+from otel_jb.elf.symbols import find
+
+Analyse = Callable[..., dict[str, FunctionCode]]
+
+
+@pytest.fixture
+def examined(tmp_path: Path) -> Analyse:
+    """Builds a library from C or assembly and analyses its functions by name."""
+
+    def build(source: str, *flags: str, language: str = "c", thorough: bool = True) -> dict[str, FunctionCode]:
+        path = tmp_path / "library.so"
+        command = ["gcc", "-shared", "-fPIC", "-w", "-Wl,-Bsymbolic", *flags, "-o", str(path), "-x", language, "-"]
+        subprocess.run(command, input=source, text=True, check=True, capture_output=True)
+        image = Image.from_file(path)
+        found = find(image, ["t_*"])
+        codes = analyse(image, [(s.address, s.size) for s in found], Names(image), thorough=thorough)
+        return {symbol.name: code for symbol, code in zip(found, codes, strict=True)}
+
+    return build
+
+
+def assembly(name: str, *lines: str) -> str:
+    """One global function with frame information."""
+    body = "\n".join(f"  {line}" for line in lines)
+    return (
+        f".intel_syntax noprefix\n.text\n.globl {name}\n.type {name}, @function\n{name}:\n  .cfi_startproc\n"
+        f'{body}\n  .cfi_endproc\n.size {name}, .-{name}\n.section .note.GNU-stack,"",@progbits\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "price"),
+    [
+        ("53", Price.EMULATED),  # push rbx
+        ("4157", Price.EMULATED),  # push r15
+        ("ff33", Price.STEPPED),  # push [rbx]
+        ("6a01", Price.STEPPED),  # push 1
+        ("90", Price.EMULATED),
+        ("6690", Price.EMULATED),
+        ("0f1f00", Price.LONG_NOP),
+        ("0f1f440000", Price.LONG_NOP),
+        ("660f1f440000", Price.STEPPED),
+        ("eb00", Price.EMULATED),
+        ("e900000000", Price.EMULATED),
+        ("7400", Price.EMULATED),
+        ("0f8400000000", Price.EMULATED),
+        ("e800000000", Price.EMULATED),
+        ("666648e800000000", Price.REFUSED),  # as a call of __tls_get_addr is padded
+        ("c3", Price.STEPPED),
+        ("f3c3", Price.STEPPED),
+        ("f30f1efa", Price.STEPPED),  # endbr64
+        ("4883ec08", Price.STEPPED),  # sub rsp, 8
+        ("ff20", Price.STEPPED),  # jmp [rax]
+    ],
+)
+def test_price_is_what_the_kernel_does(raw: str, price: Price) -> None:
+    """Each encoding has the price of arch/x86/kernel/uprobes.c."""
+    (instruction,), done = x86.decode(bytes.fromhex(raw), 0x1000)
+    assert done == len(raw) // 2
+    assert instruction.price is price
+
+
+def test_instructions_are_those_of_objdump() -> None:
+    """Boundaries, branch targets and kinds of flow over a whole library are what objdump prints."""
+    path = "/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1"
+    image = Image.from_file(path)
+    section = image.section(".text")
+    assert section is not None
+    output = subprocess.run(
+        ["objdump", "-d", "-j", ".text", "--no-show-raw-insn", path], capture_output=True, text=True, check=True
+    ).stdout
+    expected = {}
+    for line in output.splitlines():
+        address, separator, text = line.strip().partition(":\t")
+        if separator:
+            expected[int(address, 16)] = text
+    instructions, done = x86.decode(section.data, section.address)
+    assert done == section.size
+    assert [i.address for i in instructions] == sorted(expected)
+    for instruction in instructions:
+        words = expected[instruction.address].split()
+        words = [w for w in words if w not in ("bnd", "notrack", "repz")]
+        flow = {"ret": Flow.RETURN, "call": Flow.CALL, "jmp": Flow.JUMP}.get(words[0])
+        if flow is not None and len(words) > 1 and words[1].startswith("*"):
+            flow = {Flow.CALL: Flow.INDIRECT_CALL, Flow.JUMP: Flow.INDIRECT_JUMP}[flow]
+        if flow is None and words[0].startswith("j"):
+            flow = Flow.BRANCH
+        if flow is not None:
+            assert instruction.flow is flow, hex(instruction.address)
+        if instruction.target is not None:
+            assert int(words[1], 16) == instruction.target
+
+
+def test_endbr_is_stepped_over(examined: Analyse) -> None:
+    """The first candidate behind `endbr64` is the push, with the stack pointer still at the return address."""
+    source = assembly(
+        "t_f", "endbr64", "push rbx", ".cfi_adjust_cfa_offset 8", "mov rbx, rdi", "mov edi, 1", "call t_f", "pop rbx",
+        ".cfi_adjust_cfa_offset -8", "ret",
+    )  # fmt: skip
+    code = examined(source, language="assembler")["t_f"]
+    assert code.first == "endbr64"
+    assert [(s.text, s.price, s.displacement, s.clobbered, s.at_return) for s in code.entries] == [
+        ("push rbx", Price.EMULATED, 0, (), True),
+        ("mov rbx, rdi", Price.STEPPED, 8, (), False),
+        ("mov edi, 1", Price.STEPPED, 8, (), False),
+        (code.entries[3].text, Price.EMULATED, 8, (1,), False),
+    ]
+    assert code.recursive
+
+
+def test_a_loop_to_the_first_instruction_cannot_be_probed(examined: Analyse) -> None:
+    """Where the code jumps back to its start, calls cannot be told from rounds."""
+    code = examined(assembly("t_f", "dec rdi", "jnz t_f", "ret"), language="assembler")
+    assert "first instruction" in code["t_f"].problem
+
+
+def test_data_in_code_is_refused(examined: Analyse) -> None:
+    """A function with bytes that are no instruction is not analysed."""
+    code = examined(assembly("t_f", "jmp 1f", ".byte 0x06, 0x07, 0x0e", "1: ret"), language="assembler")["t_f"]
+    assert code.problem.startswith("not decodable: the bytes at")
+
+
+def test_a_leaf_without_a_branch_has_no_edges(examined: Analyse) -> None:
+    """The prologue's push is no end, so a straight leaf is left to other ways."""
+    code = examined("int t_f(int a) { return a * 3; }", "-O0")["t_f"]
+    assert code.leaf
+    assert code.edges.refused == "an end is reached from the entry without an emulated branch"
+    assert [s.text for s in code.rets.spots] == ["ret"]
+
+
+def test_an_end_straight_behind_a_call_is_refused(examined: Analyse) -> None:
+    """No branch lies between a call that returns and the end, so there is no edge."""
+    code = examined("int g(void); int t_f(int a) { return g() + 1; }", "-O2")["t_f"]
+    assert code.edges.refused == "an end is reached straight from a call"
+
+
+def test_a_call_that_never_returns_is_no_way_to_the_end(examined: Analyse) -> None:
+    """The stack protector's branch sees every end, since its failing way does not come back."""
+    source = "void g(char *); int t_f(int a) { char b[64]; g(b); return b[a & 7]; }"
+    code = examined(source, "-O2", "-fstack-protector-all")["t_f"]
+    assert [s.text.split()[0] for s in code.edges.spots] == ["jne"]
+    assert (code.edges.spots[0].condition, code.edges.spots[0].taken) == (5, False)
+
+
+def test_a_tail_call_into_another_file_ends_at_the_jump(examined: Analyse) -> None:
+    """The jump through the PLT is the end, and what it leaves out is said."""
+    code = examined("void free(void *); void g(void *); void t_f(void **p) { g(*p); free(p); }", "-O2")["t_f"]
+    assert code.edges.note == "the call of free at its end"
+    assert [(s.text.split()[0], s.return_valid) for s in code.edges.spots] == [("jmp", False)]
+
+
+def test_a_tail_called_function_lends_its_ends(examined: Analyse) -> None:
+    """The ends of the function that is jumped to are ends of the caller, closing its call only where it is open."""
+    source = """
+    void g(char *);
+    __attribute__((noinline)) int t_b(int a) { char b[64]; g(b); return b[a & 7]; }
+    int t_a(int a) { if (a > 3) return 7; g(0); return t_b(a + 1); }
+    """
+    codes = examined(source, "-O2", "-fstack-protector-strong")
+    own = {s.address for s in codes["t_b"].edges.spots}
+    lent = {s.address for s in codes["t_a"].edges.spots if s.optional}
+    assert own == lent != set()
+    assert all(
+        s.optional
+        for s in codes["t_a"].rets.spots
+        if s.address not in range(codes["t_a"].address, codes["t_a"].address + codes["t_a"].size)
+    )
+
+
+def test_a_jump_table_is_followed(examined: Analyse) -> None:
+    """The targets of a switch are read from its table, and an end behind one is refused for edges."""
+    cases = " ".join(f"case {n}: g({n * 7}); break;" for n in range(9))
+    source = (
+        f"void g(int); int t_f(int a) {{ char b[64]; switch (a) {{ {cases} default: g(-1); }} h(b); return b[0]; }}"
+    )
+    code = examined(source, "-O2", "-fstack-protector-all", "-fno-jump-tables")["t_f"]
+    with_table = examined(source, "-O2", "-fstack-protector-all")["t_f"]
+    assert code.edges.refused == with_table.edges.refused == ""
+    assert [s.text.split()[0] for s in with_table.edges.spots] == ["jne"]
+
+
+def test_a_virtual_tail_call_is_an_end(examined: Analyse) -> None:
+    """A jump through an object's pointer is a tail call, not a table."""
+    code = examined("struct o { int (**v)(struct o *); }; int t_f(struct o *o) { return o->v[2](o); }", "-O2")["t_f"]
+    assert [s.text.split()[0] for s in code.rets.spots] == ["jmp"]
+    assert code.rets.note == "a call through a pointer at its end"
+
+
+def test_the_register_that_holds_the_return_value_is_followed(examined: Analyse) -> None:
+    """A value that is copied to eax behind the last branch is found where it is at that branch."""
+    source = "int g(char *); int t_f(void) { char b[64]; int r = g(b); g(b + 1); return r; }"
+    (spot,) = examined(source, "-O2", "-fstack-protector-all")["t_f"].edges.spots
+    assert not spot.return_valid
+    assert spot.return_register in (3, 5, 12)
+
+
+def test_analysis_survives_json(examined: Analyse) -> None:
+    """What crosses from the sandbox as JSON is the same outside."""
+    codes = examined("void g(char *); int t_f(int a) { char b[64]; g(b); return a > 3 ? b[a] : 1; }", "-O2")
+    assert codes
+    for code in codes.values():
+        assert from_plain(json.loads(json.dumps(to_plain(code)))) == code

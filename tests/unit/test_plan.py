@@ -1,0 +1,228 @@
+"""Choosing strategy and site: safety before price, the reasons given, and what the user may force."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from otel_jb.elf.code import Ends, FunctionCode, Reach, Spot
+from otel_jb.elf.instructions import Price
+from otel_jb.plan import FileFacts, KernelFacts, Options, make_plan, peer_note
+from otel_jb.records import EndStrategy, Probe, ProbePlan, SiteKind
+from tests.unit.plan_inputs import Known, Meaning, symbol
+
+STEPPED_FIRST = Spot(0x1000, 0x1000, "sub rsp, 8", Price.STEPPED, at_return=True)
+PUSH = Spot(0x1000, 0x1000, "push rbx", Price.EMULATED, at_return=True)
+LATER = Spot(0x1008, 0x1008, "je 0x1100", Price.EMULATED, displacement=8, clobbered=(2,))
+EDGE = Spot(0x1080, 0x1080, "jne 0x1100", Price.EMULATED, displacement=40, condition=5)
+RET = Spot(0x1090, 0x1090, "ret", Price.STEPPED, ret=True)
+PLAIN = FunctionCode(
+    0x1000,
+    "x86_64",
+    0x100,
+    first="push rbx",
+    first_price=Price.EMULATED,
+    entries=(PUSH, LATER),
+    edges=Ends((EDGE,)),
+    rets=Ends((RET,)),
+    reach=Reach(False, "it makes a call through a pointer, whose targets are not known"),
+)
+NO_EDGES = replace(PLAIN, edges=Ends(refused="an end is reached straight from a call"))
+SAFE = Reach(True, "nothing that it can reach switches stacks")
+
+
+def plan(
+    code: FunctionCode, meaning: Meaning | None = None, options: Options | None = None, **kernel: object
+) -> ProbePlan:
+    """The plan for one function called `jb_put`."""
+    known = [Known(symbol("jb_put", code.address), meaning or Meaning())]
+    facts = FileFacts("/lib/x.so", None, known, {code.address: code})
+    shadow = bool(kernel.pop("shadow_stack", False))
+    return make_plan([facts], KernelFacts(**kernel), options, shadow_stack=shadow)  # type: ignore[arg-type]
+
+
+def only(made: ProbePlan) -> Probe:
+    """The one probe of a plan."""
+    assert len(made.probes) == 1, made.skipped
+    return made.probes[0]
+
+
+def test_edges_come_first() -> None:
+    """Where edges cover every end they are chosen, with the cheapest entry site."""
+    probe = only(plan(PLAIN))
+    assert probe.strategy is EndStrategy.EDGE_SITES
+    assert [(s.kind, s.address, s.frame_offset) for s in probe.sites] == [
+        (SiteKind.ENTRY, 0x1000, 0),
+        (SiteKind.EDGE, 0x1080, 40),
+    ]
+    assert (probe.sites[1].condition, probe.sites[1].taken) == (5, False)
+    assert probe.cost_ns == pytest.approx(2 * KernelFacts().emulated_ns)
+
+
+def test_without_edges_a_return_probe_needs_proof() -> None:
+    """A return probe is chosen only where it is shown safe; else the ret instructions are probed, and both reasons are given."""
+    assert only(plan(replace(NO_EDGES, reach=SAFE))).strategy is EndStrategy.URETPROBE
+    probe = only(plan(NO_EDGES))
+    assert probe.strategy is EndStrategy.RET_SITES
+    assert "no edge sites: an end is reached straight from a call" in probe.reason
+    assert "no return probe: it makes a call through a pointer" in probe.reason
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning", "kernel", "why"),
+    [
+        (replace(NO_EDGES, reach=SAFE, recursive=True), Meaning(), {}, "recursive"),
+        (replace(NO_EDGES, reach=SAFE), Meaning(uretprobe_forbidden="it may yield"), {}, "forbids it: it may yield"),
+        (replace(NO_EDGES, reach=SAFE), Meaning(), {"shadow_stack": True, "shadow_stack_safe": False}, "shadow stack"),
+        (replace(NO_EDGES, leaf=True), Meaning(uretprobe_forbidden="it throws"), {}, "it throws"),
+        (
+            replace(NO_EDGES, reach=Reach(False, "it reaches swapcontext", kills=True)),
+            Meaning(uretprobe="jitter.c"),
+            {},
+            "it reaches swapcontext",
+        ),
+    ],
+)
+def test_what_forbids_a_return_probe(code: FunctionCode, meaning: Meaning, kernel: dict[str, object], why: str) -> None:
+    """Recursion, the profile's word, a shadow stack on an old kernel, and a path to a stack switch each forbid it."""
+    probe = only(plan(code, meaning, None, **kernel))
+    assert probe.strategy is EndStrategy.RET_SITES
+    assert why in probe.reason
+
+
+def test_a_profile_may_vouch() -> None:
+    """Where the closure is not bounded the profile's word counts, and its reference is in the reason."""
+    probe = only(plan(NO_EDGES, Meaning(uretprobe="jitter.c: arithmetic only")))
+    assert probe.strategy is EndStrategy.URETPROBE
+    assert "jitter.c: arithmetic only" in probe.reason
+
+
+def test_a_return_value_that_is_not_there_yet_rules_edges_out() -> None:
+    """A profile that reads the return value needs it at every end, in whatever register."""
+    late = replace(PLAIN, edges=Ends((replace(EDGE, return_valid=False),)))
+    elsewhere = replace(PLAIN, edges=Ends((replace(EDGE, return_valid=False, return_register=3),)))
+    assert only(plan(late)).strategy is EndStrategy.EDGE_SITES
+    assert only(plan(late, Meaning(uses_return=True))).strategy is EndStrategy.RET_SITES
+    probe = only(plan(elsewhere, Meaning(uses_return=True)))
+    assert (probe.strategy, probe.sites[1].return_register) == (EndStrategy.EDGE_SITES, 3)
+
+
+def test_the_entry_site_keeps_what_is_read() -> None:
+    """A cheaper site is passed over where an argument that the profile reads is gone."""
+    code = replace(PLAIN, entries=(STEPPED_FIRST, LATER))
+    assert only(plan(code)).sites[0].address == LATER.address
+    assert only(plan(code, Meaning(argument_registers=frozenset({1})))).sites[0].address == LATER.address
+    assert only(plan(code, Meaning(argument_registers=frozenset({2})))).sites[0].address == STEPPED_FIRST.address
+
+
+def test_the_entry_site_comes_before_every_end() -> None:
+    """An end in the entry block is never before or at the entry site."""
+    end = replace(LATER, clobbered=(), condition=4)
+    code = replace(PLAIN, entries=(STEPPED_FIRST, LATER), edges=Ends((end,)))
+    assert only(plan(code)).sites[0].address == STEPPED_FIRST.address
+
+
+def test_a_safe_return_probe_beats_edges_with_a_stepped_entry() -> None:
+    """Where edges would cost ten times as much, and a return probe is shown safe, price decides."""
+    leaf = replace(LATER, clobbered=(), at_return=True, displacement=0)
+    code = replace(PLAIN, entries=(STEPPED_FIRST, leaf), edges=Ends((leaf,)), leaf=True)
+    assert only(plan(code)).strategy is EndStrategy.URETPROBE
+    assert only(plan(replace(code, leaf=False))).strategy is EndStrategy.EDGE_SITES
+
+
+def test_long_nops_are_cheap_from_6_16() -> None:
+    """The price of a 5-byte nop depends on the kernel, and so does the site."""
+    nop = Spot(0x1004, 0x1004, "nop dword ptr [rax + rax]", Price.LONG_NOP, at_return=True)
+    code = replace(PLAIN, entries=(STEPPED_FIRST, nop))
+    assert only(plan(code, long_nops_emulated=True)).sites[0].address == nop.address
+    assert only(plan(code, long_nops_emulated=False)).sites[0].address == STEPPED_FIRST.address
+    assert KernelFacts.of_version(6, 12) == KernelFacts((6, 12), True, True, False)
+    assert KernelFacts.of_version(6, 1) == KernelFacts((6, 1), False, False, False)
+
+
+def test_arm_takes_its_cheap_rets_first() -> None:
+    """On AArch64 the kernel simulates `ret`, so it is the end, and no return probe is needed."""
+    code = replace(PLAIN, arch="aarch64", rets=Ends((replace(RET, price=Price.EMULATED),)), leaf=True)
+    assert only(plan(code)).strategy is EndStrategy.RET_SITES
+
+
+@pytest.mark.parametrize("wish", [EndStrategy.RET_SITES, EndStrategy.ENTRY_ONLY])
+def test_a_safer_strategy_can_be_forced(wish: EndStrategy) -> None:
+    """--end-strategy takes the safer way although a cheaper one holds."""
+    assert only(plan(PLAIN, None, Options(end_strategy=wish))).strategy is wish
+
+
+def test_a_return_probe_cannot_be_forced_but_by_name() -> None:
+    """--end-strategy uretprobe changes nothing where it is not shown safe; --unsafe-uretprobe NAME does."""
+    assert only(plan(NO_EDGES, None, Options(end_strategy=EndStrategy.URETPROBE))).strategy is EndStrategy.RET_SITES
+    probe = only(plan(NO_EDGES, None, Options(unsafe_uretprobe=("jb_*",))))
+    assert probe.strategy is EndStrategy.URETPROBE
+    assert "--unsafe-uretprobe" in probe.reason
+    assert [s.kind for s in probe.sites] == [SiteKind.ENTRY, SiteKind.URETPROBE]
+
+
+def test_nothing_holds_then_calls_are_counted() -> None:
+    """Where no end can be seen the entry is still counted, and the reason says why there are no times."""
+    code = replace(NO_EDGES, rets=Ends(refused="the indirect jump at 0x1050 cannot be classified"))
+    probe = only(plan(code))
+    assert probe.strategy is EndStrategy.ENTRY_ONLY
+    assert "no ret sites: the indirect jump" in probe.reason
+
+
+def test_undecodable_functions_are_skipped_with_the_reason() -> None:
+    """A function whose bytes do not decode carries no probe."""
+    made = plan(replace(PLAIN, problem="not decodable: the bytes at 0x1005 are no instruction"))
+    assert [s.reason for s in made.skipped] == ["not decodable: the bytes at 0x1005 are no instruction"]
+    assert made.probes == ()
+
+
+def facts_of(*functions: tuple[str, int, Meaning]) -> Sequence[FileFacts]:
+    """One file with functions at addresses."""
+    known = [Known(symbol(name, address), meaning) for name, address, meaning in functions]
+    code = {address: replace(PLAIN, address=address) for _, address, _ in functions}
+    return [FileFacts("/bin/x", "ab", known, code)]
+
+
+def test_functions_of_one_address_are_one_probe() -> None:
+    """Folded functions are probed once, under all their names; the profile's primary decides."""
+    made = make_plan(facts_of(("C2", 0x1000, Meaning()), ("C1", 0x1000, Meaning(primary=True, role="open"))))
+    probe = only(made)
+    assert (probe.function, probe.role, probe.names) == ("C1", "open", ("C1", "C2"))
+
+
+def test_the_limit_keeps_primaries_of_each_role() -> None:
+    """--max-probes keeps one primary of each role before any second, and says what was left out."""
+    functions = [
+        ("put_a", 0x1000, Meaning(role="put", primary=True)),
+        ("put_b", 0x1100, Meaning(role="put", primary=True)),
+        ("put_c", 0x1200, Meaning(role="put")),
+        ("get_a", 0x1300, Meaning(role="get", primary=True)),
+        ("get_b", 0x1400, Meaning(role="get")),
+    ]
+    made = make_plan(facts_of(*functions), options=Options(max_probes=2))
+    assert [p.function for p in made.probes] == ["put_a", "get_a"]
+    assert {s.function for s in made.skipped} == {"put_b", "put_c", "get_b"}
+    assert all("--max-probes 2" in s.reason for s in made.skipped)
+
+
+def test_globs_select_and_exclude() -> None:
+    """--function takes only what it names, --exclude takes out; a generic match needs a named target."""
+    functions = facts_of(("jb_put", 0x1000, Meaning()), ("jb_get", 0x1100, Meaning()))
+    assert [p.function for p in make_plan(functions, options=Options(functions=("*_put",))).probes] == ["jb_put"]
+    assert [p.function for p in make_plan(functions, options=Options(exclude=("*_put",))).probes] == ["jb_get"]
+    generic = facts_of(("jb_put", 0x1000, Meaning(generic=True, attach_by_default=False)))
+    assert make_plan(generic).probes == ()
+    assert len(make_plan(generic, options=Options(target_named=True)).probes) == 1
+
+
+def test_what_others_would_do_is_said() -> None:
+    """The note on other tools names death and price, and is empty where nothing is wrong."""
+    assert peer_note(PLAIN) == ""
+    killing = replace(
+        PLAIN, reach=Reach(False, "it reaches swapcontext via st_cond_wait, which switches stacks", kills=True)
+    )
+    assert "can kill this process: it reaches swapcontext via st_cond_wait" in peer_note(killing)
+    dear = replace(PLAIN, first="endbr64", first_price=Price.STEPPED)
+    assert peer_note(dear) == "they probe `endbr64`: 18 times the price of the entry site chosen here"
