@@ -9,24 +9,18 @@ exemplar state moves on only when the receiver has the points.
 from __future__ import annotations
 
 import logging
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
-from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
 from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
     ExponentialHistogram,
-    ExponentialHistogramDataPoint,
     Gauge,
     Histogram,
-    HistogramDataPoint,
     Metric,
     MetricExporter,
     MetricExportResult,
     MetricsData,
-    NumberDataPoint,
     ResourceMetrics,
     ScopeMetrics,
     Sum,
@@ -50,6 +44,7 @@ from otel_jb.telemetry.metrics import (
     target_metrics,
 )
 from otel_jb.telemetry.outcome import Failure, Outcome
+from otel_jb.telemetry.sdk_points import Sent, Temporality, histogram_point, number_point, sent_of
 from otel_jb.telemetry.state import StateView
 
 _logger = logging.getLogger(__name__)
@@ -62,17 +57,11 @@ MAX_VANISHED = 20_000
 MAX_WAITING_TARGETS = 1024
 
 _SCOPE = InstrumentationScope(SCOPE, otel_jb.__version__)
-_CUMULATIVE, _DELTA = AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA
 
 _Key = tuple[int, Instrument, Attributes]
-
-
-@dataclass(slots=True)
-class _Sent:
-    """What the receiver is known to have of one series."""
-
-    point: Point
-    exemplars: frozenset[int] = frozenset()  #: span ids
+#: The agent's own: scope, metric and attributes; and the point with all that it stood in.
+_OwnKey = tuple[str, str, frozenset[tuple[str, Any]]]
+_OwnPoint = tuple[ResourceMetrics, ScopeMetrics, Metric, Any]
 
 
 @dataclass(slots=True)
@@ -80,20 +69,8 @@ class _Batch:
     """Points of one request, and what is true once it succeeded."""
 
     data: list[ResourceMetrics] = field(default_factory=list)
-    commits: list[tuple[_Key, _Sent]] = field(default_factory=list)
-    targets: set[int] = field(default_factory=set)
+    commits: list[tuple[_Key, Sent]] = field(default_factory=list)
     points: int = 0
-
-
-class Temporality:
-    """Which instruments are sent as deltas, by OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE.
-
-    The kernel's counters are asynchronous in OpenTelemetry's terms: `lowmemory` keeps them cumulative.
-    """
-
-    def __init__(self, preference: str) -> None:
-        self.counter = _DELTA if preference == "delta" else _CUMULATIVE
-        self.histogram = _DELTA if preference in ("delta", "lowmemory") else _CUMULATIVE
 
 
 class TargetExporter(MetricExporter):
@@ -131,9 +108,11 @@ class TargetExporter(MetricExporter):
         self._temporality = Temporality(temporality)
         self._exemplars = exemplars
         self._ending = ending
-        self._sent: dict[_Key, _Sent] = {}
+        self._sent: dict[_Key, Sent] = {}
         self._last: dict[int, TargetMetrics] = {}
         self._told_end: set[int] = set()
+        self._own: dict[_OwnKey, _OwnPoint] = {}
+        self._own_vanished: dict[_OwnKey, _OwnPoint] = {}
         self._vanished: dict[_Key, tuple[TargetMetrics, NumberPoint | HistogramPoint]] = {}
         self._resources: dict[int, Resource] = {}
 
@@ -152,6 +131,7 @@ class TargetExporter(MetricExporter):
             self._sent.update(batch.commits)
         self._told_end.update(key for key, one in self._last.items() if one.ended)
         self._note_vanished(shown)
+        self._note_own_vanished(metrics_data)
         self._forget(gone)
         self._end_vanished(timeout_millis, view.snapshot_unix_nano or 0)
         return MetricExportResult.SUCCESS
@@ -176,6 +156,24 @@ class TargetExporter(MetricExporter):
         for key in [key for key in self._vanished if key in now]:
             del self._vanished[key]
 
+    def _note_own_vanished(self, own: MetricsData) -> None:
+        """The agent's own series end too: those that are about a target that is gone."""
+        now = {
+            (scope.scope.name, metric.name, frozenset((point.attributes or {}).items())): (
+                resource,
+                scope,
+                metric,
+                point,
+            )
+            for resource in own.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            for point in metric.data.data_points
+        }
+        self._own_vanished.update({key: found for key, found in self._own.items() if key not in now})
+        self._own_vanished = {key: found for key, found in self._own_vanished.items() if key not in now}
+        self._own = now
+
     def _forget(self, gone: set[int]) -> None:
         for key in gone:
             del self._last[key]
@@ -184,8 +182,9 @@ class TargetExporter(MetricExporter):
 
     def _end_vanished(self, timeout_millis: float, at_unix_nano: int) -> None:
         """Tell the receiver that these series have ended, or it would show their last value for minutes; tried until it works."""
-        if self._ending is None or not self._vanished:
+        if self._ending is None or not (self._vanished or self._own_vanished):
             self._vanished.clear()
+            self._own_vanished.clear()
             return
         by_target: dict[int, tuple[TargetMetrics, dict[Instrument, list[Point]]]] = {}
         for (target_id, instrument, _), (target, point) in self._vanished.items():
@@ -200,15 +199,17 @@ class TargetExporter(MetricExporter):
         ]
         self._ending(True)
         try:
-            for batch in self._batches(None, ended):
+            for batch in self._batches(_together(self._own_vanished.values(), at_unix_nano), ended):
                 if self._send(MetricsData(batch.data), timeout_millis) is not None:
                     break
                 for key, _ in batch.commits:
                     self._vanished.pop(key, None)
+            else:
+                self._own_vanished.clear()
         finally:
             self._ending(False)
-        for key in list(self._vanished)[: max(0, len(self._vanished) - MAX_VANISHED)]:
-            del self._vanished[key]
+        _bound(self._vanished)
+        _bound(self._own_vanished)
 
     def _batches(self, own: MetricsData | None, targets: Iterable[TargetMetrics]) -> Iterator[_Batch]:
         """Requests of at most MAX_POINTS; a resource appears once in each, or the encoder would drop the second silently."""
@@ -246,24 +247,20 @@ class TargetExporter(MetricExporter):
 
     def _metric(
         self, target: TargetMetrics, instrument: Instrument, points: Sequence[Point]
-    ) -> tuple[Metric | None, list[tuple[_Key, _Sent]]]:
-        commits: list[tuple[_Key, _Sent]] = []
+    ) -> tuple[Metric | None, list[tuple[_Key, Sent]]]:
+        commits: list[tuple[_Key, Sent]] = []
         made: list[Any] = []
         for point in points:
             key = (target.target.id, instrument, point.attributes)
             sent = self._sent.get(key)
             data: Any
             if isinstance(point, HistogramPoint):
-                fresh = _fresh(point, sent)
-                data = self._histogram(point, sent, fresh)
-                known = sent.exemplars if sent is not None else frozenset()
-                committed = _Sent(replace(point, exemplars=()), _settled(point, known))
+                data = histogram_point(point, sent, self._temporality)
             else:
-                data = self._number(instrument, point, sent)
-                committed = _Sent(point)
+                data = number_point(instrument, point, sent, self._temporality)
             if data is not None:
                 made.append(data)
-                commits.append((key, committed))
+                commits.append((key, sent_of(point, sent)))
         if not made:
             return None, commits
         kind = instrument.kind
@@ -278,57 +275,6 @@ class TargetExporter(MetricExporter):
             container = Sum(made, self._temporality.counter, is_monotonic=kind is Kind.COUNTER)
         return Metric(instrument.name, instrument.description, instrument.unit, container), commits
 
-    def _number(self, instrument: Instrument, point: NumberPoint, sent: _Sent | None) -> NumberDataPoint | None:
-        start, value = point.start_unix_nano, point.value
-        if instrument.kind is Kind.GAUGE:
-            start = 0
-        elif self._temporality.counter is _DELTA and sent is not None and isinstance(sent.point, NumberPoint):
-            if point.time_unix_nano <= sent.point.time_unix_nano:
-                return None  # the same reading again (an ended target): a delta of nothing over no time
-            start, value = sent.point.time_unix_nano, value - sent.point.value
-        return NumberDataPoint(dict(point.attributes), start, point.time_unix_nano, value)
-
-    def _histogram(
-        self, point: HistogramPoint, sent: _Sent | None, exemplars: list[SdkExemplar]
-    ) -> HistogramDataPoint | ExponentialHistogramDataPoint | None:
-        if self._temporality.histogram is _DELTA and sent is not None and isinstance(sent.point, HistogramPoint):
-            if point.time_unix_nano <= sent.point.time_unix_nano:
-                return None
-            point = _difference(point, sent.point)
-        attributes: dict[str, str] = dict(point.attributes)
-        if point.exponential is not None:
-            from opentelemetry.sdk.metrics.export import Buckets
-
-            counts = point.exponential
-            return ExponentialHistogramDataPoint(
-                attributes,
-                point.start_unix_nano,
-                point.time_unix_nano,
-                point.count,
-                point.sum_ns / 1e9,
-                counts.scale,
-                counts.zero_count,
-                Buckets(counts.offset, list(counts.counts)),
-                Buckets(0, []),
-                0,
-                # Minimum and maximum of all calls are not known (each interval's are, as gauges): None is encoded as absent.
-                None,  # type: ignore[arg-type]
-                None,  # type: ignore[arg-type]
-                exemplars,
-            )
-        return HistogramDataPoint(
-            attributes,
-            point.start_unix_nano,
-            point.time_unix_nano,
-            point.count,
-            point.sum_ns / 1e9,
-            list(point.counts),
-            [bound / 1e9 for bound in point.bounds_ns],
-            None,  # type: ignore[arg-type]
-            None,  # type: ignore[arg-type]
-            exemplars,
-        )
-
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Nothing is kept back here."""
         return self._inner.force_flush(timeout_millis)
@@ -337,6 +283,31 @@ class TargetExporter(MetricExporter):
         """Shut the real exporter, which ends an export under way."""
         del kwargs
         self._inner.shutdown(timeout_millis)
+
+
+def _bound(waiting: dict[Any, Any]) -> None:
+    for key in list(waiting)[: max(0, len(waiting) - MAX_VANISHED)]:
+        del waiting[key]
+
+
+def _together(points: Iterable[_OwnPoint], at_unix_nano: int) -> MetricsData:
+    """These points of the agent's own metrics under their one resource, each scope and metric once."""
+    scopes: dict[str, tuple[ScopeMetrics, dict[str, tuple[Metric, list[Any]]]]] = {}
+    found: ResourceMetrics | None = None
+    for resource, scope, metric, point in points:
+        found = resource
+        metrics = scopes.setdefault(scope.scope.name, (scope, {}))[1]
+        late = replace(point, time_unix_nano=max(at_unix_nano, point.time_unix_nano + 1))
+        metrics.setdefault(metric.name, (metric, []))[1].append(late)
+    if found is None:
+        return MetricsData([])
+    made = [
+        replace(
+            scope, metrics=[replace(m, data=replace(cast(Any, m.data), data_points=p)) for m, p in metrics.values()]
+        )
+        for scope, metrics in scopes.values()
+    ]
+    return MetricsData([replace(found, scope_metrics=made)])
 
 
 def _split(own: MetricsData | None) -> Iterator[_Batch]:
@@ -374,46 +345,3 @@ def _append(batch: _Batch, resource: ResourceMetrics, scope: ScopeMetrics, metri
 def _close(batch: _Batch, resource: Resource, metrics: list[Metric]) -> None:
     if metrics:
         batch.data.append(ResourceMetrics(resource, [ScopeMetrics(_SCOPE, list(metrics), "")], ""))
-
-
-def _settled(point: HistogramPoint, known: frozenset[int]) -> frozenset[int]:
-    """Exemplars that need not be sent again: the receiver has them, or a later one of their bucket, once this point arrives."""
-    return frozenset(
-        one.span_id
-        for one in point.exemplars
-        if one.span_id in known or point.counts[bisect_left(point.bounds_ns, one.value_ns)]
-    )
-
-
-def _fresh(point: HistogramPoint, sent: _Sent | None) -> list[SdkExemplar]:
-    """The latest exemplar of each bucket, of those that the receiver does not have."""
-    known = sent.exemplars if sent is not None else frozenset()
-    latest: dict[int, SdkExemplar] = {}
-    for one in sorted(point.exemplars, key=lambda exemplar: exemplar.time_unix_nano):
-        bucket = bisect_left(point.bounds_ns, one.value_ns)
-        if one.span_id not in known and point.counts[bucket]:  # the event may be ahead of the snapshot
-            latest[bucket] = SdkExemplar(
-                {"thread.id": one.thread_id}, one.value_ns / 1e9, one.time_unix_nano, one.span_id, one.trace_id
-            )
-    return list(latest.values())
-
-
-def _difference(now: HistogramPoint, before: HistogramPoint) -> HistogramPoint:
-    exponential = now.exponential
-    if exponential is not None and before.exponential is not None:
-        exponential = _exponential_difference(exponential, before.exponential)
-    return replace(
-        now,
-        start_unix_nano=before.time_unix_nano,
-        counts=tuple(new - old for new, old in zip(now.counts, before.counts, strict=True)),
-        sum_ns=now.sum_ns - before.sum_ns,
-        exponential=exponential,
-    )
-
-
-def _exponential_difference(now: Any, before: Any) -> Any:
-    counts = list(now.counts)
-    for place, count in enumerate(before.counts):
-        if count:
-            counts[before.offset + place - now.offset] -= count
-    return replace(now, zero_count=now.zero_count - before.zero_count, counts=tuple(counts))

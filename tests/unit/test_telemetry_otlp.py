@@ -203,6 +203,14 @@ def test_an_ended_target_is_sent_once_more_and_then_its_series_end(protocol: str
             "jitterbuffer.delay.max",
             "jitterbuffer.delay.avg",
         }  # no calls any more
+        about: dict[Any, list[int]] = {
+            dict(labels).get("pid"): [] for (_, scope, _, labels) in receiver.points() if scope == metrics.SELF_SCOPE
+        }
+        for (_, scope, _, labels), point in receiver.points().items():
+            if scope == metrics.SELF_SCOPE:
+                about[dict(labels).get("pid")].append(point.flags)
+        assert set(about["4711"]) == {1}
+        assert set(about["4712"]) == {0}
         assert len(receiver.metric_requests) == before + 2
         telemetry.flush()
         assert len(receiver.metric_requests) == before + 3
