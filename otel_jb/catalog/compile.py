@@ -68,11 +68,13 @@ def compile_meaning(meaning: Meaning) -> ReadProgram:
     if len(slots) > len(_SAVED):
         raise ValueError(f"{len(slots)} values must be kept from entry to end, the kernel keeps {len(_SAVED)}")
     entry = _entry(meaning, saved, early, fields, flag_slot=len(saved) if flagged and not by_bytes else None)
-    held = {_at_entry(tree): _SAVED[slot] for slot, tree in enumerate(saved)}
+    held: dict[Expression, int] = {}
     if meaning.bytes_entry is not None:
         held[_at_entry(meaning.bytes_entry)] = _BYTES
     if meaning.stream is not None:
         held[_at_entry(meaning.stream)] = _STREAM
+    # A slot of its own wins: the size of a call without a packet is not emitted, though its expression has a value.
+    held.update({_at_entry(tree): _SAVED[slot] for slot, tree in enumerate(saved)})
     flag = (_BYTES if by_bytes else _SAVED[len(saved)]) if flagged else None
     end = _end(meaning, held, flag, fields)
     if len(fields) > MAX_FIELDS:

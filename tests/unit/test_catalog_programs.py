@@ -199,6 +199,16 @@ def test_a_value_is_read_once_and_only_where_it_is_needed() -> None:
     assert memory.reads == 1
 
 
+def test_a_depth_does_not_take_the_size_of_a_call_without_a_packet() -> None:
+    """Where size and depth are one expression, the depth is right for calls whose size is not emitted, too."""
+    none = Compare(Argument(2), less=False, number=0, negated=False)
+    meaning = Meaning(packet_when=none, bytes_entry=Argument(1), depth_end=Argument(1))
+    program = compile_meaning(meaning)
+    for second, size in ((0, 9), (1, 0)):
+        call = readvm.end(program, readvm.entry(program, [9, second], Memory()), 0, Memory())
+        assert (call.bytes, call.depths) == (size, [9])
+
+
 def test_the_registers_that_a_program_needs_are_told() -> None:
     """The entry reads the arguments that its expressions name and no others."""
     program = compile_meaning(Meaning(stream=Argument(1), bytes_entry=Cast(4, Argument(4))))
