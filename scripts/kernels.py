@@ -1,0 +1,558 @@
+"""Runs a command of this checkout on Debian's kernels, amd64 and arm64, in QEMU, and prints a table of what came of it.
+
+    scripts/test-kernels                                   tests/bpf on every kernel
+    scripts/test-kernels 6.1 newest-arm64                  on these
+    scripts/test-kernels 6.1 -- python3 -m pytest tests/bpf/hazards -x
+
+The guest's root is an overlay of three read-only images: Debian 12's userland (with python3-bpfcc and compilers), the
+project's Python dependencies, and the checkout in /src, which is where the command runs. What it leaves in /out is on
+the host afterwards. All that is downloaded is kept in ${XDG_CACHE_HOME:-~/.cache}/otel_jb/kernels, about 500 MB for
+each architecture and 150 MB for a kernel. Nothing here needs root but the squashfs tools' wish to keep owners.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import lzma
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel_jb/kernels"
+USERLAND = "bookworm"
+USERLAND_PYTHON = "3.11"
+PACKAGES = (
+    "bash binutils bpfcc-tools ca-certificates clang curl elfutils gcc g++ iproute2 kmod libc6-dev libspeexdsp1 libst-dev make mount "
+    "procps python3 python3-bpfcc util-linux"
+).split()
+DEFAULT_COMMAND = ("python3", "-m", "pytest", "tests/bpf", "-m", "bpf", "-p", "no:cacheprovider", "--timeout=600")
+#: What the guest needs to see its disks; with what these depend on.
+MODULES = ("virtio_pci", "virtio_mmio", "virtio_blk", "squashfs", "overlay")
+OUT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel that Debian ships."""
+
+    name: str
+    suite: str
+    arch: str
+
+
+KERNELS = {
+    kernel.name: kernel
+    for kernel in (
+        Kernel("5.10", "bullseye", "amd64"),
+        Kernel("6.1", "bookworm", "amd64"),
+        Kernel("6.12", "bookworm-backports", "amd64"),
+        Kernel("newest", "trixie-backports", "amd64"),
+        Kernel("6.1-arm64", "bookworm", "arm64"),
+        Kernel("newest-arm64", "trixie-backports", "arm64"),
+    )
+}
+#: 5.10 is older than what is supported; it is there to be tried by name.
+DEFAULT = ("6.1", "6.12", "newest", "6.1-arm64")
+
+
+class PreparationError(Exception):
+    """A download or a tool failed; the message says which."""
+
+
+def main() -> int:
+    """Returns 0 if the command succeeded on every kernel."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/test-kernels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kernel", nargs="*", help=f"of {', '.join(KERNELS)} (default: {' '.join(DEFAULT)})")
+    parser.add_argument("--timeout", type=float, default=900, help="seconds for each kernel (default 900)")
+    parser.add_argument(
+        "--accel", choices=("tcg", "kvm"), default="tcg", help="kvm is quicker where the machine has it (amd64)"
+    )
+    parser.add_argument("--cpus", type=int, default=2)
+    parser.add_argument("--memory", type=int, default=2048, help="MiB (default 2048)")
+    before, separator, command = _split(sys.argv[1:])
+    args = parser.parse_args(before)
+    names = args.kernel or list(DEFAULT)
+    unknown = [name for name in names if name not in KERNELS]
+    if unknown:
+        parser.error(f"unknown kernel {', '.join(unknown)}; there are {', '.join(KERNELS)}")
+    if separator and not command:
+        parser.error("no command after --")
+    results = []
+    for name in names:
+        started = time.monotonic()
+        try:
+            release, status = run(KERNELS[name], command or DEFAULT_COMMAND, args)
+        except PreparationError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            release, status = "-", None
+        results.append((name, KERNELS[name].arch, release, status, time.monotonic() - started))
+    print(f"\n{'kernel':<14} {'arch':<6} {'release':<28} {'result':<12} {'time':>6}")
+    for name, arch, release, status, seconds in results:
+        result = "not prepared" if status is None else "passed" if status == 0 else f"failed ({status})"
+        print(f"{name:<14} {arch:<6} {release:<28} {result:<12} {seconds:>4.0f} s")
+    return 0 if all(status == 0 for *_, status, _ in results) else 1
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], bool, list[str]]:
+    """Before and after the first `--`; argparse itself gives what follows to the positional arguments."""
+    if "--" not in arguments:
+        return list(arguments), False, []
+    at = list(arguments).index("--")
+    return list(arguments[:at]), True, list(arguments[at + 1 :])
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Packages: an apt of our own for each suite and architecture, so that the machine's is left alone.
+
+
+def _call(command: Sequence[str | Path], environment: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+    result = subprocess.run(
+        command, env=os.environ | (environment or {}), cwd=cwd, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        tail = " | ".join((result.stderr or result.stdout).strip().splitlines()[-3:])
+        raise PreparationError(f"{shlex.join(map(str, command))[:120]} failed: {tail}")
+    return result.stdout
+
+
+def _mirror() -> str:
+    """The Debian mirror that this machine's apt is configured for."""
+    sites = _call(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]).split()
+    debian = [site.rstrip("/") for site in sites if re.search(r"/debian/?$", site)]
+    if not debian:
+        raise PreparationError("this machine's apt knows no Debian mirror; add one to its sources")
+    return debian[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Apt:
+    """A private apt directory: one suite, one architecture, nothing installed."""
+
+    directory: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"APT_CONFIG": str(self.directory / "apt.conf")}
+
+    def get(self, *arguments: str, cwd: Path | None = None) -> str:
+        return _call(["apt-get", "-q", "-y", *arguments], self.environment, cwd)
+
+    def cache(self, *arguments: str) -> str:
+        return _call(["apt-cache", *arguments], self.environment)
+
+    @property
+    def archives(self) -> Path:
+        return self.directory / "cache/archives"
+
+
+def apt(suite: str, arch: str) -> Apt:
+    directory = CACHE / f"apt-{suite}-{arch}"
+    it = Apt(directory)
+    if (directory / "ready").exists():
+        return it
+    for part in ("etc", "lists/partial", "cache/archives/partial"):
+        (directory / part).mkdir(parents=True, exist_ok=True)
+    (directory / "status").touch()
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    (directory / "sources.list").write_text(f"deb [signed-by={keyring}] {_mirror()} {suite} main\n")
+    settings = {
+        "Dir::Etc": f"{directory}/etc",
+        "Dir::Etc::sourcelist": f"{directory}/sources.list",
+        "Dir::Etc::parts": "/dev/null",
+        "Dir::State": str(directory),
+        "Dir::State::lists": f"{directory}/lists",
+        "Dir::State::status": f"{directory}/status",
+        "Dir::Cache": f"{directory}/cache",
+        "Dir::Log": str(directory),
+        "APT::Architecture": arch,
+        "APT::Sandbox::User": "root",
+        "Acquire::Languages": "none",
+    }
+    # Proxies, certificates and the like, as this machine has them.
+    inherited = _call(["apt-config", "dump", "Acquire"])
+    lines = [f'{key} "{value}";' for key, value in settings.items()]
+    lines.append(f'APT::Architectures {{ "{arch}"; }};')
+    (directory / "apt.conf").write_text(inherited + "\n".join(lines) + "\n")
+    it.get("update")
+    (directory / "ready").touch()
+    return it
+
+
+def _unpack(debs: Iterable[Path], into: Path) -> None:
+    """Lay packages out without running their scripts, which may be another architecture's."""
+    for deb in debs:
+        reader = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE)
+        writer = subprocess.run(
+            ["tar", "--keep-directory-symlink", "-xf", "-", "-C", into],
+            stdin=reader.stdout,
+            capture_output=True,
+            check=False,
+        )
+        if reader.wait() or writer.returncode:
+            raise PreparationError(f"{deb.name} could not be unpacked: {writer.stderr.decode()[-200:]}")
+
+
+def _squash(tree: Path, image: Path, *options: str) -> None:
+    part = image.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    compression = ["-comp", "zstd", "-Xcompression-level", "6"]
+    _call(["mksquashfs", tree, part, "-noappend", "-no-progress", "-quiet", "-all-root", *compression, *options])
+    part.rename(image)
+
+
+# --------------------------------------------------------------------------------------------------------------
+# The three images
+
+
+def userland(arch: str) -> Path:
+    """Debian 12 with PACKAGES, unpacked."""
+    key = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12]
+    image = CACHE / f"userland-{arch}-{key}.sqfs"
+    if image.exists():
+        return image
+    print(f"making the {arch} userland (once)", file=sys.stderr)
+    source, tree = apt(USERLAND, arch), CACHE / f"userland-{arch}.tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    for directory in (
+        "usr/bin",
+        "usr/sbin",
+        "usr/lib",
+        "proc",
+        "sys",
+        "dev",
+        "tmp",
+        "run",
+        "root",
+        "etc",
+        "out",
+        "var/tmp",
+        "mnt",
+    ):
+        (tree / directory).mkdir(parents=True)
+    for name in ("bin", "sbin", "lib"):
+        (tree / name).symlink_to(f"usr/{name}")
+    if arch == "amd64":
+        (tree / "usr/lib64").mkdir()
+        (tree / "lib64").symlink_to("usr/lib64")
+    essential = [
+        match[1]
+        for paragraph in source.cache("dumpavail").split("\n\n")
+        if "\nEssential: yes" in paragraph and (match := re.match(r"Package: (\S+)", paragraph))
+    ]
+    for old in source.archives.glob("*.deb"):
+        old.unlink()
+    source.get("install", "--no-install-recommends", "--download-only", *PACKAGES, *essential)
+    _unpack(sorted(source.archives.glob("*.deb")), tree)
+    # What the packages' scripts would have done, as far as tests can tell.
+    for name in ("passwd", "group"):
+        shutil.copy(tree / f"usr/share/base-passwd/{name}.master", tree / "etc" / name)
+    for link, target in {"sh": "dash", "awk": "mawk", "cc": "gcc", "c++": "g++"}.items():
+        if not (tree / "usr/bin" / link).exists():
+            (tree / "usr/bin" / link).symlink_to(target)
+    (tree / "etc/hosts").write_text("127.0.0.1 localhost guest\n::1 localhost\n")
+    _squash(tree, image, "-e", *(f"usr/share/{name}" for name in ("doc", "man", "locale", "info")))
+    shutil.rmtree(tree)
+    for deb in source.archives.glob("*.deb"):
+        deb.unlink()
+    return image
+
+
+def _requirements() -> list[str]:
+    """The project's and its tests' requirements, from pyproject.toml (a list of strings each; no tomllib before 3.11)."""
+    text = (ROOT / "pyproject.toml").read_text()
+    lists = [
+        re.search(rf"^{name} = \[(.*?)\]\n", text, re.MULTILINE | re.DOTALL)
+        for name in ("dependencies", "demo", "test")
+    ]
+    found = [item for match in lists if match for item in re.findall(r'"([^"]+)"', match[1])]
+    return sorted(item for item in found if not item.startswith("otel-jb"))
+
+
+def site(arch: str) -> Path:
+    """The Python dependencies for the guest's Python, as wheels for its architecture, in /opt/site."""
+    requirements = _requirements()
+    key = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
+    image = CACHE / f"site-{arch}-{key}.sqfs"
+    if image.exists():
+        return image
+    print(f"making the {arch} Python packages (once)", file=sys.stderr)
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}[arch]
+    tree = CACHE / f"site-{arch}.tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in range(17, 37)] + [
+        f"--platform=manylinux2014_{machine}"
+    ]
+    wheels = ["--only-binary=:all:", "--implementation=cp", f"--python-version={USERLAND_PYTHON}", *platforms]
+    target = tree / "opt/site"
+    _call(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-input",
+            "--no-compile",
+            *wheels,
+            "--target",
+            target,
+            *requirements,
+        ]
+    )
+    # Compiled here, for every run of it there; the same version of Python runs this.
+    if sys.version_info[:2] == tuple(map(int, USERLAND_PYTHON.split("."))):
+        _call(
+            [
+                sys.executable,
+                "-m",
+                "compileall",
+                "-q",
+                "--invalidation-mode",
+                "unchecked-hash",
+                "-s",
+                tree,
+                "-p",
+                "/",
+                target,
+            ]
+        )
+    _squash(tree, image)
+    shutil.rmtree(tree)
+    for old in CACHE.glob(f"site-{arch}-*.sqfs"):
+        if old != image:
+            old.unlink()
+    return image
+
+
+GUEST = """\
+#!/bin/sh
+# The guest's first process, on the overlay root.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root LANG=C.UTF-8 TERM=dumb PYTHONPATH=/src:/opt/site PYTHONUNBUFFERED=1
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs tmp /tmp; mount -t tmpfs run /run
+mkdir -p /dev/shm /dev/pts; mount -t tmpfs shm /dev/shm; mount -t devpts devpts /dev/pts
+ln -sf /proc/self/fd /dev/fd; ln -sf fd/0 /dev/stdin; ln -sf fd/1 /dev/stdout; ln -sf fd/2 /dev/stderr
+mount -t tracefs tracefs /sys/kernel/tracing; mount -t bpf bpf /sys/fs/bpf; mount -t cgroup2 cgroup /sys/fs/cgroup
+hostname guest; ip link set lo up; ldconfig 2>/dev/null; cd /src
+uname -r > /out/release
+echo "== $(uname -rm), up after $(cut -d' ' -f1 /proc/uptime) s"
+setsid -w sh -c '{command}' < /dev/null
+echo $? > /out/status
+echo "== exit status $(cat /out/status), at $(cut -d' ' -f1 /proc/uptime) s"
+for disk in /sys/block/vd*; do [ "$(cat $disk/serial)" = out ] && tar -C /out -cf /dev/${disk##*/} .; done
+sync; echo 1 > /proc/sys/kernel/sysrq; echo o > /proc/sysrq-trigger; sleep 60
+"""
+
+
+def checkout(directory: Path, command: Sequence[str]) -> Path:
+    """What would be committed, in /src, and the guest's first process."""
+    tree, image = directory / "checkout.tree", directory / "checkout.sqfs"
+    shutil.rmtree(tree, ignore_errors=True)
+    names = _call(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "-z"]).split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (tree / "src" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tree / "src" / name)
+    local = tree / "usr/local/bin"
+    local.mkdir(parents=True)
+    (local / "otel-jb").write_text('#!/bin/sh\nexec python3 -m otel_jb "$@"\n')
+    (local / "otel-jb").chmod(0o755)
+    quoted = shlex.join(command).replace("'", "'\\''")
+    (tree / "guest").write_text(GUEST.replace("{command}", quoted))
+    (tree / "guest").chmod(0o755)
+    _squash(tree, image)
+    shutil.rmtree(tree)
+    return image
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Kernel and initramfs
+
+INIT = """\
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+for module in $(cat /modules/order); do insmod /modules/$module || echo "insmod $module failed"; done
+tries=0
+until [ $(cat /sys/block/vd*/serial 2>/dev/null | grep -c .) -ge 4 ] || [ $tries = 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+for disk in /sys/block/vd*; do
+    name=$(cat $disk/serial)
+    case $name in userland | site | checkout) mkdir -p /$name; mount -t squashfs -o ro /dev/${disk##*/} /$name;; esac
+done
+mkdir /scratch /new; mount -t tmpfs -o size=75% scratch /scratch; mkdir /scratch/upper /scratch/work
+mount -t overlay -o lowerdir=/checkout:/site:/userland,upperdir=/scratch/upper,workdir=/scratch/work root /new
+mount -o move /dev /new/dev; umount /sys /proc
+exec switch_root /new /guest
+"""
+
+
+def _cpio(entries: Iterable[tuple[str, int, bytes]]) -> Iterator[bytes]:
+    """An archive in the kernel's initramfs format ("newc": Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    everything = [*entries, ("TRAILER!!!", 0, b"")]
+    for number, (name, mode, data) in enumerate(everything):
+        encoded = name.encode() + b"\0"
+        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(encoded), 0)
+        header = b"070701" + b"".join(b"%08x" % value for value in fields) + encoded
+        yield header + b"\0" * (-len(header) % 4)
+        yield data + b"\0" * (-len(data) % 4)
+
+
+def _module_data(path: Path) -> bytes:
+    if path.suffix == ".xz":
+        return lzma.decompress(path.read_bytes())
+    if path.suffix == ".zst":
+        return subprocess.run(["zstd", "-qdc", path], capture_output=True, check=True).stdout
+    return path.read_bytes()
+
+
+def _modules(tree: Path) -> dict[str, bytes]:
+    """MODULES and what they need, in the order in which to load them; those that are built in are left out."""
+    (directory,) = [path for path in (tree / "usr/lib/modules", tree / "lib/modules") if path.is_dir()][:1]
+    (release,) = directory.iterdir()
+    if not (release / "modules.dep").exists():
+        (tree / "lib").mkdir(exist_ok=True)
+        if not (tree / "lib/modules").exists():
+            (tree / "lib/modules").symlink_to(directory)
+        _call(["depmod", "-b", tree, release.name])
+    needs = {}
+    for line in (release / "modules.dep").read_text().splitlines():
+        path, _, dependencies = line.partition(":")
+        needs[Path(path).name.partition(".")[0].replace("-", "_")] = [path, *dependencies.split()]
+    loaded: dict[str, bytes] = {}
+    for module in MODULES:
+        # modules.dep names the nearest dependency first: load from the end.
+        for path in reversed(needs.get(module, [])):
+            loaded.setdefault(Path(path).name.partition(".")[0] + ".ko", _module_data(release / path))
+    return loaded
+
+
+def kernel(it: Kernel) -> tuple[Path, Path]:
+    """The kernel's image and an initramfs that finds the disks."""
+    directory = CACHE / f"kernel-{it.suite}-{it.arch}"
+    image, initramfs = directory / "vmlinuz", directory / "initramfs"
+    key = hashlib.sha256((INIT + " ".join(MODULES)).encode()).hexdigest()
+    if (directory / "ready").exists() and (directory / "ready").read_text() == key:
+        return image, initramfs
+    print(f"getting kernel {it.name} for {it.arch} (once)", file=sys.stderr)
+    shutil.rmtree(directory, ignore_errors=True)
+    tree, debs = directory / "tree", directory / "debs"
+    tree.mkdir(parents=True)
+    debs.mkdir()
+    source = apt(it.suite, it.arch)
+    closure = source.cache(
+        "depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances",
+        f"linux-image-cloud-{it.arch}",
+    )  # fmt: skip
+    names = re.findall(r"^(linux-(?:image|binary|modules)-\d\S*)$", closure, re.MULTILINE)
+    source.get("download", *sorted(set(names)), cwd=debs)
+    _unpack(sorted(debs.glob("*.deb")), tree)
+    (built,) = [*tree.glob("boot/vmlinuz-*"), *tree.glob("usr/lib/modules/*/vmlinuz")][:1]
+    shutil.copy(built, image)
+    # busybox is that of the userland's Debian, whatever the kernel is.
+    apt(USERLAND, it.arch).get("download", "busybox-static", cwd=directory)
+    (busybox,) = directory.glob("busybox-static_*.deb")
+    _unpack([busybox], tree)
+    modules = _modules(tree)
+    entries: list[tuple[str, int, bytes]] = [(name, 0o040755, b"") for name in ("bin", "modules", "proc", "sys", "dev")]
+    (program,) = [path for path in (tree / "bin/busybox", tree / "usr/bin/busybox") if path.is_file()][:1]
+    entries.append(("bin/busybox", 0o100755, program.read_bytes()))
+    entries.append(("init", 0o100755, INIT.encode()))
+    entries += [(f"modules/{name}", 0o100644, data) for name, data in modules.items()]
+    entries.append(("modules/order", 0o100644, "\n".join(modules).encode()))
+    initramfs.write_bytes(b"".join(_cpio(entries)))
+    for leftover in (tree, debs):
+        shutil.rmtree(leftover)
+    busybox.unlink()
+    (directory / "ready").write_text(key)
+    return image, initramfs
+
+
+# --------------------------------------------------------------------------------------------------------------
+# QEMU
+
+
+def _machine(arch: str, accel: str) -> tuple[list[str], str, str]:
+    """QEMU's own arguments, its disk device and the console's name."""
+    if arch == "arm64":
+        return (
+            ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57", "-accel", "tcg"],
+            "virtio-blk-device",
+            "ttyAMA0",
+        )
+    processor = "Nehalem"
+    return ["qemu-system-x86_64", "-M", "q35", "-cpu", processor, "-accel", accel], "virtio-blk-pci", "ttyS0"
+
+
+def run(it: Kernel, command: Sequence[str], args: argparse.Namespace) -> tuple[str, int]:
+    """Boot, run, and return the kernel's release and the command's exit status; 125 where the guest did not come back."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    image, initramfs = kernel(it)
+    directory = CACHE / f"run-{it.name}-{os.getpid()}"
+    shutil.rmtree(directory, ignore_errors=True)
+    (directory / "out").mkdir(parents=True)
+    out = directory / "out.img"
+    with out.open("wb") as file:
+        file.truncate(OUT_BYTES)
+    disks = {"userland": userland(it.arch), "site": site(it.arch), "checkout": checkout(directory, command), "out": out}
+    qemu, device, console = _machine(it.arch, args.accel)
+    qemu += [
+        "-smp",
+        str(args.cpus),
+        "-m",
+        str(args.memory),
+        "-nodefaults",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-serial",
+        "stdio",
+    ]
+    qemu += ["-kernel", str(image), "-initrd", str(initramfs)]
+    for name, path in disks.items():
+        readonly = "off" if name == "out" else "on"
+        qemu += [
+            "-drive",
+            f"if=none,id={name},file={path},format=raw,readonly={readonly}",
+            "-device",
+            f"{device},drive={name},serial={name}",
+        ]
+    qemu += ["-append", f"console={console} quiet loglevel=4 panic=-1 mitigations=off nokaslr random.trust_cpu=on"]
+    print(f"== {it.name} ({it.suite}, {it.arch})", flush=True)
+    process = subprocess.Popen(qemu, stdin=subprocess.DEVNULL)
+    try:
+        process.wait(args.timeout)
+    except subprocess.TimeoutExpired:
+        print(f"{it.name}: not finished after {args.timeout:.0f} s", file=sys.stderr)
+    finally:
+        process.kill()
+        process.wait()
+    try:
+        with tarfile.open(out) as archive:
+            archive.extractall(directory / "out", filter="data")
+    except tarfile.TarError:  # the guest died before it wrote
+        return "-", 125
+    answers = {name: (directory / "out" / name) for name in ("release", "status")}
+    if not all(path.exists() for path in answers.values()):
+        return "-", 125
+    release, status = answers["release"].read_text().strip(), int(answers["status"].read_text())
+    results = CACHE / "out" / it.name
+    shutil.rmtree(results, ignore_errors=True)
+    results.parent.mkdir(exist_ok=True)
+    (directory / "out").rename(results)
+    shutil.rmtree(directory)
+    return release, status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
