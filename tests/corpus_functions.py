@@ -127,7 +127,10 @@ class _Writer:
         if self.exceptions:
             kinds += ["try", "throw-if"] if depth < 3 else ["throw-if"]
         kind = self.random.choice(kinds)
-        inner = lambda looping=loop: self.block(depth + 1, void, others, looping)  # noqa: E731
+
+        def inner(looping: bool = loop) -> str:
+            return self.block(depth + 1, void, others, looping)
+
         match kind:
             case "set":
                 return f"r = {self.value()};"

@@ -65,7 +65,7 @@ _SWITCHES = re.compile(
 _THROWS = re.compile(
     r"__cxa_throw|__cxa_rethrow|_Unwind_(RaiseException|Resume_or_Rethrow|ForcedUnwind)|_ZSt\d+__throw_\w+|"
     r"_ZSt17rethrow_exception\w+|__cxa_bad_cast|__cxa_bad_typeid|__cxa_throw_bad_array_new_length|"
-    # docs/adr/0004: operator new may throw, so it is not vouched for. The nothrow forms are.
+    # docs/adr/0010: operator new may throw, so it is not vouched for. The nothrow forms are.
     r"_Zn[wa][mj](St11align_val_t)?"
 )
 _JUMPS = re.compile(r"(_|__|sig|__sig)?longjmp(_chk)?|__longjmp_chk|_longjmp_unwind|rethrow")

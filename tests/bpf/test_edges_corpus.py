@@ -160,7 +160,8 @@ def entry_of(code: FunctionCode) -> Spot | None:
     limit = min((spot.address for spot in code.edges.spots if spot.address in block), default=1 << 64)
     fit = [s for s in code.entries if not {1, 2} & set(s.clobbered) and code.address < s.address < limit]
     cheap = [s for s in fit if s.price is Price.EMULATED]
-    return (cheap or fit or [None])[-1]  # the last of the block: the one most in danger
+    last = cheap or fit
+    return last[-1] if last else None  # the last of the block: the one most in danger
 
 
 def run(kernel: Kernel, program: Path, codes: dict[str, FunctionCode]) -> dict[str, list[int]]:
