@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.agent_process import Exposition, agent
 from tests.e2e.streams import LossyStream
+from tests.otlp_receiver import Receiver, grpc_receiver, http_receiver
 
 pytestmark = pytest.mark.e2e
 
@@ -112,6 +115,38 @@ def test_a_receiver_is_found_without_being_named(tmp_path: Path) -> None:
         assert measuring.stop() == 0
     finally:
         measuring.kill()
+
+
+@pytest.mark.parametrize(
+    ("receiving", "protocol"), [(grpc_receiver, "grpc"), (http_receiver, "http/protobuf")], ids=["grpc", "http"]
+)
+def test_otlp_carries_the_numbers_of_the_exposition(
+    tmp_path: Path, receiving: Callable[[], AbstractContextManager[Receiver]], protocol: str
+) -> None:
+    """A decoding OTLP receiver gets the relay's packets and bytes, and every bucket, as /metrics has them."""
+    with receiving() as receiver, LossyStream(tmp_path) as stream:
+        to = ("--otlp-endpoint", receiver.endpoint, "--otlp-protocol", protocol, "--interval", "1s")
+        with agent(tmp_path, "--pid", str(stream.pid), *to) as measuring:
+            relayed = stream.play(seconds=6, speed=2)
+            scraped = measuring.settled(stream.pid)
+        # What was counted until the end is sent when the agent stops.
+        points = {
+            (metric, dict(attributes).get("jitterbuffer.outcome") or dict(attributes).get("outcome")): point
+            for (resource, _, metric, attributes), point in receiver.points().items()
+            if dict(resource).get("process.pid") == stream.pid and dict(attributes).get("code.function.name") == PARSE
+        }
+    assert points["jitterbuffer.packet_count", None].as_int == relayed.forwarded_packets
+    assert points["jitterbuffer.bytes", None].as_int == relayed.forwarded_bytes
+    where = {"pid": stream.pid, "function": PARSE}
+    delay = points["jitterbuffer.delay", None]
+    assert delay.count == scraped.value("jitterbuffer_delay_seconds_count", **where)
+    assert delay.sum == pytest.approx(scraped.value("jitterbuffer_delay_seconds_sum", **where), rel=1e-9)
+    cumulative = scraped.buckets("jitterbuffer_delay_seconds", **where)
+    assert [*delay.explicit_bounds, float("inf")] == pytest.approx(sorted(cumulative))
+    assert list(accumulate(delay.bucket_counts)) == [cumulative[bound] for bound in sorted(cumulative)]
+    returned = points["jitterbuffer.calls", "returned"]
+    assert returned.as_int == scraped.value("jitterbuffer_calls_total", outcome="returned", **where)
+    assert 0 < delay.start_time_unix_nano < delay.time_unix_nano
 
 
 def assert_accounts_balance(scraped: Exposition, pid: int) -> None:

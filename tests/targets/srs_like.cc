@@ -170,7 +170,7 @@ struct Account {
     int64_t unsure = 0;
     int64_t far_calls = 0;   // at least 20 us away from every bound, by the outer time
     int64_t far_unsure = 0;  // of those: unsure none the less, because the thread was held between a clock and the probe
-    int64_t held_calls = 0;  // outer - inner over 20 us: the scheduler stepped in between a clock and the probe
+    int64_t held_calls = 0;  // outer - inner over 200 us: the scheduler stepped in between a clock and the probe
     int64_t held_ns = 0;
     std::vector<int64_t> sure;   // by bucket: calls that can only be there
     std::vector<int64_t> maybe;  // by bucket: unsure calls that may be there
@@ -188,7 +188,7 @@ struct Account {
         outer_sum += outer_ns;
         inner_min = std::min(inner_min, inner_ns);
         outer_max = std::max(outer_max, outer_ns);
-        if (outer_ns - inner_ns > 20000) {
+        if (outer_ns - inner_ns > 200000) {
             held_calls++;
             held_ns += outer_ns - inner_ns;
         }
