@@ -14,13 +14,12 @@ import time
 from concurrent import futures
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 
-from otel_jb.records import Snapshot
+from otel_jb.records import Series, Snapshot
 from otel_jb.telemetry.environment import read
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from otel_jb.telemetry.pipeline import Telemetry
@@ -32,7 +31,7 @@ from tests.telemetry_samples import SRS, series, snapshot_of
 INTERVAL = 10.0  #: seconds between exports, the agent's default
 
 
-class Sink(grpc.GenericRpcHandler):
+class Sink(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Accepts OTLP metrics and counts bytes and points, those of the agent itself included."""
 
     def __init__(self) -> None:
@@ -47,11 +46,12 @@ class Sink(grpc.GenericRpcHandler):
         for resource in request.resource_metrics:
             for scope in resource.scope_metrics:
                 self.points += sum(len(getattr(m, m.WhichOneof("data")).data_points) for m in scope.metrics)
-        return metrics_service_pb2.ExportMetricsServiceResponse().SerializeToString()
+        return bytes(metrics_service_pb2.ExportMetricsServiceResponse().SerializeToString())
 
 
-def state_of(targets: int, functions: int) -> tuple[StreamState, list[Any]]:
-    state, made = StreamState(), []
+def state_of(targets: int, functions: int) -> tuple[StreamState, list[Series]]:
+    state = StreamState()
+    made: list[Series] = []
     for n in range(targets):
         target = replace(SRS, id=n + 1, pid=10_000 + n, service_instance_id=str(uuid4()))
         state.apply(target)
@@ -62,13 +62,13 @@ def state_of(targets: int, functions: int) -> tuple[StreamState, list[Any]]:
     return state, made
 
 
-def step(state: StreamState, made: list[Any], calls: list[int]) -> None:
+def step(state: StreamState, made: list[Series], calls: list[int]) -> None:
     now = time.time_ns()
     values = tuple(snapshot_of(one, calls) for one in made)
     state.apply(Snapshot(now, time.monotonic_ns(), DEFAULT_BOUNDS_NS, values, (), 10**10))
 
 
-def send(state: StreamState, made: list[Any], otlp: str, rounds: int, compression: str = "none") -> None:
+def send(state: StreamState, made: list[Series], otlp: str, rounds: int, compression: str = "none") -> None:
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{otlp}", "OTEL_METRICS_EXPORTER": "otlp"}
     telemetry = Telemetry(
         state, read({**variables, "OTEL_EXPORTER_OTLP_COMPRESSION": compression}), interval_seconds=3600

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from pathlib import Path
 
 from tests.e2e.agent_process import ROOT, agent, until
-from tests.e2e.collector import Prometheus, collector, prometheus, scrape_configuration
+from tests.e2e.collector import Prometheus, collector, jaeger, prometheus, scrape_configuration
 from tests.e2e.streams import LossyStream
 
 DEPLOY = ROOT / "deploy" / "prometheus"
@@ -65,3 +67,32 @@ def test_an_ffmpegs_packets_are_the_same_number_by_every_way(tmp_path: Path) -> 
                 ((labels, rate),) = way.query(f"rate({COUNT}[1m])")
                 assert labels["pid"] == str(stream.pid)
                 assert rate > 0
+
+
+def test_an_ffmpegs_slow_calls_open_from_their_exemplars(tmp_path: Path) -> None:
+    """Exemplars of a real stream's slow calls, from 9310 and through the Collector, all open in Jaeger as spans of that length."""
+    with jaeger(tmp_path) as traces, collector(tmp_path, traces) as otel, LossyStream(tmp_path) as stream:
+        # Low enough that this function is often slower, so that each scrape finds some.
+        settings = ("--interval", "1s", "--slow-threshold", "5us", "--otlp-endpoint", f"http://{otel.grpc}")
+        through = scrape_configuration({"otel_jb": otel.scrape}, DEPLOY / "prometheus-collector.yml")
+        with agent(tmp_path, "--pid", str(stream.pid), *settings) as measuring:
+            own = scrape_configuration(
+                {"ffmpeg-jitterbuffer": f"127.0.0.1:{measuring.port}"}, DEPLOY / "prometheus.yml"
+            )
+            with prometheus(tmp_path, through, "scraped") as scraped, prometheus(tmp_path, own, "direct") as direct:
+                begin = time.time()
+                stream.play(seconds=24, speed=4)
+                for way in (direct, scraped):
+
+                    def several(way: Prometheus = way) -> bool:
+                        return len(way.exemplars("jitterbuffer_delay_seconds_bucket", begin - 5, time.time() + 5)) >= 3
+
+                    until(several, "three exemplars", timeout=20, every=0.25)
+                    for one in way.exemplars("jitterbuffer_delay_seconds_bucket", begin - 5, time.time() + 5):
+                        trace_id, span_id = one["labels"]["trace_id"], one["labels"]["span_id"]
+                        trace = until(partial(traces.trace, trace_id), f"{trace_id} opens", timeout=20)
+                        assert trace is not None
+                        (span,) = [span for span in trace["spans"] if span["spanID"] == span_id]
+                        assert span["operationName"] == one["series"]["function"]
+                        # Jaeger's clock is in microseconds.
+                        assert abs(span["duration"] / 1e6 - float(one["value"])) < 2e-6

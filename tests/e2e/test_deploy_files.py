@@ -7,6 +7,7 @@ import math
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -264,8 +265,7 @@ def test_dockerfile_copies_what_exists_and_installs_what_the_bootstrap_does() ->
 
 def test_traffic_of_the_demo_flows() -> None:
     """What the demo's traffic container runs sends packets through its relay until it is told to end."""
-    python = ROOT / ".venv" / "bin" / "python"
-    child = subprocess.Popen([python, "-m", "otel_jb.traffic"], stdout=subprocess.PIPE, cwd=ROOT, text=True)
+    child = subprocess.Popen([sys.executable, "-m", "otel_jb.traffic"], stdout=subprocess.PIPE, cwd=ROOT, text=True)
     assert child.stdout is not None
     try:
         line = child.stdout.readline()
@@ -276,3 +276,15 @@ def test_traffic_of_the_demo_flows() -> None:
     finally:
         child.terminate()
         assert child.wait(10) == 0
+
+
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    """systemd-analyze finds no fault with the unit, and its capabilities are the documented ones."""
+    text = (ROOT / "deploy/systemd/otel-jb.service").read_text()
+    (bounds,) = re.findall(r"^CapabilityBoundingSet=(.*)$", text, re.MULTILINE)
+    assert bounds.split() == SERVICE_CAPABILITIES.split()
+    unit = tmp_path / "otel-jb.service"
+    unit.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", text, flags=re.MULTILINE))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "otel-jb.service" not in done.stderr, done.stderr
