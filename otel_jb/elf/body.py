@@ -22,6 +22,9 @@ MAX_INSTRUCTIONS = 100_000
 _CELL = re.compile(r"qword ptr \[rip ([+-]) (0x[0-9a-f]+|\d)\]$")
 
 
+_EPILOGUE = re.compile(r"pop r\w+$|add rsp, |leave$|ldp .*\[sp\], #|add sp, sp, #")
+
+
 class UndecodableError(Exception):
     """The function cannot be analysed; the message is the reason that people read."""
 
@@ -223,6 +226,7 @@ def _build(context: Context, start: int, size: int) -> Body:
     first = body.row(start)
     body.described = first is not None and (first.register, first.offset) == context.entry_rule()
     body.exits = [Exit(index[i.address], i.target) for i in exits]
+    body.unclear = body.unclear or _runs_on(body)
     for position, instruction in enumerate(instructions):
         if instruction.flow is Flow.INDIRECT_JUMP:
             _classify_indirect(body, position)
@@ -273,6 +277,17 @@ def _outward(context: Context, instruction: Instruction, target: int) -> str | F
     return there
 
 
+def _runs_on(body: Body) -> str:
+    """Why control may leave a part by its last byte; "" if it cannot. A call there is one that never returns."""
+    for _, end in body.parts:
+        last = next((n for n, i in enumerate(body.instructions) if i.end == end), None)
+        while last is not None and last > 0 and body.instructions[last].nop and not body.came_from[last]:
+            last -= 1
+        if last is not None and body.instructions[last].flow in (Flow.NEXT, Flow.BRANCH):
+            return f"it runs on into what follows it at {end:#x}"
+    return ""
+
+
 def _classify_indirect(body: Body, position: int) -> None:
     """Tell a jump table from a tail call through a pointer; where neither is sure, say so."""
     instruction = body.instructions[position]
@@ -302,14 +317,17 @@ def _computed(body: Body, position: int) -> str:
             return "table"
         return "object" if "*" not in operand and operand.count("+") <= 1 else ""
     register = operand.strip()
+    if register in ("x16", "x17") or (position and _EPILOGUE.match(body.instructions[position - 1].text)):
+        return "object"  # gcc and clang keep x16 and x17 for tail calls; no table is entered behind an epilogue
+    number = known.register_number(body.context.image.arch, register)
     for earlier in range(position - 1, max(-1, position - 40), -1):
         if not body.falls_through(earlier) or body.came_from[earlier + 1]:
             return ""
+        if number not in body.writes(body.instructions[earlier]):
+            continue
         name, _, operands = body.instructions[earlier].text.partition(" ")
         if not operands.startswith(register + ","):
-            if known.register_number(body.context.image.arch, register) in body.writes(body.instructions[earlier]):
-                return ""
-            continue
+            return ""
         source = operands.partition(",")[2].strip()
         if name == "add":
             return "table"  # base + distance; nobody calls a sum

@@ -23,6 +23,10 @@ MAX_ENTRIES = 2_000_000  #: entries read where no search table leads to them
 _POINTER_FORMATS = {0x00: "Q", 0x02: "H", 0x03: "I", 0x04: "Q", 0x0A: "h", 0x0B: "i", 0x0C: "q"}
 _STACK_POINTER = {"x86_64": 7, "aarch64": 31}
 _FRAME_POINTER = {"x86_64": 6, "aarch64": 29}
+_RETURN_ADDRESS = {"x86_64": 16, "aarch64": 30}
+
+#: CFA register and offset, and where frame pointer and return address are saved
+_State = tuple["int | None", int, "int | None", "int | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,10 @@ class Row:
     address: int
     register: int | None  #: DWARF number
     offset: int
+    frame_pointer_at: int | None = (
+        None  #: the caller's frame pointer lies at CFA + this; None: it is in its register still
+    )
+    return_address_at: int | None = None  #: likewise, None: in the link register
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +287,7 @@ class Frames:
     def _rows(self, common: _Common, start: int, reader: _Reader) -> tuple[Row, ...]:
         rows: list[Row] = []
         initial = _Reader(self._view, self._address, *common.instructions)
-        state = self._run(initial, common, start, (None, 0), rows)
+        state = self._run(initial, common, start, (None, 0, None, None), rows)
         # The common entry's state holds from the start even where the entry itself adds no row.
         rows.append(Row(start, *state))
         self._run(reader, common, start, state, rows)
@@ -291,12 +299,18 @@ class Frames:
                 merged.append(row)
         return tuple(merged)
 
-    def _run(
-        self, reader: _Reader, common: _Common, location: int, state: tuple[int | None, int], rows: list[Row]
-    ) -> tuple[int | None, int]:
-        """Run call frame instructions; only what moves the CFA is kept, the rest is decoded to be passed over."""
-        register, offset = state
-        stack: list[tuple[int | None, int]] = []
+    def _run(self, reader: _Reader, common: _Common, location: int, state: _State, rows: list[Row]) -> _State:
+        """Run call frame instructions; what moves the CFA, the frame pointer or the return address is kept, the rest passed over."""
+        register, offset, *places = state
+        kept = {_FRAME_POINTER[self.image.arch]: 0, _RETURN_ADDRESS[self.image.arch]: 1}
+        at_start = list(places)  # what `restore` goes back to: the common entry's state
+        stack: list[tuple[int | None, int, list[int | None]]] = []
+
+        def saved(number: int, place: int | None) -> bool:
+            if number in kept:
+                places[kept[number]] = place
+            return number in kept
+
         while reader.at < reader.end:
             byte = reader.take("B")
             high, low = byte & 0xC0, byte & 0x3F
@@ -304,23 +318,33 @@ class Frames:
             if high == 0x40:  # advance_loc
                 location += low * common.code_align
             elif high == 0x80:  # offset
-                reader.leb()
-            elif high == 0xC0 or low in (0x00, 0x2D, 0x2B, 0x2C):  # restore, nop, AArch64: negate_ra_state
+                changed = saved(low, reader.leb() * common.data_align)
+            elif high == 0xC0:  # restore
+                changed = saved(low, at_start[kept[low]] if low in kept else None)
+            elif low in (0x00, 0x2D, 0x2B, 0x2C):  # nop, AArch64: negate_ra_state
                 pass
             elif low == 0x01:  # set_loc
                 location = reader.pointer(common.pointer_encoding) or location
             elif low in (0x02, 0x03, 0x04):  # advance_loc1, 2, 4
                 location += reader.take({2: "B", 3: "H", 4: "I"}[low]) * common.code_align
-            elif low in (0x05, 0x09, 0x14, 0x2F):  # offset_extended, register, val_offset: two operands
+            elif low == 0x05:  # offset_extended
+                number = reader.leb()
+                changed = saved(number, reader.leb() * common.data_align)
+            elif low in (0x09, 0x14, 0x2F):  # register, val_offset: two operands
                 reader.leb()
                 reader.leb()
-            elif low in (0x06, 0x07, 0x08, 0x2E):  # restore_extended, undefined, same_value, args_size
+            elif low == 0x06:  # restore_extended
+                number = reader.leb()
+                changed = saved(number, at_start[kept[number]] if number in kept else None)
+            elif low in (0x07, 0x08):  # undefined, same_value
+                changed = saved(reader.leb(), None)
+            elif low == 0x2E:  # args_size
                 reader.leb()
             elif low == 0x0A:
-                stack.append((register, offset))
+                stack.append((register, offset, list(places)))
             elif low == 0x0B:
                 if stack:
-                    register, offset = stack.pop()
+                    register, offset, places = stack.pop()
                     changed = True
             elif low == 0x0C:  # def_cfa
                 register, offset, changed = reader.leb(), reader.leb(), True
@@ -334,7 +358,10 @@ class Frames:
             elif low in (0x10, 0x16):  # expression, val_expression
                 reader.leb()
                 reader.skip(reader.leb())
-            elif low in (0x11, 0x15):  # offset_extended_sf, val_offset_sf
+            elif low == 0x11:  # offset_extended_sf
+                number = reader.leb()
+                changed = saved(number, reader.leb(signed=True) * common.data_align)
+            elif low == 0x15:  # val_offset_sf
                 reader.leb()
                 reader.leb(signed=True)
             elif low == 0x12:  # def_cfa_sf
@@ -344,10 +371,10 @@ class Frames:
             else:
                 raise ElfError(f"{self.image.name}: unsupported: call frame instruction {byte:#x}")
             if changed:
-                rows.append(Row(location, register, offset))
+                rows.append(Row(location, register, offset, *places))
                 if len(rows) > MAX_ROWS or len(stack) > MAX_ROWS:
                     raise ElfError(f"{self.image.name}: corrupt: a frame description has too many rows")
-        return register, offset
+        return register, offset, places[0], places[1]
 
 
 def stack_pointer(arch: str) -> int:

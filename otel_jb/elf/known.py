@@ -9,12 +9,12 @@ from otel_jb.elf import vouched
 
 #: Exactly these never return. A name that is wrongly here would hide an end, so only documented ones are.
 _NEVER_RETURN = re.compile(
-    r"(__stack_chk_fail(_local)?|abort|exit|_exit|_Exit|quick_exit|__assert_fail|__assert_perror_fail|__assert|"
+    r"(__stack_chk_fail(_local)?|abort|exit|_exit|_Exit|quick_exit|__assert_fail|__assert_perror_fail|"
     r"__fortify_fail|__chk_fail|__cxa_throw|__cxa_rethrow|_Unwind_Resume|__cxa_bad_cast|__cxa_bad_typeid|"
     r"__cxa_throw_bad_array_new_length|__cxa_pure_virtual|__cxa_deleted_virtual|__cxa_call_unexpected|"
     r"__cxa_call_terminate|__clang_call_terminate|_ZSt9terminatev|_ZSt10unexpectedv|_ZSt\d+__throw_\w+|"
     r"_ZSt21__glibcxx_assert_failPKciS0_S0_|longjmp|_longjmp|siglongjmp|__longjmp_chk|pthread_exit|"
-    r"__libc_fatal|err|errx|verr|verrx|__explicit_bzero_chk_fail|__pthread_unwind|__pthread_unwind_next)"
+    r"__libc_fatal|__pthread_unwind|__pthread_unwind_next)"
 )
 _NUMBERED = re.compile(r"([xwr])(\d+)[dwb]?")
 _X86 = {name: n for n, name in enumerate("rax rcx rdx rbx rsp rbp rsi rdi".split())}
@@ -72,11 +72,21 @@ _JUMPS = re.compile(r"(_|__|sig|__sig)?longjmp(_chk)?|__longjmp_chk|_longjmp_unw
 _ENDS_THREAD = re.compile(r"pthread_exit|thrd_exit|__pthread_unwind\w*|pthread_cancel|pthread_testcancel")
 
 
-def judge(name: str) -> Verdict:
-    """What the name alone says; names are those of the C and C++ libraries, of coroutine libraries and of vouched leaves."""
+#: Names that no program takes for functions of its own: vouched for even where they are linked into its file.
+_RESERVED = re.compile(
+    r"_.*|mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr|rchr|cpy|ncpy)|malloc|calloc|realloc|free|abort"
+)
+
+
+def judge(name: str, *, imported: bool = True) -> Verdict:
+    """What the name alone says; names are those of the C and C++ libraries, of coroutine libraries and of vouched leaves.
+
+    A function of the file itself (not `imported`) may have a library function's name and do something else.
+    """
     if not name:
         return Verdict.UNKNOWN
-    if name in vouched.HARMLESS or vouched.PATTERNS.fullmatch(name):
+    trusted = imported or _RESERVED.fullmatch(name) is not None
+    if trusted and (name in vouched.HARMLESS or vouched.PATTERNS.fullmatch(name)):
         return Verdict.HARMLESS
     for expression, verdict in (
         (_SWITCHES, Verdict.SWITCHES),

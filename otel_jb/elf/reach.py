@@ -7,6 +7,7 @@ libraries that the process maps, must show that none of this can happen; what ca
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,11 +16,15 @@ from otel_jb.elf import known
 from otel_jb.elf.body import Body, Context, UndecodableError, body_of
 from otel_jb.elf.code import Reach
 from otel_jb.elf.image import Image
+from otel_jb.elf.instructions import Flow
 from otel_jb.elf.names import Names
 from otel_jb.elf.stackpointer import foreign_load
 from otel_jb.elf.symbols import MAX_NAME, tables
 
 BUDGET = 20_000  #: instructions of one closure
+
+#: Before a return: it then goes where that says, as in a retpoline.
+_MAKES_RETURN = re.compile(r"push |mov qword ptr \[rsp\], ")
 
 Way = tuple[str, ...]  #: the functions called on the way
 
@@ -116,6 +121,9 @@ def summarise(body: Body) -> Summary:
             imports[name] = None
         else:
             unbounded = unbounded or f"a call through a pointer at {body.instructions[exit_.index].address:#x}"
+    for index, instruction in enumerate(body.instructions):
+        if instruction.flow is Flow.RETURN and index and _MAKES_RETURN.match(body.instructions[index - 1].text):
+            unbounded = unbounded or f"a return to a made-up address at {instruction.address:#x}"
     load = foreign_load(body)
     hazard = f"code that loads the stack pointer (`{load.text}`)" if load is not None else ""
     return Summary(len(body.instructions), tuple(calls), tuple(imports), hazard, unbounded)
@@ -140,7 +148,7 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
         found: list[tuple[Context, int, Way]] = []
         for target in summary.calls:
             name = known.plain(context.names.get(target, ""))
-            verdict = known.judge(name)
+            verdict = known.judge(name, imported=False)
             if verdict is known.Verdict.HARMLESS:
                 continue
             if verdict is not known.Verdict.UNKNOWN:

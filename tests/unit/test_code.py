@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.elf import x86
+from otel_jb.elf import arm64, x86
 from otel_jb.elf.code import FunctionCode, analyse, from_plain, to_plain
 from otel_jb.elf.image import Image
 from otel_jb.elf.instructions import Flow, Price
@@ -216,3 +216,57 @@ def test_analysis_survives_json(examined: Analyse) -> None:
     assert codes
     for code in codes.values():
         assert from_plain(json.loads(json.dumps(to_plain(code)))) == code
+
+
+def test_code_that_runs_on_into_its_neighbour_has_no_known_ends(examined: Analyse) -> None:
+    """Hand-written code without an end of its own is counted, not timed."""
+    source = assembly("t_f", "test edi, edi", "jz 1f", "ret", "1: mov eax, 3") + assembly("t_g", "ret")
+    code = examined(source, language="assembler")["t_f"]
+    assert "runs on into what follows" in code.rets.refused
+    assert code.edges.refused == code.rets.refused
+
+
+def test_a_function_of_the_program_is_not_taken_for_the_librarys(examined: Analyse) -> None:
+    """A program's own `time` is followed, not vouched for by its name."""
+    source = """
+    int swapcontext(void *, void *); int time(void *p) { return swapcontext(p, p); } int t_f(void *p) { return time(p) + 1; }
+    """
+    code = examined(source, "-O1", "-fno-builtin")["t_f"]
+    assert code.reach.kills
+    assert "via time" in code.reach.reason
+
+
+def words(*values: int) -> bytes:
+    """AArch64 instructions."""
+    return b"".join(value.to_bytes(4, "little") for value in values)
+
+
+@pytest.mark.parametrize(
+    ("word", "flow", "price", "target"),
+    [
+        (0xD65F03C0, Flow.RETURN, Price.EMULATED, None),  # ret
+        (0xD65F0BFF, Flow.RETURN, Price.REFUSED, None),  # retaa
+        (0x14000002, Flow.JUMP, Price.EMULATED, 0x1008),  # b
+        (0x97FFFFFF, Flow.CALL, Price.EMULATED, 0xFFC),  # bl
+        (0x54000040, Flow.BRANCH, Price.EMULATED, 0x1008),  # b.eq
+        (0xB4000040, Flow.BRANCH, Price.EMULATED, 0x1008),  # cbz x0
+        (0x37000040, Flow.BRANCH, Price.EMULATED, 0x1008),  # tbnz w0, #0
+        (0xD61F0020, Flow.INDIRECT_JUMP, Price.EMULATED, None),  # br x1
+        (0xD63F0020, Flow.INDIRECT_CALL, Price.EMULATED, None),  # blr x1
+        (0x10000040, Flow.NEXT, Price.EMULATED, None),  # adr
+        (0x90000001, Flow.NEXT, Price.EMULATED, None),  # adrp
+        (0x58000040, Flow.NEXT, Price.EMULATED, None),  # ldr x0, literal
+        (0xA9BF7BFD, Flow.NEXT, Price.STEPPED, None),  # stp x29, x30, [sp, #-16]!
+        (0xD503233F, Flow.NEXT, Price.STEPPED, None),  # paciasp
+        (0xD503245F, Flow.NEXT, Price.STEPPED, None),  # bti c
+        (0xD503201F, Flow.NEXT, Price.STEPPED, None),  # nop
+        (0xD4000001, Flow.NEXT, Price.REFUSED, None),  # svc
+        (0xC85F7C00, Flow.NEXT, Price.REFUSED, None),  # ldxr
+        (0xD53BD040, Flow.NEXT, Price.REFUSED, None),  # mrs x0, tpidr_el0
+        (0xD4200000, Flow.STOP, Price.STEPPED, None),  # brk
+    ],
+)
+def test_price_on_arm_is_what_the_kernel_does(word: int, flow: Flow, price: Price, target: int | None) -> None:
+    """Each AArch64 encoding has the flow and the price of arch/arm64/kernel/probes/decode-insn.c."""
+    (instruction,), done = arm64.decode(words(word), 0x1000)
+    assert (done, instruction.flow, instruction.price, instruction.target) == (4, flow, price, target)
