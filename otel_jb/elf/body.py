@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -280,10 +281,10 @@ def _outward(context: Context, instruction: Instruction, target: int) -> str | F
 def _runs_on(body: Body) -> str:
     """Why control may leave a part by its last byte; "" if it cannot. A call there is one that never returns."""
     for _, end in body.parts:
-        last = next((n for n, i in enumerate(body.instructions) if i.end == end), None)
-        while last is not None and last > 0 and body.instructions[last].nop and not body.came_from[last]:
+        last = bisect_left(body.instructions, end, key=lambda instruction: instruction.address) - 1
+        while last > 0 and body.instructions[last].nop and not body.came_from[last]:
             last -= 1
-        if last is not None and body.instructions[last].flow in (Flow.NEXT, Flow.BRANCH):
+        if body.instructions[last].flow in (Flow.NEXT, Flow.BRANCH):
             return f"it runs on into what follows it at {end:#x}"
     return ""
 

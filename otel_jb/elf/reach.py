@@ -8,6 +8,7 @@ libraries that the process maps, must show that none of this can happen; what ca
 from __future__ import annotations
 
 import re
+import struct
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,10 @@ from otel_jb.elf.image import Image
 from otel_jb.elf.instructions import Flow
 from otel_jb.elf.names import Names
 from otel_jb.elf.stackpointer import foreign_load
-from otel_jb.elf.symbols import MAX_NAME, tables
+from otel_jb.elf.symbols import tables
+from otel_jb.records import SymbolSource
+
+_ENTRY = struct.Struct("<IBBHQQ")  # Elf64_Sym
 
 BUDGET = 20_000  #: instructions of one closure
 
@@ -47,13 +51,13 @@ class Program:
     main: Context
     libraries: Sequence[tuple[Image, Names]] = ()
     _contexts: dict[int, Context] = field(default_factory=dict)
-    _exports: dict[int, dict[str, int]] = field(default_factory=dict)
+    _exports: dict[int, tuple[dict[int, int], bytes]] = field(default_factory=dict)
     _summaries: dict[tuple[int, int], Summary | str] = field(default_factory=dict)
 
     def resolve(self, name: str) -> tuple[Context, int] | None:
         """The definition of an exported function in the main file or a library."""
         for number in range(len(self.libraries) + 1):
-            address = self._exported(number).get(name)
+            address = self._exported(number, name.encode())
             if address is not None:
                 return self._context(number), address
         return None
@@ -66,18 +70,23 @@ class Program:
             self._contexts[number] = Context.of(image, names)
         return self._contexts[number]
 
-    def _exported(self, number: int) -> dict[str, int]:
+    def _exported(self, number: int, name: bytes) -> int | None:
+        """Address of a function in the dynamic symbols of a file, by the position of its name: no name is decoded."""
         if number not in self._exports:
             image = self.main.image if number == 0 else self.libraries[number - 1][0]
-            found: dict[str, int] = {}
-            for table in tables(image):
-                if table.source.value != ".dynsym":
-                    continue
-                for _, name, address, _, indirect in table.functions():
-                    if not indirect and len(name) < MAX_NAME:
-                        found[name.decode("utf-8", "backslashreplace")] = address
-            self._exports[number] = found
-        return self._exports[number]
+            table = next((table for table in tables(image) if table.source is SymbolSource.DYNSYM), None)
+            # Functions (type 2) that are defined; an indirect one (type 10) leads to its resolver, not to the function.
+            entries = _ENTRY.iter_unpack(table.entries) if table is not None else ()
+            found = {e[0]: e[4] for e in entries if e[1] & 15 == 2 and e[3]}
+            self._exports[number] = (found, table.strings if table is not None else b"")
+        positions, strings = self._exports[number]
+        sought = name + b"\0"
+        at = strings.find(sought)  # linkers let a name begin in the middle of another that it ends
+        while at >= 0:
+            if at in positions:
+                return positions[at]
+            at = strings.find(sought, at + 1)
+        return None
 
     def summary(self, context: Context, address: int) -> Summary | str:
         """What the function does by itself, or why it cannot be told."""
