@@ -19,9 +19,11 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -80,6 +82,8 @@ def main() -> int:
     parser.add_argument("--memory", type=int, default=2048, help="MiB (default 2048)")
     before, separator, command = _split(sys.argv[1:])
     args = parser.parse_args(before)
+    # So that the virtual machine is ended too, and its directory is cleared.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     names = args.kernel or list(DEFAULT)
     unknown = [name for name in names if name not in KERNELS]
     if unknown:
@@ -494,9 +498,14 @@ def run(it: Kernel, command: Sequence[str], args: argparse.Namespace) -> tuple[s
     """Boot, run, and return the kernel's release and the command's exit status; 125 where the guest did not come back."""
     CACHE.mkdir(parents=True, exist_ok=True)
     image, initramfs = kernel(it)
-    directory = CACHE / f"run-{it.name}-{os.getpid()}"
-    shutil.rmtree(directory, ignore_errors=True)
-    (directory / "out").mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as name:
+        return _run(it, command, args, Path(name), (image, initramfs))
+
+
+def _run(
+    it: Kernel, command: Sequence[str], args: argparse.Namespace, directory: Path, boot: tuple[Path, Path]
+) -> tuple[str, int]:
+    (directory / "out").mkdir()
     out = directory / "out.img"
     with out.open("wb") as file:
         file.truncate(OUT_BYTES)
@@ -514,7 +523,7 @@ def run(it: Kernel, command: Sequence[str], args: argparse.Namespace) -> tuple[s
         "-serial",
         "stdio",
     ]
-    qemu += ["-kernel", str(image), "-initrd", str(initramfs)]
+    qemu += ["-kernel", str(boot[0]), "-initrd", str(boot[1])]
     for name, path in disks.items():
         readonly = "off" if name == "out" else "on"
         qemu += [
@@ -546,7 +555,6 @@ def run(it: Kernel, command: Sequence[str], args: argparse.Namespace) -> tuple[s
     shutil.rmtree(results, ignore_errors=True)
     results.parent.mkdir(exist_ok=True)
     (directory / "out").rename(results)
-    shutil.rmtree(directory)
     return release, status
 
 
