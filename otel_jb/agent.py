@@ -12,6 +12,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from otel_jb.errors import AgentError, AttachError, TargetError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from otel_jb.config import Config
     from otel_jb.discovery import Discovery, Found
     from otel_jb.kernel.bpf import BpfBackend
+    from otel_jb.telemetry.clock import StepWatch
 
 _logger = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ class Agent:
         self._percentiles: dict[int, PercentileThreshold] = {}
         self._costs: dict[int, float] = {}  # seconds of one call, by series
         self._targets: dict[int, Target] = {}
+        self._pids: dict[int, int] = {}
         self._read_ns: int | None = None
         self._problem = "starting"
 
@@ -125,8 +128,18 @@ class Agent:
 
     def run(self) -> None:
         """Work until `stop` is called."""
-        assert self.backend is not None
         poller = select.epoll()
+        with ExitStack() as stack:
+            stack.callback(poller.close)
+            steps = _step_watch()
+            if steps is not None:
+                # Times of events around a step of the wall clock are told apart by when the step was seen.
+                stack.callback(steps.close)
+                poller.register(steps.fileno(), select.EPOLLIN)
+            self._loop(poller, steps)
+
+    def _loop(self, poller: select.epoll, steps: StepWatch | None) -> None:
+        assert self.backend is not None
         interval_s = self.config.interval / 1e9
         next_roll = time.monotonic() + interval_s
         next_watch = time.monotonic() + WATCH_S
@@ -138,6 +151,8 @@ class Agent:
             wait = max(0.0, min(next_roll, next_watch) - time.monotonic())
             events = poller.poll(min(wait, 0.5))
             try:
+                if steps is not None and any(fd == steps.fileno() for fd, _ in events) and steps.stepped():
+                    self._tick()
                 if events:
                     self._take_slow_calls()
                 now = time.monotonic()
@@ -145,14 +160,16 @@ class Agent:
                     next_watch = now + WATCH_S
                     self._watch()
                     self._govern()
-                    for callback in self.on_tick:
-                        callback()
+                    self._tick()
                 if now >= next_roll:
                     self.read(roll=True)
                     next_roll = max(next_roll + interval_s, now)
             except AgentError as error:  # one target's trouble does not stop the others
                 _logger.warning("%s", error.message)
-        poller.close()
+
+    def _tick(self) -> None:
+        for callback in self.on_tick:
+            callback()
 
     def stop(self) -> None:
         """End `run`; callable from a signal handler."""
@@ -191,6 +208,10 @@ class Agent:
         """Estimated CPU time spent in the probes of each target, by `Target.id`, as a fraction of one CPU over the last minute."""
         with self._lock:
             return self._governor.overhead()
+
+    def pid_of(self, target: int) -> int | None:
+        """The process of a target, None once it has ended. Detaching does not end it: its last slow calls are still told."""
+        return self._pids.get(target)
 
     def measure_cost(self) -> None:
         """Measure what probes cost here, tell, and plan with that from now on."""
@@ -288,6 +309,7 @@ class Agent:
                 self.backend.detach(target.id)
                 raise TargetError(f"process {target.pid} ({target.name}) ended while probes were attached to it")
             self._targets[target.id] = target
+            self._pids[target.id] = target.pid
             self._series[target.id] = [record for record in records if isinstance(record, Series)]
             self._keep_costs(target.id, plan)
             for series in self._series[target.id]:
@@ -339,6 +361,7 @@ class Agent:
         last: Snapshot = self.backend.detach(target_id)
         self._emit(last)
         if ended:
+            self._pids.pop(target_id, None)
             _logger.info("%s (process %d) ended", target.name, target.pid)
             self._emit(TargetEnded(target_id, last.time_unix_nano))
             self._problem = "the processes that were measured have ended"
@@ -348,6 +371,15 @@ class Agent:
         assert self.backend is not None
         for call in self.backend.slow_calls():
             self._emit(call)
+
+
+def _step_watch() -> StepWatch | None:
+    from otel_jb.telemetry.clock import StepWatch
+
+    try:
+        return StepWatch()
+    except (OSError, AttributeError):  # a C library without timerfd
+        return None
 
 
 def _entries(values: SeriesSnapshot) -> int:

@@ -14,6 +14,7 @@ from otel_jb.config import HistogramKind
 from otel_jb.errors import UsageError
 from otel_jb.kernel.boundaries import EXPONENTIAL_SCALE
 from otel_jb.records import SlowCall, StreamRecord
+from otel_jb.stacks import Stacks
 from otel_jb.telemetry import environment
 from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
 
@@ -63,6 +64,7 @@ class Service:
             events = config.traces and (self.settings.sends_traces or config.record_to is not None)
             self.agent = Agent(config, takers, events=events)
             self._stack.callback(self.agent.close)
+            self._stacks = Stacks(self.agent.inspector, self.agent.pid_of)
             if config.listen is not None:
                 # Taken before anything is attached: an address in use is the most frequent error of all.
                 self._refresh = SharedRefresh(self.agent.refresh)
@@ -90,6 +92,8 @@ class Service:
             config.interval / 1e9,
             overhead=self.agent.overhead,
             refresh=self.agent.refresh,
+            symbolise=self._stacks.symbolise,
+            same_stack=self._stacks.same_stack,
         )
         telemetry.start()
         self.telemetry = telemetry

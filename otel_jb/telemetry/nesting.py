@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from otel_jb.records import NestedCall, SlowCall
 
-#: (pid, frame a, frame b) -> both on one stack? None: it cannot be told.
-SameStack = Callable[[int, int, int], "bool | None"]
+#: (pid, slow call, call that ran meanwhile) -> both on one stack? None: it cannot be told.
+SameStack = Callable[[int, SlowCall, NestedCall], "bool | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def nest(call: SlowCall, pid: int, same_stack: SameStack) -> Nesting:
         if not call.start_ns <= nested.start_ns <= nested.end_ns <= call.end_ns:
             doubtful.append(nested)
             continue
-        together = same_stack(pid, call.frame, nested.frame)
+        together = same_stack(pid, call, nested)
         if together is False:
             elsewhere += 1
         elif together is None or nested.frame >= call.frame:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import MetricReader
 
+    from otel_jb.telemetry.nesting import SameStack
     from otel_jb.telemetry.outcome import Failure
     from otel_jb.telemetry.prometheus import MetricsPage
     from otel_jb.telemetry.span_queue import SpanQueue
@@ -61,7 +62,7 @@ class Telemetry:
         interval_seconds: between OTLP exports, where OTEL_METRIC_EXPORT_INTERVAL does not say.
         overhead: estimated CPU time spent in probes by `Target.id`, as a fraction of one CPU.
         symbolise: lines of a slow call's stack trace, innermost first.
-        same_stack: whether two frames of a process lie on one stack; None where it cannot be told.
+        same_stack: whether a call that ran meanwhile ran on a slow call's stack; None where it cannot be told.
         exemplars: latest exemplars of a series by its id; its own, made of the spans, unless given.
         refresh: called before each periodic export, to read the kernel.
         tally: counts of what was lost.
@@ -75,7 +76,7 @@ class Telemetry:
         interval_seconds: float = 10.0,
         overhead: Callable[[], Mapping[int, float]] = dict,
         symbolise: Callable[[Series, SlowCall], Sequence[str]] | None = None,
-        same_stack: Callable[[int, int, int], bool | None] | None = None,
+        same_stack: SameStack | None = None,
         exemplars: ExemplarSource | None = None,
         refresh: Callable[[], object] | None = None,
         tally: Tally | None = None,

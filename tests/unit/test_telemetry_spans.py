@@ -150,7 +150,7 @@ def test_calls_of_other_stacks_are_no_children() -> None:
     above = inside(call, 3, 4, TOP + 8)
     outside = NestedCall(samples.DECODE.id, TOP - 0x100, call.start_ns - 5, call.start_ns + 5)
     stacks = {mine.frame: True, above.frame: True, other.frame: False, unclear.frame: None}
-    known: dict[str, Any] = {"same_stack": lambda _pid, _a, b: stacks[b]}
+    known: dict[str, Any] = {"same_stack": lambda _pid, _a, b: stacks[b.frame]}
     with grpc_receiver() as receiver, tracing(receiver.endpoint, arguments=known) as telemetry:
         telemetry.slow_call(replace(call, nested=(mine, other, unclear, above, outside)))
         receiver.wait(lambda: len(receiver.spans()) == 2)
@@ -172,7 +172,7 @@ def test_nesting_accounts_for_every_call(shapes: list[tuple[int, int, int, bool 
         NestedCall(1, TOP - 8 * depth - place, begin, end) for place, (begin, end, depth, _) in enumerate(shapes)
     )
     verdicts = {one.frame: shape[3] for one, shape in zip(nested, shapes, strict=True)}
-    found = nest(replace(call, nested=nested), 1, lambda _pid, _a, b: verdicts[b])
+    found = nest(replace(call, nested=nested), 1, lambda _pid, _a, b: verdicts[b.frame])
     assert len(found.children) + len(found.doubtful) + found.elsewhere == len(nested)
     for place, (child, parent) in enumerate(found.children):
         above = call if parent is None else found.children[parent][0]

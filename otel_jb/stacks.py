@@ -1,0 +1,292 @@
+"""Stacks of slow calls: where they were called from, and whether one call ran on the stack of another.
+
+The kernel copies the top of the user stack with a slow call. It is walked here by the rules of `.eh_frame`, so code without frame
+pointers is no obstacle; where the copy ends, or a rule is missing, the trace says that it is truncated. Rules and names are read in the
+sandbox and remembered, so that a stack like an earlier one costs no request.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from platform import machine
+from typing import TYPE_CHECKING
+
+from otel_jb.elf.inspect import MAX_FILES, Inspector
+from otel_jb.elf.unwind import Rule, rules
+from otel_jb.errors import AgentError
+from otel_jb.process import procfs
+from otel_jb.records import NestedCall, Series, SlowCall
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_logger = logging.getLogger(__name__)
+
+MAX_FRAMES = 64
+MAX_ADDRESSES = 2000  #: asked for in one request
+REMEMBERED_RULES = 50_000
+REMEMBERED_CHAINS = 4096
+_CALL_BYTES = 8 if machine() == "x86_64" else 0  #: the return address that a call pushes
+_NO_POINTER_AUTHENTICATION = (1 << 48) - 1  #: AArch64 signs return addresses in the bits above
+
+_Key = tuple[int, int, int]  # device, inode, address in the image
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """An executable mapping of a process."""
+
+    start: int
+    end: int
+    offset: int
+    path: str
+    name: str
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A stack, walked."""
+
+    lines: tuple[str, ...]  #: innermost first
+    frames: frozenset[int]  #: the frame (see `records.ProbeSite`) of every function on it that was reached
+    complete: bool  #: reached the outermost function
+    reached: int  #: the highest stack address that the walk got to
+
+
+class Stacks:
+    """Walks the stacks of slow calls. Used from one thread.
+
+    Args:
+        inspector: the sandbox.
+        pid_of: the process of a target by its id, None if it is not measured any more.
+    """
+
+    def __init__(self, inspector: Inspector, pid_of: Callable[[int], int | None]) -> None:
+        self._inspector = inspector
+        self._pid_of = pid_of
+        self._switching: dict[tuple[int, int], bool] = {}  # by device and inode
+        self._rules: OrderedDict[_Key, Rule] = OrderedDict()
+        self._biases: dict[tuple[int, int], tuple[tuple[int, int, int], ...]] = {}
+        self._maps: dict[int, list[_Code]] = {}
+        self._walks: OrderedDict[tuple[int, int, int], Walk] = OrderedDict()
+        self._lock = threading.Lock()
+
+    # -- what the span maker asks ------------------------------------------------------------------------------
+
+    def symbolise(self, series: Series, call: SlowCall) -> list[str]:
+        """The call's stack, innermost first; the first line is the function itself."""
+        pid = self._pid_of(series.target)
+        if pid is None:
+            return [series.function]
+        walk = self._walk(pid, series, call)
+        return [*walk.lines] if walk.complete else [*walk.lines, "(truncated)"]
+
+    def same_stack(self, pid: int, outer: SlowCall, inner: NestedCall) -> bool | None:
+        """Whether a call that ran while `outer` was open ran on its stack; None where it cannot be told.
+
+        A thread of a process that cannot switch stacks has one: then the frame decides. Else the inner call's own stack does, if it
+        was slow enough to have been copied: it ran inside exactly if `outer`'s frame is among those that it was called from.
+        """
+        try:
+            if not self._may_switch(pid):
+                return _one_mapping(pid, outer.frame, inner.frame)
+        except AgentError:
+            return None  # it ended
+        walk = self._walks.get((inner.series, inner.frame, inner.start_ns))
+        if walk is None:
+            return None
+        if outer.frame in walk.frames:
+            return True
+        return False if walk.complete or walk.reached > outer.frame else None
+
+    def _may_switch(self, pid: int) -> bool:
+        """Whether something that the process maps has or uses functions that switch stacks (coroutines)."""
+        maps = {(code.device, code.inode): code for code in self._code_of(pid)}
+        unknown = [code for key, code in maps.items() if key not in self._switching]
+        for code in unknown:
+            file = os.open(code.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                names = self._inspector.call("otel_jb.elf.unwind:switching", [file], name=code.name)
+            finally:
+                os.close(file)
+            self._switching[(code.device, code.inode)] = bool(names)
+        return any(self._switching[key] for key in maps)
+
+    # -- walking -----------------------------------------------------------------------------------------------
+
+    def _walk(self, pid: int, series: Series, call: SlowCall) -> Walk:
+        key = (call.series, call.frame, call.start_ns)
+        with self._lock:
+            known = self._walks.get(key)
+            if known is None:
+                try:
+                    known = self._walk_now(pid, series, call)
+                except AgentError as error:
+                    _logger.debug("a stack of process %d cannot be walked: %s", pid, error.message)
+                    known = Walk((series.function,), frozenset(), complete=False, reached=call.frame)
+                self._walks[key] = known
+                if len(self._walks) > REMEMBERED_CHAINS:
+                    self._walks.popitem(last=False)
+            return known
+
+    def _walk_now(self, pid: int, series: Series, call: SlowCall) -> Walk:
+        copy, low = call.stack_copy, call.stack_pointer
+        maps = self._code_of(pid)
+        self._learn(maps, call)
+
+        def word(address: int) -> int | None:
+            at = address - low
+            return struct.unpack_from("<Q", copy, at)[0] if 0 <= at <= len(copy) - 8 else None
+
+        lines = [series.function]
+        frames: set[int] = {call.frame}
+        cfa = call.frame + _CALL_BYTES
+        pc, fp = call.instruction_pointer, call.frame_pointer
+        if low != cfa or _is_return_register(call):
+            # Still in the function (an edge or a `ret` site): go up to its caller.
+            rule = self._rule(maps, pc)
+            if rule is not None and rule.base is not None:
+                fp = self._saved(word, cfa, rule.frame_pointer_at, fp)
+            caller = word(call.frame) if _CALL_BYTES else None
+            if caller is None:
+                return Walk(tuple(lines), frozenset(frames), complete=False, reached=cfa)
+            pc = caller
+        for _ in range(MAX_FRAMES):
+            pc &= _NO_POINTER_AUTHENTICATION
+            # A return address lies behind the call; the call itself is what runs.
+            code = _find(maps, pc - 1)
+            rule = self._rule(maps, pc - 1)
+            if code is None or rule is None:
+                return Walk(tuple(lines), frozenset(frames), complete=pc == 0, reached=cfa)
+            lines.append(_line(code, rule))
+            if rule.base is None:
+                return Walk(tuple(lines), frozenset(frames), _is_outermost(rule), cfa)
+            base = cfa if rule.base == "sp" else fp
+            above = base + rule.offset
+            if above <= cfa and rule.base != "sp":
+                return Walk(tuple(lines), frozenset(frames), complete=False, reached=cfa)
+            cfa = above
+            back = word(cfa + rule.return_address_at) if rule.return_address_at is not None else None
+            fp = self._saved(word, cfa, rule.frame_pointer_at, fp)
+            if back is None or back == 0:
+                return Walk(tuple(lines), frozenset(frames), back == 0 or _is_outermost(rule), cfa)
+            frames.add(cfa - _CALL_BYTES)
+            pc = back
+        return Walk(tuple(lines), frozenset(frames), complete=False, reached=cfa)
+
+    @staticmethod
+    def _saved(word: Callable[[int], int | None], cfa: int, at: int | None, now: int) -> int:
+        value = word(cfa + at) if at is not None else None
+        return now if value is None else value
+
+    # -- rules -------------------------------------------------------------------------------------------------
+
+    def _rule(self, maps: Sequence[_Code], address: int) -> Rule | None:
+        code = _find(maps, address)
+        key = self._key(code, address) if code is not None else None
+        return self._rules.get(key) if key is not None else None
+
+    def _key(self, code: _Code, address: int) -> _Key | None:
+        """Which address of which file this is; None where no segment of the file covers it."""
+        offset = address - code.start + code.offset
+        for first, end, bias in self._biases.get((code.device, code.inode), ()):
+            if first <= offset < end:
+                return (code.device, code.inode, offset + bias)
+        return None
+
+    def _learn(self, maps: Sequence[_Code], call: SlowCall) -> None:
+        """Ask in one request for every rule that this stack may need: of each word that could be a return address."""
+        words = struct.unpack_from(f"<{len(call.stack_copy) // 8}Q", call.stack_copy)
+        candidates = {call.instruction_pointer, call.instruction_pointer - 1}
+        candidates.update((value & _NO_POINTER_AUTHENTICATION) - 1 for value in words)
+        by_file: dict[tuple[int, int], tuple[_Code, list[int]]] = {}
+        for address in sorted(candidates):
+            code = _find(maps, address)
+            if code is None:
+                continue
+            if (code.device, code.inode) not in self._biases:
+                self._biases[(code.device, code.inode)] = _segments(self._inspector, code)
+            key = self._key(code, address)
+            if key is not None and key not in self._rules:
+                by_file.setdefault((code.device, code.inode), (code, []))[1].append(key[2])
+        if not by_file:
+            return
+        with ExitStack() as stack:
+            files, names, wanted = [], [], []
+            for code, addresses in list(by_file.values())[:MAX_FILES]:
+                file = os.open(code.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                stack.callback(os.close, file)
+                files.append(file)
+                names.append(code.name)
+                wanted.append(addresses[:MAX_ADDRESSES])
+            for (device, inode), found in zip(by_file, rules(self._inspector, files, names, wanted), strict=False):
+                self._rules.update({(device, inode, address): rule for address, rule in found.items()})
+        while len(self._rules) > REMEMBERED_RULES:
+            self._rules.popitem(last=False)
+
+    def _code_of(self, pid: int) -> list[_Code]:
+        """Executable mappings of a process, read anew each time: a library may have been loaded or dropped since."""
+        process = procfs.process(pid)
+        found = []
+        for file in procfs.mapped_files(pid):
+            path = procfs.file_path(process, file)
+            status = Path(path).stat()
+            name = file.path.rsplit("/", 1)[-1]
+            found += [_Code(m.start, m.end, m.offset, path, name, status.st_dev, status.st_ino) for m in file.mappings]
+        return sorted(found, key=lambda code: code.start)
+
+
+def _segments(inspector: Inspector, code: _Code) -> tuple[tuple[int, int, int], ...]:
+    """(first file offset, end, virtual address - offset) of the file's executable segments."""
+    file = os.open(code.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        plain = inspector.call("otel_jb.elf.unwind:segments", [file], name=code.name)
+    finally:
+        os.close(file)
+    return tuple((int(first), int(end), int(bias)) for first, end, bias in plain)
+
+
+def _find(maps: Sequence[_Code], address: int) -> _Code | None:
+    index = bisect_right([code.start for code in maps], address) - 1
+    return maps[index] if index >= 0 and address < maps[index].end else None
+
+
+def _one_mapping(pid: int, a: int, b: int) -> bool:
+    """Whether two stack addresses lie in one mapping; a thread's stack is one, with a guard page below it."""
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                first, _, rest = line.partition("-")
+                start, end = int(first, 16), int(rest.partition(" ")[0], 16)
+                if start <= a < end:
+                    return start <= b < end
+    except OSError as error:
+        raise procfs.ended(pid, "?") from error
+    return False
+
+
+def _line(code: _Code, rule: Rule) -> str:
+    if rule.function:
+        return f"{rule.function}+{rule.displacement:#x} ({code.name})"
+    return f"{code.name}+{rule.displacement:#x}"
+
+
+def _is_outermost(rule: Rule) -> bool:
+    """`_start` and the start of a thread have no caller; their frame descriptions say so by an undefined return address."""
+    return rule.function in ("_start", "__clone", "__clone3", "clone3", "clone", "start_thread", "_st_thread_main")
+
+
+def _is_return_register(call: SlowCall) -> bool:
+    """AArch64: the frame is the stack pointer at entry and at `ret` alike, so the caller is only known from the link register."""
+    return _CALL_BYTES == 0 and call.stack_pointer != call.frame
