@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from otel_jb import errors
@@ -34,11 +36,49 @@ class Loaded:
             os.close(fd)
 
 
+class _Child:
+    """A loader child and this side's end of its socket."""
+
+    def __init__(self) -> None:
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Isolated (-I): neither the environment nor the current directory says what a privileged process imports.
+        # Without site (-S): what is installed beside the agent is not needed there, and looking it up takes time.
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, str(Path(__file__).parents[2]), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        theirs.close()
+
+    def end(self) -> None:
+        """End it, whatever it does, and reap it."""
+        self.socket.close()
+        self.process.kill()
+        self.process.communicate()
+
+
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from otel_jb.kernel.loader import main; main(int(sys.argv[2]))"
+_early: list[_Child] = []
+
+
+def start_early() -> None:
+    """Start a child before it is known what to compile: BCC is mapped by the time that the first `Loading` asks for it."""
+    if not _early:
+        _early.append(_Child())
+
+
+def end_early() -> None:
+    """End the child that nobody asked for anything."""
+    while _early:
+        _early.pop().end()
+
+
 class Loading:
     """A loader child at work: started early, so that it compiles while the agent looks for targets."""
 
     def __init__(self, buckets: int, cell_bits: int, max_series: int, links: str = "auto") -> None:
-        self._socket, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = {
             "links": links,
             "defines": {
@@ -48,16 +88,12 @@ class Loading:
                 "RING_PAGES": RING_BYTES // resource.getpagesize(),
             },
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "otel_jb.kernel.loader", str(child.fileno())],
-            pass_fds=[child.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        child.close()
+        child = _early.pop() if _early else _Child()
+        self._socket, self._process = child.socket, child.process
+        self._cancel = child.end
         self._socket.settimeout(TIMEOUT_S)
-        self._socket.send(json.dumps(request).encode())
+        with contextlib.suppress(BrokenPipeError):  # it ended: `result` says why
+            self._socket.send(json.dumps(request).encode())
 
     def result(self) -> Loaded:
         """Wait for the child; raises what it reported: PermissionDeniedError, UnsupportedError."""
@@ -86,9 +122,7 @@ class Loading:
 
     def cancel(self) -> None:
         """End the child without using what it loads."""
-        self._socket.close()
-        self._process.kill()
-        self._process.communicate()
+        self._cancel()
 
 
 def _error(answer: dict[str, str], stderr: bytes) -> errors.AgentError:

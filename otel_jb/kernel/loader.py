@@ -1,48 +1,70 @@
 """The child that compiles and loads the BPF program and hands its descriptors over, then ends.
 
 BCC and LLVM take 100 MB and 0.4 s; the agent needs them once. So they live in this short-lived process, and the agent, which
-stays privileged, never maps them. Run as `python -m otel_jb.kernel.loader SOCKET` with a request on that socket.
+stays privileged, never maps them. `load` starts it, perhaps before it knows what to ask for, and sends a request to its socket.
 
 The answer is one JSON object; on success the descriptors of `abi.PROGRAM_NAMES` and `abi.MAPS` travel with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import socket
-import sys
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any, NoReturn
 
 from otel_jb.errors import AgentError, UnsupportedError
 
 UPROBE_MULTI = 48  # enum bpf_attach_type, BPF_TRACE_UPROBE_MULTI
 
 
-def main() -> int:
-    """Serve one request."""
-    connection = socket.socket(fileno=int(sys.argv[1]))
+def main(descriptor: int) -> NoReturn:
+    """Serve one request on this socket, then end; end at once where the other side goes away without one."""
+    connection = socket.socket(fileno=descriptor)
+    load = _prepared()
     with connection:
-        request = json.loads(connection.recv(65536))
+        data = connection.recv(65536)
+        if not data:
+            os._exit(0)
         try:
-            answer, descriptors = _load(request)
+            answer, descriptors = load(json.loads(data))
         except AgentError as error:
             answer, descriptors = {"error": type(error).__name__, "message": error.message, "help": error.help}, []
         except Exception as error:  # noqa: BLE001 - BCC raises bare Exception
             kind = "PermissionDeniedError" if _is_permission(error) else "UnsupportedError"
             answer, descriptors = {"error": kind, "message": str(error), "help": ""}, []
-        socket.send_fds(connection, [json.dumps(answer).encode()], descriptors)
+        with contextlib.suppress(BrokenPipeError):
+            socket.send_fds(connection, [json.dumps(answer).encode()], descriptors)
     # No interpreter shutdown: BCC's clean-up would only close what the agent now holds.
     os._exit(0)
+
+
+def _prepared() -> Callable[[dict[str, Any]], tuple[dict[str, Any], list[int]]]:
+    """What answers a request. BCC and all else is imported before there is one: that takes 0.1 s."""
+    from otel_jb.kernel import abi, bcc_module, source, system  # noqa: F401
+
+    try:
+        return partial(_load, bcc_module.load())
+    except AgentError as error:
+        problem = error
+
+    def refuse(_: dict[str, Any]) -> NoReturn:
+        raise problem
+
+    return refuse
 
 
 def _is_permission(error: Exception) -> bool:
     return isinstance(error, PermissionError) or "Operation not permitted" in str(error)
 
 
-def _load(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
-    from otel_jb.kernel import abi, bcc_module
+def _load(bcc: ModuleType, request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    from otel_jb.kernel import abi
     from otel_jb.kernel.source import PROGRAM, bpf_directory
     from otel_jb.kernel.system import System
 
@@ -53,8 +75,8 @@ def _load(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     except (ValueError, OSError):
         pass
-    bcc = bcc_module.load()
-    flags = ["-w", f"-I{directory}", f"-DPAGE_SIZE={resource.getpagesize()}"]
+    # No debug information: nobody reads it, and it is a tenth of the time.
+    flags = ["-w", "-g0", f"-I{directory}", f"-DPAGE_SIZE={resource.getpagesize()}"]
     flags += [f"-D{name}={value}" for name, value in request["defines"].items()]
     try:
         module = bcc.BPF(src_file=str(directory / PROGRAM), cflags=flags)
@@ -82,7 +104,3 @@ def _load(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         maps = [module[name].map_fd for name in abi.MAPS]
         return {"links": kind, "bcc": bcc.__version__}, programs + maps
     raise UnsupportedError("the BPF program could not be loaded")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
