@@ -220,7 +220,7 @@ def covered(program: Path) -> tuple[dict[str, FunctionCode], Counter[str]]:
     return codes, refused
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_edges_see_what_ret_probes_see(kernel: Kernel, tmp_path: Path) -> None:
     """In at least 500 functions every return crosses one edge, with the frame of its entry and the value that it returns."""
     sources = []
