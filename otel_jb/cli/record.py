@@ -35,5 +35,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Measure until stopped. Raises AgentError."""
-    config = dataclasses.replace(run_command.configuration(args, os.environ), record_to=args.file)
-    return run_command.run_with(config, args)
+    with run_command.early_children(args):
+        config = dataclasses.replace(run_command.configuration(args, os.environ), record_to=args.file)
+        return run_command.run_with(config, args)

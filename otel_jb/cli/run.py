@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,7 +142,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure until stopped. Raises AgentError."""
-    return run_with(configuration(args, os.environ), args)
+    with early_children(args):
+        return run_with(configuration(args, os.environ), args)
+
+
+@contextmanager
+def early_children(args: argparse.Namespace) -> Iterator[None]:
+    """Start the two children that the first probe waits for, before all else is imported; end them if they are not needed."""
+    if args.print_config:
+        yield
+        return
+    from otel_jb.kernel import load
+
+    load.start_early()
+    try:
+        from otel_jb.elf import inspect
+
+        inspect.start_early()
+        try:
+            yield
+        finally:
+            inspect.end_early()
+    finally:
+        load.end_early()
 
 
 def run_with(config: Config, args: argparse.Namespace) -> int:

@@ -49,7 +49,7 @@ class Inspector:
     def __init__(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         self.timeout_seconds = timeout_seconds
         self._lock = threading.Lock()
-        self._pid, self._socket = _fork_server()
+        self._pid, self._socket = _early.pop() if _early else _fork_server()
 
     def call(self, function: str, files: Sequence[int], *, name: str = "the file", **arguments: Any) -> Any:
         """`module:function` of `otel_jb.elf`, called as `function(files, **arguments)` in the sandbox; its plain answer.
@@ -129,6 +129,23 @@ class Inspector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+_early: list[tuple[int, socket.socket]] = []
+
+
+def start_early() -> None:
+    """Start a sandbox before anybody can say what for, so that it is ready when the first `Inspector` takes it."""
+    if not _early:
+        _early.append(_fork_server())
+
+
+def end_early() -> None:
+    """End the sandbox that nobody took."""
+    while _early:
+        pid, ours = _early.pop()
+        ours.close()
+        os.waitpid(pid, 0)
 
 
 # -- the caller's side ------------------------------------------------------------------------------------------
