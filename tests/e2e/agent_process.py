@@ -56,8 +56,8 @@ def fetch(url: str, accept: str = "") -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
+    except OSError as error:
+        return 0, f"nobody answers: {error}"
 
 
 class Exposition:
