@@ -97,11 +97,21 @@ def analyse(
     found = []
     for address, size in functions:
         code = examine(program.main, address, size)
+        if is_go(image):
+            # Goroutines' stacks are copied when they grow or shrink, at any instruction, with all return addresses read.
+            moves = Reach(False, "it is Go code, whose runtime moves stacks", kills=True)
+            found.append(dataclasses.replace(code, leaf=False, reach=moves))
+            continue
         wanting = code.edges.refused or code.edges.note or not all(spot.return_valid for spot in code.edges.spots)
         if not code.problem and not code.leaf and (wanting or thorough):
             code = dataclasses.replace(code, reach=examine_reach(program, address))
         found.append(code)
     return found
+
+
+def is_go(image: Image) -> bool:
+    """Whether a Go compiler made the file."""
+    return image.section(".gopclntab") is not None or image.section(".note.go.buildid") is not None
 
 
 def examine(context: Context, address: int, size: int) -> FunctionCode:

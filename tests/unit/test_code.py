@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from otel_jb.elf import arm64, x86
-from otel_jb.elf.code import FunctionCode, analyse, from_plain, to_plain
+from otel_jb.elf.code import FunctionCode, Reach, analyse, from_plain, to_plain
 from otel_jb.elf.image import Image
 from otel_jb.elf.instructions import Flow, Price
 from otel_jb.elf.names import Names
@@ -270,3 +270,20 @@ def test_price_on_arm_is_what_the_kernel_does(word: int, flow: Flow, price: Pric
     """Each AArch64 encoding has the flow and the price of arch/arm64/kernel/probes/decode-insn.c."""
     (instruction,), done = arm64.decode(words(word), 0x1000)
     assert (done, instruction.flow, instruction.price, instruction.target) == (4, flow, price, target)
+
+
+def test_go_code_never_gets_a_return_probe(tmp_path: Path) -> None:
+    """In a Go program, told by its line table, not even a leaf is safe for a return probe, since its stacks move."""
+    library, marked = tmp_path / "library.so", tmp_path / "marked.so"
+    command = ["gcc", "-shared", "-fPIC", "-O2", "-o", str(library), "-x", "c", "-"]
+    subprocess.run(command, input="int t_f(int a) { return a * 3; }", text=True, check=True)
+    table = tmp_path / "table"
+    table.write_bytes(bytes(16))
+    subprocess.run(["objcopy", f"--add-section=.gopclntab={table}", library, marked], check=True)
+    codes = []
+    for path in (library, marked):
+        image = Image.from_file(path)
+        (symbol,) = find(image, ["t_f"])
+        codes += analyse(image, [(symbol.address, symbol.size)], Names(image))
+    assert [code.leaf for code in codes] == [True, False]
+    assert codes[1].reach == Reach(False, "it is Go code, whose runtime moves stacks", 0, kills=True)

@@ -1,0 +1,53 @@
+"""Damaged and hostile code: the analysis ends in an answer, whatever the bytes are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_jb.elf.code import analyse
+from otel_jb.elf.image import Image
+from otel_jb.elf.names import Names
+from otel_jb.elf.symbols import find
+
+_DATA = Path("/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1").read_bytes()
+_IMAGE = Image.from_bytes(_DATA, "libspeexdsp")
+_FUNCTIONS = [(s.address, s.size) for s in find(_IMAGE, ["jitter_buffer_*"])]
+_PLACES = [
+    (s.offset, s.size) for name in (".text", ".rodata", ".eh_frame", ".eh_frame_hdr") if (s := _IMAGE.section(name))
+]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_damaged_code_is_analysed_or_refused(data: Any) -> None:
+    """With any bytes of code, tables and frame descriptions changed, every function gets an answer."""
+    damaged = bytearray(_DATA)
+    for _ in range(data.draw(st.integers(1, 60))):
+        offset, size = data.draw(st.sampled_from(_PLACES))
+        start, length = _FUNCTIONS[data.draw(st.integers(0, len(_FUNCTIONS) - 1))]
+        if data.draw(st.booleans()):
+            offset, size = start, length  # the text is where its address says in this library
+        damaged[offset + data.draw(st.integers(0, size - 1))] = data.draw(st.integers(0, 255))
+    image = Image.from_bytes(bytes(damaged), "damaged")
+    codes = analyse(image, _FUNCTIONS, Names(image), thorough=True)
+    assert [code.address for code in codes] == [address for address, _ in _FUNCTIONS]
+    for code in codes:
+        starts = {spot.address for spot in (*code.edges.spots, *code.rets.spots, *code.entries)}
+        assert all(image.is_executable(address) for address in starts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(min_size=1, max_size=400))
+def test_any_bytes_as_a_function_get_an_answer(body: bytes) -> None:
+    """Bytes that were never code, put in a function's place, are analysed or refused, not fatal."""
+    start, size = max(_FUNCTIONS, key=lambda function: function[1])
+    damaged = bytearray(_DATA)
+    damaged[start : start + min(len(body), size)] = body[:size]
+    image = Image.from_bytes(bytes(damaged), "damaged")
+    (code,) = analyse(image, [(start, size)], Names(image), thorough=True)
+    assert code.address == start
+    assert code.problem or code.entries
