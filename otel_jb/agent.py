@@ -11,7 +11,7 @@ import logging
 import select
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -312,10 +312,7 @@ class Agent:
             self._pids[target.id] = target.pid
             self._series[target.id] = [record for record in records if isinstance(record, Series)]
             self._keep_costs(target.id, plan)
-            for series in self._series[target.id]:
-                slow = self.config.slow.of(series.function, series.role)
-                if slow is not None and slow.percentile is not None:
-                    self._percentiles[series.id] = PercentileThreshold(slow.percentile)
+            self._follow(self._series[target.id])
             self._emit(target)
             for record in records:
                 self._emit(record)
@@ -340,16 +337,37 @@ class Agent:
 
     def _watch(self) -> None:
         assert self.discovery is not None
+        changes = self.discovery.poll()
         with self._lock:
-            new, ended = self.discovery.poll()
-            for target_id in ended:
+            for target_id in changes.ended:
                 if target_id in self._targets:
                     self._end(target_id, ended=True)
-        for each in new:
+            for target_id, plan in changes.grown:
+                if target_id in self._targets and self.backend is not None:
+                    self._grow(self._targets[target_id], plan, self.backend.extend(target_id, plan))
+        for each in changes.found:
             try:
                 self._attach(each)
             except (AttachError, TargetError) as error:
                 _logger.warning("%s", error.message)
+
+    def _grow(self, target: Target, plan: ProbePlan, records: list[StreamRecord]) -> None:
+        """A measured process loaded a library with functions of its own."""
+        series = [record for record in records if isinstance(record, Series)]
+        self._series[target.id] = [*self._series[target.id], *series]
+        self._follow(series)
+        self._keep_costs(target.id, plan)
+        for record in records:
+            self._emit(record)
+        if records:
+            self._report(target, plan, records)
+
+    def _follow(self, series: Iterable[Series]) -> None:
+        """Follow the percentiles of functions whose threshold is one."""
+        for each in series:
+            slow = self.config.slow.of(each.function, each.role)
+            if slow is not None and slow.percentile is not None:
+                self._percentiles[each.id] = PercentileThreshold(slow.percentile)
 
     def _end(self, target_id: int, *, ended: bool) -> None:
         assert self.backend is not None

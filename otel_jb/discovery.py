@@ -11,6 +11,7 @@ import itertools
 import logging
 import os
 import platform
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from otel_jb.elf.report import FileReport
 
 _logger = logging.getLogger(__name__)
+
+FIRST_LOOK_S = 1.0  #: after which the files that a process maps are looked at again
+LAST_LOOK_S = 16.0
 
 #: Libraries of every process that hold no jitter buffer: reading them at each start would cost more than all others.
 _PLAIN_LIBRARIES = (
@@ -89,7 +93,7 @@ class Discovery:
         self._reports: dict[_FileKey, FileReport | ElfError] = {}  # whatever program maps the file
         self._numbers = itertools.count(1)
         self._watcher = Watcher(self._selected)
-        self._seen: dict[int, Process] = {}
+        self._looks: dict[Process, _Look] = {}
         self._target_of: dict[Process, int] = {}
 
     # -- files ----------------------------------------------------------------------------------------------
@@ -280,12 +284,11 @@ class Discovery:
         found = []
         for process in new:
             chosen = self._selector(process)
-            try:
+            if chosen is not None and chosen.pid is not None:
                 found.append(self._remember(self.find(process, chosen)))
-            except AgentError as error:
-                if chosen is not None and chosen.pid is not None:
-                    raise
-                _log_unmeasured(process, error, named=chosen is not None)
+                self._looks[process] = _Look(_files(process), time.monotonic() + FIRST_LOOK_S, FIRST_LOOK_S)
+            elif (each := self._try(process, time.monotonic())) is not None:
+                found.append(each)
         return found
 
     def _check_binary(self, binary: str) -> None:
@@ -322,18 +325,76 @@ class Discovery:
                 continue  # it ended meanwhile
         return plans
 
-    def poll(self) -> tuple[list[Found], list[int]]:
-        """Processes that came, planned, and the ids of targets that ended, since last time."""
+    def poll(self) -> Changes:
+        """What happened since last time: processes came, ended, or loaded further libraries."""
+        now = time.monotonic()
         new, ended = self._watcher.poll()
         gone = [self._target_of.pop(process) for process in ended if process in self._target_of]
-        found = []
-        for process in new:
-            selector = self._selector(process)
-            try:
-                found.append(self._remember(self.find(process, selector)))
-            except AgentError as error:
-                _log_unmeasured(process, error, named=selector is not None)
-        return found, gone
+        for process in ended:
+            self._looks.pop(process, None)
+        found = [each for process in new if (each := self._try(process, now)) is not None]
+        grown: list[tuple[int, ProbePlan]] = []
+        for process, look in list(self._looks.items()):
+            if now < look.next_s:
+                continue
+            files = _files(process)
+            changed = files != look.files
+            self._looks[process] = look.again(now, files)
+            if not changed:
+                continue
+            if process not in self._target_of:
+                again = self._try(process, now)
+                found += [again] if again is not None else []
+            else:
+                target = self._target_of[process]
+                try:
+                    examined = self.examine_process(process)
+                    grown.append((target, self.plan(examined, named=self._selector(process) is not None)))
+                except AgentError as error:
+                    _logger.debug("%s", error.message)
+        return Changes(found, gone, grown)
+
+    def _try(self, process: Process, now: float) -> Found | None:
+        """Plan a process that may have nothing to measure (yet); it is looked at again when it maps other files."""
+        files = _files(process)
+        selector = self._selector(process)
+        if process not in self._looks:
+            self._looks[process] = _Look(files, now + FIRST_LOOK_S, FIRST_LOOK_S)
+        try:
+            return self._remember(self.find(process, selector))
+        except AgentError as error:
+            _log_unmeasured(process, error, named=selector is not None)
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a poll found."""
+
+    found: list[Found]
+    ended: list[int]  #: target ids
+    grown: list[tuple[int, ProbePlan]]  #: target id and its plan with what it loaded since
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """When a process's mapped files are looked at again; a young process loads libraries, an old one hardly."""
+
+    files: frozenset[tuple[str, int]]
+    next_s: float
+    step_s: float
+
+    def again(self, now: float, files: frozenset[tuple[str, int]]) -> _Look:
+        """The look after this one: soon where something changed, else ever later."""
+        step = FIRST_LOOK_S if files != self.files else min(LAST_LOOK_S, self.step_s * 2)
+        return _Look(files, now + step, step)
+
+
+def _files(process: Process) -> frozenset[tuple[str, int]]:
+    try:
+        return frozenset((file.device, file.inode) for file in procfs.mapped_files(process.pid))
+    except AgentError:
+        return frozenset()
 
 
 def _log_unmeasured(process: Process, error: AgentError, *, named: bool) -> None:

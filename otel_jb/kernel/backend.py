@@ -18,6 +18,9 @@ class Backend(Protocol):
         A probe that the kernel refuses is a ProbeStatus with state FAILED; the others work. Raises AttachError if all were refused.
         """
 
+    def extend(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
+        """Attach those probes of a newer plan of the same process that are not attached yet: of a library that it loaded since."""
+
     def detach(self, target_id: int) -> Snapshot:
         """Detach a target, ended or not; returns the last values of its series, calls in flight counted as abandoned."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from otel_jb.kernel import abi, cookies, cost, links
@@ -57,6 +58,7 @@ class AttachedTarget:
 
     target: Target
     probes: list[Attached]
+    groups: dict[str, int]  #: groups of buffers, by profile
 
 
 class BpfBackend:
@@ -120,39 +122,45 @@ class BpfBackend:
         records: list[StreamRecord] = [
             ProbeStatus(target.id, s.function, s.file, s.profile, ProbeState.SKIPPED, s.reason) for s in plan.skipped
         ]
-        groups: dict[str, int] = {}
-        nests = len(plan.probes) > 1
-        attached: list[Attached] = []
-        refused: list[str] = []
-        for probe in plan.probes:
-            if probe.profile not in groups:
-                groups[probe.profile] = self._groups.take()
+        self._targets[target.id] = AttachedTarget(target, [], {})
+        made, refused = self._attach_probes(self._targets[target.id], plan.probes)
+        if refused and not self._targets[target.id].probes:
+            del self._targets[target.id]
+            raise links.refused(f"no probe could be attached to process {target.pid} ({target.name}): {refused}")
+        return records + made
+
+    def extend(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
+        """See `Backend.extend`."""
+        attached = self._targets[target_id]
+        known = {(item.probe.file, item.probe.symbol.address) for item in attached.probes}
+        new = [probe for probe in plan.probes if (probe.file, probe.symbol.address) not in known]
+        return self._attach_probes(attached, new)[0]
+
+    def _attach_probes(self, attached: AttachedTarget, probes: Sequence[Probe]) -> tuple[list[StreamRecord], str]:
+        """Attach probes; returns the records that come of it and why the last refused one was refused."""
+        target, refused = attached.target, ""
+        records: list[StreamRecord] = []
+        nests = len(probes) + len(attached.probes) > 1
+        for probe in probes:
+            if probe.profile not in attached.groups:
+                attached.groups[probe.profile] = self._groups.take()
             closes = any(
-                op.op is Op.CLOSE
-                for p in plan.probes
-                if p.profile == probe.profile
-                for op in (*p.read.entry, *p.read.end)
+                op.op is Op.CLOSE for p in probes if p.profile == probe.profile for op in (*p.read.entry, *p.read.end)
             )
-            item = Attached(self._new_series(target, probe), probe, self._indices.take(), groups[probe.profile], closes)
+            group = attached.groups[probe.profile]
+            item = Attached(self._new_series(target, probe), probe, self._indices.take(), group, closes)
             self._configure(item, nests)
             self._by_index[item.index] = item
             problem = self._link(item, target.pid)
             if problem:
                 self._forget(item)
-                refused.append(problem)
+                refused = problem
                 records.append(self._status(item, ProbeState.FAILED, problem))
                 continue
-            attached.append(item)
+            attached.probes.append(item)
             self._by_series[item.series.id] = item
             records += [item.series, self._status(item, ProbeState.ATTACHED, probe.reason)]
-        self._targets[target.id] = AttachedTarget(target, attached)
-        for group in groups.values():
-            if not any(item.group == group for item in attached):
-                self._groups.give_back(group)
-        if plan.probes and not attached:
-            del self._targets[target.id]
-            raise links.refused(f"no probe could be attached to process {target.pid} ({target.name}): {refused[0]}")
-        return records
+        return records, refused
 
     def _new_series(self, target: Target, probe: Probe) -> Series:
         return Series(
@@ -246,7 +254,7 @@ class BpfBackend:
         for item in attached.probes:
             self._reader.settle(item.index)
         last = self._reader.snapshot(roll=False, only={item.index for item in attached.probes})
-        for group in {item.group for item in attached.probes}:
+        for group in attached.groups.values():
             self._reader.forget_buffers(group)
             self._groups.give_back(group)
         for item in attached.probes:

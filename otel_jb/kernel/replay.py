@@ -69,6 +69,11 @@ class ReplayBackend:
         self._ahead = [item for item in self._ahead if item not in mine]
         return list(mine)
 
+    def extend(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
+        """Nothing: what was attached is in the recording."""
+        del target_id, plan
+        return []
+
     def detach(self, target_id: int) -> Snapshot:
         """The last values of the target's series that the recording gave."""
         gone = [series for series, target in self._series.items() if target == target_id]

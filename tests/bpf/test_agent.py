@@ -1,0 +1,138 @@
+"""The agent's loop: processes that come, go, restart, and load libraries later."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from otel_jb.agent import Agent
+from otel_jb.config import Config, TargetSelector
+from otel_jb.records import Series, StreamRecord, Target, TargetEnded
+from tests.bpf.conftest import Child, Compile
+
+pytestmark = pytest.mark.bpf
+
+LATE = """
+import ctypes, sys
+print("ready", flush=True)
+sys.stdin.readline()
+speex = ctypes.CDLL("libspeexdsp.so.1")
+speex.jitter_buffer_init.restype = ctypes.c_void_p
+buffer = ctypes.c_void_p(speex.jitter_buffer_init(160))
+print("loaded", flush=True)
+for line in sys.stdin:
+    for _ in range(int(line)):
+        speex.jitter_buffer_tick(buffer)
+    print("done", flush=True)
+"""
+
+
+class Running:
+    """An agent whose loop runs on a thread; its records are kept."""
+
+    def __init__(self, config: Config) -> None:
+        self.records: list[StreamRecord] = []
+        self._changed = threading.Condition()
+        self.agent = Agent(config, [self._take], events=False)
+        self.agent.start()
+        self._thread = threading.Thread(target=self.agent.run)
+        self._thread.start()
+
+    def _take(self, record: StreamRecord) -> None:
+        with self._changed:
+            self.records.append(record)
+            self._changed.notify_all()
+
+    def wait(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+        """Until the records show it."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while not condition():
+                assert self._changed.wait(deadline - time.monotonic()), f"{what} within {seconds} s"
+
+    def of(self, kind: type[StreamRecord]) -> list[StreamRecord]:
+        """The records of one kind."""
+        return [record for record in self.records if isinstance(record, kind)]
+
+    def returned(self, function: str) -> int:
+        """Calls of a function that returned, over all targets, as of now."""
+        self.agent.read()
+        view = self.agent.state.view()
+        return sum(s.values.returned for t in view.targets for s in t.series if s.series.function == function)
+
+    def close(self) -> None:
+        """Stop and detach."""
+        self.agent.stop()
+        self._thread.join(20)
+        self.agent.close()
+
+
+@contextmanager
+def running(*targets: TargetSelector) -> Iterator[Running]:
+    """An agent that is stopped again."""
+    agent = Running(Config(targets=targets, listen=None))
+    try:
+        yield agent
+    finally:
+        agent.close()
+
+
+def test_a_restarted_program_is_measured_again(compile_program: Compile, start: Callable[..., Child]) -> None:
+    """A target that ends is told, and its successor is attached without being asked for."""
+    path = compile_program("guide_names.c", "-O1")
+    first = start(path)
+    with running(TargetSelector(binary=str(path))) as agent:
+        agent.wait(lambda: len(agent.of(Target)) == 1, "the first process is attached")
+        assert first.ask("10") != ""
+        assert agent.returned("jitterbuffer_put") == 10
+        first.close()
+        second = start(path)
+        agent.wait(lambda: len(agent.of(Target)) == 2, "the second process is attached")
+        agent.wait(lambda: len(agent.of(TargetEnded)) == 1, "the first process has ended")
+        assert second.ask("7") != ""
+        assert agent.returned("jitterbuffer_put") == 17
+
+
+def test_a_program_that_starts_later_is_waited_for(compile_program: Compile, start: Callable[..., Child]) -> None:
+    """`--name` of a program that does not run yet is no error; it is measured once it runs."""
+    path = compile_program("guide_names.c", "-O1")
+    with running(TargetSelector(name=path.name)) as agent:
+        assert agent.agent.readiness() == (False, "no process that is to be measured runs")
+        child = start(path)
+        agent.wait(lambda: len(agent.of(Target)) == 1, "the process is attached")
+        assert child.ask("3") != ""
+        assert agent.returned("jitterbuffer_put") == 3
+        assert agent.agent.readiness()[0]
+
+
+def test_a_library_that_is_loaded_later_is_measured() -> None:
+    """A process that maps speexdsp only after it was looked at is measured from then on."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", LATE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        assert child.stdout.readline() == "ready\n"
+        with running(TargetSelector(name="python3*")) as agent:
+            assert not any(isinstance(r, Target) and r.pid == child.pid for r in agent.records)
+            child.stdin.write("\n")
+            assert child.stdout.readline() == "loaded\n"
+            agent.wait(
+                lambda: any(isinstance(r, Series) and r.function == "jitter_buffer_tick" for r in agent.records),
+                "the library is attached",
+            )
+            child.stdin.write("25\n")
+            assert child.stdout.readline() == "done\n"
+            assert agent.returned("jitter_buffer_tick") == 25
+    finally:
+        child.stdin.close()
+        child.stdout.close()
+        child.kill()
+        child.wait(10)
