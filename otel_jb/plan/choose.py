@@ -122,11 +122,11 @@ def choose(
     if forced and isinstance(returning, Way):
         return returning
     if wish is EndStrategy.ENTRY_ONLY:
-        return _say(entry_way(code, meaning, kernel), "as --end-strategy demands")
-    rets = ret_way(code, meaning, kernel)
+        return _say(entry_way(code, meaning, kernel, shadow_stack=shadow_stack), "as --end-strategy demands")
+    rets = ret_way(code, meaning, kernel, shadow_stack=shadow_stack)
     if wish is EndStrategy.RET_SITES and isinstance(rets, Way):
         return _say(rets, "as --end-strategy demands")
-    edges = edge_way(code, meaning, kernel)
+    edges = edge_way(code, meaning, kernel, shadow_stack=shadow_stack)
     if wish is EndStrategy.URETPROBE and isinstance(returning, Way):
         return returning
     # AArch64's kernel simulates `ret`: as cheap as an edge and closer to the end, so it comes first there.
@@ -148,7 +148,7 @@ def choose(
     if isinstance(rets, Way):
         return _say(rets, *notes)
     notes.append(f"no ret sites: {rets.reason}")
-    return _say(entry_way(code, meaning, kernel), *notes)
+    return _say(entry_way(code, meaning, kernel, shadow_stack=shadow_stack), *notes)
 
 
 def _better(returning: Way | Refusal, edges: Way) -> bool:

@@ -28,9 +28,19 @@ class Refusal:
     reason: str
 
 
-def entry_site(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, ends: Sequence[Spot], *,
-               at_return: bool = False) -> Spot | None:  # fmt: skip
-    """The cheapest correct entry site: the arguments that are read still in their registers, before any end site."""
+def entry_site(
+    code: FunctionCode,
+    meaning: FunctionMeaning,
+    kernel: KernelFacts,
+    ends: Sequence[Spot],
+    *,
+    at_return: bool = False,
+    shadow_stack: bool = False,
+) -> Spot | None:
+    """The cheapest correct entry site: the arguments that are read still in their registers, before any end site.
+
+    Where there is a user shadow stack, never a `call`: emulated or stepped, its return address may miss that stack.
+    """
     block = {spot.address for spot in code.entries}
     first_end = min((spot.address for spot in ends if spot.address in block), default=None)
     fit = [
@@ -39,6 +49,7 @@ def entry_site(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts
         if not meaning.argument_registers.intersection(spot.clobbered)
         and (first_end is None or spot.address < first_end)
         and (spot.at_return or not at_return)
+        and not (shadow_stack and spot.text.startswith("call"))
     ]
     return min(fit, key=lambda spot: kernel.cost_ns(spot.price), default=None)
 
@@ -60,7 +71,9 @@ def site(kind: SiteKind, spot: Spot) -> ProbeSite:
     )
 
 
-def edge_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts) -> Way | Refusal:
+def edge_way(
+    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, shadow_stack: bool = False
+) -> Way | Refusal:
     """Emulated branches before the epilogue."""
     if code.edges.refused:
         return Refusal(code.edges.refused)
@@ -70,7 +83,7 @@ def edge_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts) 
         spot.return_valid or spot.return_register is not None for spot in code.edges.spots
     ):
         return Refusal("the return value, which is needed, is made after the last branch")
-    entry = entry_site(code, meaning, kernel, code.edges.spots)
+    entry = entry_site(code, meaning, kernel, code.edges.spots, shadow_stack=shadow_stack)
     if entry is None:
         return Refusal("no instruction before the first end can carry the entry probe")
     cost = kernel.cost_ns(entry.price) + max(kernel.cost_ns(spot.price) for spot in code.edges.spots)
@@ -80,14 +93,16 @@ def edge_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts) 
     return Way(EndStrategy.EDGE_SITES, sites, cost, reason, code.edges.note)
 
 
-def ret_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts) -> Way | Refusal:
+def ret_way(
+    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, shadow_stack: bool = False
+) -> Way | Refusal:
     """The return instructions themselves."""
     ends: Ends = code.rets
     if ends.refused:
         return Refusal(ends.refused)
     if not ends.spots:
         return Refusal("it never returns")
-    entry = entry_site(code, meaning, kernel, ends.spots)
+    entry = entry_site(code, meaning, kernel, ends.spots, shadow_stack=shadow_stack)
     if entry is None:
         return Refusal("it returns with its first instruction")
     cost = kernel.cost_ns(entry.price) + max(kernel.cost_ns(spot.price) for spot in ends.spots)
@@ -105,7 +120,7 @@ def ret_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts) -
 def uretprobe_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, shadow_stack: bool,
                   forced: bool) -> Way | Refusal:  # fmt: skip
     """A return probe, where it is shown to be safe or was demanded by name."""
-    entry = entry_site(code, meaning, kernel, (), at_return=True)
+    entry = entry_site(code, meaning, kernel, (), at_return=True, shadow_stack=shadow_stack)
     if entry is None:
         return Refusal(
             "no instruction of its entry has the return address on top of the stack and the arguments intact"
@@ -121,9 +136,11 @@ def uretprobe_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFa
     return Way(EndStrategy.URETPROBE, sites, cost, why)
 
 
-def entry_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts) -> Way | Refusal:
+def entry_way(
+    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, shadow_stack: bool = False
+) -> Way | Refusal:
     """Counts without time."""
-    entry = entry_site(code, meaning, kernel, ())
+    entry = entry_site(code, meaning, kernel, (), shadow_stack=shadow_stack)
     if entry is None:
         return Refusal("no instruction of its entry can carry the probe")
     return Way(EndStrategy.ENTRY_ONLY, (site(SiteKind.ENTRY, entry),), kernel.cost_ns(entry.price), "counts, no times")

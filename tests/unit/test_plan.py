@@ -124,6 +124,14 @@ def test_the_entry_site_comes_before_every_end() -> None:
     assert only(plan(code)).sites[0].address == STEPPED_FIRST.address
 
 
+def test_no_call_carries_the_entry_probe_under_a_shadow_stack() -> None:
+    """An emulated call is a cheap entry site, but not where a shadow stack would miss its return address."""
+    call = Spot(0x1010, 0x1010, "call 0x2000", Price.EMULATED, displacement=8)
+    code = replace(PLAIN, entries=(STEPPED_FIRST, call))
+    assert only(plan(code)).sites[0].address == call.address
+    assert only(plan(code, shadow_stack=True)).sites[0].address == STEPPED_FIRST.address
+
+
 def test_a_safe_return_probe_beats_edges_with_a_stepped_entry() -> None:
     """Where edges would cost ten times as much, and a return probe is shown safe, price decides."""
     leaf = replace(LATER, clobbered=(), at_return=True, displacement=0)
