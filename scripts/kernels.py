@@ -1,8 +1,12 @@
-"""Runs a command of this checkout on Debian's kernels, amd64 and arm64, in QEMU, and prints a table of what came of it.
+"""Runs the BPF tests, or a command, on Debian's kernels, amd64 and arm64, in QEMU, and prints a table of what came of it.
 
     scripts/test-kernels                                   tests/bpf on every kernel
     scripts/test-kernels 6.1 newest-arm64                  on these
+    scripts/test-kernels --quick 6.1 6.1-arm64             the core of it, as .ci/run does
+    scripts/test-kernels --markdown docs/kernels.md        on every kernel, and renew the table there
     scripts/test-kernels 6.1 -- python3 -m pytest tests/bpf/hazards -x
+
+Emulation is slow: tests do a part of their usual rounds and wait longer (tests/scale.py); what they assert is as exact as ever.
 
 The guest's root is an overlay of three read-only images: Debian 12's userland (with python3-bpfcc and compilers), the
 project's Python dependencies, and the checkout in /src, which is where the command runs. What it leaves in /out is on
@@ -13,6 +17,7 @@ each architecture and 150 MB for a kernel. Nothing here needs root but the squas
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import lzma
 import os
@@ -25,6 +30,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +43,23 @@ PACKAGES = (
     "bash binutils bpfcc-tools ca-certificates clang curl elfutils gcc g++ iproute2 kmod libc6-dev libspeexdsp1 libst-dev make mount "
     "procps python3 python3-bpfcc util-linux"
 ).split()
-DEFAULT_COMMAND = ("python3", "-m", "pytest", "tests/bpf", "-m", "bpf", "-p", "no:cacheprovider", "--timeout=600")
+#: A part of the work, and more patience, where a second is a tenth of one.
+SCALE = {"OTEL_JB_TEST_SCALE": "0.05", "OTEL_JB_TEST_PATIENCE": "10"}
+PYTEST = ("python3", "-m", "pytest", "-p", "no:cacheprovider", "--timeout=900", "-o", "junit_duration_report=total",
+          "-o", "junit_family=xunit1", "--junitxml=/out/results.xml")  # fmt: skip
+#: What `--quick` runs, as pytest's -k: everything but the corpus, recordings and the second build of each hazard.
+QUICK = (
+    "test_counting or test_cost or test_agent or test_return_register or test_machine and multi or test_hazards and O2 and "
+    "ends_as and (ucontext-up or switch-pointer or migrating or exception-through or longjmp or pthread-exit or recursion "
+    "or tail-calls or cold or fork)"
+)
+#: By architecture, what cannot be run there, and why. Nothing else is left out, and a test that skips itself is a failure.
+LEFT_OUT: dict[str, dict[str, str]] = {
+    "amd64": {},
+    "arm64": {
+        "tests/bpf/test_edges_corpus.py": "edge sites are x86-64's; on AArch64 the kernel simulates `ret`, the cheapest end",
+    },
+}
 #: What the guest needs to see its disks; with what these depend on.
 MODULES = ("virtio_pci", "virtio_mmio", "virtio_blk", "squashfs", "overlay")
 OUT_BYTES = 64 << 20
@@ -71,13 +93,104 @@ class PreparationError(Exception):
     """A download or a tool failed; the message says which."""
 
 
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What became of the tests of one file."""
+
+    passed: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a kernel."""
+
+    kernel: str
+    arch: str
+    release: str = "-"
+    links: str = "-"
+    bcc: str = "-"
+    status: int | None = None
+    problem: str = ""
+    suites: dict[str, Suite] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        return self.status == 0 and not self.problem
+
+
+def _line(result: Result) -> str:
+    counts = ""
+    if result.suites:
+        passed, failed = (sum(getattr(s, what) for s in result.suites.values()) for what in ("passed", "failed"))
+        counts = f"{passed} tests passed, {failed} failed; "
+    verdict = result.problem or ("passed" if result.passed else f"failed ({result.status})")
+    return (
+        f"{result.kernel:<14} {result.release:<28} {result.links:<6} BCC {result.bcc:<7} {verdict:<12} "
+        f"{counts}{result.seconds:.0f} s"
+    )
+
+
+def _suites(report: Path) -> dict[str, Suite]:
+    """The outcomes by test file, in the order in which they ran, from pytest's JUnit report."""
+    found: dict[str, Suite] = {}
+    for case in ET.parse(report).iter("testcase"):  # our own guest's report
+        name = re.sub(r"^tests/bpf/|test_|\.py$", "", case.get("file") or "?").replace("hazards/hazards", "hazards")
+        old, failed = (
+            found.get(name, Suite()),
+            any(case.find(tag) is not None for tag in ("failure", "error", "skipped")),
+        )
+        found[name] = Suite(old.passed + (not failed), old.failed + failed, old.seconds + float(case.get("time") or 0))
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------------
+# The document
+
+MARKS = ("<!-- written by scripts/test-kernels --markdown -->", "<!-- to here -->")
+
+
+def _tables(results: Sequence[Result]) -> str:
+    names = list(dict.fromkeys(name for result in results for name in result.suites))
+    lines = ["| kernel | release | links | BCC | result | whole run |", "|---|---|---|---|---|---|"]
+    for r in results:
+        passed, failed = (sum(getattr(s, what) for s in r.suites.values()) for what in ("passed", "failed"))
+        verdict = r.problem or (f"{passed} passed" + (f", **{failed} failed**" if failed else ""))
+        lines.append(f"| {r.kernel} | {r.release} ({r.arch}) | {r.links} | {r.bcc} | {verdict} | {r.seconds:.0f} s |")
+    lines += ["", "| suite | " + " | ".join(r.kernel for r in results) + " |", "|---" * (len(results) + 1) + "|"]
+    for name in names:
+        cells = []
+        for r in results:
+            s = r.suites.get(name)
+            failed = f", **{s.failed} failed**" if s and s.failed else ""
+            cells.append(f"{s.passed} passed{failed}, {s.seconds:.0f} s" if s else "not run")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    reasons = {
+        f"`{node}` on {arch}: {why}" for r in results for arch in [r.arch] for node, why in LEFT_OUT[arch].items()
+    }
+    return "\n".join([*lines, "", *(f"Not run: {reason}." for reason in sorted(reasons))])
+
+
+def _renew(document: Path, results: Sequence[Result]) -> None:
+    """Replace what stands between the marks."""
+    before, _, rest = document.read_text().partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    when = time.strftime("%Y-%m-%d", time.gmtime())
+    document.write_text(f"{before}{MARKS[0]}\n\nRun on {when}.\n\n{_tables(results)}\n\n{MARKS[1]}{after}")
+
+
 def main() -> int:
     """Returns 0 if the command succeeded on every kernel."""
     parser = argparse.ArgumentParser(
         prog="scripts/test-kernels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("kernel", nargs="*", help=f"of {', '.join(KERNELS)} (default: {' '.join(DEFAULT)})")
-    parser.add_argument("--timeout", type=float, default=600, help="seconds for each kernel (default 600)")
+    parser.add_argument("--quick", action="store_true", help="only the core of the tests, some two minutes a kernel")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="renew the tables in this document")
+    parser.add_argument("--logs", type=Path, metavar="DIR", help="the consoles' output goes to DIR/KERNEL.log instead")
+    parser.add_argument("--timeout", type=float, default=1800, help="seconds for each kernel (default 1800)")
     parser.add_argument("--cpus", type=int, default=2)
     parser.add_argument("--memory", type=int, default=2048, help="MiB (default 2048)")
     before, separator, command = _split(sys.argv[1:])
@@ -88,22 +201,38 @@ def main() -> int:
     unknown = [name for name in names if name not in KERNELS]
     if unknown:
         parser.error(f"unknown kernel {', '.join(unknown)}; there are {', '.join(KERNELS)}")
+    if separator and (args.quick or args.markdown):
+        parser.error("--quick and --markdown are about the tests, not a command of your own")
     if separator and not command:
         parser.error("no command after --")
     results = []
     for name in names:
         started = time.monotonic()
         try:
-            release, status = run(KERNELS[name], command or DEFAULT_COMMAND, args)
+            result = run(KERNELS[name], command or _tests(KERNELS[name].arch, quick=args.quick), args)
         except PreparationError as error:
             print(f"{name}: {error}", file=sys.stderr)
-            release, status = "-", None
-        results.append((name, KERNELS[name].arch, release, status, time.monotonic() - started))
-    print(f"\n{'kernel':<14} {'arch':<6} {'release':<28} {'result':<12} {'time':>6}")
-    for name, arch, release, status, seconds in results:
-        result = "not prepared" if status is None else "passed" if status == 0 else f"failed ({status})"
-        print(f"{name:<14} {arch:<6} {release:<28} {result:<12} {seconds:>4.0f} s")
-    return 0 if all(status == 0 for *_, status, _ in results) else 1
+            result = Result(name, KERNELS[name].arch, problem="not prepared")
+        result = dataclasses.replace(result, seconds=time.monotonic() - started)
+        results.append(result)
+        if args.logs and not result.passed and (args.logs / f"{name}.log").exists():
+            sys.stdout.write((args.logs / f"{name}.log").read_text(errors="replace"))
+        print(_line(result), flush=True)
+    if len(results) > 1:
+        print()
+        for result in results:
+            print(_line(result))
+    if args.markdown:
+        _renew(args.markdown, results)
+    return 0 if all(result.passed for result in results) else 1
+
+
+def _tests(arch: str, *, quick: bool) -> list[str]:
+    """The command that runs the tests in a guest."""
+    settings = [f"{name}={value}" for name, value in SCALE.items()]
+    left_out = [f"--deselect={node}" for node in LEFT_OUT[arch]]
+    chosen = ["-k", QUICK] if quick else ["--durations=15"]
+    return ["env", "CI=true", *settings, *PYTEST, "tests/bpf", "-m", "bpf", *left_out, *chosen]
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], bool, list[str]]:
@@ -118,9 +247,14 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], bool, list[str]]:
 # Packages: an apt of our own for each suite and architecture, so that the machine's is left alone.
 
 
-def _call(command: Sequence[str | Path], environment: dict[str, str] | None = None, cwd: Path | None = None) -> str:
-    result = subprocess.run(
-        command, env=os.environ | (environment or {}), cwd=cwd, capture_output=True, text=True, check=False
+def _call(command: Sequence[object], environment: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+    result: subprocess.CompletedProcess[str] = subprocess.run(
+        [str(word) for word in command],
+        env=os.environ | (environment or {}),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if result.returncode:
         tail = " | ".join((result.stderr or result.stdout).strip().splitlines()[-3:])
@@ -129,11 +263,16 @@ def _call(command: Sequence[str | Path], environment: dict[str, str] | None = No
 
 
 def _mirror() -> str:
-    """The Debian mirror that this machine's apt is configured for."""
+    """The Debian mirror that this machine's apt is configured for; on Ubuntu the one that debootstrap would take."""
+    if chosen := os.environ.get("OTEL_JB_DEBIAN_MIRROR"):
+        return chosen.rstrip("/")
     sites = _call(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]).split()
     debian = [site.rstrip("/") for site in sites if re.search(r"/debian/?$", site)]
+    script = Path("/usr/sbin/debootstrap")
+    if not debian and script.exists():
+        debian = re.findall(r'^DEF_MIRROR="(\S+/debian)/?"', script.read_text(), re.MULTILINE)
     if not debian:
-        raise PreparationError("this machine's apt knows no Debian mirror; add one to its sources")
+        raise PreparationError("this machine's apt knows no Debian mirror; name one in OTEL_JB_DEBIAN_MIRROR")
     return debian[0]
 
 
@@ -205,6 +344,13 @@ def _unpack(debs: Iterable[Path], into: Path) -> None:
             raise PreparationError(f"{deb.name} could not be unpacked: {writer.stderr.decode()[-200:]}")
 
 
+def _compile(tree: Path, *directories: Path) -> None:
+    """Compile Python's modules here, for every run of them there, where this is the guest's version of Python."""
+    if sys.version_info[:2] == tuple(map(int, USERLAND_PYTHON.split("."))):
+        options = ["-q", "-j2", "--invalidation-mode", "unchecked-hash", "-x", r"lib2to3|/test/", "-s", tree, "-p", "/"]
+        _call([sys.executable, "-m", "compileall", *options, *directories])
+
+
 def _squash(tree: Path, image: Path, *options: str) -> None:
     part = image.with_suffix(".part")
     part.unlink(missing_ok=True)
@@ -219,7 +365,7 @@ def _squash(tree: Path, image: Path, *options: str) -> None:
 
 def userland(arch: str) -> Path:
     """Debian 12 with PACKAGES, unpacked."""
-    key = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12]
+    key = hashlib.sha256(" ".join((*PACKAGES, "compiled")).encode()).hexdigest()[:12]
     image = CACHE / f"userland-{arch}-{key}.sqfs"
     if image.exists():
         return image
@@ -263,6 +409,7 @@ def userland(arch: str) -> Path:
         if not (tree / "usr/bin" / link).exists():
             (tree / "usr/bin" / link).symlink_to(target)
     (tree / "etc/hosts").write_text("127.0.0.1 localhost guest\n::1 localhost\n")
+    _compile(tree, tree / f"usr/lib/python{USERLAND_PYTHON}", tree / "usr/lib/python3")
     _squash(tree, image, "-e", *(f"usr/share/{name}" for name in ("doc", "man", "locale", "info")))
     shutil.rmtree(tree)
     for deb in source.archives.glob("*.deb"):
@@ -312,23 +459,7 @@ def site(arch: str) -> Path:
             *requirements,
         ]
     )
-    # Compiled here, for every run of it there; the same version of Python runs this.
-    if sys.version_info[:2] == tuple(map(int, USERLAND_PYTHON.split("."))):
-        _call(
-            [
-                sys.executable,
-                "-m",
-                "compileall",
-                "-q",
-                "--invalidation-mode",
-                "unchecked-hash",
-                "-s",
-                tree,
-                "-p",
-                "/",
-                target,
-            ]
-        )
+    _compile(tree, target)
     _squash(tree, image)
     shutil.rmtree(tree)
     for old in CACHE.glob(f"site-{arch}-*.sqfs"):
@@ -347,6 +478,8 @@ ln -sf /proc/self/fd /dev/fd; ln -sf fd/0 /dev/stdin; ln -sf fd/1 /dev/stdout; l
 mount -t tracefs tracefs /sys/kernel/tracing; mount -t bpf bpf /sys/fs/bpf; mount -t cgroup2 cgroup /sys/fs/cgroup
 hostname guest; ip link set lo up; ldconfig 2>/dev/null; cd /src
 uname -r > /out/release
+cp /usr/lib/python3/dist-packages/bcc/version.py /out/bcc
+python3 -c 'from otel_jb.kernel.system import System; print("perf" if System().multi_link_error() else "multi")' > /out/links
 echo "== $(uname -rm), up after $(cut -d' ' -f1 /proc/uptime) s"
 setsid -w sh -c '{command}' < /dev/null
 echo $? > /out/status
@@ -365,7 +498,8 @@ def checkout(directory: Path, command: Sequence[str]) -> Path:
         if (ROOT / name).is_file():
             (tree / "src" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, tree / "src" / name)
-    local = tree / "usr/local/bin"
+    _compile(tree, tree / "src/otel_jb", tree / "src/tests")
+    local = tree / "usr/bin"
     local.mkdir(parents=True)
     (local / "otel-jb").write_text('#!/bin/sh\nexec python3 -m otel_jb "$@"\n')
     (local / "otel-jb").chmod(0o755)
@@ -494,8 +628,8 @@ def _machine(arch: str) -> tuple[list[str], str, str]:
     return ["qemu-system-x86_64", "-M", "q35", "-cpu", "Nehalem", "-accel", "tcg"], "virtio-blk-pci", "ttyS0"
 
 
-def run(it: Kernel, command: Sequence[str], args: argparse.Namespace) -> tuple[str, int]:
-    """Boot, run, and return the kernel's release and the command's exit status; 125 where the guest did not come back."""
+def run(it: Kernel, command: Sequence[str], args: argparse.Namespace) -> Result:
+    """Boot, run, and return what came of it."""
     CACHE.mkdir(parents=True, exist_ok=True)
     image, initramfs = kernel(it)
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as name:
@@ -504,7 +638,7 @@ def run(it: Kernel, command: Sequence[str], args: argparse.Namespace) -> tuple[s
 
 def _run(
     it: Kernel, command: Sequence[str], args: argparse.Namespace, directory: Path, boot: tuple[Path, Path]
-) -> tuple[str, int]:
+) -> Result:
     (directory / "out").mkdir()
     out = directory / "out.img"
     with out.open("wb") as file:
@@ -534,28 +668,42 @@ def _run(
         ]
     qemu += ["-append", f"console={console} quiet loglevel=4 panic=-1 mitigations=off nokaslr random.trust_cpu=on"]
     print(f"== {it.name} ({it.suite}, {it.arch})", flush=True)
-    process = subprocess.Popen(qemu, stdin=subprocess.DEVNULL)
+    log = None
+    if args.logs:
+        args.logs.mkdir(parents=True, exist_ok=True)
+        log = (args.logs / f"{it.name}.log").open("wb")
+    process = subprocess.Popen(qemu, stdin=subprocess.DEVNULL, stdout=log)
+    late = False
     try:
         process.wait(args.timeout)
     except subprocess.TimeoutExpired:
-        print(f"{it.name}: not finished after {args.timeout:.0f} s", file=sys.stderr)
+        late = True
     finally:
         process.kill()
         process.wait()
+        if log:
+            log.close()
+    if late:
+        return Result(it.name, it.arch, problem=f"not finished after {args.timeout:.0f} s")
+    lost = Result(it.name, it.arch, problem="the guest died")
     try:
         with tarfile.open(out) as archive:
             archive.extractall(directory / "out", filter="data")
-    except tarfile.TarError:  # the guest died before it wrote
-        return "-", 125
-    answers = {name: (directory / "out" / name) for name in ("release", "status")}
-    if not all(path.exists() for path in answers.values()):
-        return "-", 125
-    release, status = answers["release"].read_text().strip(), int(answers["status"].read_text())
+    except tarfile.TarError:  # it died before it wrote
+        return lost
     results = CACHE / "out" / it.name
     shutil.rmtree(results, ignore_errors=True)
     results.parent.mkdir(exist_ok=True)
     (directory / "out").rename(results)
-    return release, status
+    answers = {name: (results / name) for name in ("release", "status", "bcc", "links")}
+    if not all(path.exists() for path in answers.values()):
+        return lost
+    release, status, bcc, links = (path.read_text().strip() for path in answers.values())
+    report = results / "results.xml"
+    return Result(
+        it.name, it.arch, release, links, "".join(re.findall(r"'(.+)'", bcc)), int(status),
+        suites=_suites(report) if report.exists() else {},
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from otel_jb.kernel.system import System
+from tests.scale import patience
+
 PROGRAMS = Path(__file__).parent / "programs"
 Compile = Callable[..., Path]
+#: both ways of attaching, where the kernel has both
+LINKS = ["perf"] if System().multi_link_error() else ["multi", "perf"]
 
 
 class Child:
@@ -42,7 +47,7 @@ class Child:
     def close(self) -> int:
         """End of input ends the program; returns its exit status."""
         self.stdin.close()
-        status = self.process.wait(30)
+        status = self.process.wait(patience(30))
         self.stdout.close()
         return status
 

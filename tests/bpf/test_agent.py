@@ -15,6 +15,7 @@ from otel_jb.agent import Agent
 from otel_jb.config import Config, TargetSelector
 from otel_jb.records import Series, StreamRecord, Target, TargetEnded
 from tests.bpf.conftest import Child, Compile
+from tests.scale import patience
 
 pytestmark = pytest.mark.bpf
 
@@ -49,9 +50,9 @@ class Running:
             self.records.append(record)
             self._changed.notify_all()
 
-    def wait(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    def wait(self, condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
         """Until the records show it."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patience(seconds)
         with self._changed:
             while not condition():
                 assert self._changed.wait(deadline - time.monotonic()), f"{what} within {seconds} s"
@@ -69,7 +70,7 @@ class Running:
     def close(self) -> None:
         """Stop and detach."""
         self.agent.stop()
-        self._thread.join(20)
+        self._thread.join(patience(20))
         self.agent.close()
 
 

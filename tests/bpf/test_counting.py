@@ -13,17 +13,15 @@ import pytest
 
 from otel_jb.kernel.backend import KernelOptions
 from otel_jb.kernel.bpf import BpfBackend
-from otel_jb.kernel.system import System
 from otel_jb.records import EndStrategy, ProbePlan, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target
-from tests.bpf.conftest import Child, Compile
+from tests.bpf.conftest import LINKS, Child, Compile
 from tests.bpf.plans import Meaning, plan_for
+from tests.scale import patience, scaled
 
 pytestmark = pytest.mark.bpf
 
 BOUNDARIES = [1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 1_000_000, 10_000_000]
-CALLS, THREADS = 40_000, 4
-#: both ways of attaching, where the kernel has both
-LINKS = ["perf"] if System().multi_link_error() else ["multi", "perf"]
+CALLS, THREADS = scaled(40_000), 4
 
 
 @contextmanager
@@ -172,7 +170,7 @@ def test_calls_of_a_thread_that_died_are_abandoned(compile_program: Compile, sta
     with backend() as kernel:
         kernel.attach(target(child), plan)
         assert child.ask("2 die") == "entered"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + patience(10)
         while True:
             values = only(kernel.snapshot(roll=True))
             if values.abandoned == 2 or time.monotonic() > deadline:

@@ -23,6 +23,8 @@ from otel_jb.elf.names import Names
 from otel_jb.kernel import bcc_module, links
 from otel_jb.kernel.source import bpf_directory
 from tests import corpus_functions as corpus
+from tests.bpf.conftest import LINKS
+from tests.scale import SCALE, patience
 
 PROGRAM = r"""
 #include <uapi/linux/ptrace.h>
@@ -130,7 +132,7 @@ def kernel() -> Iterator[Kernel]:
     bcc = bcc_module.load()
     module = bcc.BPF(text=PROGRAM.encode(), cflags=["-w", f"-DPAGE_SIZE={resource.getpagesize()}"])
     programs = [
-        module.load_func(name.encode(), bcc.BPF.KPROBE, attach_type=48).fd
+        module.load_func(name.encode(), bcc.BPF.KPROBE, attach_type=48 if LINKS[0] == "multi" else 0).fd
         for name in ("on_first", "on_entry", "on_edge", "on_ret")
     ]
     yield Kernel(module, *programs)
@@ -191,7 +193,7 @@ def run(kernel: Kernel, program: Path, codes: dict[str, FunctionCode]) -> dict[s
                 kernel.ret,
             )  # programs of one site run in this order
             if points[program_fd]
-            for fd in links.attach("multi", program_fd, str(program), points[program_fd], child.pid)
+            for fd in links.attach(LINKS[0], program_fd, str(program), points[program_fd], child.pid)
         ]
         try:
             child.stdin.write(f"{corpus.CALLS_OF_EACH}\n")
@@ -200,7 +202,7 @@ def run(kernel: Kernel, program: Path, codes: dict[str, FunctionCode]) -> dict[s
         finally:
             links.close(opened)
             child.stdin.close()
-        assert child.wait(10) == 0
+        assert child.wait(patience(10)) == 0
     return {name: kernel.counts(number) for number, name in enumerate(codes)}
 
 
@@ -220,7 +222,7 @@ def covered(program: Path) -> tuple[dict[str, FunctionCode], Counter[str]]:
     return codes, refused
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(patience(400))
 def test_edges_see_what_ret_probes_see(kernel: Kernel, tmp_path: Path) -> None:
     """In at least 500 functions every return crosses one edge, with the frame of its entry and the value that it returns."""
     sources = []
@@ -229,7 +231,9 @@ def test_edges_see_what_ret_probes_see(kernel: Kernel, tmp_path: Path) -> None:
         path = tmp_path / f"{name}.cc"
         path.write_text(text)
         sources.append(path)
-    jobs = [(build, path) for build in corpus.builds() for path in sources]
+    everything = [(build, path) for build in corpus.builds() for path in sources]
+    # An odd step takes gcc and clang, several levels, with exceptions and without.
+    jobs = everything if SCALE >= 1 else everything[:: len(everything) // 4 | 1]
 
     def compile_one(job: tuple[corpus.Build, Path]) -> Path:
         build, path = job
@@ -265,5 +269,5 @@ def test_edges_see_what_ret_probes_see(kernel: Kernel, tmp_path: Path) -> None:
             totals.update(entries=c[ENTRIES], returns=c[RETURNED], values=c[COMPARED], at_entry=c[AT_ENTRY])
     print(f"{proven} functions proven, {len(wrong)} wrong, {dict(totals)}; refused: {refusals.most_common()}")
     assert wrong == []
-    assert proven >= 500
+    assert proven >= 500 * len(jobs) // len(everything)
     assert totals["values"] > totals["returns"] // 4

@@ -14,6 +14,7 @@ from otel_jb.config import Config
 from otel_jb.kernel import abi, links, load, preflight
 from otel_jb.kernel.boundaries import build
 from otel_jb.kernel.system import System
+from tests.scale import patience
 
 pytestmark = pytest.mark.bpf
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ def test_this_machine_is_ready() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=patience(120),
         cwd=ROOT,
     )
     answer = json.loads(done.stdout)
@@ -84,7 +85,7 @@ def test_without_privileges_run_says_what_to_do() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=patience(60),
         cwd=ROOT,
     )
     assert done.returncode == 6, done.stderr

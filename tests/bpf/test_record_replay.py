@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.scale import patience
+
 pytestmark = pytest.mark.bpf
 ROOT = Path(__file__).parents[2]
 OTEL_JB = [sys.executable, "-m", "otel_jb"]
@@ -24,7 +26,7 @@ def of_targets(exposition: str) -> list[str]:
 
 
 def scrape(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=patience(10)) as answer:
         text = answer.read().decode()
     assert isinstance(text, str)
     return text
@@ -32,7 +34,7 @@ def scrape(url: str) -> str:
 
 def when(condition: Callable[[str], bool], url: str) -> str:
     """The first exposition of which this is true."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + patience(30)
     while time.monotonic() < deadline:
         text = scrape(url)
         if condition(text):
@@ -71,7 +73,7 @@ def test_a_recording_replays_to_the_same_exposition(
         # An interval has just ended, so the agent is not about to end the next one.
         live = when(lambda text: "jitterbuffer_delay_min_seconds{" in text, url)
         agent.send_signal(ending)
-        status = agent.wait(20)
+        status = agent.wait(patience(30))
         assert status == (-ending if ending is signal.SIGKILL else 0)
     finally:
         agent.kill()
@@ -94,7 +96,7 @@ def test_a_run_that_fails_leaves_no_recording(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=patience(60),
         cwd=ROOT,
     )
     assert done.returncode == 3

@@ -9,11 +9,11 @@ import pytest
 from otel_jb.kernel.backend import KernelOptions
 from otel_jb.kernel.bpf import BpfBackend
 from otel_jb.records import EndStrategy, Target
-from tests.bpf.conftest import Child, Compile
+from tests.bpf.conftest import LINKS, Child, Compile
 from tests.bpf.plans import Meaning, plan_for
 
 
-@pytest.mark.parametrize("links", ["multi", "perf"])
+@pytest.mark.parametrize("links", LINKS)
 def test_outcomes_follow_a_value_that_is_not_in_its_register_yet(
     compile_program: Compile, start: Callable[..., Child], links: str
 ) -> None:

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from prometheus_client.parser import text_string_to_metric_families
 
 from otel_jb.traffic.ffmpeg import find_ffmpeg
+from tests.scale import patience
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,9 +31,9 @@ Labels = dict[str, str]
 Result = TypeVar("Result")
 
 
-def until(condition: Callable[[], Result], what: str, timeout: float = 15.0, every: float = 0.02) -> Result:
+def until(condition: Callable[[], Result], what: str, timeout: float = 30.0, every: float = 0.02) -> Result:
     """What `condition` returns once that is true; fails when it is not within `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patience(timeout)
     while True:
         result = condition()
         if result:
@@ -52,7 +53,7 @@ def fetch(url: str, accept: str = "") -> tuple[int, str]:
     """Status and body; status 0 where nobody answers."""
     request = urllib.request.Request(url, headers={"Accept": accept} if accept else {})
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=patience(5)) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -113,7 +114,7 @@ class AgentProcess:
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
 
-    def wait_until_ready(self, timeout: float = 20.0) -> float:
+    def wait_until_ready(self, timeout: float = 30.0) -> float:
         """Wait for 200 from /ready; seconds since the start."""
 
         def ready() -> bool:
@@ -133,7 +134,7 @@ class AgentProcess:
 
     def settled(self, pid: int, metric: str = "jitterbuffer_calls_total", seconds: float = 1.2) -> Exposition:
         """A scrape whose values of `metric` for `pid` have not changed for longer than values may be old (1 s)."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + patience(30)
         last: list[tuple[str, float]] | None = None
         since = time.monotonic()
         while True:
@@ -146,12 +147,12 @@ class AgentProcess:
             assert time.monotonic() < deadline, f"the counts of {pid} do not come to rest: {calls}\n{self.log()}"
             time.sleep(0.1)
 
-    def stop(self, number: int = signal.SIGINT, timeout: float = 15.0) -> int:
+    def stop(self, number: int = signal.SIGINT, timeout: float = 30.0) -> int:
         """Stop it and return its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(timeout)
+            return self.process.wait(patience(timeout))
         finally:
             self.kill()
 
@@ -217,7 +218,7 @@ class Conversation:
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         try:
-            return self.process.wait(10)
+            return self.process.wait(patience(10))
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
@@ -225,10 +226,10 @@ class Conversation:
             self.process.stdout.close()
 
 
-def run_command(*arguments: str, timeout: float = 30.0, **options: Any) -> subprocess.CompletedProcess[str]:
+def run_command(*arguments: str, timeout: float = 60.0, **options: Any) -> subprocess.CompletedProcess[str]:
     """`otel-jb ARGUMENTS` to its end."""
     return subprocess.run(
-        [str(COMMAND), *arguments], capture_output=True, text=True, timeout=timeout, check=False, **options
+        [str(COMMAND), *arguments], capture_output=True, text=True, timeout=patience(timeout), check=False, **options
     )
 
 

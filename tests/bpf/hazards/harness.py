@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from otel_jb.kernel.backend import KernelOptions
 from otel_jb.kernel.bpf import BpfBackend
 from otel_jb.process import procfs
 from otel_jb.records import ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot
+from tests.scale import patience, scaled
 
 PROGRAMS = Path(__file__).parent / "programs"
 BOUNDARIES_NS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
@@ -101,7 +102,9 @@ def _hazards() -> Iterator[Hazard]:
                  what="`dlopen` and `dlclose` of its library under load")  # fmt: skip
 
 
-HAZARDS: tuple[Hazard, ...] = tuple(_hazards())
+HAZARDS: tuple[Hazard, ...] = tuple(
+    hazard if hazard.name == "recursion" else replace(hazard, rounds=scaled(hazard.rounds, 20)) for hazard in _hazards()
+)
 
 #: A leaf is shown safe for a return probe, and is: unless a handler on a stack above calls it again while it runs.
 ALTERNATE_STACK = Hazard("alternate-stack", "jumps.c", ("alternate",), Harm.KILLS, rounds=50,
@@ -274,7 +277,7 @@ class Agent:
         self.inspector.close()
 
 
-def play(arguments: Sequence[str], rounds: int, agent: Agent | None = None, limit_s: float = 30.0, *,
+def play(arguments: Sequence[str], rounds: int, agent: Agent | None = None, limit_s: float = patience(30.0), *,
          unsafe: bool = False, wish: str = "auto") -> Outcome:  # fmt: skip
     """Play a hazard to its end, measured if there is an agent. A program that takes longer than the limit is `hung`."""
     outcome = Outcome()
@@ -290,7 +293,7 @@ def play(arguments: Sequence[str], rounds: int, agent: Agent | None = None, limi
         outcome.seconds = time.monotonic() - started
 
     try:
-        assert child.hear(30.0) == "ready"
+        assert child.hear(patience(30.0)) == "ready"
         if agent is None:
             conversation()
             outcome.end = child.end(limit_s)

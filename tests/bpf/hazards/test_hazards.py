@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.bpf.hazards.harness import ALTERNATE_STACK, BUILDS, HAZARDS, Agent, Harm, Hazard, Outcome, command, play
+from tests.scale import patience
 
-pytestmark = [pytest.mark.bpf, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.bpf, pytest.mark.timeout(patience(120))]
 Unprobed = Callable[[Hazard, str], Outcome]
 
 cases = pytest.mark.parametrize(
