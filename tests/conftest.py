@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 KINDS = ("unit", "bpf", "e2e")
 TESTS = Path(__file__).parent
+#: How long .ci/run should take at most, all of it, with its cache filled.
+CI_MINUTES = 30
 
 _executed = pytest.StashKey[Counter[str]]()
 _skipped = pytest.StashKey[list[str]]()
@@ -95,5 +98,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     config = terminalreporter.config
     executed = config.stash[_executed]
     terminalreporter.write_line("executed: " + ", ".join(f"{executed[kind]} {kind}" for kind in KINDS))
+    minutes = (time.time() - float(os.environ.get("OTEL_JB_CI_STARTED") or time.time())) / 60
+    if minutes > CI_MINUTES:
+        terminalreporter.write_line(f"warning: CI took {minutes:.0f} minutes, more than {CI_MINUTES}", yellow=True)
     for complaint in config.stash[_complaints]:
         terminalreporter.write_line(f"FAILED {complaint}", red=True)
