@@ -3,24 +3,22 @@
 #ifndef OTEL_JB_ABI_H
 #define OTEL_JB_ABI_H
 
-#define CALL_BITS 14        // slots for calls in flight: 2^CALL_BITS, 1 MiB
-#define SERIES_BITS 19      // width of a series index inside key and cookie
-#define BUFFER_SLOTS 4096   // live jitter buffers whose depth is known
-#define BUFFER_PROBES 8     // slots that are tried for one buffer
-#define PROCESS_SLOTS 1024  // direct-mapped part of the process table
-#define THREAD_SLOTS 4096   // threads whose recent calls are kept for nesting
-#define NESTED 16           // calls kept per thread
-#define STACK_DEPTH 32      // return addresses in an event
-#define STACK_COPY 4096     // bytes of user stack in an event
-#define PROGRAM_OPS 32      // operations of one read program
-#define PROGRAMS 2048       // read programs that can be loaded at once; 0 means none
+#define CALL_BITS 14       // slots for calls in flight: 2^CALL_BITS, 1 MiB
+#define SERIES_BITS 19     // width of a series index inside key and cookie
+#define BUFFER_SLOTS 4096  // live jitter buffers whose depth is known
+#define BUFFER_PROBES 8    // slots that are tried for one buffer
+#define THREAD_SLOTS 4096  // threads whose recent calls are kept for nesting
+#define NESTED 16          // calls kept per thread
+#define STACK_DEPTH 32     // return addresses in an event
+#define STACK_COPY 4096    // bytes of user stack in an event
+#define PROGRAM_OPS 32     // operations of one read program
+#define PROGRAMS 2048      // read programs that can be loaded at once; 0 means none
 #define DROP_REASONS 8
 #define FIELDS 8
 
 // The attach cookie: which series, and for an end site when and where the frame ends.
-#define COOKIE_SERIES 0x7ffffULL   // bits 0-18: series index, or index within the file when COOKIE_TABLE is set
-#define COOKIE_TABLE (1ULL << 19)  // the process table says where the process's series begin
-#define COOKIE_CC_SHIFT 20         // bits 20-23: condition code
+#define COOKIE_SERIES 0x7ffffULL  // bits 0-18: series index
+#define COOKIE_CC_SHIFT 20        // bits 20-23: condition code
 #define COOKIE_CONDITIONAL (1ULL << 24)
 #define COOKIE_TAKEN (1ULL << 25)             // the taken branch is the way out
 #define COOKIE_FP (1ULL << 26)                // the frame is counted from the frame pointer, not the stack pointer
@@ -126,6 +124,7 @@ struct series {
 };
 #define SERIES_NEST 1u    // its calls may run inside other probed calls, or others inside it
 #define SERIES_EVENTS 2u  // slow calls are sent
+#define SERIES_RETURN 4u  // its end program reads the return value, so an end that does not know it tells no outcome
 
 struct control {
   u64 epoch;
@@ -138,12 +137,6 @@ struct buffer {
   u64 seen_ns;
   u64 pad;
 };
-
-struct process {
-  u32 pid;
-  u32 base;  // first series of the process; NOT_SELECTED: measure nothing
-};
-#define NOT_SELECTED 0xffffffffu
 
 struct nested {
   u64 frame;

@@ -17,8 +17,6 @@ BPF_F_TABLE("array", u32, struct cell, cells, 64 << CELL_BITS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct program, programs, PROGRAMS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct control, control, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct buffer, buffers, BUFFER_SLOTS, MMAPABLE);
-BPF_F_TABLE("array", u32, struct process, processes, PROCESS_SLOTS, MMAPABLE);
-BPF_TABLE("hash", u32, u32, more_processes, 8192);
 BPF_F_TABLE("array", u32, struct thread, threads, THREAD_SLOTS, MMAPABLE);
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 
@@ -154,16 +152,6 @@ INLINE void forget_buffer(struct series *s, u64 stream) {
   if (b) *(volatile u64 *)&b->key = 0;
 }
 
-INLINE u32 which_series(u64 cookie) {
-  u32 index = cookie & COOKIE_SERIES;
-  if (!(cookie & COOKIE_TABLE)) return index;
-  u32 pid = bpf_get_current_pid_tgid() >> 32, slot = pid & (PROCESS_SLOTS - 1);
-  struct process *p = processes.lookup(&slot);
-  if (p && p->pid == pid) return p->base == NOT_SELECTED ? NOT_SELECTED : p->base + index;
-  u32 *base = more_processes.lookup(&pid);
-  return base && *base != NOT_SELECTED ? *base + index : NOT_SELECTED;
-}
-
 INLINE u64 frame_of(REGS *ctx, u64 cookie) {
   u64 sp = REG_SP(ctx), fp = REG_FP(ctx);
   // Both loads happen: a choice between two context addresses is refused by the verifier.
@@ -177,7 +165,7 @@ INLINE u32 call_slot(u64 key) { return (key * 0x9E3779B97F4A7C15ULL) >> (64 - CA
 
 int on_entry(REGS *ctx) {
   u64 cookie = bpf_get_attach_cookie(ctx);
-  u32 index = which_series(cookie);
+  u32 index = cookie & COOKIE_SERIES;
   struct series *s = all_series.lookup(&index);
   if (!s) return 0;
   u64 frame = frame_of(ctx, cookie);
@@ -284,14 +272,14 @@ INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 n
   e->pad = 0;
   bpf_get_current_comm(&e->comm, sizeof(e->comm));
   e->stack_bytes = bpf_get_stack(ctx, e->stack, sizeof(e->stack), 256 /* BPF_F_USER_STACK */);
-  // The copy ends where the stack does: halve until it fits.
-  u32 n = 0;
-  if (!read_user(e->copy, STACK_COPY, (void *)sp))
-    n = STACK_COPY;
-  else if (!read_user(e->copy, 1024, (void *)sp))
-    n = 1024;
-  else if (!read_user(e->copy, 256, (void *)sp))
-    n = 256;
+  // The copy ends where the stack does: at the end of a page.
+  u64 n = STACK_COPY;
+  if (read_user(e->copy, STACK_COPY, (void *)sp)) {
+    n = -sp & (STACK_COPY - 1);
+    asm volatile("" : "+r"(n));  // the mask below is for the verifier, which has lost the one above
+    n &= STACK_COPY - 1;
+    if (read_user(e->copy, n, (void *)sp)) n = 0;
+  }
   e->copy_bytes = n;
   if (nest_known && t) {
     // Not memcpy: BCC's clang would call it; the ring is 16 records of four words.
@@ -319,7 +307,7 @@ INLINE void finish(REGS *ctx, struct series *s, u32 index, struct call *c, u64 n
   u64 bytes = c->bytes, outcome = c->flags >> 1 & 0x7f;
   if (c->flags & CALL_FAULTED) {
     outcome = OUTCOME_UNKNOWN;
-  } else if (s->end_program && rv_known) {
+  } else if (s->end_program && (rv_known || !(s->flags & SERIES_RETURN))) {
     u64 r[REGISTERS] = {};
     r[0] = rv;
     r[1] = bytes;
@@ -398,7 +386,7 @@ int on_end(REGS *ctx) {
     if (condition_holds(cookie >> COOKIE_CC_SHIFT & 15, cc) != !!(cookie & COOKIE_TAKEN)) return 0;
   }
   if (cookie & COOKIE_RETURN_ELSEWHERE) rv = general_register(ctx, cookie >> COOKIE_OFFSET_SHIFT & 15);
-  u32 index = which_series(cookie);
+  u32 index = cookie & COOKIE_SERIES;
   struct series *s = all_series.lookup(&index);
   if (!s) return 0;
   u64 frame = frame_of(ctx, cookie), key = (frame >> 3) << SERIES_BITS | index;

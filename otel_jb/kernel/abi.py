@@ -10,7 +10,6 @@ from __future__ import annotations
 CALL_BITS = 14
 SERIES_BITS = 19
 BUFFER_SLOTS = 4096
-PROCESS_SLOTS = 1024
 THREAD_SLOTS = 4096
 NESTED = 16
 STACK_DEPTH = 32
@@ -19,9 +18,7 @@ PROGRAM_OPS = 32
 PROGRAMS = 2048
 DROP_REASONS = 8
 FIELDS = 8
-NOT_SELECTED = 0xFFFFFFFF
 
-COOKIE_TABLE = 1 << 19
 COOKIE_CC_SHIFT = 20
 COOKIE_CONDITIONAL = 1 << 24
 COOKIE_TAKEN = 1 << 25
@@ -46,6 +43,7 @@ OUTCOME_UNKNOWN = 255
 
 SERIES_NEST = 1
 SERIES_EVENTS = 2
+SERIES_RETURN = 4
 
 EVENT_RETURN = 1
 EVENT_NEST_KNOWN = 2
@@ -98,7 +96,6 @@ CONTROL_WORDS = 2
 CONTROL_EPOCH, CONTROL_COLLIDED = 0, 1
 BUFFER_WORDS = 4
 BUFFER_KEY, BUFFER_DEPTH, BUFFER_SEEN_NS = 0, 1, 2
-PROCESS_WORDS = 1
 NESTED_WORDS = 4
 
 # struct event: (name, struct format) in order; all little-endian on both architectures
@@ -117,8 +114,6 @@ MAPS = (
     "programs",
     "control",
     "buffers",
-    "processes",
-    "more_processes",
     "threads",
     "events",
 )

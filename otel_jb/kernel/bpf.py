@@ -14,6 +14,7 @@ from otel_jb.kernel.boundaries import Buckets, build
 from otel_jb.kernel.events import decode
 from otel_jb.kernel.load import RING_BYTES, Loaded, Loading
 from otel_jb.kernel.maps import HashMap, Ring, WordArray
+from otel_jb.kernel.programs import reads_return
 from otel_jb.kernel.reader import Reader
 from otel_jb.records import (
     AgentCost,
@@ -195,6 +196,8 @@ class BpfBackend:
         entry, end = self._programs.place(item.probe.read.entry), self._programs.place(item.probe.read.end)
         words[at + abi.SERIES_PROGRAMS] = entry | end << 32
         flags = (abi.SERIES_EVENTS if options.events else 0) | (abi.SERIES_NEST if nests and options.events else 0)
+        if reads_return(item.probe.read.end):
+            flags |= abi.SERIES_RETURN
         words[at + abi.SERIES_FLAGS_GROUP] = flags | item.group << 32
 
     def _link(self, item: Attached, pid: int) -> str:

@@ -31,6 +31,13 @@ def encode(operations: tuple[ReadOp, ...]) -> bytes:
     return encoded.ljust(abi.PROGRAM_OPS * _OP.size, b"\0")
 
 
+def reads_return(end: tuple[ReadOp, ...]) -> bool:
+    """Whether an end program looks at register 0, the return value."""
+    by_destination = (Op.ADD, Op.SUB, Op.ADDI, Op.ANDI, Op.SHRI, Op.SHLI, Op.EXT, Op.JEQ, Op.JNE, Op.JLT, Op.JGE)
+    by_source = (Op.READ, Op.MOV, Op.ADD, Op.SUB, *_EMIT, Op.SAVE)
+    return any((op.op in by_destination and op.dst == 0) or (op.op in by_source and op.src == 0) for op in end)
+
+
 def _pack(
     kind: int, dst: int = 0, src: int = 0, how: int = 0, imm: int = 0, skip: int = 0, up: int = 0, down: int = 0
 ) -> bytes:
