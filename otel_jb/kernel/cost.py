@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from otel_jb.records import AgentCost
 
 
-CALLS = 3000
-ROUNDS = 3
+CALLS = 300  #: few enough that a round is seldom interrupted
+ROUNDS = 20
 
 # int put(long n): calls f n times. f: an emulated instruction, an emulated branch, a stepped one, `ret`.
 # Offsets into the code: (f, its branch before the end, an instruction that is stepped, its ret); entry of the loop is 0.
