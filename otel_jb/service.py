@@ -64,7 +64,7 @@ class Service:
             events = config.traces and (self.settings.sends_traces or config.record_to is not None)
             self.agent = Agent(config, takers, events=events)
             self._stack.callback(self.agent.close)
-            self._stacks = Stacks(self.agent.inspector, self.agent.pid_of)
+            self._stacks = Stacks(self.agent.inspector, self.agent.pid_of, self.agent.state.functions)
             if config.listen is not None:
                 # Taken before anything is attached: an address in use is the most frequent error of all.
                 self._refresh = SharedRefresh(self.agent.refresh)
@@ -94,6 +94,7 @@ class Service:
             refresh=self.agent.refresh,
             symbolise=self._stacks.symbolise,
             same_stack=self._stacks.same_stack,
+            around=self._stacks.around,
         )
         telemetry.start()
         self.telemetry = telemetry

@@ -13,7 +13,7 @@ import struct
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,10 @@ REMEMBERED_RULES = 50_000
 REMEMBERED_CHAINS = 4096
 _CALL_BYTES = 8 if machine() == "x86_64" else 0  #: the return address that a call pushes
 _NO_POINTER_AUTHENTICATION = (1 << 48) - 1  #: AArch64 signs return addresses in the bits above
+
+#: Where the kernel's signal frame has frame pointer, stack pointer and instruction pointer (x86-64: struct ucontext, uc_mcontext).
+#: AArch64's lies beyond the vdso, which is no file that could be read: the walk ends there.
+_INTERRUPTED = (120, 160, 168)
 
 _Key = tuple[int, int, int]  # device, inode, address in the image
 
@@ -62,6 +66,9 @@ class Walk:
     frames: frozenset[int]  #: the frame (see `records.ProbeSite`) of every function on it that was reached
     complete: bool  #: reached the outermost function
     reached: int  #: the highest stack address that the walk got to
+    callers: tuple[
+        tuple[int, str], ...
+    ] = ()  #: frame and function of those above the call itself, as far as both are known
 
 
 class Stacks:
@@ -70,15 +77,24 @@ class Stacks:
     Args:
         inspector: the sandbox.
         pid_of: the process of a target by its id, None if it is not measured any more.
+        probed: the names of a target's probed functions.
     """
 
-    def __init__(self, inspector: Inspector, pid_of: Callable[[int], int | None]) -> None:
+    def __init__(
+        self,
+        inspector: Inspector,
+        pid_of: Callable[[int], int | None],
+        probed: Callable[[int], Collection[str]] = lambda _: (),
+    ) -> None:
         self._inspector = inspector
         self._pid_of = pid_of
+        self._probed = probed
         self._switching: dict[tuple[int, int], bool] = {}  # by device and inode
         self._rules: OrderedDict[_Key, Rule] = OrderedDict()
         self._biases: dict[tuple[int, int], tuple[tuple[int, int, int], ...]] = {}
-        self._maps: dict[int, list[_Code]] = {}
+        self._may_switch_of: tuple[int, int, bool] | None = (
+            None  # pid, slow call's start: asked for each call inside it
+        )
         self._walks: OrderedDict[tuple[int, int, int], Walk] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -95,20 +111,39 @@ class Stacks:
     def same_stack(self, pid: int, outer: SlowCall, inner: NestedCall) -> bool | None:
         """Whether a call that ran while `outer` was open ran on its stack; None where it cannot be told.
 
-        A thread of a process that cannot switch stacks has one: then the frame decides. Else the inner call's own stack does, if it
-        was slow enough to have been copied: it ran inside exactly if `outer`'s frame is among those that it was called from.
+        The inner call's own stack decides, if it was slow enough to have been copied: it ran inside exactly if `outer`'s frame is
+        among those that it was called from. Else, a thread of a process that cannot switch stacks has one: then the frame decides.
         """
-        try:
-            if not self._may_switch(pid):
-                return _one_mapping(pid, outer.frame, inner.frame)
-        except AgentError:
-            return None  # it ended
         walk = self._walks.get((inner.series, inner.frame, inner.start_ns))
-        if walk is None:
-            return None
-        if outer.frame in walk.frames:
-            return True
-        return False if walk.complete or walk.reached > outer.frame else None
+        if walk is not None:
+            if outer.frame in walk.frames:
+                return True
+            if walk.complete or walk.reached > outer.frame:
+                return False
+        try:
+            if self._switches(pid, outer):
+                return None
+            return _one_mapping(pid, outer.frame, inner.frame)
+        except (AgentError, OSError):
+            return None  # it ended
+
+    def around(self, series: Series, call: SlowCall) -> Collection[int] | None:
+        """The frames of the probed calls that a slow one ran in; None where its stack does not reach far enough to tell."""
+        probed = self._probed(series.target)
+        pid = self._pid_of(series.target)
+        if pid is None:
+            return ()
+        walk = self._walk(pid, series, call)
+        found = [frame for frame, function in walk.callers if function in probed]
+        # Beyond the stack's known part another probed function may be open, unless there is no other.
+        return found if found or walk.complete or len(probed) < 2 else None
+
+    def _switches(self, pid: int, outer: SlowCall) -> bool:
+        """`_may_switch`, remembered while the calls inside one slow call are looked at."""
+        known = self._may_switch_of
+        if known is None or known[:2] != (pid, outer.start_ns):
+            known = self._may_switch_of = (pid, outer.start_ns, self._may_switch(pid))
+        return known[2]
 
     def _may_switch(self, pid: int) -> bool:
         """Whether something that the process maps has or uses functions that switch stacks (coroutines)."""
@@ -143,7 +178,10 @@ class Stacks:
     def _walk_now(self, pid: int, series: Series, call: SlowCall) -> Walk:
         copy, low = call.stack_copy, call.stack_pointer
         maps = self._code_of(pid)
-        self._learn(maps, call)
+        words = struct.unpack_from(f"<{len(copy) // 8}Q", copy)
+        # Each word that could be a return address, so that one request brings every rule that this stack may need.
+        returns = {(value & _NO_POINTER_AUTHENTICATION) - 1 for value in words}
+        self._learn(maps, {call.instruction_pointer, call.instruction_pointer - 1, *returns})
 
         def word(address: int) -> int | None:
             at = address - low
@@ -151,6 +189,11 @@ class Stacks:
 
         lines = [series.function]
         frames: set[int] = {call.frame}
+        callers: list[tuple[int, str]] = []
+
+        def walked(complete: bool) -> Walk:
+            return Walk(tuple(lines), frozenset(frames), complete, cfa, tuple(callers))
+
         cfa = call.frame + _CALL_BYTES
         pc, fp = call.instruction_pointer, call.frame_pointer
         if low != cfa or _is_return_register(call):
@@ -160,30 +203,40 @@ class Stacks:
                 fp = self._saved(word, cfa, rule.frame_pointer_at, fp)
             caller = word(call.frame) if _CALL_BYTES else None
             if caller is None:
-                return Walk(tuple(lines), frozenset(frames), complete=False, reached=cfa)
+                return walked(False)
             pc = caller
+        behind = 1
         for _ in range(MAX_FRAMES):
             pc &= _NO_POINTER_AUTHENTICATION
             # A return address lies behind the call; the call itself is what runs.
-            code = _find(maps, pc - 1)
-            rule = self._rule(maps, pc - 1)
+            pc, behind = pc - behind, 1
+            code = _find(maps, pc)
+            rule = self._rule(maps, pc)
             if code is None or rule is None:
-                return Walk(tuple(lines), frozenset(frames), complete=pc == 0, reached=cfa)
+                return walked(pc < 0)
             lines.append(_line(code, rule))
+            if rule.base == "signal":
+                # What the handler's caller was doing: the stack goes on where it was interrupted.
+                fp, cfa, pc = (word(cfa + at) or 0 for at in _INTERRUPTED)
+                self._learn(maps, {pc})
+                behind = 0
+                continue
             if rule.base is None:
-                return Walk(tuple(lines), frozenset(frames), _is_outermost(rule), cfa)
+                return walked(_is_outermost(rule))
             base = cfa if rule.base == "sp" else fp
             above = base + rule.offset
             if above <= cfa and rule.base != "sp":
-                return Walk(tuple(lines), frozenset(frames), complete=False, reached=cfa)
+                return walked(False)
             cfa = above
             back = word(cfa + rule.return_address_at) if rule.return_address_at is not None else None
             fp = self._saved(word, cfa, rule.frame_pointer_at, fp)
             if back is None or back == 0:
-                return Walk(tuple(lines), frozenset(frames), back == 0 or _is_outermost(rule), cfa)
+                outermost = bool(_CALL_BYTES) and rule.return_address_at is None  # the rules say that it has no caller
+                return walked(back == 0 or outermost or _is_outermost(rule))
             frames.add(cfa - _CALL_BYTES)
+            callers.append((cfa - _CALL_BYTES, rule.function))
             pc = back
-        return Walk(tuple(lines), frozenset(frames), complete=False, reached=cfa)
+        return walked(False)
 
     @staticmethod
     def _saved(word: Callable[[int], int | None], cfa: int, at: int | None, now: int) -> int:
@@ -205,11 +258,8 @@ class Stacks:
                 return (code.device, code.inode, offset + bias)
         return None
 
-    def _learn(self, maps: Sequence[_Code], call: SlowCall) -> None:
-        """Ask in one request for every rule that this stack may need: of each word that could be a return address."""
-        words = struct.unpack_from(f"<{len(call.stack_copy) // 8}Q", call.stack_copy)
-        candidates = {call.instruction_pointer, call.instruction_pointer - 1}
-        candidates.update((value & _NO_POINTER_AUTHENTICATION) - 1 for value in words)
+    def _learn(self, maps: Sequence[_Code], candidates: Collection[int]) -> None:
+        """Ask for the rules of those addresses that are code and whose rules are not known."""
         by_file: dict[tuple[int, int], tuple[_Code, list[int]]] = {}
         for address in sorted(candidates):
             code = _find(maps, address)
@@ -262,18 +312,15 @@ def _find(maps: Sequence[_Code], address: int) -> _Code | None:
     return maps[index] if index >= 0 and address < maps[index].end else None
 
 
-def _one_mapping(pid: int, a: int, b: int) -> bool:
-    """Whether two stack addresses lie in one mapping; a thread's stack is one, with a guard page below it."""
-    try:
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
-            for line in file:
-                first, _, rest = line.partition("-")
-                start, end = int(first, 16), int(rest.partition(" ")[0], 16)
-                if start <= a < end:
-                    return start <= b < end
-    except OSError as error:
-        raise procfs.ended(pid, "?") from error
-    return False
+def _one_mapping(pid: int, a: int, b: int) -> bool | None:
+    """Whether two stack addresses lie in one mapping; a thread's stack is one, with a guard page below it. None: `a` lies in none."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            first, _, rest = line.partition("-")
+            start, end = int(first, 16), int(rest.partition(" ")[0], 16)
+            if start <= a < end:
+                return start <= b < end
+    return None
 
 
 def _line(code: _Code, rule: Rule) -> str:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 class Rule:
     """How to get from an instruction's frame to its caller's; `base` None: it cannot be known."""
 
-    base: str | None  #: `sp` or `fp`: CFA = that register + `offset`
+    base: (
+        str | None
+    )  #: `sp` or `fp`: CFA = that register + `offset`; `signal`: the kernel made this frame for a handler
     offset: int = 0
     frame_pointer_at: int | None = None  #: the caller's frame pointer lies at CFA + this; None: unchanged
     return_address_at: int | None = None  #: likewise; None: in the link register, that is, not in the stack
@@ -47,7 +49,7 @@ def rules(
 
 def _rule(plain: Sequence[Any]) -> Rule:
     base, offset, frame_at, return_at, function, displacement = plain
-    if base not in ("sp", "fp", None) or not isinstance(function, str):
+    if base not in ("sp", "fp", "signal", None) or not isinstance(function, str):
         raise ValueError("not a rule")
     numbers = [offset, displacement, *(n for n in (frame_at, return_at) if n is not None)]
     if not all(isinstance(number, int) for number in numbers):
@@ -68,7 +70,8 @@ def read(files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[i
 
 def _of_file(image: Image, addresses: Sequence[int]) -> list[list[Any]]:
     from otel_jb.elf import debugfile, symbols
-    from otel_jb.elf.demangle import demangle, without_arguments
+    from otel_jb.elf.demangle import demangle
+    from otel_jb.names import without_arguments
 
     frames = Frames(image)
     functions = sorted(
@@ -90,6 +93,8 @@ def _of_file(image: Image, addresses: Sequence[int]) -> list[list[Any]]:
             name = functions[start][1]
             function, displacement = without_arguments(demangle(name)), address - starts[start]
         base = registers.get(row.register) if row and row.register is not None else None
+        if frame is not None and frame.signal:
+            base = "signal"
         if row is None or base is None:
             found.append([None, 0, None, None, function, displacement])
         else:

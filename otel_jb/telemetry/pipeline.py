@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from otel_jb.telemetry.outcome import Failure
     from otel_jb.telemetry.prometheus import MetricsPage
     from otel_jb.telemetry.span_queue import SpanQueue
-    from otel_jb.telemetry.spans import SpanMaker
+    from otel_jb.telemetry.spans import Around, SpanMaker
 
 _logger = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Telemetry:
         overhead: estimated CPU time spent in probes by `Target.id`, as a fraction of one CPU.
         symbolise: lines of a slow call's stack trace, innermost first.
         same_stack: whether a call that ran meanwhile ran on a slow call's stack; None where it cannot be told.
+        around: frames of the probed calls that a slow call ran in; None where its stack does not tell.
         exemplars: latest exemplars of a series by its id; its own, made of the spans, unless given.
         refresh: called before each periodic export, to read the kernel.
         tally: counts of what was lost.
@@ -77,6 +78,7 @@ class Telemetry:
         overhead: Callable[[], Mapping[int, float]] = dict,
         symbolise: Callable[[Series, SlowCall], Sequence[str]] | None = None,
         same_stack: SameStack | None = None,
+        around: Around | None = None,
         exemplars: ExemplarSource | None = None,
         refresh: Callable[[], object] | None = None,
         tally: Tally | None = None,
@@ -92,6 +94,7 @@ class Telemetry:
         self._exemplars = exemplars or self._store.latest
         self._symbolise = symbolise
         self._same_stack = same_stack
+        self._around = around
         self._clock = WallClock()
         self._maker: SpanMaker | None = None
         self._queues: list[SpanQueue] = []
@@ -167,6 +170,7 @@ class Telemetry:
             self._store,
             self._symbolise,
             self._same_stack or (lambda _pid, _a, _b: None),
+            self._around,
         )
 
     def slow_call(self, call: SlowCall) -> None:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, sampling
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 import otel_jb
-from otel_jb.records import Series, SlowCall, Target
+from otel_jb.records import NestedCall, Series, SlowCall, Target
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
+from otel_jb.telemetry.holding import Held, Holding
 from otel_jb.telemetry.metrics import NESTING_DOUBTFUL, SCOPE, SPANS_DROPPED, Exemplar, resource_attributes
 from otel_jb.telemetry.nesting import SameStack, nest
 from otel_jb.telemetry.state import StreamState
@@ -31,6 +34,8 @@ _logger = logging.getLogger(__name__)
 
 #: Lines of a stack trace, innermost first; made by another part, which may be slow.
 Symbolise = Callable[[Series, SlowCall], "Sequence[str]"]
+#: Frames of the probed calls that a slow call ran in; None where its stack does not tell.
+Around = Callable[[Series, SlowCall], "Collection[int] | None"]
 Offer = Callable[[Sequence[ReadableSpan]], bool]
 
 _SCOPE = InstrumentationScope(SCOPE, otel_jb.__version__)
@@ -38,6 +43,8 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _MAX_STACK_CHARACTERS = 8192
 #: Slow calls that wait to be made into spans. An event with a copy of the stack is some KiB.
 _MAX_WAITING = 512
+#: Calls that have a trace of their own and may yet turn out to be inside a longer one.
+_MAX_TOLD = 1024
 
 
 def sampler(name: str, ratio: float = 1.0) -> sampling.Sampler:
@@ -62,6 +69,8 @@ class SpanMaker:
         exemplars: told of accepted calls.
         symbolise: lines of the stack trace.
         same_stack: see `nesting`.
+        around: calls that ran in others wait for those (see `holding`); without it none does.
+        now: monotonic seconds, for the waiting.
     """
 
     def __init__(
@@ -74,6 +83,8 @@ class SpanMaker:
         exemplars: ExemplarStore | None = None,
         symbolise: Symbolise | None = None,
         same_stack: SameStack = lambda _pid, _a, _b: None,
+        around: Around | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state = state
         self._clock = clock
@@ -83,9 +94,13 @@ class SpanMaker:
         self._exemplars = exemplars
         self._symbolise = symbolise
         self._same_stack = same_stack
+        self._around = around
+        self._now = now
+        self._holding = Holding()
+        self._told: OrderedDict[tuple[int, int, int], SpanContext] = OrderedDict()
         self._ids = RandomIdGenerator()
         self._resources: dict[int, Resource] = {}
-        self._waiting: deque[SlowCall] = deque()
+        self._waiting: deque[tuple[float, SlowCall]] = deque()  # with the time of arrival
         self._changed = threading.Condition()
         self._stopping = False
         self._failed = False
@@ -98,24 +113,30 @@ class SpanMaker:
             if self._stopping or len(self._waiting) >= _MAX_WAITING:
                 self._tally.add(SPANS_DROPPED, signal="traces", error__type="queue_full")
                 return
-            self._waiting.append(call)
+            self._waiting.append((self._now(), call))
             self._changed.notify()
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not self._waiting and not self._stopping:
-                    self._changed.wait()
-                if not self._waiting:
-                    return
-                call = self._waiting.popleft()
+                if not self._waiting and not self._stopping:
+                    due = self._holding.next_due()
+                    self._changed.wait(None if due is None else max(0.0, due - self._now()))
+                arrived, call = self._waiting.popleft() if self._waiting else (self._now(), None)
+                ending = self._stopping and call is None
             try:
-                self.make(call)
+                # By the times of arrival: symbols may take long, and what is waited for may stand in the queue.
+                for held in self._holding.release(None if ending else arrived):
+                    self._make(held.call, held.series, held.target, held.stack)
+                if call is not None:
+                    self._take(call, arrived)
             except Exception:
                 if not self._failed:  # once: a defect shows with every slow call
                     _logger.exception("a slow call could not be made into a span")
                 self._failed = True
                 self._tally.add(SPANS_DROPPED, signal="traces", error__type="defect")
+            if ending and not len(self._holding):
+                return
 
     def shutdown(self, budget_seconds: float = 1.0) -> None:
         """Make spans of what waits, and stop."""
@@ -124,61 +145,106 @@ class SpanMaker:
             self._changed.notify_all()
         self._thread.join(budget_seconds)
 
+    def _take(self, call: SlowCall, arrived: float) -> None:
+        """Hold a call that ran inside another probed one; make a trace of any other."""
+        known = self._known(call)
+        if known is None:
+            return
+        series, target = known
+        around = self._around(series, call) if self._around is not None else ()
+        stack = self._stack_of(series, call)
+        if around is None or around:
+            # Its copy of the stack has been walked: what waits need not be large.
+            self._holding.add(replace(call, stack_copy=b""), series, target, stack, around, arrived)
+        else:
+            self._make(call, series, target, stack)
+
     def make(self, call: SlowCall) -> bool:
         """Make a trace of one slow call on this thread. Returns whether it was sampled and accepted."""
-        found = self._state.series(call.series)
-        if found is None:  # its process ended and was forgotten while the event waited
+        known = self._known(call)
+        return known is not None and self._make(call, *known, self._stack_of(known[0], call))
+
+    def _known(self, call: SlowCall) -> tuple[Series, Target] | None:
+        known = self._state.series(call.series)
+        if known is None:  # its process ended and was forgotten while the event waited
             self._tally.add(SPANS_DROPPED, signal="traces", error__type="unknown_target")
-            return False
-        series, target = found
+        return known
+
+    def _stack_of(self, series: Series, call: SlowCall) -> str:
+        return _stack(self._symbolise(series, call)) if self._symbolise is not None else ""
+
+    def _make(self, call: SlowCall, series: Series, target: Target, stack: str) -> bool:
+        inside = self._holding.inside(call, target)
+        inner = {held.key: held for held in inside}
+        # Those that the event names already are told once.
+        named = {(one.series, one.frame, one.start_ns) for one in call.nested}
+        more = tuple(held.nested() for held in inside if held.around is not None and held.key not in named)
+        nesting = nest(replace(call, nested=(*call.nested, *more)), target.pid, self._same_stack)
+        if nesting.doubtful:
+            names = {"target": target.service_name, "pid": str(target.pid), "function": series.function}
+            self._tally.add(NESTING_DOUBTFUL, len(nesting.doubtful), **names)
+        children = {(one.series, one.frame, one.start_ns) for one, _ in nesting.children}
+        self._holding.remove([held for key, held in inner.items() if key in children])
+
         trace_id = self._ids.generate_trace_id()
         attributes = _attributes(series, call)
         decision = self._sampler.should_sample(None, trace_id, series.function, SpanKind.INTERNAL, attributes)
         if decision.decision is not sampling.Decision.RECORD_AND_SAMPLE:
             return False
-        if self._symbolise is not None:
-            stack = _stack(self._symbolise(series, call))
-            if stack:
-                attributes["code.stacktrace"] = stack
-        if call.nested_omitted:
-            attributes["otel_jb.nested.omitted"] = call.nested_omitted
+        if stack:
+            attributes["code.stacktrace"] = stack
+        if call.nested_omitted > len(more):
+            attributes["otel_jb.nested.omitted"] = call.nested_omitted - len(more)
         # The end is mapped, and everything else hangs on it by the monotonic clock: durations are exact, and a child never
         # sticks out of its parent because the wall clock was set meanwhile.
         end = self._clock.unix_nano(call.end_ns)
         shift = end - call.end_ns
         context = SpanContext(trace_id, self._ids.generate_span_id(), False, _SAMPLED)
-        root = self._span(
-            target, series, context, None, (call.start_ns + shift, end), attributes, _status(series, call)
-        )
-        children = self._children(call, target, series, context, shift)
-        if not self._offer([root, *children]):
-            return False
-        if self._exemplars is not None:
-            exemplar = Exemplar(call.end_ns - call.start_ns, end, trace_id, context.span_id, call.thread_id)
-            self._exemplars.add(series.id, exemplar)
-        return True
-
-    def _children(
-        self, call: SlowCall, target: Target, series: Series, root: SpanContext, shift: int
-    ) -> list[ReadableSpan]:
-        nesting = nest(call, target.pid, self._same_stack)
-        if nesting.doubtful:
-            names = {"target": target.service_name, "pid": str(target.pid), "function": series.function}
-            self._tally.add(NESTING_DOUBTFUL, len(nesting.doubtful), **names)
-        spans: list[ReadableSpan] = []
+        times = (call.start_ns + shift, end)
+        spans = [self._span(target, series, context, None, times, attributes, _status(series, call))]
+        exemplars = [_exemplar(call, shift, context)]
+        told = {(call.series, call.frame, call.start_ns): context}
         contexts: list[SpanContext] = []
         for nested, parent in nesting.children:
-            above = root if parent is None else contexts[parent]
-            known = self._state.series(nested.series)
-            if known is None:
-                contexts.append(above)  # what ran inside it hangs on the next span above
-                continue
-            context = SpanContext(root.trace_id, self._ids.generate_span_id(), False, _SAMPLED)
-            contexts.append(context)
-            attributes = _identity(known[0], call)
-            times = (nested.start_ns + shift, nested.end_ns + shift)
-            spans.append(self._span(target, known[0], context, above, times, attributes, None))
-        return spans
+            above = context if parent is None else contexts[parent]
+            key = (nested.series, nested.frame, nested.start_ns)
+            child = self._child(call, nested, inner.get(key), target, above, shift)
+            contexts.append(above if child is None else child[0])  # without one: what ran in it hangs on the next above
+            if child is not None:
+                spans.append(child[1])
+                if key in inner:
+                    told[key] = contexts[-1]
+                    exemplars.append(_exemplar(inner[key].call, shift, contexts[-1]))
+        if not self._offer(spans):
+            return False
+        if self._exemplars is not None:
+            for of, exemplar in exemplars:
+                self._exemplars.add(of, exemplar)
+        self._told.update(told)
+        while len(self._told) > _MAX_TOLD:
+            self._told.popitem(last=False)
+        return True
+
+    def _child(
+        self, call: SlowCall, nested: NestedCall, held: Held | None, target: Target, above: SpanContext, shift: int
+    ) -> tuple[SpanContext, ReadableSpan] | None:
+        known = self._state.series(nested.series)
+        if known is None:
+            return None
+        series = known[0]
+        status: Status | None = None
+        links: tuple[Link, ...] = ()
+        if held is not None:  # slow itself: its own event says more
+            attributes, status = _attributes(series, held.call), _status(series, held.call)
+            if held.stack:
+                attributes["code.stacktrace"] = held.stack
+        else:
+            attributes = _identity(series, call)
+            own = self._told.get((nested.series, nested.frame, nested.start_ns))
+            links = (Link(own),) if own is not None else ()  # it could not wait: its own trace knows the rest
+        context = SpanContext(above.trace_id, self._ids.generate_span_id(), False, _SAMPLED)
+        times = (nested.start_ns + shift, nested.end_ns + shift)
+        return context, self._span(target, series, context, above, times, attributes, status, links)
 
     def _span(
         self,
@@ -189,6 +255,7 @@ class SpanMaker:
         times: tuple[int, int],
         attributes: dict[str, Any],
         status: Status | None,
+        links: Sequence[Link] = (),
     ) -> ReadableSpan:
         return ReadableSpan(
             series.function,
@@ -196,6 +263,7 @@ class SpanMaker:
             parent,
             self._resource(target),
             attributes,
+            links=links,
             kind=SpanKind.INTERNAL,
             status=status or Status(StatusCode.UNSET),
             start_time=times[0],
@@ -220,6 +288,12 @@ def _stack(lines: Sequence[str]) -> str:
         if length > _MAX_STACK_CHARACTERS:
             return "\n".join([*lines[:place], f"[{len(lines) - place} more frames left out]"])
     return "\n".join(lines)
+
+
+def _exemplar(call: SlowCall, shift: int, context: SpanContext) -> tuple[int, Exemplar]:
+    """With the series whose exemplar it is."""
+    took, end = call.end_ns - call.start_ns, call.end_ns + shift
+    return call.series, Exemplar(took, end, context.trace_id, context.span_id, call.thread_id)
 
 
 def _identity(series: Series, call: SlowCall) -> dict[str, Any]:

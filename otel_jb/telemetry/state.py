@@ -159,6 +159,11 @@ class StreamState:
             series = self._series.get(series_id)
             return None if series is None else (series, self._targets[series.target])
 
+    def functions(self, target_id: int) -> frozenset[str]:
+        """The names of a target's probed functions."""
+        with self._lock:
+            return frozenset(self._series[one].function for one in self._of_target.get(target_id, ()))
+
     def cost(self) -> AgentCost:
         """What one probe hit costs on this machine."""
         with self._lock:
