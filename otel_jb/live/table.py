@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WINDOW_SECONDS = 10.0
 _HEADINGS = ("process", "function", "role", "calls/s", "p50", "p99", "bytes/s", "packets", "drops", "depth")
 _LEFT = 3  #: so many columns are text
+_LONGEST_PROCESS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,9 @@ def at_most(buckets: Sequence[int], bounds_ns: Sequence[int], share: float) -> f
 
 def cells(row: Row) -> tuple[str, ...]:
     """The row's columns as text."""
-    name = f"{row.process}[{row.pid}]"
+    # A long name must not take the functions' room: the PID tells processes apart.
+    process = row.process if len(row.process) <= _LONGEST_PROCESS else row.process[: _LONGEST_PROCESS - 1] + "…"
+    name = f"{process}[{row.pid}]"
     return (
         name + (" (ended)" if row.ended else ""),
         row.function,
@@ -165,7 +168,14 @@ def render(rows: Sequence[Row], title: str = "", caption: str = "") -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, caption=caption or None, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(
+        title=title or None,
+        caption=caption or None,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        collapse_padding=True,
+        pad_edge=False,
+    )
     for number, heading in enumerate(_HEADINGS):
         justify = "left" if number < _LEFT else "right"
         table.add_column(heading, justify=justify, no_wrap=number != 1, overflow="fold")  # type: ignore[arg-type]
