@@ -16,28 +16,43 @@ from otel_jb.kernel.source import bpf_directory
 START_S = 30.0
 
 
-@contextmanager
-def bpftrace_histogram(path: Path, function: str) -> Iterator[None]:
+def environment() -> dict[str, str]:
+    """For BCC's tools where there are no kernel headers: with the project's own shim they start, and sooner."""
+    return {**os.environ, "BCC_KERNEL_SOURCE": str(bpf_directory() / "shim"), "PYTHONUNBUFFERED": "1"}
+
+
+def bpftrace_command(path: Path | str, functions: Sequence[str], pid: int | None = None) -> list[str]:
     """bpftrace: start time by thread, `hist()` of the difference at return."""
-    script = (
+    script = " ".join(
         f"uprobe:{path}:{function} {{ @start[tid] = nsecs; }} "
-        f"uretprobe:{path}:{function} /@start[tid]/ {{ @ns = hist(nsecs - @start[tid]); delete(@start[tid]); }}"
+        f"uretprobe:{path}:{function} /@start[tid]/ {{ @{function} = hist(nsecs - @start[tid]); delete(@start[tid]); }}"
+        for function in functions
     )
-    with _started(["bpftrace", "-e", script], b"Attaching"):
+    return ["bpftrace", *([] if pid is None else ["-p", str(pid)]), "-e", script]
+
+
+def funclatency_command(path: Path | str, functions: Sequence[str], pid: int) -> list[str]:
+    """BCC's funclatency for one process: without a PID it hashes more and is dearer."""
+    return ["funclatency-bpfcc", "-p", str(pid), "-r", f"{path}:^({'|'.join(functions)})$"]
+
+
+@contextmanager
+def bpftrace_histogram(path: Path, functions: Sequence[str]) -> Iterator[None]:
+    """bpftrace at work."""
+    with _started(bpftrace_command(path, functions), b"Attaching"):
         yield
 
 
 @contextmanager
-def funclatency(path: Path, function: str) -> Iterator[None]:
-    """BCC's funclatency with its defaults."""
-    with _started(["funclatency-bpfcc", f"{path}:{function}"], b"Tracing"):
+def funclatency(path: Path, functions: Sequence[str], pid: int) -> Iterator[None]:
+    """funclatency at work."""
+    with _started(funclatency_command(path, functions, pid), b"Tracing"):
         yield
 
 
 @contextmanager
 def _started(command: Sequence[str], says: bytes) -> Iterator[None]:
-    environment = {**os.environ, "BCC_KERNEL_SOURCE": str(bpf_directory() / "shim"), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
     assert process.stdout
     try:
         seen, deadline = b"", time.monotonic() + START_S

@@ -1,0 +1,178 @@
+"""Time to the first probe, and memory: `otel-jb run`, bpftrace and funclatency on the same FFmpeg, in interleaved rounds.
+
+    .venv/bin/python -m benchmarks.startup [--rounds N]
+
+Root; imageio-ffmpeg, bpftrace and bpfcc-tools. The clock stops when a byte of the function in the target's memory has become a
+breakpoint, whoever put it there, and whatever the tool says of itself. The agent has everything on: OTLP over gRPC for metrics and
+traces to a receiver that takes them, and the Prometheus endpoint. Memory is read 8 s after the start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.peers import bpftrace_command, environment, funclatency_command
+from otel_jb.elf.image import Image
+from otel_jb.elf.symbols import find
+from otel_jb.process import procfs
+from otel_jb.traffic.ffmpeg import Receiver, Sender, find_ffmpeg, temporary_directory
+from tests.otlp_receiver import grpc_receiver
+
+FUNCTION = "ff_rtp_parse_packet"
+SETTLED_S = 8.0
+LIMIT_S = 60.0
+GOAL_S, GOAL_MIB = 1.0, 70.0
+
+
+@dataclass
+class Measured:
+    """Of one tool: seconds to the first probe, MiB resident of the process, MiB proportional of its children."""
+
+    seconds: list[float] = field(default_factory=list)
+    resident: list[float] = field(default_factory=list)
+    children: list[float] = field(default_factory=list)
+
+
+class Code:
+    """The function's bytes in the target's memory."""
+
+    def __init__(self, pid: int, path: Path) -> None:
+        image = Image.from_file(str(path))
+        symbol = next(s for s in find(image, [FUNCTION]) if s.name == FUNCTION)
+        offset = image.offset(symbol.address)
+        where = next(
+            m for m in procfs.maps(pid) if m.executable and m.offset <= offset < m.offset + m.end - m.start and m.path
+        )
+        self._at, self._size = where.start + offset - where.offset, symbol.size
+        self._memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+        self._original = self._read()
+
+    def _read(self) -> bytes:
+        return os.pread(self._memory, self._size, self._at)
+
+    def probed(self) -> bool:
+        """Whether a breakpoint, or a jump that replaces one, is in it."""
+        return self._read() != self._original
+
+    def close(self) -> None:
+        """Close the target's memory."""
+        os.close(self._memory)
+
+
+def one(command: Sequence[str], code: Code, measured: Measured) -> None:
+    """Start a tool, wait for its first probe, let it settle, measure, end it."""
+    if code.probed():
+        raise RuntimeError(f"another tool has probed {FUNCTION}")
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment())
+    try:
+        while not code.probed():
+            if process.poll() is not None or time.monotonic() > started + LIMIT_S:
+                process.kill()
+                raise RuntimeError(f"{command[0]} put no probe: {process.communicate()[1][-500:].decode()}")
+            time.sleep(0.002)
+        measured.seconds.append(time.monotonic() - started)
+        time.sleep(max(0.0, started + SETTLED_S - time.monotonic()))
+        measured.resident.append(_kib(process.pid, "Rss") / 1024)
+        measured.children.append(sum(_kib(child, "Pss") for child in _children(process.pid)) / 1024)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    deadline = time.monotonic() + 10
+    while code.probed() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _kib(pid: int, key: str) -> int:
+    found = re.search(rf"^{key}:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _children(pid: int) -> list[int]:
+    return [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
+
+
+def measure(rounds: int, show: Callable[[str], None]) -> dict[str, Measured]:
+    """Every tool in turn, `rounds` times."""
+    path = find_ffmpeg()
+    agent = str(Path(sys.executable).with_name("otel-jb"))
+    with temporary_directory() as name, grpc_receiver() as collector:
+        directory = Path(name)
+        receiver = Receiver(directory)
+        receiver.wait_until_listening()
+        sender = Sender(directory, receiver.rtp_port, receiver.rtcp_port)
+        code = Code(receiver.pid, path)
+        pid = receiver.pid
+        # A threshold that every call is over: spans, stacks and exemplars are made all the time.
+        options = ["--pid", str(pid), "--port", "0", "--interval", "1s", "--slow-threshold", "1us"]
+        commands: dict[str, list[str]] = {
+            "otel-jb run": [agent, "run", *options, "--otlp-endpoint", collector.endpoint],
+            "bpftrace `hist()`": bpftrace_command(path, [FUNCTION], pid),
+            "funclatency": funclatency_command(path, [FUNCTION], pid),
+        }
+        results = {tool: Measured() for tool in commands}
+        try:
+            for number in range(rounds):
+                for tool, command in commands.items():
+                    one(command, code, results[tool])
+                show(f"round {number + 1} of {rounds}")
+            if not collector.metric_requests or not collector.trace_requests:
+                raise RuntimeError("the agent sent no metrics or no traces: not everything was on")
+        finally:
+            code.close()
+            sender.stop()
+            receiver.stop()
+    return results
+
+
+def tables(results: dict[str, Measured]) -> str:
+    """Markdown."""
+    lines = [
+        "| | first probe: best s (median) | resident MiB (most) | its children's PSS, MiB |",
+        "|---|---|---|---|",
+    ]
+    for tool, m in results.items():
+        children = f"{statistics.median(m.children):.0f}" if any(m.children) else ""
+        lines.append(
+            f"| {tool} | {min(m.seconds):.2f} ({statistics.median(m.seconds):.2f}) "
+            f"| {statistics.median(m.resident):.1f} ({max(m.resident):.1f}) | {children} |"
+        )
+    own = results["otel-jb run"]
+    speed, memory = min(own.seconds) <= GOAL_S, max(own.resident) <= GOAL_MIB
+    within = sum(each <= GOAL_S for each in own.seconds)
+    lines.append("")
+    lines.append(
+        f"Goal: first probe within {GOAL_S:.1f} s: {'met' if speed else 'missed'} ({within} of {len(own.seconds)} rounds)."
+    )
+    lines.append(f"Goal: at most {GOAL_MIB:.0f} MiB resident: {'met' if memory else 'missed'}.")
+    return "\n".join(lines) + "\n"
+
+
+def run(rounds: int) -> str:
+    """Measure, and the tables of it."""
+    return tables(measure(rounds, lambda line: print(line, file=sys.stderr)))
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    print(run(args.rounds))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
