@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
+from otel_jb.names import without_arguments
+
 # --------------------------------------------------------------------------------------------------------------
 # Read programs: what the kernel reads at the entry and at the end of a call (bpf/otel_jb.bpf.c interprets them).
 
@@ -117,8 +119,6 @@ class Symbol:
     @property
     def function(self) -> str:
         """Demangled name without arguments, template arguments kept: `SrsRtpJitterBuffer::put`."""
-        from otel_jb.elf.demangle import without_arguments
-
         return without_arguments(self.demangled)
 
 

@@ -203,7 +203,8 @@ def _via(way: Way) -> str:
 
 
 def _readable(name: str) -> str:
-    from otel_jb.elf.demangle import demangle, without_arguments
+    from otel_jb.elf.demangle import demangle
+    from otel_jb.names import without_arguments
 
     text = without_arguments(demangle(name))
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from fnmatch import translate
 from typing import NamedTuple
 
-from otel_jb.elf.demangle import demangle, without_arguments
+from otel_jb.elf.demangle import demangle
 from otel_jb.elf.image import Image
+from otel_jb.names import without_arguments
 from otel_jb.records import Symbol, SymbolSource
 
 MAX_SYMBOLS = 1 << 24

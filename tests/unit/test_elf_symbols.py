@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from otel_jb.elf import demangle, symbols
 from otel_jb.elf.image import Image
 from otel_jb.elf.plt import _stubs_aarch64, read_imports
+from otel_jb.names import without_arguments
 from otel_jb.records import SymbolSource
 
 LIBSTDCXX = "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"
@@ -232,7 +233,7 @@ def test_names_without_arguments_are_what_cxxfilt_prints_without_parameters() ->
     # Without parameters c++filt spells std::string and its kin out, and leaves the arguments of thunks alone.
     spelt = re.compile(r"S[siod]")
     compared = [
-        (demangle.without_arguments(demangle.demangle(name)), other)
+        (without_arguments(demangle.demangle(name)), other)
         for name, other in zip(names, expected, strict=True)
         if not spelt.search(name) and not name.startswith(("_ZT", "_ZGTt"))
     ]
@@ -278,14 +279,14 @@ def test_names_without_arguments_are_what_cxxfilt_prints_without_parameters() ->
 )
 def test_a_name_loses_arguments_return_type_and_qualifiers(full: str, name: str) -> None:
     """The function's own name is left: template arguments, operators and enclosing functions stay."""
-    assert demangle.without_arguments(full) == name
+    assert without_arguments(full) == name
 
 
 @settings(max_examples=300)
 @given(st.text(alphabet="()<>[]{}:*&, operator~constABC_1", max_size=60))
 def test_any_text_keeps_a_name(text: str) -> None:
     """Nonsense neither raises nor loses everything, and what is left is part of it."""
-    name = demangle.without_arguments(text)
+    name = without_arguments(text)
     assert (name != "") == (text != "")
     assert name in text
 
