@@ -56,7 +56,6 @@ def test_pyproject_never_depends_on_the_impostor() -> None:
 # Distribution that provides each third-party module that the package imports.
 PROVIDED_BY = {
     "capstone": "capstone",
-    "cxxfilt": "cxxfilt",
     "elftools": "pyelftools",
     "google": "protobuf",
     "grpc": "grpcio",
