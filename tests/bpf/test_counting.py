@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from platform import machine
 
 import pytest
 
@@ -21,6 +22,12 @@ from tests.scale import patience, scaled
 pytestmark = pytest.mark.bpf
 
 BOUNDARIES = [1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 1_000_000, 10_000_000]
+#: On AArch64 the cheapest end is `ret` itself, and no edges are ever chosen.
+STRATEGIES = [
+    *([EndStrategy.EDGE_SITES] if machine() == "x86_64" else []),
+    EndStrategy.URETPROBE,
+    EndStrategy.RET_SITES,
+]
 CALLS, THREADS = scaled(40_000), 4
 
 
@@ -57,7 +64,7 @@ def calls(compile_program: Compile, start: Callable[..., Child]) -> Child:
 
 
 @pytest.mark.parametrize("links", LINKS)
-@pytest.mark.parametrize("strategy", [EndStrategy.EDGE_SITES, EndStrategy.URETPROBE, EndStrategy.RET_SITES])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_counts_are_exact_under_concurrency(calls: Child, strategy: EndStrategy, links: str) -> None:
     """Four threads on two processors, read and rolled all the time: calls, bytes and drops come out to the unit."""
     plan = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")}, strategy)
@@ -197,13 +204,13 @@ def test_nothing_stays_attached_or_open_after_close(calls: Child) -> None:
 
     def of_the_kernel() -> list[str]:
         links = (str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
-        return [link for link in links if "bpf" in link or "perf_event" in link or "memfd" in link]
+        return [link for link in sorted(links) if "bpf" in link or "perf_event" in link or "memfd" in link]
 
-    assert of_the_kernel() == []
+    before = of_the_kernel()
     plan = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")})
     with backend() as kernel:
         kernel.attach(target(calls), plan)
         kernel.measure_cost()
         kernel.snapshot()
-        assert of_the_kernel() != []
-    assert of_the_kernel() == []
+        assert of_the_kernel() != before
+    assert of_the_kernel() == before
