@@ -82,9 +82,14 @@ _FileKey = tuple[int, int, int, int]
 class Discovery:
     """Finds processes and plans them; keeps what it learned of files."""
 
-    def __init__(self, config: Config, inspector: Inspector, catalog: Catalog | None = None) -> None:
-        """Loads the catalogue, the user's own profiles first. Raises ConfigError."""
+    def __init__(
+        self, config: Config, inspector: Inspector, catalog: Catalog | None = None, *, thorough: bool = False
+    ) -> None:
+        """Loads the catalogue, the user's own profiles first. `thorough`: follow the calls of every function, for what is said
+        of it, not only of those whose plan depends on them. Raises ConfigError.
+        """
         self.config = config
+        self._thorough = thorough
         self.catalog = catalog or load([Path(name) for name in config.profiles])
         self.kernel = kernel_facts()
         self._inspector = inspector
@@ -164,7 +169,15 @@ class Discovery:
         if matches:
             functions = [(match.symbol.address, match.symbol.size) for match in matches]
             others = [_opened(opened, other) for other in libraries[: MAX_FILES - 1 - len(debug)] if other != path]
-            code = examine_file(self._inspector, file, shown, functions, debug_files=debug, libraries=others)
+            code = examine_file(
+                self._inspector,
+                file,
+                shown,
+                functions,
+                debug_files=debug,
+                libraries=others,
+                thorough=self._thorough,
+            )
         return Examined(path, report, FileFacts(path, report.build_id, matches, code))
 
     # -- processes ------------------------------------------------------------------------------------------
@@ -204,8 +217,10 @@ class Discovery:
             reports = inspect_files(self._inspector, list(unread.values()), self._patterns)
             self._reports.update(zip(unread, reports, strict=True))
 
-    def plan(self, examined: Sequence[Examined], *, named: bool) -> ProbePlan:
-        """The plan for files of one process. `named`: the user named the target, so generic matches are attached too."""
+    def plan(self, examined: Sequence[Examined], *, named: bool, process: Process | None = None) -> ProbePlan:
+        """The plan for files of one process, or for files alone. `named`: the user named the target, so generic matches are
+        attached too.
+        """
         config = self.config
         options = Options(
             end_strategy=config.end_strategy.strategy,
@@ -215,12 +230,17 @@ class Discovery:
             max_probes=config.max_probes,
             target_named=named,
         )
-        return make_plan([each.facts for each in examined], self.kernel, options)
+        shadow_stack = process is not None and procfs.has_shadow_stack(process.pid)
+        return make_plan([each.facts for each in examined], self.kernel, options, shadow_stack=shadow_stack)
+
+    def plan_process(self, process: Process) -> ProbePlan:
+        """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
+        return self.plan(self.examine_process(process), named=self._selector(process) is not None, process=process)
 
     def find(self, process: Process, selector: TargetSelector | None) -> Found:
         """Plan one process. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""
         examined = self.examine_process(process)
-        plan = self.plan(examined, named=selector is not None)
+        plan = self.plan(examined, named=selector is not None, process=process)
         if not plan.probes:
             raise no_function(process.name, f"process {process.pid}", examined, plan)
         build_id = next((each.report.build_id for each in examined if each.path == self._program(process)), None)
@@ -318,9 +338,7 @@ class Discovery:
         plans = []
         for process, target in self._target_of.items():
             try:
-                plans.append(
-                    (target, self.plan(self.examine_process(process), named=self._selector(process) is not None))
-                )
+                plans.append((target, self.plan_process(process)))
             except AgentError:
                 continue  # it ended meanwhile
         return plans
@@ -348,8 +366,7 @@ class Discovery:
             else:
                 target = self._target_of[process]
                 try:
-                    examined = self.examine_process(process)
-                    grown.append((target, self.plan(examined, named=self._selector(process) is not None)))
+                    grown.append((target, self.plan_process(process)))
                 except AgentError as error:
                     _logger.debug("%s", error.message)
         return Changes(found, gone, grown)

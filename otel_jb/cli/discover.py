@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         from otel_jb.discovery import Discovery
 
         config = Config(functions=Functions(include=tuple(args.function)), profiles=tuple(args.profile))
-        looker = _Looker(Discovery(config, inspector), tuple(args.function))
+        looker = _Looker(Discovery(config, inspector, thorough=True), tuple(args.function))
         targets = list(looker.look(args.target, everything=args.all))
     useful = any(target.has("probe", "skipped", "unknown") for target in targets)
     if args.target is None or useful or args.json or args.all:
@@ -194,7 +194,7 @@ class _Looker:
         examined = self.discovery.examine_process(process)
         paths = {each.path: _as_process_sees(process, each.path) for each in examined}
         files = tuple(self._describe(each, paths[each.path]) for each in examined)
-        rows = tuple(self._rows(examined, paths, named=named))
+        rows = tuple(self._rows(examined, paths, named=named, process=process))
         return Target(
             process.name,
             process.executable,
@@ -224,10 +224,15 @@ class _Looker:
 
     # -- rows -----------------------------------------------------------------------------------------------
 
-    def _rows(self, examined: Sequence[Examined], paths: dict[str, str], *, named: bool) -> Iterator[Row]:
-        plan = self.discovery.plan(examined, named=named)
+    def _rows(
+        self, examined: Sequence[Examined], paths: dict[str, str], *, named: bool, process: Process | None = None
+    ) -> Iterator[Row]:
+        from otel_jb.process.procfs import has_shadow_stack
+
+        plan = self.discovery.plan(examined, named=named, process=process)
+        shadow_stack = process is not None and has_shadow_stack(process.pid)
         matches = {(each.path, match.symbol.address): (each, match) for each in examined for match in each.matches}
-        found = [*self._planned(plan, matches), *self._left_out(plan, examined)]
+        found = [*self._planned(plan, matches, shadow_stack), *self._left_out(plan, examined)]
         order = {each.path: number for number, each in enumerate(examined)}
         for row in sorted(found, key=lambda row: (order.get(row.file or "", 0), row.address or 0)):
             yield replace(row, file=paths.get(row.file or "", row.file))
@@ -235,7 +240,9 @@ class _Looker:
         for each in examined:
             yield from self._unmatched(each, paths[each.path])
 
-    def _planned(self, plan: ProbePlan, matches: dict[tuple[str, int], tuple[Examined, Match]]) -> Iterator[Row]:
+    def _planned(
+        self, plan: ProbePlan, matches: dict[tuple[str, int], tuple[Examined, Match]], shadow_stack: bool
+    ) -> Iterator[Row]:
         from otel_jb.cli.discovered import Row
         from otel_jb.plan import peer_note
 
@@ -244,7 +251,8 @@ class _Looker:
             examined, match = matches[probe.file, symbol.address]
             code = examined.facts.code.get(symbol.address)
             spec = match.function.spec
-            peers = peer_note(code, self.discovery.kernel, may_yield=spec.may_yield, throws=spec.throws) if code else ""
+            kernel, yields, throws = self.discovery.kernel, spec.may_yield, spec.throws
+            peers = peer_note(code, kernel, may_yield=yields, throws=throws, shadow_stack=shadow_stack) if code else ""
             yield Row(
                 function=probe.function,
                 state="probe",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_jb.discovery import Discovery, Examined
+    from otel_jb.process.procfs import Process
     from otel_jb.records import AgentCost, Probe, ProbePlan
 
 EXAMPLES = """\
@@ -67,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
         discovery = Discovery(Config(functions=functions, profiles=tuple(args.profile)), inspector)
         if cost is not None:
             discovery.use_costs(cost)
-        examined = _examine(discovery, args.target)
-        plan = discovery.plan(examined, named=True)
+        process, examined = _examine(discovery, args.target)
+        plan = discovery.plan(examined, named=True, process=process)
     if not plan.probes:
         from otel_jb.discovery import no_function
 
@@ -170,18 +171,19 @@ def predict(plan: ProbePlan, rate: float, budget: float | None) -> Prediction:
     return Prediction(plan, rate, budget, tuple(shed))
 
 
-def _examine(discovery: Discovery, target: str) -> Sequence[Examined]:
+def _examine(discovery: Discovery, target: str) -> tuple[Process | None, Sequence[Examined]]:
     from otel_jb.process import procfs
 
     if target.isdecimal() and "/" not in target and not Path(target).exists():
-        return discovery.examine_process(procfs.process(procfs.parse_pid(target)))
+        process = procfs.process(procfs.parse_pid(target))
+        return process, discovery.examine_process(process)
     resolved = os.path.realpath(target)
     examined = discovery.examine(target, Path(resolved).name, resolved)
     if not examined.matches:
         raise NoFunctionError(
             f"no jitter-buffer function in {target}", "`otel-jb discover` says what was looked at and what would help."
         )
-    return [examined]
+    return None, [examined]
 
 
 def _measured() -> AgentCost:

@@ -194,6 +194,15 @@ def read_stat(pid: int) -> Stat | None:
     return Stat(comm, fields[0].decode(), int(fields[6]), int(fields[17]), int(fields[19]))
 
 
+def has_shadow_stack(pid: int) -> bool:
+    """Whether the process runs with a user shadow stack (x86, Linux 6.6); False where that cannot be read."""
+    try:
+        with open(f"{PROC}/{pid}/status", "rb") as file:
+            return any(line.startswith(b"x86_Thread_features:") and b"shstk" in line.split() for line in file)
+    except OSError:
+        return False
+
+
 def start_time_unix_nano(ticks: int) -> int:
     """Wall-clock time of a start time in clock ticks since boot."""
     return _boot_time_unix_nano() + ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")

@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 
+from otel_jb import discovery
 from otel_jb.cli.main import main
 from otel_jb.errors import ExitCode
+from otel_jb.plan.inputs import KernelFacts
+from otel_jb.process import procfs
 
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1"
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "discover.schema.json").read_text(encoding="utf-8"))
@@ -169,6 +172,20 @@ def test_a_process_is_searched_with_its_libraries(capsys: pytest.CaptureFixture[
     assert by_name(target)["jitter_buffer_put"]["file"] == str(Path(LIBRARY).resolve())
     (same,) = [each for each in every if each["pid"] == child.pid]
     assert by_name(same).keys() == by_name(target).keys()
+
+
+def test_a_shadow_stack_on_an_old_kernel_forbids_return_probes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before 6.11 a return probe kills a process that has a shadow stack: none is planned, and other tools' are warned of."""
+    monkeypatch.setattr(discovery, "kernel_facts", lambda: KernelFacts.of_version(6, 8))
+    with running(*speex()) as child:
+        (before,) = document(capsys, str(child.pid))["targets"]
+        monkeypatch.setattr(procfs, "has_shadow_stack", lambda pid: pid == child.pid)
+        (after,) = document(capsys, str(child.pid))["targets"]
+    assert "uretprobe" in {each["strategy"] for each in before["functions"]}
+    assert "uretprobe" not in {each["strategy"] for each in after["functions"]}
+    assert "shadow stack" in by_name(after)["jitter_buffer_put"]["other_tools"]
 
 
 def test_a_name_alone_is_said_to_be_no_knowledge(program: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -387,3 +387,18 @@ def test_watching_a_thousand_processes_costs_little(tmp_path: Path) -> None:
         finally:
             os.killpg(parent.pid, signal.SIGKILL)
     assert min(costs) < 0.030
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("x86_Thread_features:\tshstk wrss ", True), ("x86_Thread_features:\t", False), ("Name:\tshstk", False)],
+)
+def test_a_shadow_stack_is_read_from_the_thread_features(
+    line: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel lists a user shadow stack among the thread's features, and a process without /proc has none."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "status").write_text(f"Name:\tx\n{line}\nx86_Thread_features_locked:\tshstk\n")
+    monkeypatch.setattr(procfs, "PROC", str(tmp_path))
+    assert procfs.has_shadow_stack(7) is expected
+    assert procfs.has_shadow_stack(8) is False
