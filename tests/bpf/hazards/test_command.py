@@ -16,7 +16,7 @@ from tests.scale import patience
 pytestmark = [pytest.mark.bpf, pytest.mark.timeout(patience(120))]
 
 some = pytest.mark.parametrize(
-    "hazard", [h for h in HAZARDS if h.name in {"ucontext-up-outside", "exception-nested", "switch-dlopen"}], ids=str
+    "hazard", [h for h in HAZARDS if h.name in {"ucontext-up-outside", "exception-nested"}], ids=str
 )
 
 
