@@ -14,8 +14,8 @@ _SWEEP_AT = 4096
 class ExemplarStore:
     """Keeps the latest exemplar of each series and bucket; thread-safe.
 
-    One stays until a later one of its bucket comes. Readers see it once an interval at most: OTLP sends each only once, Prometheus
-    knows one that it has.
+    One stays until a later one of its bucket comes, so a reader sees it in its next interval at the latest. Prometheus takes each once
+    however often it sees it; for OTLP see `sdk_points`.
 
     Args:
         bounds_ns: the explicit boundaries, inclusive; also used where OTLP sends exponential histograms.

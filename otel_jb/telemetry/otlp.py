@@ -260,7 +260,7 @@ class TargetExporter(MetricExporter):
                 data = number_point(instrument, point, sent, self._temporality)
             if data is not None:
                 made.append(data)
-                commits.append((key, sent_of(point, sent)))
+                commits.append((key, sent_of(point, sent, self._temporality)))
         if not made:
             return None, commits
         kind = instrument.kind

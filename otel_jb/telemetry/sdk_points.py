@@ -17,6 +17,10 @@ from opentelemetry.sdk.metrics.export import (
 from otel_jb.telemetry.histogram import ExponentialCounts
 from otel_jb.telemetry.metrics import HistogramPoint, Instrument, Kind, NumberPoint, Point
 
+#: A cumulative point carries an exemplar again for so long: who scrapes the Collector, seldom or out of step, sees only the last
+#: point of some. Prometheus takes each once. A delta is seen by everybody, or lost with its exemplars.
+AGAIN_NS = 60_000_000_000
+
 _CUMULATIVE, _DELTA = AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA
 
 
@@ -95,25 +99,33 @@ def histogram_point(
     )
 
 
-def sent_of(point: Point, before: Sent | None) -> Sent:
+def sent_of(point: Point, before: Sent | None, temporality: Temporality) -> Sent:
     """What the receiver has once this point has arrived."""
     if not isinstance(point, HistogramPoint):
         return Sent(point)
     known = before.exemplars if before is not None else frozenset()
-    return Sent(replace(point, exemplars=()), _settled(point, known))
+    return Sent(
+        replace(point, exemplars=()), _settled(point, known, 0 if temporality.histogram is _DELTA else AGAIN_NS)
+    )
 
 
-def _settled(point: HistogramPoint, known: frozenset[int]) -> frozenset[int]:
-    """Exemplars that need not be sent again: the receiver has them, or a later one of their bucket, once this point arrives."""
+def _settled(point: HistogramPoint, known: frozenset[int], again_ns: int) -> frozenset[int]:
+    """Exemplars that need not be sent again once this point arrives: the receiver has them, or a later one of their bucket, and had
+    them for long enough.
+    """
     return frozenset(
         one.span_id
         for one in point.exemplars
-        if one.span_id in known or point.counts[bisect_left(point.bounds_ns, one.value_ns)]
+        if one.span_id in known
+        or (
+            point.counts[bisect_left(point.bounds_ns, one.value_ns)]
+            and point.time_unix_nano - one.time_unix_nano >= again_ns
+        )
     )
 
 
 def _fresh(point: HistogramPoint, sent: Sent | None) -> list[SdkExemplar]:
-    """The latest exemplar of each bucket, of those that the receiver does not have."""
+    """The latest exemplar of each bucket, of those that are not settled."""
     known = sent.exemplars if sent is not None else frozenset()
     latest: dict[int, SdkExemplar] = {}
     for one in sorted(point.exemplars, key=lambda exemplar: exemplar.time_unix_nano):

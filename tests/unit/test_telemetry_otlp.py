@@ -300,28 +300,38 @@ def test_exponential_histograms_are_sent_as_configured(protocol: str) -> None:
 
 
 @both
-def test_an_exemplar_is_sent_once(protocol: str) -> None:
-    """Each exemplar goes out with the first export that succeeds after it, the latest of a bucket, and not again."""
+@pytest.mark.parametrize("temporality", ["delta", "cumulative"])
+def test_an_exemplar_is_sent_until_everybody_saw_it(protocol: str, temporality: str) -> None:
+    """The latest exemplar of a bucket goes out once with deltas; with cumulative points again for a minute, then no more."""
+    minute = 60_000_000_000
     found = [
         Exemplar(24_000_000, samples.READ - 9, 1, 11, 7),
         Exemplar(24_000_001, samples.READ - 5, 2, 22, 7),
         Exemplar(900_000_000, samples.READ - 5, 3, 33, 7),  # its call is in no snapshot yet
     ]
     arguments: dict[str, Any] = {"exemplars": lambda key: found if key == 1 else ()}
+    preference: dict[str, Any] = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": temporality}
+    state = samples.state()
     with (
         RECEIVERS[protocol]() as receiver,
-        exporting(receiver.endpoint, protocol, samples.state(), arguments) as telemetry,
+        exporting(receiver.endpoint, protocol, state, arguments, **preference) as telemetry,
     ):
         telemetry.flush()
-        telemetry.flush()
-        found.append(Exemplar(24_000_002, samples.READ, 4, 44, 8))
+        found = found[1:]
+        for later in (minute // 2, minute, minute + 1):
+            values = samples.snapshot_of(samples.PARSE, [900, 1_000, 1_001, 24_000_000])
+            state.apply(samples.snapshot(values, at=samples.READ + later))
+            telemetry.flush()
+        found.append(Exemplar(24_000_002, samples.READ + later, 4, 44, 8))
+        state.apply(samples.snapshot(values, at=samples.READ + 2 * minute))
         telemetry.flush()
         sent = [
             [(int.from_bytes(one.span_id, "big"), dict(attributes(one.filtered_attributes))) for one in point.exemplars]
             for (_, _, name, labels), _, point in receiver.all_points()
             if name == "jitterbuffer.delay" and ("code.function.name", "ff_rtp_parse_packet") in labels
         ]
-    assert sent == [[(22, {"thread.id": 7})], [], [(44, {"thread.id": 8})]]
+    old, new = [(22, {"thread.id": 7})], [(44, {"thread.id": 8})]
+    assert sent == ([old, [], [], [], new] if temporality == "delta" else [old, old, old, [], new])
 
 
 @both
