@@ -78,11 +78,8 @@ def agent(pid: int) -> Iterator[tuple[int, str]]:
 
 
 def cpu_ns(pid: int) -> int:
-    """CPU time of all threads of a process: the scheduler's own nanoseconds, where stat has ticks of 10 ms."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        total += int((task / "schedstat").read_text().split()[0])
-    return total
+    """CPU time of a process, ended threads included; stat has ticks of 10 ms, its CPU clock nanoseconds."""
+    return time.clock_gettime_ns(~pid << 3 | 2)  # clock_getcpuclockid(3), which Python has for threads only
 
 
 def calls_counted(page: str) -> int:

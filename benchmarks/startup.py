@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -24,6 +25,7 @@ from pathlib import Path
 from benchmarks.peers import bpftrace_command, environment, funclatency_command
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
+from otel_jb.kernel.cache import PLACE
 from otel_jb.process import procfs
 from otel_jb.traffic.ffmpeg import Receiver, Sender, find_ffmpeg, temporary_directory
 from tests.otlp_receiver import grpc_receiver
@@ -32,6 +34,7 @@ FUNCTION = "ff_rtp_parse_packet"
 SETTLED_S = 8.0
 LIMIT_S = 60.0
 GOAL_S, GOAL_MIB = 1.0, 70.0
+COLD, WARM = "otel-jb run, the first time", "otel-jb run, compiled before"
 
 
 @dataclass
@@ -118,7 +121,8 @@ def measure(rounds: int, show: Callable[[str], None]) -> dict[str, Measured]:
         # A threshold that every call is over: spans, stacks and exemplars are made all the time.
         options = ["--pid", str(pid), "--port", "0", "--interval", "1s", "--slow-threshold", "1us"]
         commands: dict[str, list[str]] = {
-            "otel-jb run": [agent, "run", *options, "--otlp-endpoint", collector.endpoint],
+            COLD: [agent, "run", *options, "--otlp-endpoint", collector.endpoint],
+            WARM: [agent, "run", *options, "--otlp-endpoint", collector.endpoint],
             "bpftrace `hist()`": bpftrace_command(path, [FUNCTION], pid),
             "funclatency": funclatency_command(path, [FUNCTION], pid),
         }
@@ -126,6 +130,8 @@ def measure(rounds: int, show: Callable[[str], None]) -> dict[str, Measured]:
         try:
             for number in range(rounds):
                 for tool, command in commands.items():
+                    if tool == COLD:
+                        shutil.rmtree(Path("/").joinpath(*PLACE), ignore_errors=True)
                     one(command, code, results[tool])
                 show(f"round {number + 1} of {rounds}")
             if not collector.metric_requests or not collector.trace_requests:
@@ -149,13 +155,12 @@ def tables(results: dict[str, Measured]) -> str:
             f"| {tool} | {min(m.seconds):.2f} ({statistics.median(m.seconds):.2f}) "
             f"| {statistics.median(m.resident):.1f} ({max(m.resident):.1f}) | {children} |"
         )
-    own = results["otel-jb run"]
-    speed, memory = min(own.seconds) <= GOAL_S, max(own.resident) <= GOAL_MIB
-    within = sum(each <= GOAL_S for each in own.seconds)
     lines.append("")
-    lines.append(
-        f"Goal: first probe within {GOAL_S:.1f} s: {'met' if speed else 'missed'} ({within} of {len(own.seconds)} rounds)."
-    )
+    for tool in (COLD, WARM):
+        own = results[tool].seconds
+        within = sum(each <= GOAL_S for each in own)
+        lines.append(f"{tool}: first probe within {GOAL_S:.1f} s in {within} of {len(own)} rounds.")
+    memory = max(results[COLD].resident + results[WARM].resident) <= GOAL_MIB
     lines.append(f"Goal: at most {GOAL_MIB:.0f} MiB resident: {'met' if memory else 'missed'}.")
     return "\n".join(lines) + "\n"
 

@@ -70,7 +70,7 @@ class BpfBackend:
         self._options = options
         self.buckets: Buckets = build(options.boundaries_ns)
         self._loading: Loading | None = Loading(
-            len(self.buckets.bounds_ns) + 1, self.buckets.cell_bits, options.max_series, options.links
+            len(self.buckets.bounds_ns) + 1, self.buckets.cell_bits, options.max_series, options.links, cached=True
         )
         self._loaded: Loaded | None = None
         self._targets: dict[int, AttachedTarget] = {}

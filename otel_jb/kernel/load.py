@@ -11,10 +11,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from otel_jb import errors
-from otel_jb.kernel import abi
+from otel_jb.kernel import abi, cache
 
 TIMEOUT_S = 60.0
 RING_BYTES = 1 << 20
@@ -64,8 +64,11 @@ _early: list[_Child] = []
 
 
 def start_early() -> None:
-    """Start a child before it is known what to compile: BCC is mapped by the time that the first `Loading` asks for it."""
-    if not _early:
+    """Start a child before it is known what to compile: BCC is mapped by the time that the first `Loading` asks for it.
+
+    Where something compiled is kept, chances are that no child is needed.
+    """
+    if not _early and not cache.holds_some():
         _early.append(_Child())
 
 
@@ -76,10 +79,16 @@ def end_early() -> None:
 
 
 class Loading:
-    """A loader child at work: started early, so that it compiles while the agent looks for targets."""
+    """A loader child at work: started early, so that it compiles while the agent looks for targets.
 
-    def __init__(self, buckets: int, cell_bits: int, max_series: int, links: str = "auto") -> None:
-        request = {
+    With `cached`, what an earlier start compiled is loaded instead, and what is compiled is kept.
+    """
+
+    def __init__(
+        self, buckets: int, cell_bits: int, max_series: int, links: str = "auto", *, cached: bool = False
+    ) -> None:
+        request: dict[str, Any] = {
+            "cached": cached,
             "links": links,
             "defines": {
                 "BUCKETS": buckets,
@@ -88,6 +97,12 @@ class Loading:
                 "RING_PAGES": RING_BYTES // resource.getpagesize(),
             },
         }
+        self._loaded: Loaded | None = None
+        found = cache.load(request) if cached else None
+        if found is not None:
+            answer, programs, maps = found
+            self._loaded = Loaded(programs, maps, answer["links"], answer["bcc"])
+            return
         child = _early.pop() if _early else _Child()
         self._socket, self._process = child.socket, child.process
         self._cancel = child.end
@@ -97,6 +112,8 @@ class Loading:
 
     def result(self) -> Loaded:
         """Wait for the child; raises what it reported: PermissionDeniedError, UnsupportedError."""
+        if self._loaded is not None:
+            return self._loaded
         expected = len(abi.PROGRAM_NAMES) + len(abi.MAPS)
         try:
             data, fds, _, _ = socket.recv_fds(self._socket, 65536, expected)
@@ -122,7 +139,10 @@ class Loading:
 
     def cancel(self) -> None:
         """End the child without using what it loads."""
-        self._cancel()
+        if self._loaded is not None:
+            self._loaded.close()
+        else:
+            self._cancel()
 
 
 def _error(answer: dict[str, str], stderr: bytes) -> errors.AgentError:

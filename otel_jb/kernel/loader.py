@@ -46,7 +46,7 @@ def main(descriptor: int) -> NoReturn:
 
 def _prepared() -> Callable[[dict[str, Any]], tuple[dict[str, Any], list[int]]]:
     """What answers a request. BCC and all else is imported before there is one: that takes 0.1 s."""
-    from otel_jb.kernel import abi, bcc_module, source, system  # noqa: F401
+    from otel_jb.kernel import abi, bcc_module, cache, source, system  # noqa: F401
 
     try:
         return partial(_load, bcc_module.load())
@@ -64,11 +64,12 @@ def _is_permission(error: Exception) -> bool:
 
 
 def _load(bcc: ModuleType, request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
-    from otel_jb.kernel import abi
+    from otel_jb.kernel import abi, cache
     from otel_jb.kernel.source import PROGRAM, bpf_directory
     from otel_jb.kernel.system import System
 
     directory = bpf_directory()
+    entry = cache.name_of(request) if request["cached"] else ""
     os.environ["BCC_KERNEL_SOURCE"] = str(directory / "shim")
     # Before 5.11 maps count against this limit; later kernels ignore it.
     try:
@@ -102,5 +103,9 @@ def _load(bcc: ModuleType, request: dict[str, Any]) -> tuple[dict[str, Any], lis
                 raise
             continue
         maps = [module[name].map_fd for name in abi.MAPS]
-        return {"links": kind, "bcc": bcc.__version__}, programs + maps
+        answer = {"links": kind, "bcc": bcc.__version__}
+        if entry:
+            code = {name: bytes(module.dump_func(name)) for name in abi.PROGRAM_NAMES}
+            cache.store(entry, answer, code, dict(zip(abi.MAPS, maps, strict=True)))
+        return answer, programs + maps
     raise UnsupportedError("the BPF program could not be loaded")

@@ -1,0 +1,179 @@
+"""What BCC compiled, kept for the next start: instructions and map specifications in a directory that only root can write.
+
+Compiling takes half a second of CPU, and on a busy machine several by the clock. An entry is found by a hash of all that went
+into it: sources, options, BCC, kernel, agent. It is used only if it and every directory above it belong to root and nobody else
+may write them, so nothing that a user made is ever loaded; the verifier checks it as it checks what BCC made. Whatever
+is wrong with an entry, the caller compiles instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import json
+import os
+import platform
+import stat
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from otel_jb import __version__
+from otel_jb.kernel import bcc_module
+from otel_jb.kernel.links import LinkError, _bpf
+from otel_jb.kernel.source import bpf_directory
+
+PLACE = ("var", "cache", "otel-jb")
+KEEP = 8  #: entries: one for each set of options that is in use
+_MAX_BYTES = 1 << 20
+_MAP_CREATE, _PROG_LOAD, _OBJECT_INFO = 0, 5, 15
+_KPROBE_PROGRAM, _UPROBE_MULTI = 2, 48
+_LOAD_IMMEDIATE, _MAP_REFERENCE = (
+    0x18,
+    1,
+)  #: opcode, and source register BPF_PSEUDO_MAP_FD: the immediate is a descriptor
+_MAP_FIELDS = 5  #: type, key and value size, entries, flags
+
+
+def origin() -> str:
+    """A hash of all that goes into the program, except the request. Raises OSError, UnsupportedError."""
+    made = hashlib.sha256(f"{__version__} {platform.machine()} {' '.join(os.uname())}".encode())
+    bcc = bcc_module.find()
+    own = Path(__file__)
+    files = [own, own.with_name("loader.py"), *sorted(bpf_directory().rglob("*.[ch]"))]
+    for path in [*files, bcc / "version.py"] if bcc else files:
+        made.update(hashlib.sha256(path.read_bytes()).digest())
+    return made.hexdigest()[:32]
+
+
+def name_of(request: Mapping[str, Any]) -> str:
+    """The entry's file name. Raises OSError, UnsupportedError."""
+    asked = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
+    return f"{origin()}-{asked}"
+
+
+def holds_some() -> bool:
+    """Whether there is an entry of this very program, for whatever request."""
+    try:
+        prefix = origin()
+        with _directory() as place:
+            return any(name.startswith(prefix) for name in os.listdir(place))  # noqa: PTH208 - by descriptor
+    except Exception:  # noqa: BLE001 - whatever it is, compiling will tell
+        return False
+
+
+def load(request: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int], dict[str, int]] | None:
+    """The answer that the loader gave, programs and maps by name, made anew by the kernel; None: compile."""
+    opened: list[int] = []
+    try:
+        with _directory() as place:
+            entry = json.loads(_read(place, name_of(request)))
+        maps: dict[str, int] = {}
+        for name, fields in entry["maps"].items():
+            maps[name] = _bpf(_MAP_CREATE, struct.pack("=5I8x16s", *fields, name.encode()[:15]))
+            opened.append(maps[name])
+        programs: dict[str, int] = {}
+        for name, program in entry["programs"].items():
+            code = bytearray.fromhex(program["code"])
+            for at, map_name in program["maps"]:
+                struct.pack_into("=i", code, at * 8 + 4, maps[map_name])
+            programs[name] = _load_program(name, bytes(code), multi=entry["answer"]["links"] == "multi")
+            opened.append(programs[name])
+        return entry["answer"], programs, maps
+    except Exception:  # noqa: BLE001 - whatever it is, compiling will tell
+        for descriptor in opened:
+            os.close(descriptor)
+        return None
+
+
+def store(entry: str, answer: dict[str, Any], code: Mapping[str, bytes], maps: Mapping[str, int]) -> None:
+    """Keep what was loaded under this name (`name_of`, asked before it was compiled); `code` as BCC made it, with the maps' descriptors in it. Failing to is no error."""
+    names = {descriptor: name for name, descriptor in maps.items()}
+    programs = {}
+    for name, instructions in code.items():
+        references = []
+        at = 0
+        while at < len(instructions) // 8:
+            opcode, registers, _, immediate = struct.unpack_from("=BBhi", instructions, at * 8)
+            if opcode == _LOAD_IMMEDIATE:
+                if registers >> 4 == _MAP_REFERENCE and immediate in names:
+                    references.append((at, names[immediate]))
+                elif registers >> 4:
+                    return  # a kind of reference that means nothing in another process
+                at += 1  # it is two instructions long
+            at += 1
+        programs[name] = {"code": instructions.hex(), "maps": references}
+    with contextlib.suppress(OSError, LinkError):
+        specifications = {name: _specification(descriptor) for name, descriptor in maps.items()}
+        text = json.dumps({"answer": answer, "maps": specifications, "programs": programs})
+        with _directory(make=True) as place:
+            _write(place, entry, text.encode())
+
+
+def _specification(descriptor: int) -> list[int]:
+    info = ctypes.create_string_buffer(80)
+    _bpf(_OBJECT_INFO, struct.pack("=IIQ", descriptor, len(info), ctypes.addressof(info)))
+    kind, _, *rest = struct.unpack_from("=6I", info)
+    return [kind, *rest]
+
+
+def _load_program(name: str, code: bytes, *, multi: bool) -> int:
+    instructions = ctypes.create_string_buffer(code, len(code))
+    license_text = ctypes.create_string_buffer(b"GPL")
+    pointers = (ctypes.addressof(instructions), ctypes.addressof(license_text))
+    head = struct.pack("=IIQQ24x16sI", _KPROBE_PROGRAM, len(code) // 8, *pointers, name.encode()[:15], 0)
+    return _bpf(_PROG_LOAD, head + struct.pack("=I", _UPROBE_MULTI if multi else 0))
+
+
+@contextlib.contextmanager
+def _directory(make: bool = False) -> Iterator[int]:
+    """The cache's directory, opened from the root downwards. Raises OSError where somebody else than root could have written."""
+    if os.geteuid() != 0:
+        raise PermissionError("only root's own is used")
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    place = os.open("/", flags)
+    try:
+        for part in PLACE:
+            if make and part == PLACE[-1]:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, 0o700, dir_fd=place)
+            inner = os.open(part, flags, dir_fd=place)
+            os.close(place)
+            place = inner
+            _check(place, 0o022)
+        yield place
+    finally:
+        os.close(place)
+
+
+def _check(descriptor: int, forbidden: int) -> os.stat_result:
+    status = os.fstat(descriptor)
+    if status.st_uid != 0 or stat.S_IMODE(status.st_mode) & forbidden:
+        raise PermissionError("it is not root's alone")
+    return status
+
+
+def _read(place: int, name: str) -> bytes:
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
+    with open(descriptor, "rb") as file:
+        status = _check(descriptor, 0o077)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
+            raise OSError("it is no entry")
+        return file.read()
+
+
+def _write(place: int, name: str, data: bytes) -> None:
+    temporary = f".{name}.{os.getpid()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=place)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+    except BaseException:
+        os.unlink(temporary, dir_fd=place)
+        raise
+    entries = sorted(os.listdir(place), key=lambda each: os.stat(each, dir_fd=place, follow_symlinks=False).st_mtime)
+    for old in entries[:-KEEP]:
+        os.unlink(old, dir_fd=place)

@@ -1,0 +1,145 @@
+"""What was compiled is kept for the next start, and only what root alone could have written is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otel_jb.kernel import cache, load
+from otel_jb.kernel.source import bpf_directory
+
+pytestmark = pytest.mark.bpf
+
+REQUEST: dict[str, Any] = {
+    "cached": True,
+    "links": "auto",
+    "defines": {"BUCKETS": 8, "CELL_BITS": 5, "SERIES": 16, "RING_PAGES": 256},
+}
+
+
+_COMPILE = """
+import json, os, sys
+from otel_jb.kernel import bcc_module, cache, loader
+cache.PLACE = tuple(json.loads(sys.argv[1]))
+loader._load(bcc_module.load(), json.loads(sys.argv[2]))
+os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Iterator[Path]:
+    """A cache directory in which one program was kept, as the loader does it."""
+    with tempfile.TemporaryDirectory(dir="/var/cache", prefix="otel-jb-test-") as name:
+        place = Path(name) / "kept"
+        arguments = [json.dumps(place.parts[1:]), json.dumps(REQUEST)]
+        subprocess.run([sys.executable, "-c", _COMPILE, *arguments], check=True)
+        yield place
+
+
+@pytest.fixture
+def place(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of it for one test to spoil."""
+    with tempfile.TemporaryDirectory(dir="/var/cache", prefix="otel-jb-test-") as name:
+        kept = Path(shutil.copytree(compiled, Path(name) / "kept"))
+        monkeypatch.setattr(cache, "PLACE", kept.parts[1:])
+        yield kept
+
+
+def entry(place: Path) -> Path:
+    """The only file of the cache."""
+    (only,) = place.iterdir()
+    return only
+
+
+def descriptors() -> int:
+    """Open descriptors of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def kind_of(descriptor: int) -> str:
+    """What the kernel calls an open descriptor."""
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+
+def test_what_is_kept_is_private_and_loads_without_a_compiler(place: Path) -> None:
+    """An entry is readable by root alone, and the kernel takes its maps and programs."""
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert entry(place).stat().st_mode & 0o777 == 0o600
+    found = cache.load(REQUEST)
+    assert found is not None
+    answer, programs, maps = found
+    loaded = load.Loaded(programs, maps, answer["links"], answer["bcc"])
+    assert set(programs) == {"on_entry", "on_end"}
+    assert kind_of(maps["events"]) == "anon_inode:bpf-map"
+    assert kind_of(programs["on_end"]) == "anon_inode:bpf-prog"
+    loaded.close()
+
+
+def test_other_options_are_another_program(place: Path) -> None:
+    """A request that differs in one number finds nothing."""
+    assert cache.load({**REQUEST, "defines": {**REQUEST["defines"], "SERIES": 17}}) is None
+
+
+def test_another_source_is_another_program(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a change to any source file nothing that was compiled from the old one is loaded."""
+    copy = tmp_path / "bpf"
+    shutil.copytree(bpf_directory(), copy)
+    monkeypatch.setattr(cache, "bpf_directory", lambda: copy)
+    found = cache.load(REQUEST)
+    assert found is not None  # an unchanged copy is the same program
+    load.Loaded(found[1], found[2], "multi", "").close()
+    (copy / "arch.h").write_text((copy / "arch.h").read_text() + "\n")
+    assert cache.load(REQUEST) is None
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda place: os.chown(entry(place), 65534, 65534), id="file of another user"),
+        pytest.param(lambda place: entry(place).chmod(0o620), id="file that a group may write"),
+        pytest.param(lambda place: os.chown(place, 65534, 65534), id="directory of another user"),
+        pytest.param(lambda place: place.chmod(0o770), id="directory that a group may write"),
+        pytest.param(lambda place: os.chown(place.parent, 65534, 65534), id="directory above of another user"),
+        pytest.param(lambda place: swap(place, place.rename(place.with_name("x"))), id="directory is a link"),
+        pytest.param(lambda place: swap(entry(place), entry(place).rename(place.parent / "y")), id="file is a link"),
+        pytest.param(lambda place: entry(place).write_bytes(entry(place).read_bytes()[:-9]), id="cut off"),
+        pytest.param(lambda place: replace(entry(place), b'"code": "', b'"code": "ff'), id="nonsense instructions"),
+        pytest.param(lambda place: replace(entry(place), b'"calls": [2,', b'"calls": [1,'), id="another kind of map"),
+    ],
+)
+def test_an_entry_that_is_not_as_it_was_written_is_not_used(place: Path, spoil: Callable[[Path], object]) -> None:
+    """Whoever could have written an entry, and whatever is wrong with it: it is not loaded, and no descriptor is left."""
+    spoil(place)
+    before = descriptors()
+    assert cache.load(REQUEST) is None
+    assert descriptors() == before
+
+
+def swap(link: Path, target: Path) -> None:
+    """Put a symbolic link where a file was."""
+    link.symlink_to(target)
+
+
+def replace(path: Path, old: bytes, new: bytes) -> None:
+    """Change an entry's text."""
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new, 1))
+
+
+def test_no_more_entries_are_kept_than_are_useful(place: Path) -> None:
+    """The oldest entries go when there are more than `KEEP`."""
+    for number in range(cache.KEEP + 3):
+        with cache._directory() as descriptor:
+            cache._write(descriptor, f"entry-{number}", b"{}")
+        os.utime(place / f"entry-{number}", (1_000_000 + number, 1_000_000 + number))
+    assert len(list(place.iterdir())) == cache.KEEP
