@@ -30,6 +30,12 @@ BUDGET = 20_000  #: instructions of one closure
 #: Before a return: it then goes where that says, as in a retpoline.
 _MAKES_RETURN = re.compile(r"push |mov qword ptr \[rsp\], ")
 
+#: Library functions that wait: coroutine libraries put their own, which yield, in their place. All others compute.
+_WAITS = re.compile(r"(pthread|sem|mtx|cnd)_\w+|sched_yield|__cxa_guard_acquire")
+_SYSTEM = re.compile(
+    r"(libc|libm|librt|libdl|libpthread|libgcc_s|libstdc\+\+|libc\+\+|libc\+\+abi|ld-linux[\w-]*|libc\.musl-\w+)\.so\b.*"
+)
+
 Way = tuple[str, ...]  #: the functions called on the way
 
 
@@ -53,6 +59,7 @@ class Program:
     _contexts: dict[int, Context] = field(default_factory=dict)
     _exports: dict[int, tuple[dict[int, int], bytes]] = field(default_factory=dict)
     _summaries: dict[tuple[int, int], Summary | str] = field(default_factory=dict)
+    _replaced: dict[str, list[tuple[Context, int]]] = field(default_factory=dict)
 
     def resolve(self, name: str) -> tuple[Context, int] | None:
         """The definition of an exported function in the main file or a library."""
@@ -61,6 +68,19 @@ class Program:
             if address is not None:
                 return self._context(number), address
         return None
+
+    def replacements(self, name: str) -> list[tuple[Context, int]]:
+        """Definitions of a C library's function in files that are not the system's: what the loader may take instead."""
+        if name not in self._replaced:
+            self._replaced[name] = []
+            for number in range(len(self.libraries) + 1):
+                image = self.main.image if number == 0 else self.libraries[number - 1][0]
+                if _SYSTEM.fullmatch(image.soname or ""):
+                    continue
+                address = self._exported(number, name.encode())
+                if address is not None:
+                    self._replaced[name].append((self._context(number), address))
+        return self._replaced[name]
 
     def _context(self, number: int) -> Context:
         if number == 0:
@@ -168,6 +188,8 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
         for name in summary.imports:
             verdict = known.judge(name)
             if verdict is known.Verdict.HARMLESS:
+                if _WAITS.fullmatch(name):
+                    found += [(*replacement, (*way, name)) for replacement in program.replacements(name)]
                 continue
             if verdict is not known.Verdict.UNKNOWN:
                 return _forbidden(verdict, name, way, spent)

@@ -151,3 +151,14 @@ def test_the_budget_bounds_the_search(reach: Examine) -> None:
     )
     assert not found.safe
     assert "more than 20000 instructions" in found.reason
+
+
+def test_a_lock_that_the_program_replaced_is_looked_into(reach: Examine) -> None:
+    """Coroutine libraries put locks that yield in place of the C library's: the name alone vouches for nothing then."""
+    source = "int pthread_mutex_lock(void *); int t_f(void *m) { pthread_mutex_lock(m); return 1; }"
+    switching = "int swapcontext(void *, void *); int pthread_mutex_lock(void *m) { swapcontext(m, m); return 0; }"
+    assert reach(source).safe
+    found = reach(source, library=switching)
+    assert not found.safe
+    assert found.kills
+    assert "swapcontext via pthread_mutex_lock" in found.reason
