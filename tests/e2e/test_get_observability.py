@@ -17,12 +17,12 @@ def get(*names: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_what_is_there_is_found_at_once() -> None:
-    """A second start builds nothing, says nothing and takes less than two seconds; without names it gives four programs."""
+    """A second start builds nothing, says nothing and takes less than five seconds; without names it gives four programs."""
     built = program("collector")
     program("jaeger")
     started = time.monotonic()
     done = get()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert (done.returncode, done.stderr) == (0, "")
     found = dict(line.split(" ", 1) for line in done.stdout.splitlines())
     assert list(found) == ["collector", "jaeger", "prometheus", "promtool"]

@@ -56,7 +56,7 @@ def test_a_recording_replays_to_the_same_exposition(recorded: tuple[Path, dict[s
         [*WITHOUT_PRIVILEGES, str(COMMAND), "replay", str(file), "--print"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert replayed.returncode == 0, replayed.stderr
@@ -76,9 +76,14 @@ def test_a_replay_serves_what_was_recorded(recorded: tuple[Path, dict[str, float
         stderr=subprocess.PIPE,
     )
     try:
-        until(lambda: of_targets(Exposition(fetch(f"http://127.0.0.1:{port}/metrics")[1])) == live, "it serves the end")
+
+        def served() -> bool:
+            status, body = fetch(f"http://127.0.0.1:{port}/metrics")
+            return status == 200 and of_targets(Exposition(body)) == live
+
+        until(served, "it serves the end")
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     finally:
         if process.poll() is None:
             process.kill()
