@@ -17,7 +17,7 @@ from otel_jb.kernel.bpf import BpfBackend
 from otel_jb.records import EndStrategy, ProbePlan, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target
 from tests.bpf.conftest import LINKS, Child, Compile
 from tests.bpf.plans import Meaning, plan_for
-from tests.scale import patience, scaled
+from tests.scale import SCALE, patience, scaled
 
 pytestmark = pytest.mark.bpf
 
@@ -80,7 +80,7 @@ def test_counts_are_exact_under_concurrency(calls: Child, strategy: EndStrategy,
             before, reads = values.returned, reads + 1
         assert calls.hear() == "done"
         values = only(kernel.snapshot(roll=True))
-    assert reads > 1
+    assert reads > 1 or SCALE < 1  # where little is done it may be done at once
     assert values.returned == count * THREADS == sum(values.buckets)
     assert values.bytes == THREADS * sum(i & 1023 for i in range(count))
     assert values.drops == (THREADS * -(-count // 7),)

@@ -375,7 +375,7 @@ def test_an_otlp_endpoint_that_refuses(tmp_path: Path, program: Path, protocol: 
             assert measuring.settled(server.pid).total("jitterbuffer_delay_seconds_count", pid=server.pid) == 400
             started = time.monotonic()
             assert measuring.stop() == 0
-            assert time.monotonic() - started < 5.5
+            assert time.monotonic() - started < 8
         finally:
             measuring.kill()
     assert "Traceback" not in measuring.log()

@@ -115,7 +115,7 @@ def test_a_client_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None
                 continue
             except OSError:
                 break
-        assert time.monotonic() - begin < 1.5
+        assert time.monotonic() - begin < 2.9
         assert not answer or b"408" in answer
 
 
