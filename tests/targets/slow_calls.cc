@@ -3,7 +3,7 @@
 // Protocol: prints "ready", then for each line on stdin one line of JSON:
 //   run WORKERS CALLS SLOW MICROSECONDS  CALLS puts in all, by WORKERS threads (or coroutines) evenly. SLOW of them, spread
 //                                        evenly, take MICROSECONDS more, every second one because of the decode inside it.
-//   burst CALLS NANOSECONDS              one thread makes CALLS puts that each spin for NANOSECONDS; tells how long it took.
+//   burst THREADS CALLS NANOSECONDS      each thread makes CALLS of get_time that spin for NANOSECONDS; tells how long it took.
 // Built with -DCOROUTINES (and -lst) the workers are State Threads' coroutines on one thread, and a slow call lets others run.
 //
 // The log has every planned call and every other one that took longer than half of MICROSECONDS (the machine was busy):
@@ -219,15 +219,24 @@ static void run(int workers, long calls, long slow, int64_t wait_us)
     printf("]}\n");
 }
 
-static void burst(long calls, int64_t spin_ns)
+static void burst(int threads, long calls, int64_t spin_ns)
 {
-    SrsRtpJitterBuffer buffer;
+    std::vector<std::thread> all;
+    std::vector<int> odd(threads);
     int64_t start = now_ns(CLOCK_MONOTONIC);
-    int odd = 0;
-    for (long call = 0; call < calls; call++) {
-        odd += buffer.get_time(spin_ns) & 1;
+    for (int thread = 0; thread < threads; thread++) {
+        all.emplace_back([=, &odd] {
+            SrsRtpJitterBuffer buffer;
+            for (long call = 0; call < calls; call++) {
+                odd[thread] += buffer.get_time(spin_ns) & 1;
+            }
+        });
     }
-    printf("{\"calls\": %ld, \"took_ns\": %lld, \"odd\": %d}\n", calls, (long long)(now_ns(CLOCK_MONOTONIC) - start), odd);
+    for (std::thread& each : all) {
+        each.join();
+    }
+    printf("{\"calls\": %ld, \"took_ns\": %lld, \"odd\": %d}\n", threads * calls, (long long)(now_ns(CLOCK_MONOTONIC) - start),
+        odd[0]);
 }
 
 int main()
@@ -246,7 +255,7 @@ int main()
         if (command == "run") {
             run((int)a, b, c, d);
         } else if (command == "burst") {
-            burst(a, b);
+            burst((int)a, b, c);
         } else {
             fprintf(stderr, "slow_calls: not a command: %s\n", line.c_str());
             return 2;
