@@ -64,12 +64,20 @@ def holds_some() -> bool:
         return False
 
 
-def load(request: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int], dict[str, int]] | None:
+def read(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The entry for a request, which `load` makes programs of; None: there is none that can be trusted."""
+    try:
+        with _directory() as place:
+            entry: dict[str, Any] = json.loads(_read(place, name_of(request)))
+            return entry
+    except Exception:  # noqa: BLE001 - whatever it is, compiling will tell
+        return None
+
+
+def load(entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int], dict[str, int]] | None:
     """The answer that the loader gave, programs and maps by name, made anew by the kernel; None: compile."""
     opened: list[int] = []
     try:
-        with _directory() as place:
-            entry = json.loads(_read(place, name_of(request)))
         maps: dict[str, int] = {}
         for name, fields in entry["maps"].items():
             maps[name] = _bpf(_MAP_CREATE, struct.pack("=5I8x16s", *fields, name.encode()[:15]))

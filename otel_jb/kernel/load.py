@@ -9,6 +9,7 @@ import resource
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -97,23 +98,38 @@ class Loading:
                 "RING_PAGES": RING_BYTES // resource.getpagesize(),
             },
         }
+        self._request = request
         self._loaded: Loaded | None = None
-        found = cache.load(request) if cached else None
+        self._thread: threading.Thread | None = None
+        entry = cache.read(request) if cached else None
+        if entry is None:
+            self._compile()
+        else:
+            # The verifier takes 0.07 s, in which the agent can do something else.
+            self._thread = threading.Thread(target=self._take, args=(entry,), name="load")
+            self._thread.start()
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        found = cache.load(entry)
         if found is not None:
             answer, programs, maps = found
             self._loaded = Loaded(programs, maps, answer["links"], answer["bcc"])
-            return
+
+    def _compile(self) -> None:
         child = _early.pop() if _early else _Child()
         self._socket, self._process = child.socket, child.process
         self._cancel = child.end
         self._socket.settimeout(TIMEOUT_S)
         with contextlib.suppress(BrokenPipeError):  # it ended: `result` says why
-            self._socket.send(json.dumps(request).encode())
+            self._socket.send(json.dumps(self._request).encode())
 
     def result(self) -> Loaded:
         """Wait for the child; raises what it reported: PermissionDeniedError, UnsupportedError."""
-        if self._loaded is not None:
-            return self._loaded
+        if self._thread is not None:
+            self._thread.join()
+            if self._loaded is not None:
+                return self._loaded
+            self._compile()
         expected = len(abi.PROGRAM_NAMES) + len(abi.MAPS)
         try:
             data, fds, _, _ = socket.recv_fds(self._socket, 65536, expected)
@@ -138,11 +154,13 @@ class Loading:
         return Loaded(programs, maps, answer["links"], answer["bcc"])
 
     def cancel(self) -> None:
-        """End the child without using what it loads."""
+        """End what is at work without using what it loads."""
+        if self._thread is None:
+            self._cancel()
+            return
+        self._thread.join()
         if self._loaded is not None:
             self._loaded.close()
-        else:
-            self._cancel()
 
 
 def _error(answer: dict[str, str], stderr: bytes) -> errors.AgentError:
