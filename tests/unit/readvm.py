@@ -77,8 +77,8 @@ def run(program: tuple[ReadOp, ...], fields: tuple[str, ...], start: list[int], 
             if data is None:
                 call.fault = fields[op.skip]
                 return
-            signed = bool(op.width & SIGNED)
-            r[op.dst] = int.from_bytes(data, "big" if op.width & BIG_ENDIAN else "little", signed=signed) & MASK
+            with_sign = bool(op.width & SIGNED)
+            r[op.dst] = int.from_bytes(data, "big" if op.width & BIG_ENDIAN else "little", signed=with_sign) & MASK
         elif op.op is Op.MOVI:
             r[op.dst] = op.imm & MASK
         elif op.op is Op.MOV:
