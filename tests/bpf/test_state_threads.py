@@ -6,7 +6,7 @@ import os
 import struct
 import subprocess
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,7 @@ def waited(pid: int) -> tuple[int, int]:
 @pytest.mark.timeout(SECONDS + patience(90))
 @pytest.mark.parametrize("wish", ["auto", "ret-sites"])
 def test_latencies_of_blocking_functions_equal_the_servers_own_log(
-    wish: str, tmp_path: Path, inspector: Inspector, record_property: Callable[[str, object], None]
+    wish: str, tmp_path: Path, inspector: Inspector
 ) -> None:
     """Counts are exact; buckets too, but for calls within 20 µs of a boundary; sums differ by what the probes cost at most."""
     server, log, profile = tmp_path / "st_server", tmp_path / "log", tmp_path / "state-threads.yaml"
@@ -106,22 +106,16 @@ def test_latencies_of_blocking_functions_equal_the_servers_own_log(
         own = logs[names[values.series]]
         assert len(own) > SECONDS * 200
         assert values.returned == len(own)
-        assert (values.abandoned, values.missed, values.untimed, values.in_flight, values.orphan_ends) == (
-            0,
-            0,
-            0,
-            0,
-            0,
-        )
-        below = 0
+        assert values.abandoned == values.missed == values.untimed == values.in_flight == values.orphan_ends == 0
+        # The kernel's interval lies within the log's. What lies between is the probes' cost, unless the server had to wait there.
+        waits = min(switches, len(own) // 500)
+        below, most = 0, 0
         for bound, count in zip(snapshot.bounds_ns, values.buckets, strict=False):
             below += count
-            # The kernel's interval lies within the log's. What lies between is the probes' cost, unless the server had to wait.
-            assert bisect_right(own, bound) <= below <= bisect_right(own, bound + NEAR_NS) + switches, (names, bound)
+            most = max(most, below - bisect_right(own, bound + NEAR_NS))
+            assert bisect_right(own, bound) <= below <= bisect_right(own, bound + NEAR_NS) + waits, bound
         difference = sum(own) - values.sum_ns
-        record_property(
-            names[values.series],
-            f"{len(own)} calls, mean {sum(own) / len(own) / 1e6:.3f} ms, "
-            f"{difference / len(own):.0f} ns longer by the log, {switches} switches",
+        print(
+            f"{names[values.series]}: {len(own)} calls, {difference / len(own):.0f} ns longer by the log, {switches} switches, {most}"
         )
         assert 0 <= difference <= len(own) * cost_ns + delay_ns

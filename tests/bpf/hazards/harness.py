@@ -74,6 +74,8 @@ def _hazards() -> Iterator[Hazard]:
                  what="a hand-written stack switch, called through a pointer")  # fmt: skip
     yield Hazard("switch-dlopen", "switch.c switch.S", ("dlopen",), Harm.KILLS, library="switch.S",
                  what="a stack switch in a library that is loaded after the probes are attached")  # fmt: skip
+    yield Hazard("replaced-lock", "replaced.c", ("replaced",), Harm.KILLS, ("-rdynamic",), library="replaced_library.c",
+                 what="coroutines that yield in a lock of the C library which the program has replaced")  # fmt: skip
     yield Hazard("migrating", "migrating.c", (), Harm.KILLS, what="coroutines that move between threads inside a call")
     for kind, said in (
         ("through", "a C++ exception through it"),
