@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from otel_jb.telemetry.pipeline import Telemetry
 
 _logger = logging.getLogger(__name__)
+
+_END_S = 1.5  #: kept of the time to stop for the endpoint, the interpreter, and a machine that has more to do
 
 
 def run(config: Config) -> int:
@@ -115,11 +118,12 @@ class Service:
             self.telemetry.slow_call(record)
 
     def close(self) -> None:
-        """Detach, hand the last values on, stop exporting within 5 s, close the endpoint. Safe to call twice."""
+        """Detach, hand the last values on, stop exporting, close the endpoint: all within 5 s. Safe to call twice."""
+        begin = time.monotonic()
         self.agent.close()
         telemetry, self.telemetry = self.telemetry, None
         if telemetry is not None:
-            telemetry.shutdown(STOP_BUDGET_S)
+            telemetry.shutdown(max(1.0, STOP_BUDGET_S - _END_S - (time.monotonic() - begin)))
         self._stack.close()
 
     def __enter__(self) -> Service:  # noqa: PYI034 - Self is of Python 3.11
