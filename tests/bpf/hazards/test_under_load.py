@@ -15,7 +15,7 @@ from tests.e2e.agent_process import AgentProcess, until
 from tests.e2e.agent_process import agent as running_agent
 from tests.scale import patience, scaled
 
-pytestmark = [pytest.mark.bpf, pytest.mark.timeout(patience(120))]
+pytestmark = [pytest.mark.bpf, pytest.mark.timeout(patience(240))]
 
 THREADS = 2
 #: How the ends are seen: build, --end-strategy, and what comes of it on x86-64.
@@ -79,17 +79,17 @@ def test_attaching_and_detaching_again_and_again_leaves_no_trace(
     """200 times under load (20 where returns are not touched): right results, unchanged code, and then every call counts."""
     load.start()
     times = scaled(200 if (build, wish) == ("O2", "auto") else 20, 5)
-    returned, attached = 0, 0
+    returned = 0
     found = agent.plan(load.pid, wish=wish)
-    for _ in range(times):
+    for number in range(times):
         agent.backend.attach(found.target, found.plan)
+        if number % 10 == 0:  # else at once, whether or not there was a call
+            until(lambda: agent.backend.snapshot().series[0].returned > 0, "a call returns", every=0.002)
         (values,) = agent.backend.detach(found.target.id).series
         assert (values.in_flight, values.missed, values.untimed) == (0, 0, 0)
         assert values.abandoned <= THREADS
         returned += values.returned
-        attached += 1
     calls = load.stop()
-    assert attached == times
     assert 0 < returned < calls
     assert load.code_is_original()
     outcome = Outcome()
