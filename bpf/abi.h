@@ -58,7 +58,8 @@ struct op {
   u32 skip;  // JUMP: operations to leave out; READ: field number that a fault is counted under
   u8 up;
   u8 down;
-  u16 pad;
+  u8 last;  // nothing follows: saves a step
+  u8 pad;
 };
 struct program {
   struct op op[PROGRAM_OPS];
@@ -67,7 +68,7 @@ enum {
   OP_END,
   OP_READ,    // dst = *(how & 15 bytes)(src + imm), swapped if WIDTH_BIG_ENDIAN, then << up >> down (arithmetic if WIDTH_SIGNED)
   OP_LINEAR,  // dst = (dst if how & 1) + (src if how & 2, negated if how & 4) + imm
-  OP_SHIFT,   // dst = (dst << up >> down, arithmetic if WIDTH_SIGNED) & imm
+  OP_SHIFT,   // dst = (src << up >> down, arithmetic if WIDTH_SIGNED) & imm
   OP_JUMP,    // if (dst == imm, or dst < imm if how & 1) differs from (how & 2): skip operations
 };
 #define WIDTH_SIGNED 0x10

@@ -78,7 +78,7 @@ INLINE u32 interpret(u64 *r, u32 index) {
     u64 v = *d, x = r[op->src & (REGISTERS - 1)];
     s64 imm = op->imm;
     if (kind == OP_END) return 0;
-    u32 jumped = 0;
+    u32 jumped = 0, last = op->last;
     if (kind == OP_LINEAR) {
       u64 sign = -(u64)(w >> 2 & 1);
       *d = (v & -(u64)(w & 1)) + (((x ^ sign) - sign) & -(u64)(w >> 1 & 1)) + imm;
@@ -96,11 +96,14 @@ INLINE u32 interpret(u64 *r, u32 index) {
         if (read_user(&v, n, (void *)(x + imm))) return 1 + (op->skip & (FIELDS - 1));
         if (w & WIDTH_BIG_ENDIAN) v = __builtin_bswap64(v);
         imm = -1;
+      } else {
+        v = x;
       }
       v <<= op->up & 63;
       v = w & WIDTH_SIGNED ? (u64)((s64)v >> (op->down & 63)) : v >> (op->down & 63);
       *d = v & imm;
     }
+    if (last) return 0;
     pc = (pc + 1 + jumped) & (PROGRAM_OPS - 1);  // one range on every path, so that the verifier sees one state
   }
   return 0;
