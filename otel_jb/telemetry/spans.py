@@ -102,6 +102,7 @@ class SpanMaker:
         self._resources: dict[int, Resource] = {}
         self._waiting: deque[tuple[float, SlowCall]] = deque()  # with the time of arrival
         self._changed = threading.Condition()
+        self._taking = False
         self._stopping = False
         self._failed = False
         self._thread = threading.Thread(target=self._work, name="span-maker", daemon=True)
@@ -119,9 +120,11 @@ class SpanMaker:
     def _work(self) -> None:
         while True:
             with self._changed:
+                self._taking = False
                 if not self._waiting and not self._stopping:
                     due = self._holding.next_due()
                     self._changed.wait(None if due is None else max(0.0, due - self._now()))
+                self._taking = True
                 arrived, call = self._waiting.popleft() if self._waiting else (self._now(), None)
                 ending = self._stopping and call is None
             try:

@@ -1,0 +1,58 @@
+// Calls `put` along a known path, and says what its own unwinder makes of the stack there. One line of input, one of output:
+//   plain           main > outer > middle > put
+//   deep BYTES      the same with so many bytes of stack between `outer` and `put`
+//   signal          put runs in the handler of a signal that interrupts `middle`
+// The answer: the return addresses that backtrace(3) finds in `put`, innermost first, then the address where the program is mapped.
+#define _GNU_SOURCE
+#include <alloca.h>
+#include <dlfcn.h>
+#include <execinfo.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#define NOINLINE __attribute__((noinline, noclone))
+#ifdef __clang__
+#undef NOINLINE
+#define NOINLINE __attribute__((noinline))
+#endif
+
+static void *seen[64];
+static int count;
+volatile int sink;
+
+NOINLINE int note(int value) {
+  count = backtrace(seen, 64);
+  return value + sink;
+}
+NOINLINE int put(void *buffer, int bytes, int result) {
+  if (bytes < 0) return -1;
+  sink += note(bytes);
+  return result + (buffer != 0);
+}
+NOINLINE int middle(int bytes, int how) {
+  volatile char *room = alloca(bytes + 1);
+  room[bytes] = 1;
+  if (how) {
+    raise(SIGUSR1);
+    return sink + room[bytes];
+  }
+  return put(seen, bytes, room[bytes]) + sink;
+}
+NOINLINE int outer(int bytes, int how) { return middle(bytes, how) + sink; }
+static void handler(int number) { sink += put(0, number, 0); }
+
+int main(void) {
+  char line[64];
+  Dl_info self;
+  backtrace(seen, 64);  // loads the unwinder
+  signal(SIGUSR1, handler);
+  setvbuf(stdout, 0, _IOLBF, 0);
+  puts("ready");
+  while (fgets(line, sizeof line, stdin)) {
+    sink += outer(strncmp(line, "deep", 4) ? 16 : atoi(line + 5), !strncmp(line, "signal", 6));
+    for (int i = 0; i < count; i++) printf("%lx ", (unsigned long)seen[i]);
+    printf("%lx\n", dladdr((void *)main, &self) ? (unsigned long)self.dli_fbase : 0);
+  }
+  return 0;
+}

@@ -1,0 +1,134 @@
+"""Stacks of slow calls, copied by the kernel and walked by the agent, against the program's own unwinder."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_jb.elf.inspect import Inspector
+from otel_jb.records import EndStrategy, Series, SlowCall
+from otel_jb.stacks import Stacks
+from tests.bpf.conftest import PROGRAMS, Child
+from tests.bpf.plans import Meaning, plan_for
+from tests.bpf.test_counting import backend, target
+
+pytestmark = pytest.mark.bpf
+
+BUILDS = [
+    f"{compiler} {level} -f{frames}omit-frame-pointer"
+    for compiler in ("gcc", "clang")
+    for level in ("-O0", "-O2")
+    for frames in ("", "no-")
+]
+STRATEGIES = [EndStrategy.EDGE_SITES, EndStrategy.RET_SITES, EndStrategy.URETPROBE]
+PATH = ["put", "middle", "outer", "main"]
+
+
+@pytest.fixture(scope="module")
+def inspector() -> Iterator[Inspector]:
+    """The sandbox that reads unwind tables and names."""
+    with Inspector() as made:
+        yield made
+
+
+def build(directory: Path, flags: str, source: str = "stacks.c") -> Path:
+    compiler, *options = flags.split()
+    path = directory / "stacks"
+    subprocess.run(
+        [compiler, *options, "-fno-optimize-sibling-calls", "-o", path, PROGRAMS / source, "-ldl"], check=True
+    )
+    return path
+
+
+def names(lines: list[str]) -> list[str]:
+    """The functions of the program itself, innermost first."""
+    return [line.split("+0x")[0] for line in lines if "(stacks)" in line or "(" not in line]
+
+
+class Slow:
+    """One call of `put`, with everything that the agent knows of it."""
+
+    def __init__(self, child: Child, inspector: Inspector, line: str, strategy: EndStrategy) -> None:
+        plan = plan_for(child.path, {"put": Meaning(uretprobe="leaf")}, strategy)
+        self.strategy = plan.probes[0].strategy
+        # Asked while nothing is attached: a return probe hides the callers from the program's unwinder, not from the agent.
+        *self.own, self.base = [int(word, 16) for word in child.ask(line).split()]
+        with backend(events=True, threshold_ns=lambda _probe: 0) as kernel:
+            self.series = next(r for r in kernel.attach(target(child), plan) if isinstance(r, Series))
+            child.ask(line)
+            (self.call,) = list[SlowCall](kernel.slow_calls())
+            stacks = Stacks(inspector, lambda _target: child.pid, lambda _target: ("put", "outer"))
+            self.lines = stacks.symbolise(self.series, self.call)
+            self.around = stacks.around(self.series, self.call)
+            self.may_switch = stacks._may_switch(child.pid)
+
+    def displacements(self) -> list[str]:
+        return [line.split("+")[1].split(" ")[0] for line in self.lines[1:] if "+0x" in line]
+
+
+@pytest.mark.parametrize("flags", BUILDS)
+def test_a_stack_is_that_of_the_programs_own_unwinder(
+    flags: str, tmp_path: Path, start: Callable[..., Child], inspector: Inspector
+) -> None:
+    """With and without optimisation and frame pointers, at every kind of end: the call path, out to the outermost function."""
+    path = build(tmp_path, flags)
+    symbols = addresses(path)
+    chosen = set()
+    for strategy in STRATEGIES:
+        slow = Slow(start(path), inspector, "plain", strategy)
+        chosen.add(slow.strategy)
+        assert names(slow.lines)[:4] == PATH, slow.lines
+        assert slow.lines[-1] != "(truncated)", slow.lines
+        # backtrace(3) sees, from `note` up, the return addresses into put, middle, outer, main; the agent those from middle on.
+        expected = [hex(own - 1 - slow.base - symbols[name]) for own, name in zip(slow.own[2:5], PATH[1:], strict=True)]
+        assert slow.displacements()[:3] == expected
+        assert len(slow.lines) == len(slow.own) - 1  # as deep, less `note`, as far as libc's start
+        assert slow.around is not None
+        assert len(slow.around) == 1
+        assert slow.may_switch is False
+    assert EndStrategy.RET_SITES in chosen
+
+
+def addresses(path: Path) -> dict[str, int]:
+    output = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
+    return {name: int(at, 16) for at, kind, name in (li.split() for li in output.splitlines() if li[0] != " ")}
+
+
+@pytest.mark.parametrize("flags", ["gcc -O2", "clang -O2 -fno-omit-frame-pointer"])
+def test_a_deep_stack_says_that_it_is_truncated(
+    flags: str, tmp_path: Path, start: Callable[..., Child], inspector: Inspector
+) -> None:
+    """Beyond the 4 KiB that are copied nothing is claimed: the known callers are right, the last line says so."""
+    slow = Slow(start(build(tmp_path, flags)), inspector, "deep 6000", EndStrategy.RET_SITES)
+    assert len(slow.call.stack_copy) == 4096
+    assert names(slow.lines)[:2] == PATH[:2]
+    assert slow.lines[2:] == ["(truncated)"]
+    assert slow.around is None
+    within = Slow(start(build(tmp_path, flags)), inspector, "deep 2000", EndStrategy.RET_SITES)
+    assert names(within.lines)[:4] == PATH
+
+
+def test_a_stack_goes_through_a_signal_handler(
+    tmp_path: Path, start: Callable[..., Child], inspector: Inspector
+) -> None:
+    """A call in a signal handler shows the handler and what was interrupted, as far as the copy reaches."""
+    slow = Slow(start(build(tmp_path, "gcc -O2")), inspector, "signal", EndStrategy.RET_SITES)
+    assert names(slow.lines)[:2] == ["put", "handler"]
+    # The kernel's frame for the handler holds the vector registers; on large ones the copy ends in it.
+    if slow.lines[-1] != "(truncated)":
+        assert [name for name in names(slow.lines) if name in PATH] == PATH
+    else:
+        assert len(slow.lines) >= 4, slow.lines
+
+
+def test_a_program_with_coroutines_may_switch_stacks(
+    inspector: Inspector, start: Callable[..., Child], tmp_path: Path
+) -> None:
+    """A process that maps State Threads is known to be able to switch; others are not."""
+    path = tmp_path / "st"
+    subprocess.run(["gcc", "-O1", "-o", path, PROGRAMS / "st_server.c", "-lst", "-lpthread"], check=True)
+    child = start(path, str(tmp_path / "log"))
+    assert Stacks(inspector, lambda _target: child.pid)._may_switch(child.pid) is True
