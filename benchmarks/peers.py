@@ -16,6 +16,10 @@ from otel_jb.kernel.source import bpf_directory
 START_S = 30.0
 
 
+#: A shell's background job ignores SIGINT, and passes that on: funclatency would never end.
+INTERRUPTIBLE = ("env", "--default-signal=INT")
+
+
 def environment() -> dict[str, str]:
     """For BCC's tools where there are no kernel headers: with the project's own shim they start, and sooner."""
     return {**os.environ, "BCC_KERNEL_SOURCE": str(bpf_directory() / "shim"), "PYTHONUNBUFFERED": "1"}
@@ -52,7 +56,9 @@ def funclatency(path: Path, functions: Sequence[str], pid: int) -> Iterator[None
 
 @contextmanager
 def _started(command: Sequence[str], says: bytes) -> Iterator[None]:
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
+    process = subprocess.Popen(
+        [*INTERRUPTIBLE, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment()
+    )
     assert process.stdout
     try:
         seen, deadline = b"", time.monotonic() + START_S

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.peers import bpftrace_command, environment, funclatency_command
+from benchmarks.peers import INTERRUPTIBLE, bpftrace_command, environment, funclatency_command
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
 from otel_jb.kernel.cache import PLACE
@@ -77,7 +77,9 @@ def one(command: Sequence[str], code: Code, measured: Measured) -> None:
     if code.probed():
         raise RuntimeError(f"another tool has probed {FUNCTION}")
     started = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment())
+    process = subprocess.Popen(
+        [*INTERRUPTIBLE, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment()
+    )
     try:
         while not code.probed():
             if process.poll() is not None or time.monotonic() > started + LIMIT_S:
