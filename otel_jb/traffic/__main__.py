@@ -5,6 +5,7 @@ It runs until SIGTERM or SIGINT and says every ten seconds what the relay did.
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from otel_jb.traffic.relay import Impairment, Relay
 
 def main() -> int:
     """Run the traffic; 1 if an FFmpeg ended by itself."""
+    argparse.ArgumentParser(prog="python -m otel_jb.traffic", description=__doc__).parse_args()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
