@@ -33,7 +33,7 @@ from otel_jb.thresholds import PercentileThreshold
 
 if TYPE_CHECKING:
     from otel_jb.config import Config
-    from otel_jb.discovery import Discovery, Found
+    from otel_jb.discovery import Changes, Discovery, Found
     from otel_jb.kernel.bpf import BpfBackend
     from otel_jb.telemetry.clock import StepWatch
 
@@ -73,9 +73,12 @@ class Agent:
         self._percentiles: dict[int, PercentileThreshold] = {}
         self._costs: dict[int, float] = {}  # seconds of one call, by series
         self._targets: dict[int, Target] = {}
+        self._measuring: threading.Thread | None = None
         self._pids: dict[int, int] = {}
         self._read_ns: int | None = None
-        self._problem = "starting"
+        self._problem = "the processes of this host are still being looked at"
+        self._looked_at_all = False
+        self._defect: Exception | None = None
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -122,6 +125,14 @@ class Agent:
             and config.targets
         ):
             raise refused
+        self._say_if_nothing_runs()
+
+    def _say_if_nothing_runs(self) -> None:
+        """Once all processes were looked at; afterwards it goes without saying."""
+        assert self.discovery is not None
+        if self._looked_at_all or self.discovery.more:
+            return
+        self._looked_at_all = True
         if not self._targets:
             self._problem = "no process that is to be measured runs"
             _logger.info("no process to measure yet; waiting for one")
@@ -129,6 +140,7 @@ class Agent:
     def run(self) -> None:
         """Work until `stop` is called."""
         poller = select.epoll()
+        discoverer = threading.Thread(target=self._discover, name="discovery", daemon=True)
         with ExitStack() as stack:
             stack.callback(poller.close)
             steps = _step_watch()
@@ -136,7 +148,31 @@ class Agent:
                 # Times of events around a step of the wall clock are told apart by when the step was seen.
                 stack.callback(steps.close)
                 poller.register(steps.fileno(), select.EPOLLIN)
+            discoverer.start()
             self._loop(poller, steps)
+        if self._defect is not None:
+            raise self._defect
+
+    def _discover(self) -> None:
+        """The thread that looks at processes: one with many large files keeps nobody from reading the kernel on time."""
+        assert self.discovery is not None
+        try:
+            while not self._stop.is_set():
+                try:
+                    changes = self.discovery.poll()
+                    self._apply(changes)
+                except AgentError as error:  # one target's trouble does not stop the others
+                    if not self._stop.is_set():
+                        _logger.warning("%s", error.message)
+                    self._stop.wait(WATCH_S)
+                    continue
+                if changes.more:
+                    continue
+                self._say_if_nothing_runs()
+                self._stop.wait(WATCH_S)
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            self._defect = error
+            self.stop()
 
     def _loop(self, poller: select.epoll, steps: StepWatch | None) -> None:
         assert self.backend is not None
@@ -158,7 +194,6 @@ class Agent:
                 now = time.monotonic()
                 if now >= next_watch:
                     next_watch = now + WATCH_S
-                    self._watch()
                     self._govern()
                     self._tick()
                 if now >= next_roll:
@@ -177,6 +212,8 @@ class Agent:
 
     def close(self) -> None:
         """Read a last time, detach everything, end the children. Safe to call twice."""
+        if self._measuring is not None:
+            self._measuring.join()  # it uses the kernel's arrays; bounded by what it measures
         with self._lock:
             if self.backend is not None:
                 if self._targets:
@@ -214,15 +251,24 @@ class Agent:
         return self._pids.get(target)
 
     def measure_cost(self) -> None:
-        """Measure what probes cost here, tell, and plan with that from now on."""
-        assert self.discovery is not None
-        if self.backend is None:
+        """Measure what probes cost here, tell, and plan with that from now on; on a thread of its own, so that nothing waits for it."""
+        self._measuring = threading.Thread(target=self._measure_cost, name="cost", daemon=True)
+        self._measuring.start()
+
+    def _measure_cost(self) -> None:
+        backend, discovery = self.backend, self.discovery
+        if backend is None or discovery is None:
+            return
+        try:
+            cost = backend.measure_cost()
+        except (AgentError, OSError) as error:
+            _logger.warning("what a probe costs here could not be measured: %s", error)
             return
         with self._lock:
-            cost = self.backend.measure_cost()
             self._emit(cost)
-            self.discovery.use_costs(cost)
-            for target, plan in self.discovery.plans_again():
+        discovery.use_costs(cost)
+        for target, plan in discovery.plans_again():
+            with self._lock:
                 self._keep_costs(target, plan)
 
     def _keep_costs(self, target_id: int, plan: ProbePlan) -> None:
@@ -291,10 +337,9 @@ class Agent:
     # -- targets --------------------------------------------------------------------------------------------
 
     def _attach(self, found: Found) -> None:
-        assert self.backend is not None
         target, plan = found.target, found.plan
         with self._lock:
-            if not plan.probes:
+            if not plan.probes or self.backend is None:
                 return
             try:
                 records = self.backend.attach(target, plan)
@@ -335,15 +380,15 @@ class Agent:
         for skipped in plan.skipped:
             _logger.debug("%s in process %d is not probed: %s", skipped.function, target.pid, skipped.reason)
 
-    def _watch(self) -> None:
-        assert self.discovery is not None
-        changes = self.discovery.poll()
+    def _apply(self, changes: Changes) -> None:
         with self._lock:
+            if self.backend is None:  # closed meanwhile
+                return
             for target_id in changes.ended:
                 if target_id in self._targets:
                     self._end(target_id, ended=True)
             for target_id, plan in changes.grown:
-                if target_id in self._targets and self.backend is not None:
+                if target_id in self._targets:
                     self._grow(self._targets[target_id], plan, self.backend.extend(target_id, plan))
         for each in changes.found:
             try:

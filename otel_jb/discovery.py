@@ -11,12 +11,13 @@ import itertools
 import logging
 import os
 import platform
+import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from otel_jb.catalog import Catalog, load
 from otel_jb.catalog.matching import Match
@@ -40,13 +41,17 @@ _logger = logging.getLogger(__name__)
 
 FIRST_LOOK_S = 1.0  #: after which the files that a process maps are looked at again
 LAST_LOOK_S = 16.0
+SLICE_S = 0.25  #: how long new processes are looked at before what was found is handed on
 
 #: Libraries of every process that hold no jitter buffer: reading them at each start would cost more than all others.
-_PLAIN_LIBRARIES = (
+_PLAIN = re.compile("|".join(map(fnmatch.translate, (
     "ld-linux*", "libc.so*", "libc-*", "libm.so*", "libm-*", "libpthread*", "libdl.so*", "libdl-*", "librt.so*", "librt-*",
     "libresolv*", "libnss_*", "libgcc_s*", "libstdc++*", "libz.so*", "libcrypto*", "libssl*", "libsystemd*", "libselinux*",
     "libpcre*", "liblzma*", "libzstd*", "libcap.so*", "libgcrypt*", "libgpg-error*", "libLLVM*", "libX*", "libGL*", "libicu*",
-)  # fmt: skip
+))))  # fmt: skip
+
+MAX_KNOWN_FILES = 4096  #: what was read of so many files is kept
+_AT_ONCE = 16  #: processes whose files are read ahead together
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class Found:
 
 
 _FileKey = tuple[int, int, int, int]
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 class Discovery:
@@ -100,6 +107,7 @@ class Discovery:
         self._watcher = Watcher(self._selected)
         self._looks: dict[Process, _Look] = {}
         self._target_of: dict[Process, int] = {}
+        self._pending: dict[Process, None] = {}  # came and were not looked at yet; in the order in which they will be
 
     # -- files ----------------------------------------------------------------------------------------------
 
@@ -125,7 +133,7 @@ class Discovery:
                     known = self._read(opened, file, path, executable_name, shown or path, root, libraries)
                 except ElfError as error:
                     known = error
-                self._cache[key] = known
+                _keep(self._cache, key, known)
         if isinstance(known, ElfError):
             raise known
         return replace(known, path=path, facts=replace(known.facts, file=path))
@@ -149,7 +157,7 @@ class Discovery:
         if isinstance(known, ElfError):
             raise known
         report = known or inspect_file(self._inspector, file, shown, self._patterns)
-        self._reports[key] = report
+        _keep(self._reports, key, report)
         if report.arch != platform.machine():
             raise ElfError(
                 f"{shown} is for {report.arch}, this machine is {platform.machine()}",
@@ -184,10 +192,9 @@ class Discovery:
 
     def examine_process(self, process: Process) -> list[Examined]:
         """Every file of the process that could be read; raises only where its own program cannot be."""
-        files = [(procfs.file_path(process, file), file) for file in procfs.mapped_files(process.pid)]
-        files.sort(key=lambda item: not _is_program(process, item[1]))
+        files = _paths(process)
         paths = [path for path, _ in files]
-        files = [(path, file) for path, file in files if _is_program(process, file) or not _is_plain(file)]
+        files = _worth_reading(process, files)
         self._read_ahead([(path, file.path) for path, file in files])
         examined = []
         for path, file in files:
@@ -201,21 +208,37 @@ class Discovery:
         return examined
 
     def _read_ahead(self, files: Sequence[tuple[str, str]]) -> None:
-        """Read all files, (path, name to show), that are not known yet by one request, which costs more than most files."""
+        """Read all files, (path, name to show), that are not known yet, many by one request: it costs more than most files."""
+        left = iter(files)
+        while self._read_some(left):
+            pass
+
+    def _read_some(self, files: Iterator[tuple[str, str]]) -> bool:
+        """Read the next files that are not known yet, as many as one request takes; whether there were that many."""
+        from otel_jb.elf.image import open_regular
         from otel_jb.elf.report import inspect_files
 
         with ExitStack() as opened:
             unread: dict[_FileKey, tuple[int, str]] = {}
             for path, shown in files:
                 try:
-                    file = _opened(opened, path)
+                    file = open_regular(path)
                 except AgentError:
                     continue  # it is an error, or not, when it is examined
                 key = _file_key(file)
-                if key not in self._reports:
-                    unread[key] = (file, shown)
+                if key in self._reports or key in unread:
+                    os.close(file)
+                    continue
+                opened.callback(os.close, file)
+                unread[key] = (file, shown)
+                if len(unread) == MAX_FILES:
+                    break
+            if not unread:
+                return False
             reports = inspect_files(self._inspector, list(unread.values()), self._patterns)
-            self._reports.update(zip(unread, reports, strict=True))
+            for key, report in zip(unread, reports, strict=True):
+                _keep(self._reports, key, report)
+            return len(unread) == MAX_FILES
 
     def plan(self, examined: Sequence[Examined], *, named: bool, process: Process | None = None) -> ProbePlan:
         """The plan for files of one process, or for files alone. `named`: the user named the target, so generic matches are
@@ -289,8 +312,8 @@ class Discovery:
             return False
         return not self.config.targets or self._selector(process) is not None
 
-    def first(self) -> Iterable[Found]:
-        """The processes that are to be measured now.
+    def first(self) -> list[Found]:
+        """The processes that are to be measured now, those that were named by PID first; others that take longer come by `poll`.
 
         A target that the user named and that can never be measured is an error at once: TargetError, ElfError, NoFunctionError.
         A file or name that no process runs yet is none; it is waited for.
@@ -307,9 +330,45 @@ class Discovery:
             if chosen is not None and chosen.pid is not None:
                 found.append(self._remember(self.find(process, chosen)))
                 self._looks[process] = _Look(_files(process), time.monotonic() + FIRST_LOOK_S, FIRST_LOOK_S)
-            elif (each := self._try(process, time.monotonic())) is not None:
-                found.append(each)
+            else:
+                self._pending[process] = None
+        # Programs that a profile is named after are the likeliest to be measured.
+        likely = tuple(profile.profile for profile in self.catalog.profiles)
+        self._pending = dict.fromkeys(sorted(self._pending, key=lambda each: not each.name.startswith(likely)))
+        return found + self._look_at_pending()
+
+    @property
+    def more(self) -> bool:
+        """Whether processes wait to be looked at."""
+        return bool(self._pending)
+
+    def _look_at_pending(self) -> list[Found]:
+        """Look at processes that came, for at most about SLICE_S."""
+        found = []
+        until = time.monotonic() + SLICE_S
+        while self._pending and time.monotonic() < until:
+            for process in self._read_next():
+                del self._pending[process]
+                if (each := self._try(process, time.monotonic())) is not None:
+                    found.append(each)
         return found
+
+    def _read_next(self) -> list[Process]:
+        """The next processes to look at: as many as have one request's worth of files that are not known, which are read."""
+        files: list[tuple[str, str]] = []
+        processes: list[Process] = []
+        for process in itertools.islice(self._pending, _AT_ONCE):
+            try:
+                mapped = _worth_reading(process, _paths(process))
+            except AgentError:
+                mapped = []  # it ended; `_try` says so
+            unread = [(path, file.path) for path, file in mapped if _path_key(path) not in self._reports]
+            if processes and len(files) + len(unread) > MAX_FILES:
+                break
+            processes.append(process)
+            files += unread
+        self._read_ahead(files)
+        return processes
 
     def _check_binary(self, binary: str) -> None:
         """Whether processes of this file could be measured at all."""
@@ -336,7 +395,7 @@ class Discovery:
     def plans_again(self) -> list[tuple[int, ProbePlan]]:
         """(target id, plan) of the processes that are measured, planned anew: what they cost now, nothing is attached by it."""
         plans = []
-        for process, target in self._target_of.items():
+        for process, target in list(self._target_of.items()):  # another thread may be at it
             try:
                 plans.append((target, self.plan_process(process)))
             except AgentError:
@@ -344,13 +403,19 @@ class Discovery:
         return plans
 
     def poll(self) -> Changes:
-        """What happened since last time: processes came, ended, or loaded further libraries."""
+        """What happened since last time: processes came, ended, or loaded further libraries.
+
+        A host full of processes is looked at in several calls (`Changes.more`); the newest first, since a server that was
+        started again waits for its probes.
+        """
         now = time.monotonic()
         new, ended = self._watcher.poll()
+        self._pending = dict.fromkeys([*new, *self._pending])
         gone = [self._target_of.pop(process) for process in ended if process in self._target_of]
         for process in ended:
             self._looks.pop(process, None)
-        found = [each for process in new if (each := self._try(process, now)) is not None]
+            self._pending.pop(process, None)
+        found = self._look_at_pending()
         grown: list[tuple[int, ProbePlan]] = []
         for process, look in list(self._looks.items()):
             if now < look.next_s:
@@ -369,7 +434,7 @@ class Discovery:
                     grown.append((target, self.plan_process(process)))
                 except AgentError as error:
                     _logger.debug("%s", error.message)
-        return Changes(found, gone, grown)
+        return Changes(found, gone, grown, more=self.more)
 
     def _try(self, process: Process, now: float) -> Found | None:
         """Plan a process that may have nothing to measure (yet); it is looked at again when it maps other files."""
@@ -391,6 +456,7 @@ class Changes:
     found: list[Found]
     ended: list[int]  #: target ids
     grown: list[tuple[int, ProbePlan]]  #: target id and its plan with what it loaded since
+    more: bool = False  #: processes wait to be looked at: call again soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,12 +486,39 @@ def _log_unmeasured(process: Process, error: AgentError, *, named: bool) -> None
 
 
 def _file_key(file: int) -> _FileKey:
-    status = os.fstat(file)
+    return _key(os.fstat(file))
+
+
+def _path_key(path: str) -> _FileKey | None:
+    try:
+        return _key(Path(path).stat())
+    except OSError:
+        return None
+
+
+def _key(status: os.stat_result) -> _FileKey:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
+def _keep(known: dict[_K, _V], key: _K, value: _V) -> None:
+    """Remember what was learned of a file; the one that was learned first is forgotten where there are too many."""
+    known[key] = value
+    if len(known) > MAX_KNOWN_FILES:
+        del known[next(iter(known))]
+
+
+def _paths(process: Process) -> list[tuple[str, MappedFile]]:
+    """The files that a process has code of, each with where the agent opens it; its program first."""
+    files = [(procfs.file_path(process, file), file) for file in procfs.mapped_files(process.pid)]
+    return sorted(files, key=lambda item: not _is_program(process, item[1]))
+
+
+def _worth_reading(process: Process, files: Sequence[tuple[str, MappedFile]]) -> list[tuple[str, MappedFile]]:
+    return [(path, file) for path, file in files if _is_program(process, file) or not _is_plain(file)]
+
+
 def _is_plain(file: MappedFile) -> bool:
-    return any(fnmatch.fnmatchcase(Path(file.path).name, plain) for plain in _PLAIN_LIBRARIES)
+    return _PLAIN.match(Path(file.path).name) is not None
 
 
 def _is_program(process: Process, file: MappedFile) -> bool:

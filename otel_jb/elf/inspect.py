@@ -89,6 +89,7 @@ class Inspector:
 
     def _send(self, descriptors: list[int]) -> None:
         with self._lock:
+            self._check_open()
             try:
                 socket.send_fds(self._socket, [b"?"], descriptors)
             except OSError:
@@ -97,12 +98,17 @@ class Inspector:
 
     def _replace_dead(self) -> bool:
         with self._lock:
+            self._check_open()
             poll = select.poll()
             poll.register(self._socket, 0)
             dead = bool(poll.poll(100))  # it hangs up as it dies, perhaps a moment after the request was lost with it
             if dead:
                 self._replace()
             return dead
+
+    def _check_open(self) -> None:
+        if self._pid == 0:  # closed by another thread: nobody waits for the answer any more
+            raise ElfError("the sandbox for reading files was closed")
 
     def _replace(self) -> None:
         self._end()

@@ -13,7 +13,11 @@ import pytest
 
 from otel_jb.agent import Agent
 from otel_jb.config import Config, TargetSelector
-from otel_jb.records import Series, StreamRecord, Target, TargetEnded
+from otel_jb.discovery import Discovery, Examined
+from otel_jb.errors import TargetError
+from otel_jb.process.procfs import Process
+from otel_jb.records import Series, Snapshot, StreamRecord, Target, TargetEnded
+from otel_jb.yamlfile import Duration
 from tests.bpf.conftest import Child, Compile
 from tests.scale import patience
 
@@ -75,9 +79,9 @@ class Running:
 
 
 @contextmanager
-def running(*targets: TargetSelector) -> Iterator[Running]:
+def running(*targets: TargetSelector, interval_s: float = 10.0) -> Iterator[Running]:
     """An agent that is stopped again."""
-    agent = Running(Config(targets=targets, listen=None))
+    agent = Running(Config(targets=targets, listen=None, interval=Duration(round(interval_s * 1e9))))
     try:
         yield agent
     finally:
@@ -137,3 +141,27 @@ def test_a_library_that_is_loaded_later_is_measured() -> None:
         child.stdout.close()
         child.kill()
         child.wait(10)
+
+
+def test_a_process_that_takes_long_to_look_at_delays_no_reading(
+    compile_program: Compile, start: Callable[..., Child], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a new process is looked at, intervals are closed and the kernel is read on time."""
+    path = compile_program("guide_names.c", "-O1")
+    start(path)
+    looking, go_on = threading.Event(), threading.Event()
+
+    def slow(self: Discovery, process: Process) -> list[Examined]:
+        looking.set()
+        assert go_on.wait(60)
+        raise TargetError("it ended")
+
+    with running(TargetSelector(name=path.name), interval_s=0.1) as agent:
+        agent.wait(lambda: len(agent.of(Target)) == 1, "the first process is attached")
+        monkeypatch.setattr(Discovery, "examine_process", slow)
+        start(path)
+        assert looking.wait(10)
+        before = len(agent.of(Snapshot))
+        agent.wait(lambda: len(agent.of(Snapshot)) > before + 10, "the kernel goes on being read")
+        assert agent.agent.readiness()[0]
+        go_on.set()
