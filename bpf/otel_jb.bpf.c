@@ -19,6 +19,12 @@ BPF_F_TABLE("array", u32, struct control, control, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct buffer, buffers, BUFFER_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct thread, threads, THREAD_SLOTS, MMAPABLE);
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
+BPF_PROG_ARRAY(nowhere, 1);
+// From Linux 6.13 the JIT gives kprobe programs that use 64 bytes of stack or more a stack per CPU (kernel/bpf/verifier.c:
+// bpf_enable_priv_stack), trusting in a check for recursion that uprobes do not have. A uprobe program can be preempted by another
+// thread that runs it on the same CPU, and both write the one stack: pointers of one call in the other, which is a kernel
+// oops in the target (seen on 7.3 with lazy preemption). A program with a tail call in it keeps to the task's own stack; so
+// both have one, where it is never run.
 
 // The helper under a name that BCC does not know: where it sees `bpf_probe_read_user` it reads all of /proc/kallsyms once more to
 // learn whether the kernel has it (0.2 s of 0.5), and 5.5 and later do.
@@ -170,7 +176,10 @@ int on_entry(REGS *ctx) {
   u64 cookie = bpf_get_attach_cookie(ctx);
   u32 index = cookie & COOKIE_SERIES;
   struct series *s = all_series.lookup(&index);
-  if (!s) return 0;
+  if (!s) {
+    nowhere.call(ctx, 0);  // see above: for the stack
+    return 0;
+  }
   u64 frame = frame_of(ctx, cookie);
   if (cookie & COOKIE_ENTRY_ONLY) {
     ADD(s->untimed, 1);
@@ -391,7 +400,10 @@ int on_end(REGS *ctx) {
   if (cookie & COOKIE_RETURN_ELSEWHERE) rv = general_register(ctx, cookie >> COOKIE_OFFSET_SHIFT & 15);
   u32 index = cookie & COOKIE_SERIES;
   struct series *s = all_series.lookup(&index);
-  if (!s) return 0;
+  if (!s) {
+    nowhere.call(ctx, 0);  // see above: for the stack
+    return 0;
+  }
   u64 frame = frame_of(ctx, cookie), key = (frame >> 3) << SERIES_BITS | index;
   u32 at = call_slot(key);
   struct call *c = calls.lookup(&at);

@@ -116,5 +116,6 @@ MAPS = (
     "buffers",
     "threads",
     "events",
+    "nowhere",
 )
 PROGRAM_NAMES = ("on_entry", "on_end")

@@ -1,0 +1,43 @@
+"""Where the programs keep their variables while they run."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import struct
+
+import pytest
+
+from otel_jb.kernel import abi, load
+from otel_jb.kernel.boundaries import build
+from otel_jb.kernel.links import _bpf
+
+pytestmark = pytest.mark.bpf
+
+_OBJECT_INFO = 15
+#: `add r9, gs:[…]`, and on AArch64 `mrs x27, tpidr_el1`: the address of this CPU's stack, in every program that has one.
+PER_CPU = {"x86_64": bytes.fromhex("654c030c25"), "aarch64": bytes.fromhex("9bd038d5")}[platform.machine()]
+
+
+def machine_code(program: int) -> bytes:
+    """What the kernel's JIT made of a program (struct bpf_prog_info)."""
+    info = ctypes.create_string_buffer(64)
+    _bpf(_OBJECT_INFO, struct.pack("=IIQ", program, len(info), ctypes.addressof(info)))
+    (length,) = struct.unpack_from("=I", info, 16)
+    code = ctypes.create_string_buffer(length)
+    info = ctypes.create_string_buffer(struct.pack("=16xI4xQ", length, ctypes.addressof(code)), 64)
+    _bpf(_OBJECT_INFO, struct.pack("=IIQ", program, len(info), ctypes.addressof(info)))
+    return code.raw
+
+
+def test_programs_run_on_the_stack_of_the_thread_that_they_interrupt() -> None:
+    """A stack per CPU would be shared by all that are preempted there inside the program: oops (Linux 6.13 and later)."""
+    buckets = build([0.001])
+    loaded = load.Loading(len(buckets.bounds_ns) + 1, buckets.cell_bits, 16).result()
+    try:
+        for name in abi.PROGRAM_NAMES:
+            code = machine_code(loaded.programs[name])
+            assert len(code) > 500
+            assert PER_CPU not in code
+    finally:
+        loaded.close()
