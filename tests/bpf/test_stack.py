@@ -32,7 +32,7 @@ def machine_code(program: int) -> bytes:
 
 def test_programs_run_on_the_stack_of_the_thread_that_they_interrupt() -> None:
     """A stack per CPU would be shared by all that are preempted there inside the program: oops (Linux 6.13 and later)."""
-    buckets = build([0.001])
+    buckets = build([1_000_000])
     loaded = load.Loading(len(buckets.bounds_ns) + 1, buckets.cell_bits, 16).result()
     try:
         for name in abi.PROGRAM_NAMES:
