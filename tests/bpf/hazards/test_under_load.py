@@ -96,6 +96,7 @@ def test_attaching_and_detaching_again_and_again_leaves_no_trace(
     with agent.measuring(load.pid, outcome, wish=wish):
         assert not load.code_is_original()
         load.start()
+        until(lambda: load.account()[0] > calls, "a call is made")
         assert load.stop() > calls
     (values,) = outcome.values.values()
     assert (values.returned, entries(values)) == (load.account()[0] - calls, load.account()[0] - calls)
