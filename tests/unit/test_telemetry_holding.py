@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,7 +52,7 @@ class Maker:
         self.maker = SpanMaker(
             samples.state(),
             WallClock(),
-            lambda spans: self.traces.append(list(spans)) or True,  # type: ignore[func-returns-value]
+            self.accept,
             Tally(),
             sampler,
             self.store,
@@ -61,6 +61,10 @@ class Maker:
             lambda _series, one: self.around.get(one.frame, ()),
             lambda: self.time,
         )
+
+    def accept(self, spans: Sequence[ReadableSpan]) -> bool:
+        self.traces.append(list(spans))
+        return True
 
     def take(self, *calls: SlowCall) -> None:
         for one in calls:
