@@ -118,6 +118,7 @@ class Agent:
             except (AttachError, TargetError) as error:
                 _logger.warning("%s", error.message)
                 refused = error
+                self.discovery.forget(each)
         if (
             refused is not None
             and not self._targets
@@ -125,6 +126,7 @@ class Agent:
             and config.targets
         ):
             raise refused
+        _ = self.backend.link_kind  # the program is loaded by now, or it never will be, and nothing ever measured
         self._say_if_nothing_runs()
 
     def _say_if_nothing_runs(self) -> None:
@@ -381,6 +383,7 @@ class Agent:
             _logger.debug("%s in process %d is not probed: %s", skipped.function, target.pid, skipped.reason)
 
     def _apply(self, changes: Changes) -> None:
+        assert self.discovery is not None
         with self._lock:
             if self.backend is None:  # closed meanwhile
                 return
@@ -395,6 +398,7 @@ class Agent:
                 self._attach(each)
             except (AttachError, TargetError) as error:
                 _logger.warning("%s", error.message)
+                self.discovery.forget(each)
 
     def _grow(self, target: Target, plan: ProbePlan, records: list[StreamRecord]) -> None:
         """A measured process loaded a library with functions of its own."""

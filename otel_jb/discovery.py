@@ -381,6 +381,10 @@ class Discovery:
         self._target_of[found.process] = found.target.id
         return found
 
+    def forget(self, found: Found) -> None:
+        """It could not be attached after all; it is planned anew when it maps other files."""
+        self._target_of.pop(found.process, None)
+
     def use_costs(self, cost: AgentCost) -> None:
         """Plan with what probes were measured to cost here."""
         measured = {kind: seconds * 1e9 for kind, seconds in cost.seconds_by_kind if seconds > 0}

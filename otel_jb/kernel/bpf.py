@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from otel_jb.errors import AttachError
 from otel_jb.kernel import abi, cookies, cost, links
 from otel_jb.kernel.allocation import Indices, Programs
 from otel_jb.kernel.backend import KernelOptions
@@ -40,7 +41,7 @@ class Attached:
 
     series: Series
     probe: Probe
-    index: int
+    index: int  #: of the series in the kernel's arrays; -1: it has none
     group: int
     closes_buffers: bool
     entry_links: list[int] = field(default_factory=list)
@@ -126,8 +127,10 @@ class BpfBackend:
         self._targets[target.id] = AttachedTarget(target, [], {})
         made, refused = self._attach_probes(self._targets[target.id], plan.probes)
         if refused and not self._targets[target.id].probes:
-            del self._targets[target.id]
-            raise links.refused(f"no probe could be attached to process {target.pid} ({target.name}): {refused}")
+            for group in self._targets.pop(target.id).groups.values():
+                self._groups.give_back(group)
+            message = f"no probe could be attached to process {target.pid} ({target.name}): {refused.message}"
+            raise AttachError(message, refused.help or links.REMEDY)
         return records + made
 
     def extend(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
@@ -137,31 +140,40 @@ class BpfBackend:
         new = [probe for probe in plan.probes if (probe.file, probe.symbol.address) not in known]
         return self._attach_probes(attached, new)[0]
 
-    def _attach_probes(self, attached: AttachedTarget, probes: Sequence[Probe]) -> tuple[list[StreamRecord], str]:
+    def _attach_probes(
+        self, attached: AttachedTarget, probes: Sequence[Probe]
+    ) -> tuple[list[StreamRecord], AttachError | None]:
         """Attach probes; returns the records that come of it and why the last refused one was refused."""
-        target, refused = attached.target, ""
+        target, refused = attached.target, None
         records: list[StreamRecord] = []
         nests = len(probes) + len(attached.probes) > 1
         for probe in probes:
-            if probe.profile not in attached.groups:
-                attached.groups[probe.profile] = self._groups.take()
             closes = any(
                 op.op is Op.CLOSE for p in probes if p.profile == probe.profile for op in (*p.read.entry, *p.read.end)
             )
-            group = attached.groups[probe.profile]
-            item = Attached(self._new_series(target, probe), probe, self._indices.take(), group, closes)
-            self._configure(item, nests)
-            self._by_index[item.index] = item
-            problem = self._link(item, target.pid)
-            if problem:
+            item = Attached(self._new_series(target, probe), probe, -1, 0, closes)
+            try:
+                self._place(item, attached, nests)
+                self._link(item, target.pid)
+            except AttachError as error:
                 self._forget(item)
-                refused = problem
-                records.append(self._status(item, ProbeState.FAILED, problem))
+                refused = error
+                records.append(self._status(item, ProbeState.FAILED, error.message))
                 continue
             attached.probes.append(item)
             self._by_series[item.series.id] = item
             records += [item.series, self._status(item, ProbeState.ATTACHED, probe.reason)]
         return records, refused
+
+    def _place(self, item: Attached, attached: AttachedTarget, nests: bool) -> None:
+        """Give the probe its places in the kernel's arrays. Raises AttachError where there is no room."""
+        profile = item.probe.profile
+        if profile not in attached.groups:
+            attached.groups[profile] = self._groups.take()
+        item.group = attached.groups[profile]
+        item.index = self._indices.take()
+        self._by_index[item.index] = item
+        self._configure(item, nests)
 
     def _new_series(self, target: Target, probe: Probe) -> Series:
         return Series(
@@ -200,8 +212,8 @@ class BpfBackend:
             flags |= abi.SERIES_RETURN
         words[at + abi.SERIES_FLAGS_GROUP] = flags | item.group << 32
 
-    def _link(self, item: Attached, pid: int) -> str:
-        """Attach the probe's sites, ends first so that no call is entered whose end would not be seen; returns the problem."""
+    def _link(self, item: Attached, pid: int) -> None:
+        """Attach the probe's sites, ends first so that no call is entered whose end would not be seen. Raises AttachError."""
         loaded = self._ready()
         entries, ends = cookies.points(item.probe, item.index)
         try:
@@ -210,9 +222,8 @@ class BpfBackend:
         except links.LinkError as error:
             links.close(item.end_links)
             item.end_links = []
-            return links.explain(error)
+            raise AttachError(links.explain(error)) from error
         item.since_ns = time.monotonic_ns()
-        return ""
 
     def _unlink(self, items: list[Attached]) -> None:
         """Detach entries, let calls in flight end, then detach ends."""
@@ -245,10 +256,11 @@ class BpfBackend:
         )
 
     def _forget(self, item: Attached) -> None:
-        self._reader.forget(item.index)
-        del self._by_index[item.index]
         self._by_series.pop(item.series.id, None)
-        self._indices.give_back(item.index)
+        if item.index >= 0:
+            self._reader.forget(item.index)
+            del self._by_index[item.index]
+            self._indices.give_back(item.index)
 
     def detach(self, target_id: int) -> Snapshot:
         """See `Backend.detach`."""
@@ -298,16 +310,20 @@ class BpfBackend:
         item = self._by_series.get(series)
         if item is None or item.since_ns is not None:
             return None
-        problem = self._link(item, self._targets[item.series.target].target.pid)
-        if problem:
-            return self._status(item, ProbeState.SHED, problem)
+        try:
+            self._link(item, self._targets[item.series.target].target.pid)
+        except AttachError as error:
+            return self._status(item, ProbeState.SHED, error.message)
         return self._status(item, ProbeState.ATTACHED, f"{item.probe.reason} ({reason})")
 
     def measure_cost(self) -> AgentCost:
         """What one hit of each kind costs here (about 0.3 s); measured with these very programs on a child of the agent's own."""
         loaded = self._ready()
+        try:
+            index = self._indices.take()
+        except AttachError:  # every series is in use
+            return AgentCost()
         specimen = cost.Specimen()
-        index = self._indices.take()
         try:
             at, size = index * self._series_words, self._series_words
             self._series.write(at, bytes(size * 8))

@@ -15,14 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from platform import machine
 
-from otel_jb.errors import AttachError
-
 _SYS_BPF, _SYS_PERF_EVENT_OPEN = {"x86_64": (321, 298), "aarch64": (280, 241)}.get(machine(), (321, 298))
 _BPF_LINK_CREATE = 28
 _BPF_PERF_EVENT = 41  # enum bpf_attach_type
 _BPF_TRACE_UPROBE_MULTI = 48
 _BPF_F_UPROBE_MULTI_RETURN = 1
 _PERF_FLAG_FD_CLOEXEC = 8
+REMEDY = "Run `otel-jb doctor`; it checks every requirement and names the remedy."
 _PMU = "/sys/bus/event_source/devices/uprobe"
 #: The frame is the place of the return address on x86-64, the CFA itself on AArch64, which keeps it in a register.
 FRAME_BELOW_CFA = -8 if machine() == "x86_64" else 0
@@ -149,8 +148,3 @@ def explain(error: LinkError) -> str:
         errno.EOPNOTSUPP: "the kernel cannot probe this instruction",
         errno.ENOMEM: "out of memory",
     }.get(error.errno or 0, os.strerror(error.errno or 0))
-
-
-def refused(message: str) -> AttachError:
-    """The error when not one probe could be attached."""
-    return AttachError(message, "Run `otel-jb doctor`; it checks every requirement and names the remedy.")

@@ -12,9 +12,10 @@ from platform import machine
 
 import pytest
 
+from otel_jb.errors import AttachError
 from otel_jb.kernel.backend import KernelOptions
 from otel_jb.kernel.bpf import BpfBackend
-from otel_jb.records import EndStrategy, ProbePlan, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target
+from otel_jb.records import EndStrategy, ProbePlan, ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target
 from tests.bpf.conftest import LINKS, Child, Compile
 from tests.bpf.plans import Meaning, plan_for
 from tests.scale import SCALE, patience, scaled
@@ -115,6 +116,36 @@ def test_a_target_can_be_detached_and_attached_again(calls: Child) -> None:
         kernel.attach(target(calls, 2), plan)
         calls.ask("5 1")
         assert only(kernel.detach(2)).returned == 5
+
+
+def test_where_the_series_are_used_up_the_others_go_on(calls: Child, start: Callable[..., Child]) -> None:
+    """A target for which there is no room is refused with what helps, leaves nothing behind, and fits once another is gone."""
+    plan = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")})
+    other = start(calls.path)
+    with backend(max_series=1) as kernel:
+        kernel.attach(target(calls), plan)
+        with pytest.raises(AttachError, match="no room for more series") as refused:
+            kernel.attach(target(other, 2), plan)
+        assert "max_series" in refused.value.help
+        assert kernel.measure_cost().seconds_by_kind == ()  # that needs a series too, and is no reason to stop
+        calls.ask("10 1")
+        assert only(kernel.snapshot()).returned == 10
+        kernel.detach(1)
+        kernel.attach(target(other, 3), plan)
+        other.ask("7 1")
+        assert only(kernel.detach(3)).returned == 7
+
+
+def test_of_a_target_with_too_many_functions_some_are_measured(calls: Child) -> None:
+    """What finds no room is a failed probe with its reason; what found room counts."""
+    plan = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")})
+    twice = replace(plan, probes=(*plan.probes, replace(plan.probes[0], function="again")))
+    with backend(max_series=1) as kernel:
+        records = kernel.attach(target(calls), twice)
+        states = {record.function: record.state for record in records if isinstance(record, ProbeStatus)}
+        assert states == {"put": ProbeState.ATTACHED, "again": ProbeState.FAILED}
+        calls.ask("10 1")
+        assert only(kernel.detach(1)).returned == 10
 
 
 def test_shedding_stops_counting_and_restoring_goes_on_from_there(calls: Child) -> None:
