@@ -215,13 +215,13 @@ class Stacks:
             if code is None or rule is None:
                 return walked(pc < 0)
             lines.append(_line(code, rule))
-            if rule.base == "signal":
+            if rule.base == "signal" and _CALL_BYTES:
                 # What the handler's caller was doing: the stack goes on where it was interrupted.
                 fp, cfa, pc = (word(cfa + at) or 0 for at in _INTERRUPTED)
                 self._learn(maps, {pc})
                 behind = 0
                 continue
-            if rule.base is None:
+            if rule.base is None or rule.base == "signal":
                 return walked(_is_outermost(rule))
             base = cfa if rule.base == "sp" else fp
             above = base + rule.offset
