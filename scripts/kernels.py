@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import json
 import lzma
 import os
 import re
@@ -120,6 +121,7 @@ class Result:
     problem: str = ""
     suites: dict[str, Suite] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
+    day: str = ""
 
     @property
     def passed(self) -> bool:
@@ -159,11 +161,13 @@ MARKS = ("<!-- written by scripts/test-kernels --markdown -->", "<!-- to here --
 
 def _tables(results: Sequence[Result]) -> str:
     names = list(dict.fromkeys(name for result in results for name in result.suites))
-    lines = ["| kernel | release | links | BCC | result | whole run |", "|---|---|---|---|---|---|"]
+    lines = ["| kernel | release | links | BCC | result | whole run | on |", "|---|---|---|---|---|---|---|"]
     for r in results:
         passed, failed = (sum(getattr(s, what) for s in r.suites.values()) for what in ("passed", "failed"))
         verdict = r.problem or (f"{passed} passed" + (f", **{failed} failed**" if failed else ""))
-        lines.append(f"| {r.kernel} | {r.release} ({r.arch}) | {r.links} | {r.bcc} | {verdict} | {r.seconds:.0f} s |")
+        lines.append(
+            f"| {r.kernel} | {r.release} ({r.arch}) | {r.links} | {r.bcc} | {verdict} | {r.seconds:.0f} s | {r.day} |"
+        )
     lines += ["", "| suite | " + " | ".join(r.kernel for r in results) + " |", "|---" * (len(results) + 1) + "|"]
     for name in names:
         cells = []
@@ -178,12 +182,28 @@ def _tables(results: Sequence[Result]) -> str:
     return "\n".join([*lines, "", *(f"Not run: {reason}." for reason in sorted(reasons))])
 
 
+def _keep(result: Result) -> None:
+    """For the document, which has each kernel's latest whole run."""
+    (CACHE / "results").mkdir(exist_ok=True)
+    (CACHE / "results" / f"{result.kernel}.json").write_text(json.dumps(dataclasses.asdict(result)))
+
+
+def _kept() -> list[Result]:
+    found = []
+    for name in KERNELS:
+        path = CACHE / "results" / f"{name}.json"
+        if path.exists():
+            fields = json.loads(path.read_text())
+            suites = {suite: Suite(**values) for suite, values in fields.pop("suites").items()}
+            found.append(Result(**fields, suites=suites))
+    return found
+
+
 def _renew(document: Path, results: Sequence[Result]) -> None:
     """Replace what stands between the marks."""
     before, _, rest = document.read_text().partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])
-    when = time.strftime("%Y-%m-%d", time.gmtime())
-    document.write_text(f"{before}{MARKS[0]}\n\nRun on {when}.\n\n{_tables(results)}\n\n{MARKS[1]}{after}")
+    document.write_text(f"{before}{MARKS[0]}\n\n{_tables(results)}\n\n{MARKS[1]}{after}")
 
 
 def main() -> int:
@@ -193,7 +213,12 @@ def main() -> int:
     )
     parser.add_argument("kernel", nargs="*", help=f"of {', '.join(KERNELS)} (default: {' '.join(DEFAULT)})")
     parser.add_argument("--quick", action="store_true", help="only the core of the tests, some two minutes a kernel")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="renew the tables in this document")
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="renew the tables in this document: each kernel's latest whole run",
+    )
     parser.add_argument("--logs", type=Path, metavar="DIR", help="the consoles' output goes to DIR/KERNEL.log instead")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds for each kernel (default 1800)")
     parser.add_argument(
@@ -220,7 +245,10 @@ def main() -> int:
             return Result(it.name, it.arch, problem="not prepared: " + problems[it.name])
         started = time.monotonic()
         result = run(it, command or _tests(it.arch, quick=args.quick), args)
-        result = dataclasses.replace(result, seconds=time.monotonic() - started)
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        result = dataclasses.replace(result, seconds=time.monotonic() - started, day=day)
+        if not command and not args.quick:
+            _keep(result)
         print(_line(result), flush=True)
         return result
 
@@ -233,7 +261,7 @@ def main() -> int:
     if len(results) > 1:
         print("\n" + "\n".join(map(_line, results)))
     if args.markdown:
-        _renew(args.markdown, results)
+        _renew(args.markdown, _kept())
     return 0 if all(result.passed for result in results) else 1
 
 
