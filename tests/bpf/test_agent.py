@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -104,9 +107,12 @@ def test_a_restarted_program_is_measured_again(compile_program: Compile, start: 
         assert agent.returned("jitterbuffer_put") == 17
 
 
-def test_a_program_that_starts_later_is_waited_for(compile_program: Compile, start: Callable[..., Child]) -> None:
+def test_a_program_that_starts_later_is_waited_for(
+    compile_program: Compile, start: Callable[..., Child], tmp_path: Path
+) -> None:
     """`--name` of a program that does not run yet is no error; it is measured once it runs."""
-    path = compile_program("guide_names.c", "-O1")
+    path = tmp_path / f"late-{os.getpid()}"  # a name that no other process has
+    shutil.copy(compile_program("guide_names.c", "-O1"), path)
     with running(TargetSelector(name=path.name)) as agent:
         assert agent.agent.readiness() == (False, "no process that is to be measured runs")
         child = start(path)
