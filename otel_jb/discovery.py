@@ -50,7 +50,7 @@ _PLAIN = re.compile("|".join(map(fnmatch.translate, (
     "libpcre*", "liblzma*", "libzstd*", "libcap.so*", "libgcrypt*", "libgpg-error*", "libLLVM*", "libX*", "libGL*", "libicu*",
 ))))  # fmt: skip
 
-MAX_KNOWN_FILES = 4096  #: what was read of so many files is kept
+MAX_KNOWN_FILES = 1024  #: what was read of so many files is kept
 _AT_ONCE = 16  #: processes whose files are read ahead together
 
 
@@ -308,9 +308,11 @@ class Discovery:
             return False
 
     def _selected(self, process: Process) -> bool:
-        if process.pid == os.getpid() or not process.executable:
+        if process.pid == os.getpid():
             return False
-        return not self.config.targets or self._selector(process) is not None
+        if self.config.targets:
+            return self._selector(process) is not None  # also one that cannot be read: who named its PID is told why
+        return bool(process.executable)
 
     def first(self) -> list[Found]:
         """The processes that are to be measured now, those that were named by PID first; others that take longer come by `poll`.

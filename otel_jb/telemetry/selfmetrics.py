@@ -8,19 +8,21 @@ Attributes that name a target are `target` (its service.name), `pid` and `functi
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
-from otel_jb.records import ProbeState, Series, Target
+from otel_jb.records import ProbeState, ProbeStatus, Series, Target
 from otel_jb.telemetry import metrics
 from otel_jb.telemetry.metrics import Instrument, Kind
 from otel_jb.telemetry.state import StateView, TargetView
 from otel_jb.telemetry.tally import Tally
 
 _Observations = Iterable[Observation]
+_DETAIL = re.compile(r"[:;(]|\d")  #: where a reason turns from its kind to its details
 
 
 def register(
@@ -45,7 +47,7 @@ def register(
         metrics.EVENTS_SUPPRESSED: lambda: _per_series(view(), lambda values: values.events_suppressed),
         metrics.SPANS_DROPPED: lambda: _tally(tally, metrics.SPANS_DROPPED),
         metrics.EXPORT_FAILURES: lambda: _tally(tally, metrics.EXPORT_FAILURES),
-        metrics.NESTING_DOUBTFUL: lambda: _tally(tally, metrics.NESTING_DOUBTFUL),
+        metrics.NESTING_DOUBTFUL: lambda: _of_targets(view(), _tally(tally, metrics.NESTING_DOUBTFUL)),
         metrics.PROBE_COST: lambda: [Observation(cost, {"kind": kind}) for kind, cost in view().cost.seconds_by_kind],
         metrics.PROBE_ATTACHED_TIME: lambda: _per_series(view(), lambda values: values.attached_ns / 1e9),
         metrics.OVERHEAD: lambda: _overhead(view(), overhead()),
@@ -72,10 +74,18 @@ def _probes(view: StateView) -> Iterator[Observation]:
     counts: dict[tuple[ProbeState, str, str], int] = {}
     for target in view.live:
         for probe in target.probes:
-            key = (probe.state, probe.reason, probe.strategy)
+            key = (probe.state, _category(probe), probe.strategy)
             counts[key] = counts.get(key, 0) + 1
     for (state, reason, strategy), count in counts.items():
         yield Observation(count, {"state": state.value, "reason": reason, "strategy": strategy})
+
+
+def _category(probe: ProbeStatus) -> str:
+    """The kind of reason, without the function's own numbers and names, which would make ever more label values.
+
+    Why a probe is attached as it is, `discover` says; its strategy is a label.
+    """
+    return "" if probe.state is ProbeState.ATTACHED else _DETAIL.split(probe.reason, 1)[0].strip()
 
 
 def _identity(target: Target, series: Series) -> dict[str, str]:
@@ -115,6 +125,14 @@ def _overhead(view: StateView, by_target: Mapping[int, float]) -> Iterator[Obser
 def _tally(tally: Tally, instrument: Instrument) -> Iterator[Observation]:
     for attributes, count in tally.read(instrument):
         yield Observation(count, dict(attributes))
+
+
+def _of_targets(view: StateView, observations: Iterable[Observation]) -> Iterator[Observation]:
+    """Those about processes that are measured or still retained: a counter about one that ended ends with it."""
+    pids = {str(one.target.pid) for one in view.targets}
+    for each in observations:
+        if each.attributes is None or each.attributes.get("pid") in (None, *pids):
+            yield each
 
 
 def _cpu_time() -> Iterator[Observation]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ import pytest
 from otel_jb.agent import Agent
 from otel_jb.config import Config, TargetSelector
 from otel_jb.discovery import Discovery, Examined
-from otel_jb.errors import TargetError
-from otel_jb.process.procfs import Process
+from otel_jb.errors import PermissionDeniedError, TargetError
+from otel_jb.process import procfs, watch
+from otel_jb.process.procfs import Mapping, Process
 from otel_jb.records import Series, Snapshot, StreamRecord, Target, TargetEnded
 from otel_jb.yamlfile import Duration
 from tests.bpf.conftest import Child, Compile
@@ -171,3 +173,26 @@ def test_a_process_that_takes_long_to_look_at_delays_no_reading(
         agent.wait(lambda: len(agent.of(Snapshot)) > before + 10, "the kernel goes on being read")
         assert agent.agent.readiness()[0]
         go_on.set()
+
+
+def test_a_process_that_cannot_be_read_is_refused_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names a protected process by its PID is told why it cannot be measured, although its program has no name here."""
+    real = procfs.look
+
+    def protected(pid: int) -> Process | None:
+        found = real(pid)
+        return replace(found, executable="", device=0, inode=0) if found and pid == child.pid else found
+
+    def denied(pid: int) -> list[Mapping]:
+        raise PermissionDeniedError(f"process {pid} cannot be looked at: permission denied")
+
+    with subprocess.Popen(["sleep", "60"]) as child:
+        try:
+            monkeypatch.setattr(procfs, "look", protected)
+            monkeypatch.setattr(watch, "look", protected)
+            monkeypatch.setattr(procfs, "maps", denied)
+            agent = Agent(Config(targets=(TargetSelector(pid=child.pid),), listen=None))
+            with pytest.raises(PermissionDeniedError):
+                agent.start()
+        finally:
+            child.kill()

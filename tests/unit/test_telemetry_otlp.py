@@ -13,7 +13,7 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from otel_jb.records import Target, TargetEnded
+from otel_jb.records import ProbeState, ProbeStatus, Target, TargetEnded
 from otel_jb.telemetry import metrics, otlp
 from otel_jb.telemetry.environment import read
 from otel_jb.telemetry.histogram import HistogramShape, kernel_bounds_ns
@@ -458,6 +458,24 @@ def test_stopping_sends_the_last_values(protocol: str) -> None:
             state.apply(samples.snapshot(samples.snapshot_of(samples.PUT, [1] * 77)))
         counts = [number(p) for key, p in of_targets(receiver).items() if key[1] == "jitterbuffer.packet_count"]
         assert 77 in counts
+
+
+def test_what_the_agent_says_of_probes_has_few_label_values() -> None:
+    """A reason bears no numbers, and a counter about a process ends with it: label values do not grow as probes come and go."""
+    state = samples.state()
+    for share in ("12.5%", "13.1%"):
+        reason = f"overhead budget: the target's probes would exceed {share} of a CPU"
+        state.apply(ProbeStatus(1, "ff_rtp_parse_packet", "/f", "ffmpeg", ProbeState.SHED, reason, "edge-sites", 1))
+    telemetry = Telemetry(state, read({}))
+    telemetry.tally.add(metrics.NESTING_DOUBTFUL, 3, target="ffmpeg", pid="4711", function="put")
+    telemetry.tally.add(metrics.NESTING_DOUBTFUL, 5, target="ffmpeg", pid="999", function="put")
+    telemetry.start()
+    assert telemetry.page is not None
+    text = telemetry.page.render("", "")[0].decode()
+    telemetry.shutdown(2.0)
+    assert 'otel_jb_probes{reason="overhead budget",state="shed",strategy="edge-sites"} 1.0' in text
+    assert 'otel_jb_nesting_doubtful_total{function="put",pid="4711",target="ffmpeg"} 3.0' in text
+    assert 'pid="999"' not in text
 
 
 def test_self_metrics_are_on_both_routes_with_the_contracts_names() -> None:
