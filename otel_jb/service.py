@@ -104,7 +104,10 @@ class Service:
         self.agent.on_tick.append(telemetry.tick)
         if self.endpoint is not None:
             self.endpoint.start()
-            _logger.info("serving %smetrics", self.endpoint.url)
+            if telemetry.page is not None:
+                _logger.info("serving %smetrics", self.endpoint.url)
+            else:
+                _logger.info("serving %shealth and /ready; /metrics is turned off", self.endpoint.url)
         self.agent.measure_cost()
 
     def _render(self, accept: str, accept_encoding: str, version: object) -> tuple[bytes, dict[str, str]]:

@@ -160,11 +160,13 @@ class _Reader:
         chosen = []
         for item in found[1].split(","):
             word = item.strip().lower()
-            if word not in known:
-                self.ignore(name, item.strip(), f"a list of {', '.join(known)}")
-            elif word != "none":
+            if word in known:
                 chosen.append(word)
-        return tuple(dict.fromkeys(chosen))
+            else:
+                self.ignore(name, item.strip(), f"a list of {', '.join(known)}")
+        if not chosen:  # a value that cannot be used is as none at all
+            return None
+        return tuple(word for word in dict.fromkeys(chosen) if word != "none")
 
 
 def read(environ: Mapping[str, str], file: Otlp | None = None, command_line: Otlp | None = None) -> OtelSettings:
