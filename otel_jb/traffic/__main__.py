@@ -6,7 +6,6 @@ It runs until SIGTERM or SIGINT and says every ten seconds what the relay did.
 from __future__ import annotations
 
 import argparse
-import argparse
 import signal
 import sys
 import threading
@@ -18,10 +17,6 @@ from otel_jb.traffic.relay import Impairment, Relay
 
 def main() -> int:
     """Run the traffic; 1 if an FFmpeg ended by itself."""
-    argparse.ArgumentParser(
-        "python -m otel_jb.traffic",
-        description="FFmpeg receiving RTP on loopback through a relay that drops, delays and duplicates, until Ctrl-C.",
-    ).parse_args()
     argparse.ArgumentParser(prog="python -m otel_jb.traffic", description=__doc__).parse_args()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
