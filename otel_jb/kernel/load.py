@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -60,7 +61,12 @@ class _Child:
         self.process.communicate()
 
 
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from otel_jb.kernel.loader import main; main(int(sys.argv[2]))"
+#: Signals that end the agent (a terminal and a service manager send them to its children too) are not for the child: the agent
+#: stops when it has started, and ends what it still has.
+_PROGRAM = (
+    "import signal, sys; [signal.signal(number, signal.SIG_IGN) for number in (1, 2, 15)]; sys.path.insert(0, sys.argv[1]);"
+    "from otel_jb.kernel.loader import main; main(int(sys.argv[2]))"
+)
 _early: list[_Child] = []
 
 
@@ -133,6 +139,8 @@ class Loading:
         expected = len(abi.PROGRAM_NAMES) + len(abi.MAPS)
         try:
             data, fds, _, _ = socket.recv_fds(self._socket, 65536, expected)
+        except ConnectionResetError:  # it ended before it had read the request
+            data, fds = b"", []
         except TimeoutError:
             self._process.kill()
             raise errors.UnsupportedError(f"compiling the BPF program took more than {TIMEOUT_S:.0f} s") from None
@@ -140,7 +148,7 @@ class Loading:
             self._socket.close()
         _, stderr = self._process.communicate()
         if not data:
-            last = stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+            last = stderr.decode(errors="replace").strip().splitlines()[-1:] or [_end(self._process.returncode)]
             raise errors.UnsupportedError(
                 f"the process that loads the BPF program ended: {last[0]}", "Run `otel-jb doctor` for what is missing."
             )
@@ -175,3 +183,8 @@ def _error(answer: dict[str, str], stderr: bytes) -> errors.AgentError:
         return kind(message, help_text)
     detail = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()][-3:]
     return kind(answer["message"], "\n".join([help_text, *detail]).strip())
+
+
+def _end(status: int) -> str:
+    """How a process without a message ended."""
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"no message, exit status {status}"

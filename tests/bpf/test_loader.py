@@ -1,0 +1,49 @@
+"""The child that compiles and loads the BPF program."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from otel_jb.errors import UnsupportedError
+from otel_jb.kernel.load import Loading
+from tests.scale import patience
+
+pytestmark = pytest.mark.bpf
+
+
+def loading() -> Loading:
+    """A child at work, with nothing kept from before."""
+    return Loading(24, 5, 64)
+
+
+def test_signals_for_the_agent_do_not_end_the_loader() -> None:
+    """A terminal's Ctrl-C and a service manager's SIGTERM reach the child too: the agent still starts, and then stops cleanly."""
+    work = loading()
+    pid = work._process.pid
+    deadline = time.monotonic() + patience(20)
+    while not ignores(pid, signal.SIGTERM):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(pid, number)
+    work.result().close()
+
+
+def test_a_loader_that_was_killed_is_said_to_have_been() -> None:
+    """Where the child is killed the error names the signal."""
+    work = loading()
+    work._process.kill()
+    with pytest.raises(UnsupportedError, match="killed by SIGKILL"):
+        work.result()
+
+
+def ignores(pid: int, number: int) -> bool:
+    """Whether a process ignores a signal."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    mask = next(line for line in status.splitlines() if line.startswith("SigIgn:"))
+    return bool(int(mask.split()[1], 16) >> (number - 1) & 1)
