@@ -144,6 +144,7 @@ def test_a_killed_agent_leaves_nothing_behind_and_another_goes_on(load: Load, bu
         calls = load.stop()
         earlier = second.settled(load.pid).total("jitterbuffer_calls_total", pid=load.pid)
         load.start()
+        until(lambda: load.account()[0] > calls, "it is called again")
         again = load.stop()
         settled = second.settled(load.pid).total("jitterbuffer_calls_total", pid=load.pid)
         assert settled - earlier == again - calls > 0
