@@ -182,8 +182,17 @@ def _tables(results: Sequence[Result]) -> str:
     return "\n".join([*lines, "", *(f"Not run: {reason}." for reason in sorted(reasons))])
 
 
-def _keep(result: Result) -> None:
-    """For the document, which has each kernel's latest whole run."""
+def _keep(result: Result, *, whole: bool) -> None:
+    """For the document, which has each kernel's latest whole run, and the latest run of a suite that was run by itself since."""
+    if not whole:
+        for old in _kept():
+            if old.kernel == result.kernel and old.release == result.release:
+                suites = old.suites | result.suites
+                status = int(any(suite.failed for suite in suites.values()))
+                result = dataclasses.replace(old, suites=suites, status=status, day=result.day)
+                break
+        else:
+            return
     (CACHE / "results").mkdir(exist_ok=True)
     (CACHE / "results" / f"{result.kernel}.json").write_text(json.dumps(dataclasses.asdict(result)))
 
@@ -212,6 +221,9 @@ def main() -> int:
         prog="scripts/test-kernels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("kernel", nargs="*", help=f"of {', '.join(KERNELS)} (default: {' '.join(DEFAULT)})")
+    parser.add_argument(
+        "--suite", action="append", default=[], metavar="FILE", help="only this file or directory of tests/bpf"
+    )
     parser.add_argument("--quick", action="store_true", help="only the core of the tests, some two minutes a kernel")
     parser.add_argument(
         "--markdown",
@@ -244,11 +256,11 @@ def main() -> int:
         if problems[it.name]:
             return Result(it.name, it.arch, problem="not prepared: " + problems[it.name])
         started = time.monotonic()
-        result = run(it, command or _tests(it.arch, quick=args.quick), args)
+        result = run(it, command or _tests(it.arch, args.suite, quick=args.quick), args)
         day = time.strftime("%Y-%m-%d", time.gmtime())
         result = dataclasses.replace(result, seconds=time.monotonic() - started, day=day)
         if not command and not args.quick:
-            _keep(result)
+            _keep(result, whole=not args.suite)
         print(_line(result), flush=True)
         return result
 
@@ -283,12 +295,22 @@ def _prepare(it: Kernel) -> str:
     return ""
 
 
-def _tests(arch: str, *, quick: bool) -> list[str]:
+def _tests(arch: str, suites: Sequence[str], *, quick: bool) -> list[str]:
     """The command that runs the tests in a guest."""
     settings = [f"{name}={value}" for name, value in SCALE.items()]
     left_out = [f"--deselect={node}" for node in LEFT_OUT[arch]]
     chosen = ["-k", QUICK] if quick else ["--durations=15"]
-    return ["env", "CI=true", *settings, *PYTEST, "tests/bpf", "-m", "bpf", *left_out, *chosen]
+    return [
+        "env",
+        "CI=true",
+        *settings,
+        *PYTEST,
+        *(f"tests/bpf/{suite}" for suite in suites or [""]),
+        "-m",
+        "bpf",
+        *left_out,
+        *chosen,
+    ]
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], bool, list[str]]:
