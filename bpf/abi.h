@@ -163,7 +163,7 @@ struct event {
   u64 stream;
   u64 return_value;
   u64 sp;
-  u64 ip;
+  u64 ip;  // on AArch64, at a `ret`: the return address
   u64 fp;
   u32 series;
   u32 tid;

@@ -14,6 +14,7 @@
 #define REG_SP(c) ((c)->sp)
 #define REG_FP(c) ((c)->bp)
 #define REG_IP(c) ((c)->ip)
+#define CALLER_OR_IP(c, frame) REG_IP(c)  // the return address is in the copy of the stack
 #define REG_CC(c) ((c)->flags)
 
 // Intel SDM Vol. 1, appendix B: condition codes; the low bit negates.
@@ -67,6 +68,8 @@ static inline __attribute__((always_inline)) u64 general_register(REGS *c, u32 n
 #define REG_SP(c) ((c)->sp)
 #define REG_FP(c) ((c)->regs[29])
 #define REG_IP(c) ((c)->pc)
+// At a `ret` the stack pointer is the frame again, and the return address is nowhere but in x30.
+#define CALLER_OR_IP(c, frame) (REG_SP(c) == (frame) ? (c)->regs[30] : REG_IP(c))
 #define REG_CC(c) ((c)->pstate)
 
 // Arm ARM, ConditionHolds(): NZCV are bits 31 to 28 of PSTATE; the low bit negates except for 15.
