@@ -101,7 +101,7 @@ class Discovery:
         self.kernel = kernel_facts()
         self._inspector = inspector
         self._patterns = (*self.catalog.patterns(), *config.functions.include)  # also what no profile knows
-        self._cache: dict[tuple[_FileKey, str], Examined | ElfError] = {}
+        self._cache: dict[tuple[_FileKey, str, frozenset[tuple[str, int]]], Examined | ElfError] = {}
         self._reports: dict[_FileKey, FileReport | ElfError] = {}  # whatever program maps the file
         self._numbers = itertools.count(1)
         self._watcher = Watcher(self._selected)
@@ -118,15 +118,19 @@ class Discovery:
         shown: str | None = None,
         root: str = "/",
         libraries: Sequence[str] = (),
+        beside: frozenset[tuple[str, int]] = frozenset(),
     ) -> Examined:
         """Read one file in the sandbox. Raises ElfError, TargetError, PermissionDeniedError.
 
         `root` is where its debug files are looked for, `libraries` the files that the process maps beside it: calls into them
-        are followed.
+        are followed, so what was learned of a function holds only `beside` these files (device and inode).
         """
         with ExitStack() as opened:
             file = _opened(opened, path)
-            key = (_file_key(file), executable_name)
+            identity = _file_key(file)
+            alone = self._cache.get((identity, executable_name, frozenset()))
+            # Where no function is known in it nothing depends on what is beside it.
+            key = (identity, executable_name, beside if isinstance(alone, Examined) and alone.matches else frozenset())
             known = self._cache.get(key)
             if known is None:
                 try:
@@ -134,6 +138,8 @@ class Discovery:
                 except ElfError as error:
                     known = error
                 _keep(self._cache, key, known)
+                if isinstance(known, Examined) and known.matches:
+                    _keep(self._cache, (identity, executable_name, beside), known)
         if isinstance(known, ElfError):
             raise known
         return replace(known, path=path, facts=replace(known.facts, file=path))
@@ -194,13 +200,14 @@ class Discovery:
         """Every file of the process that could be read; raises only where its own program cannot be."""
         files = _paths(process)
         paths = [path for path, _ in files]
+        beside = frozenset((file.device, file.inode) for _, file in files)
         files = _worth_reading(process, files)
         self._read_ahead([(path, file.path) for path, file in files])
         examined = []
         for path, file in files:
             own = _is_program(process, file)
             try:
-                examined.append(self.examine(path, process.name, file.path, process.root, paths))
+                examined.append(self.examine(path, process.name, file.path, process.root, paths, beside))
             except (ElfError, TargetError) as error:
                 if own:
                     raise
