@@ -21,7 +21,7 @@ from otel_jb.process import procfs
 from otel_jb.records import EndStrategy, Series
 from tests.bpf.conftest import PROGRAMS
 from tests.bpf.hazards.harness import Child
-from tests.scale import patience
+from tests.scale import PATIENCE, patience
 
 pytestmark = pytest.mark.bpf
 
@@ -109,6 +109,8 @@ def test_latencies_of_blocking_functions_equal_the_servers_own_log(
         assert values.abandoned == values.missed == values.untimed == values.in_flight == values.orphan_ends == 0
         # The kernel's interval lies within the log's. What lies between is the probes' cost, unless the server had to wait there.
         waits = min(switches, len(own) // 500)
+        if PATIENCE > 1:  # an emulated processor is taken away without that the guest knows
+            waits = max(waits, len(own) // 500)
         below, most = 0, 0
         for bound, count in zip(snapshot.bounds_ns, values.buckets, strict=False):
             below += count
