@@ -68,9 +68,16 @@ static inline __attribute__((always_inline)) u64 general_register(REGS *c, u32 n
 #define REG_SP(c) ((c)->sp)
 #define REG_FP(c) ((c)->regs[29])
 #define REG_IP(c) ((c)->pc)
-// At a `ret` the stack pointer is the frame again, and the return address is nowhere but in x30.
-#define CALLER_OR_IP(c, frame) (REG_SP(c) == (frame) ? (c)->regs[30] : REG_IP(c))
+#define CALLER_OR_IP(c, frame) caller_or_ip(c, frame)
 #define REG_CC(c) ((c)->pstate)
+
+// At a `ret` the stack pointer is the frame again, and the return address is nowhere but in x30.
+static inline __attribute__((always_inline)) u64 caller_or_ip(REGS *c, u64 frame) {
+  u64 sp = c->sp, lr = c->regs[30], pc = c->pc;
+  // All are loaded: a choice between two context addresses is refused by the verifier.
+  asm volatile("" : "+r"(sp), "+r"(lr), "+r"(pc));
+  return sp == frame ? lr : pc;
+}
 
 // Arm ARM, ConditionHolds(): NZCV are bits 31 to 28 of PSTATE; the low bit negates except for 15.
 static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 pstate) {
