@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 WATCH_S = 1.0  #: new and ended processes are noticed within this time
-STOP_BUDGET_S = 5.0
+STOP_BUDGET_S = 4.0  #: a second is left for what cannot be hurried, so that stopping takes at most five
 
 Sink = Callable[[StreamRecord], None]
 
