@@ -24,7 +24,7 @@ from otel_jb.elf.inspect import MAX_FILES, Inspector
 from otel_jb.elf.unwind import Rule, rules
 from otel_jb.errors import AgentError
 from otel_jb.process import procfs
-from otel_jb.records import NestedCall, Series, SlowCall
+from otel_jb.records import EndStrategy, NestedCall, Series, SlowCall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,6 +196,9 @@ class Stacks:
 
         cfa = call.frame + _CALL_BYTES
         pc, fp = call.instruction_pointer, call.frame_pointer
+        if not _CALL_BYTES and series.strategy == EndStrategy.URETPROBE.value and call.stack:
+            # x30 is the kernel's trampoline at a return probe; the caller is where execution goes on.
+            pc = call.stack[0]
         if low != cfa or _is_return_register(call):
             # Still in the function (an edge or a `ret` site): go up to its caller.
             rule = self._rule(maps, pc)
