@@ -95,6 +95,11 @@ def landing_pad(instruction: Instruction) -> bool:
     return instruction.text.split()[0] in ("bti", "paciasp", "pacibsp")
 
 
+def keeps_below_stack_pointer(_: Instruction) -> bool:
+    """The ABI lets no function use what lies below the stack pointer."""
+    return True
+
+
 @lru_cache(maxsize=65536)
 def writes(raw: bytes, address: int) -> frozenset[int]:
     """Numbers of the general registers (31: the stack pointer) that an instruction may change."""

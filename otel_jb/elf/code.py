@@ -153,6 +153,7 @@ def entry_spots(body: Body) -> tuple[Spot, ...]:
         return ()
     found: list[Spot] = []
     written: set[int] = set()
+    untouched_below = True
     loops_unknown = bool(body.indirect_inside) and not body.tables_resolved
     rules = {body.frame(body.instructions[jump].address) for jump in body.indirect_inside}
     while True:
@@ -160,7 +161,9 @@ def entry_spots(body: Body) -> tuple[Spot, ...]:
         frame = body.frame(instruction.address)
         # A jump table that is not resolved may lead back to where the stack is as it is at its jump.
         exposed = loops_unknown and frame in rules
-        if frame is not None and instruction.price is not Price.REFUSED and not exposed:
+        # Linux 6.18 turns a probed 5-byte nop into a call, which writes its return address below the stack pointer.
+        overwrites = instruction.price is Price.LONG_NOP and not untouched_below
+        if frame is not None and instruction.price is not Price.REFUSED and not exposed and not overwrites:
             clobbered = tuple(n for n, register in enumerate(machine.ARGUMENTS, 1) if register in written)
             untouched = (
                 frame == (FrameBase.SP, 0) if body.context.image.arch == "x86_64" else instruction.address == body.start
@@ -171,6 +174,7 @@ def entry_spots(body: Body) -> tuple[Spot, ...]:
         if body.came_from[position + 1] or position + 1 in body.table_targets:
             break
         written |= body.writes(instruction)
+        untouched_below = untouched_below and machine.keeps_below_stack_pointer(instruction)
         position += 1
     if found and found[0].address == body.start and machine.landing_pad(body.instructions[body.index[body.start]]):
         found = found[1:] or found

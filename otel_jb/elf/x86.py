@@ -113,6 +113,14 @@ def landing_pad(instruction: Instruction) -> bool:
     return instruction.text in ("endbr64", "endbr32")
 
 
+_KEEPS_BELOW = re.compile(r"endbr|nop|(\w+ )*nop\b|push r\w+$|mov rbp, rsp$|(sub|and) rsp, -?(0x)?[0-9a-f]+$")
+
+
+def keeps_below_stack_pointer(instruction: Instruction) -> bool:
+    """Whether it surely puts nothing into the 128 bytes below the stack pointer that the ABI lets functions use (the red zone)."""
+    return _KEEPS_BELOW.match(instruction.text) is not None
+
+
 @lru_cache(maxsize=65536)
 def writes(raw: bytes, address: int) -> frozenset[int]:
     """Hardware numbers of the general registers that an instruction may change."""

@@ -124,6 +124,25 @@ def test_endbr_is_stepped_over(examined: Analyse) -> None:
     assert code.recursive
 
 
+@pytest.mark.parametrize(
+    ("before", "site"),
+    [
+        ((), True),
+        (("endbr64", "push rbx", "sub rsp, 16"), True),
+        (("mov [rsp - 8], rdi",), False),
+        (("push rbp", "mov [rsp - 8], rdi"), False),
+    ],
+)
+def test_no_probe_is_put_on_a_long_nop_behind_values_in_the_red_zone(
+    examined: Analyse, before: tuple[str, ...], site: bool
+) -> None:
+    """Linux 6.18 makes a call of a probed 5-byte nop, whose return address would fall on them."""
+    source = assembly("t_f", *before, ".byte 0x0f, 0x1f, 0x44, 0x00, 0x00", "mov rax, [rsp - 8]", "ret")
+    code = examined(source, language="assembler")["t_f"]
+    assert any(spot.text.startswith("nop") for spot in code.entries) == site
+    assert code.entries
+
+
 def test_a_loop_to_the_first_instruction_cannot_be_probed(examined: Analyse) -> None:
     """Where the code jumps back to its start, calls cannot be told from rounds."""
     code = examined(assembly("t_f", "dec rdi", "jnz t_f", "ret"), language="assembler")
