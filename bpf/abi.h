@@ -11,8 +11,6 @@
 #define NESTED 16          // calls kept per thread
 #define STACK_DEPTH 32     // return addresses in an event
 #define STACK_COPY 4096    // bytes of user stack in an event
-#define PROGRAM_OPS 32     // operations of one read program
-#define PROGRAMS 2048      // read programs that can be loaded at once; 0 means none
 #define DROP_REASONS 8
 #define FIELDS 8
 
@@ -48,33 +46,26 @@ struct cell {
   u64 bucket;
 };
 
-// One operation of a read program (otel_jb/kernel/programs.py encodes records.ReadProgram into these).
-struct op {
-  u8 kind;  // OP_*
-  u8 dst;
-  u8 src;
-  u8 how;
-  s32 imm;
-  u32 skip;  // JUMP: operations to leave out; READ: field number that a fault is counted under
-  u8 up;
-  u8 down;
-  u8 last;  // nothing follows: saves a step
-  u8 pad;
-};
-struct program {
-  struct op op[PROGRAM_OPS];
-};
-enum {
-  OP_END,
-  OP_READ,    // dst = *(how & 15 bytes)(src + imm), swapped if WIDTH_BIG_ENDIAN, then << up >> down (arithmetic if WIDTH_SIGNED)
-  OP_LINEAR,  // dst = (dst if how & 1) + (src if how & 2, negated if how & 4) + imm
-  OP_SHIFT,   // dst = (src << up >> down, arithmetic if WIDTH_SIGNED) & imm
-  OP_JUMP,    // if (dst == imm, or dst < imm if how & 1) differs from (how & 2): skip operations
-};
-#define WIDTH_SIGNED 0x10
-#define WIDTH_BIG_ENDIAN 0x20
-// Registers: 0 to 15 are the program's own; what it emits are registers too, so that an emission is a move and the verifier
-// has no flag to follow.
+// Helper numbers that no kernel has: where the agent puts instructions before it loads a program.
+#define HOLE_COOKIE 32513       // r0 = the attach cookie
+#define HOLE_FEATURES 32514     // r0 = FEATURE_*
+#define HOLE_ENTRY_READS 32515  // the probe's reads at an entry, r0 = 0 or 1 + the field that faulted
+#define HOLE_END_READS 32516    // the same at an end
+#define HOLE_CALLS 32517        // r0 = the address of the element of this map
+#define HOLE_CELLS 32518
+#define HOLE_CONTROL 32519
+
+// What a probe's programs have to do.
+#define FEATURE_NEST 1u         // its calls may run inside other probed calls, or others inside it
+#define FEATURE_EVENTS 2u       // slow calls are sent
+#define FEATURE_RETURN 4u       // its reads at an end need the return value, so an end that does not know it tells no outcome
+#define FEATURE_ENTRY_READS 8u  // something is read at entries
+#define FEATURE_END_READS 16u   // something is read at ends
+#define FEATURE_DEPTH 32u       // it tells how full a buffer is
+#define FEATURE_OPEN 64u        // it opens buffers
+#define FEATURE_CLOSE 128u      // it closes buffers
+
+// Words that reads work on: 0 to 15 are their own; what they emit are words too, so that an emission is a store.
 #define REG_BYTES 16
 #define REG_STREAM 17
 #define REG_SAVE 18   // 18 to 20
@@ -82,7 +73,7 @@ enum {
 #define REG_OUTCOME 22
 #define REG_CLOSE 23
 #define REG_OPEN 24
-#define REGISTERS 32
+#define REGISTERS 25
 #define DEPTH_NONE (~0ULL)
 #define OUTCOME_PACKET 0
 #define OUTCOME_NO_PACKET 1
@@ -95,10 +86,7 @@ struct series {
   u64 slow_ns;       // a call at least this long is slow; ~0: none is
   u64 event_gap_ns;  // token bucket: time one event costs
   u64 event_burst_ns;
-  u32 entry_program;  // index into programs; 0: none
-  u32 end_program;
-  u32 flags;      // SERIES_*
-  u32 group;      // (target, profile) whose buffers the depths belong to
+  u64 group;      // (target, profile) whose buffers the depths belong to
   u64 event_tat;  // token bucket: theoretical arrival time of the next event
   // statistics
   u64 sum_ns;
@@ -123,9 +111,6 @@ struct series {
   u64 depth_max[2];  // + 1, so that 0 means none
   u64 buckets[BUCKETS];
 };
-#define SERIES_NEST 1u    // its calls may run inside other probed calls, or others inside it
-#define SERIES_EVENTS 2u  // slow calls are sent
-#define SERIES_RETURN 4u  // its end program reads the return value, so an end that does not know it tells no outcome
 
 struct control {
   u64 epoch;

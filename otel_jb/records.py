@@ -16,11 +16,11 @@ from enum import Enum, IntEnum
 from otel_jb.names import without_arguments
 
 # --------------------------------------------------------------------------------------------------------------
-# Read programs: what the kernel reads at the entry and at the end of a call (bpf/otel_jb.bpf.c interprets them).
+# Read programs: what the kernel reads at the entry and at the end of a call (`kernel.reads` makes BPF instructions of them).
 
 
 class Op(IntEnum):
-    """Operations of a read program; the numbers are the kernel's (bpf/abi.h), checked against it by a test.
+    """Operations of a read program.
 
     A program works on 64-bit registers r0 to r15. At an entry r0 to r5 hold the integer arguments 1 to 6 and r6 the frame
     (address of the return address on x86-64, the stack pointer at entry on AArch64). At an end r0 holds the return value,

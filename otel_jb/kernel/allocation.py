@@ -1,12 +1,8 @@
-"""Places in the kernel's arrays: series indices, buffer groups and read programs, given out and taken back."""
+"""Places in the kernel's arrays: series indices and buffer groups, given out and taken back."""
 
 from __future__ import annotations
 
 from otel_jb.errors import AttachError
-from otel_jb.kernel import abi
-from otel_jb.kernel.maps import WordArray
-from otel_jb.kernel.programs import encode
-from otel_jb.records import ReadOp
 
 
 class Indices:
@@ -27,23 +23,3 @@ class Indices:
     def give_back(self, number: int) -> None:
         """Free it."""
         self._free.append(number)
-
-
-class Programs:
-    """Read programs in the kernel; equal ones share a place, place 0 means none."""
-
-    def __init__(self, words: WordArray) -> None:
-        self._words = words
-        self._places: dict[tuple[ReadOp, ...], int] = {(): 0}
-
-    def place(self, operations: tuple[ReadOp, ...]) -> int:
-        """Where the program is, loading it first if it is new."""
-        known = self._places.get(operations)
-        if known is not None:
-            return known
-        at = len(self._places)
-        if at >= abi.PROGRAMS:
-            raise AttachError("there is no room for more read programs", "Use fewer profiles at once.")
-        self._words.write(at * abi.PROGRAM_WORDS, encode(operations))
-        self._places[operations] = at
-        return at

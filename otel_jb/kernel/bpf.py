@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from otel_jb.errors import AttachError
+from otel_jb.errors import AgentError, AttachError
 from otel_jb.kernel import abi, cookies, cost, links
-from otel_jb.kernel.allocation import Indices, Programs
+from otel_jb.kernel.allocation import Indices
 from otel_jb.kernel.backend import KernelOptions
 from otel_jb.kernel.boundaries import Buckets, build
 from otel_jb.kernel.events import decode
+from otel_jb.kernel.instances import Instances, shared
 from otel_jb.kernel.load import RING_BYTES, Loaded, Loading
 from otel_jb.kernel.maps import HashMap, Ring, WordArray
-from otel_jb.kernel.programs import reads_return
 from otel_jb.kernel.reader import Reader
+from otel_jb.kernel.template import Shape, shape_of
 from otel_jb.records import (
     AgentCost,
     EndStrategy,
@@ -25,6 +26,7 @@ from otel_jb.records import (
     ProbePlan,
     ProbeState,
     ProbeStatus,
+    ReadProgram,
     Series,
     SlowCall,
     Snapshot,
@@ -33,6 +35,9 @@ from otel_jb.records import (
 )
 
 DRAIN_S = 0.1  #: how long a detached probe's calls in flight may still end
+MOST_COOKIES = (
+    2  #: a program of its own for each cookie of a probe's sites, up to so many: each is another link to detach
+)
 
 
 @dataclass(slots=True)
@@ -44,6 +49,8 @@ class Attached:
     index: int  #: of the series in the kernel's arrays; -1: it has none
     group: int
     closes_buffers: bool
+    nests: bool = False  #: its calls may run inside others of the target, or others inside it
+    programs: list[tuple[str, Shape]] = field(default_factory=list)  #: taken from the instances
     entry_links: list[int] = field(default_factory=list)
     end_links: list[int] = field(default_factory=list)
     since_ns: int | None = None  #: attached since; None: not attached now
@@ -104,8 +111,8 @@ class BpfBackend:
         self._calls = WordArray(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
         self._control = WordArray(maps["control"], abi.CONTROL_WORDS)
         self._buffers = WordArray(maps["buffers"], abi.BUFFER_SLOTS * abi.BUFFER_WORDS)
-        self._program_words = WordArray(maps["programs"], abi.PROGRAMS * abi.PROGRAM_WORDS)
-        self._programs = Programs(self._program_words)
+        self._instances = Instances(loaded.templates, maps, multi=loaded.links == "multi")
+        self._instances.check()
         cells = WordArray(maps["cells"], len(self.buckets.cells) * abi.CELL_WORDS)
         flat = [word for cell in self.buckets.cells for word in cell]
         for at, word in enumerate(flat):
@@ -151,9 +158,9 @@ class BpfBackend:
             closes = any(
                 op.op is Op.CLOSE for p in probes if p.profile == probe.profile for op in (*p.read.entry, *p.read.end)
             )
-            item = Attached(self._new_series(target, probe), probe, -1, 0, closes)
+            item = Attached(self._new_series(target, probe), probe, -1, 0, closes, nests and self._options.events)
             try:
-                self._place(item, attached, nests)
+                self._place(item, attached)
                 self._link(item, target.pid)
             except AttachError as error:
                 self._forget(item)
@@ -165,7 +172,7 @@ class BpfBackend:
             records += [item.series, self._status(item, ProbeState.ATTACHED, probe.reason)]
         return records, refused
 
-    def _place(self, item: Attached, attached: AttachedTarget, nests: bool) -> None:
+    def _place(self, item: Attached, attached: AttachedTarget) -> None:
         """Give the probe its places in the kernel's arrays. Raises AttachError where there is no room."""
         profile = item.probe.profile
         if profile not in attached.groups:
@@ -173,7 +180,7 @@ class BpfBackend:
         item.group = attached.groups[profile]
         item.index = self._indices.take()
         self._by_index[item.index] = item
-        self._configure(item, nests)
+        self._configure(item)
 
     def _new_series(self, target: Target, probe: Probe) -> Series:
         return Series(
@@ -196,7 +203,7 @@ class BpfBackend:
             error_return=probe.error_return,
         )
 
-    def _configure(self, item: Attached, nests: bool) -> None:
+    def _configure(self, item: Attached) -> None:
         """Zero the series and write its configuration; nothing is attached to this index yet."""
         at, size = item.index * self._series_words, self._series_words
         self._series.write(at, bytes(size * 8))
@@ -205,25 +212,40 @@ class BpfBackend:
         words[at + abi.SERIES_SLOW_NS] = abi.NEVER if threshold is None else threshold
         words[at + abi.SERIES_EVENT_GAP_NS] = max(1, int(1e9 / options.event_rate))
         words[at + abi.SERIES_EVENT_BURST_NS] = max(1, int(1e9 / options.event_rate * options.event_burst))
-        entry, end = self._programs.place(item.probe.read.entry), self._programs.place(item.probe.read.end)
-        words[at + abi.SERIES_PROGRAMS] = entry | end << 32
-        flags = (abi.SERIES_EVENTS if options.events else 0) | (abi.SERIES_NEST if nests and options.events else 0)
-        if reads_return(item.probe.read.end):
-            flags |= abi.SERIES_RETURN
-        words[at + abi.SERIES_FLAGS_GROUP] = flags | item.group << 32
+        words[at + abi.SERIES_GROUP] = item.group
 
     def _link(self, item: Attached, pid: int) -> None:
         """Attach the probe's sites, ends first so that no call is entered whose end would not be seen. Raises AttachError."""
         loaded = self._ready()
+        shape = shape_of(item.probe.read, events=self._options.events, nests=item.nests)
         entries, ends = cookies.points(item.probe, item.index)
+        # What was loaded for it before (it was shed since) stays loaded until its links are there again.
+        before, item.programs = item.programs, []
         try:
-            item.end_links = links.attach(loaded.links, loaded.programs["on_end"], item.probe.file, ends, pid)
-            item.entry_links = links.attach(loaded.links, loaded.programs["on_entry"], item.probe.file, entries, pid)
-        except links.LinkError as error:
-            links.close(item.end_links)
-            item.end_links = []
+            for points, name, opened in ((ends, "on_end", item.end_links), (entries, "on_entry", item.entry_links)):
+                for one, group in self._grouped(points, shape):
+                    program = self._instances.take(name, one)
+                    item.programs.append((name, one))
+                    opened += links.attach(loaded.links, program, item.probe.file, group, pid)
+        except (links.LinkError, AgentError) as error:
+            links.close([*item.entry_links, *item.end_links])
+            item.entry_links, item.end_links = [], []
+            if isinstance(error, AgentError):
+                raise AttachError(error.message, error.help) from error
             raise AttachError(links.explain(error)) from error
+        finally:
+            for name, one in before:
+                self._instances.give_back(name, one)
         item.since_ns = time.monotonic_ns()
+
+    def _grouped(self, points: Sequence[links.Point], shape: Shape) -> list[tuple[Shape, list[links.Point]]]:
+        """The points by the program that serves them: one for each cookie where these are few, else one that asks for the cookie."""
+        groups: dict[int, list[links.Point]] = {}
+        for point in points:
+            groups.setdefault(point.cookie, []).append(point)
+        if len(groups) > MOST_COOKIES or not self._instances.room(len(groups)):
+            return [(shared(shape), list(points))]
+        return [(replace(shape, cookie=cookie), group) for cookie, group in groups.items()]
 
     def _unlink(self, items: list[Attached]) -> None:
         """Detach entries, let calls in flight end, then detach ends."""
@@ -256,6 +278,9 @@ class BpfBackend:
         )
 
     def _forget(self, item: Attached) -> None:
+        for name, shape in item.programs:
+            self._instances.give_back(name, shape)
+        item.programs = []
         self._by_series.pop(item.series.id, None)
         if item.index >= 0:
             self._reader.forget(item.index)
@@ -331,24 +356,29 @@ class BpfBackend:
             entry, branch, stepped, _ = cost.code()[1]
             below = links.FRAME_BELOW_CFA & 0xFFFFFFFF
             inside = index | (8 & 0xFFFFFFFF if links.FRAME_BELOW_CFA else 0) << abi.COOKIE_OFFSET_SHIFT
-            ways: tuple[list[links.Point], ...] = (
-                [],
-                [links.Point(branch, inside)],
-                [links.Point(entry, index | below << abi.COOKIE_OFFSET_SHIFT, is_return=True)],
-                [links.Point(stepped, inside)],
+            ways: tuple[links.Point | None, ...] = (
+                None,
+                links.Point(branch, inside),
+                links.Point(entry, index | below << abi.COOKIE_OFFSET_SHIFT, is_return=True),
+                links.Point(stepped, inside),
             )
             found = []
-            for ends in ways:
-                opened = links.attach(loaded.links, loaded.programs["on_end"], specimen.path, ends, specimen.pid)
-                if ends:
-                    point = [links.Point(entry, index)]
-                    opened += links.attach(
-                        loaded.links, loaded.programs["on_entry"], specimen.path, point, specimen.pid
-                    )
+            for end in ways:
+                opened: list[int] = []
+                taken: list[tuple[str, Shape]] = []
                 try:
+                    for name, point in (("on_end", end), ("on_entry", links.Point(entry, index) if end else None)):
+                        if point is not None:
+                            taken.append(
+                                (name, shape_of(ReadProgram(), events=False, nests=False, cookie=point.cookie))
+                            )
+                            program = self._instances.take(*taken[-1])
+                            opened += links.attach(loaded.links, program, specimen.path, [point], specimen.pid)
                     found.append(specimen.run())
                 finally:
                     links.close(opened)
+                    for each in taken:
+                        self._instances.give_back(*each)
             return cost.as_costs(*found)
         except links.LinkError:
             return AgentCost()
@@ -368,7 +398,8 @@ class BpfBackend:
         links.close([fd for item in everything for fd in item.end_links])
         self._targets.clear()
         self._ring.close()
-        for array in (self._series, self._calls, self._control, self._buffers, self._program_words):
+        for array in (self._series, self._calls, self._control, self._buffers):
             array.close()
+        self._instances.close()
         self._loaded.close()
         self._loaded = None

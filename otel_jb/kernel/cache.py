@@ -9,32 +9,22 @@ is wrong with an entry, the caller compiles instead.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import json
 import os
 import platform
 import stat
-import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from otel_jb import __version__
 from otel_jb.kernel import bcc_module
-from otel_jb.kernel.links import LinkError, _bpf
 from otel_jb.kernel.source import bpf_directory
 
 PLACE = ("var", "cache", "otel-jb")
 KEEP = 8  #: entries: one for each set of options that is in use
 _MAX_BYTES = 1 << 20
-_MAP_CREATE, _PROG_LOAD, _OBJECT_INFO = 0, 5, 15
-_KPROBE_PROGRAM, _UPROBE_MULTI = 2, 48
-_LOAD_IMMEDIATE, _MAP_REFERENCE = (
-    0x18,
-    1,
-)  #: opcode, and source register BPF_PSEUDO_MAP_FD: the immediate is a descriptor
-_MAP_FIELDS = 5  #: type, key and value size, entries, flags
 
 
 def origin() -> str:
@@ -42,7 +32,7 @@ def origin() -> str:
     made = hashlib.sha256(f"{__version__} {platform.machine()} {' '.join(os.uname())}".encode())
     bcc = bcc_module.find()
     own = Path(__file__)
-    files = [own, own.with_name("loader.py"), *sorted(bpf_directory().rglob("*.[ch]"))]
+    files = [own, own.with_name("loader.py"), own.with_name("template.py"), *sorted(bpf_directory().rglob("*.[ch]"))]
     for path in [*files, bcc / "version.py"] if bcc else files:
         made.update(hashlib.sha256(path.read_bytes()).digest())
     return made.hexdigest()[:32]
@@ -65,74 +55,23 @@ def holds_some() -> bool:
 
 
 def read(request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The entry for a request, which `load` makes programs of; None: there is none that can be trusted."""
+    """What was compiled for a request; None: there is none that can be trusted."""
     try:
         with _directory() as place:
-            entry: dict[str, Any] = json.loads(_read(place, name_of(request)))
-            return entry
+            digest, _, text = _read(place, name_of(request)).partition(b"\n")
+        if digest.decode() != hashlib.sha256(text).hexdigest():  # half written, or the disk's fault
+            return None
+        compiled: dict[str, Any] = json.loads(text)
+        return compiled
     except Exception:  # noqa: BLE001 - whatever it is, compiling will tell
         return None
 
 
-def load(entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int], dict[str, int]] | None:
-    """The answer that the loader gave, programs and maps by name, made anew by the kernel; None: compile."""
-    opened: list[int] = []
-    try:
-        maps: dict[str, int] = {}
-        for name, fields in entry["maps"].items():
-            maps[name] = _bpf(_MAP_CREATE, struct.pack("=5I8x16s", *fields, name.encode()[:15]))
-            opened.append(maps[name])
-        programs: dict[str, int] = {}
-        for name, program in entry["programs"].items():
-            code = bytearray.fromhex(program["code"])
-            for at, map_name in program["maps"]:
-                struct.pack_into("=i", code, at * 8 + 4, maps[map_name])
-            programs[name] = _load_program(name, bytes(code), multi=entry["answer"]["links"] == "multi")
-            opened.append(programs[name])
-        return entry["answer"], programs, maps
-    except Exception:  # noqa: BLE001 - whatever it is, compiling will tell
-        for descriptor in opened:
-            os.close(descriptor)
-        return None
-
-
-def store(entry: str, answer: dict[str, Any], code: Mapping[str, bytes], maps: Mapping[str, int]) -> None:
-    """Keep what was loaded under this name (`name_of`, asked before it was compiled); `code` as BCC made it, with the maps' descriptors in it. Failing to is no error."""
-    names = {descriptor: name for name, descriptor in maps.items()}
-    programs = {}
-    for name, instructions in code.items():
-        references = []
-        at = 0
-        while at < len(instructions) // 8:
-            opcode, registers, _, immediate = struct.unpack_from("=BBhi", instructions, at * 8)
-            if opcode == _LOAD_IMMEDIATE:
-                if registers >> 4 == _MAP_REFERENCE and immediate in names:
-                    references.append((at, names[immediate]))
-                elif registers >> 4:
-                    return  # a kind of reference that means nothing in another process
-                at += 1  # it is two instructions long
-            at += 1
-        programs[name] = {"code": instructions.hex(), "maps": references}
-    with contextlib.suppress(OSError, LinkError):
-        specifications = {name: _specification(descriptor) for name, descriptor in maps.items()}
-        text = json.dumps({"answer": answer, "maps": specifications, "programs": programs})
-        with _directory(make=True) as place:
-            _write(place, entry, text.encode())
-
-
-def _specification(descriptor: int) -> list[int]:
-    info = ctypes.create_string_buffer(80)
-    _bpf(_OBJECT_INFO, struct.pack("=IIQ", descriptor, len(info), ctypes.addressof(info)))
-    kind, _, *rest = struct.unpack_from("=6I", info)
-    return [kind, *rest]
-
-
-def _load_program(name: str, code: bytes, *, multi: bool) -> int:
-    instructions = ctypes.create_string_buffer(code, len(code))
-    license_text = ctypes.create_string_buffer(b"GPL")
-    pointers = (ctypes.addressof(instructions), ctypes.addressof(license_text))
-    head = struct.pack("=IIQQ24x16sI", _KPROBE_PROGRAM, len(code) // 8, *pointers, name.encode()[:15], 0)
-    return _bpf(_PROG_LOAD, head + struct.pack("=I", _UPROBE_MULTI if multi else 0))
+def store(name: str, compiled: Mapping[str, Any]) -> None:
+    """Keep what was compiled under this name (`name_of`, asked before it was compiled). Failing to is no error."""
+    with contextlib.suppress(OSError), _directory(make=True) as place:
+        text = json.dumps(compiled).encode()
+        _write(place, name, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
 
 
 @contextlib.contextmanager

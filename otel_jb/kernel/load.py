@@ -1,4 +1,4 @@
-"""Starts the loader child and receives what it loaded."""
+"""Gets the compiled BPF programs, from the cache or a loader child, and makes the maps that they use."""
 
 from __future__ import annotations
 
@@ -8,33 +8,40 @@ import os
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from otel_jb import errors
 from otel_jb.kernel import abi, cache
+from otel_jb.kernel.instances import PRIVILEGES, refusal
+from otel_jb.kernel.links import LinkError, _bpf
+from otel_jb.kernel.template import Template
 
 TIMEOUT_S = 60.0
 RING_BYTES = 1 << 20
 LinkKind = Literal["multi", "perf"]
 
 
+_MAP_CREATE = 0
+_MAX_ANSWER = 1 << 18
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Descriptors of the loaded programs and maps; whoever holds it closes them."""
+    """Templates of the programs, and the descriptors of the maps; whoever holds it closes them."""
 
-    programs: dict[str, int]
+    templates: dict[str, Template]
     maps: dict[str, int]
     links: LinkKind
     bcc_version: str
 
     def close(self) -> None:
         """Close every descriptor; the kernel frees what nothing else refers to."""
-        for fd in (*self.programs.values(), *self.maps.values()):
+        for fd in self.maps.values():
             os.close(fd)
 
 
@@ -86,17 +93,17 @@ def end_early() -> None:
 
 
 class Loading:
-    """A loader child at work: started early, so that it compiles while the agent looks for targets.
+    """The programs on their way: started early, so that they are compiled while the agent looks for targets.
 
-    With `cached`, what an earlier start compiled is loaded instead, and what is compiled is kept.
+    With `cached`, what an earlier start compiled is taken instead, and what is compiled is kept.
     """
 
     def __init__(
         self, buckets: int, cell_bits: int, max_series: int, links: str = "auto", *, cached: bool = False
     ) -> None:
-        request: dict[str, Any] = {
+        self._links = links
+        self._request: dict[str, Any] = {
             "cached": cached,
-            "links": links,
             "defines": {
                 "BUCKETS": buckets,
                 "CELL_BITS": cell_bits,
@@ -104,71 +111,89 @@ class Loading:
                 "RING_PAGES": RING_BYTES // resource.getpagesize(),
             },
         }
-        self._request = request
-        self._loaded: Loaded | None = None
-        self._thread: threading.Thread | None = None
-        entry = cache.read(request) if cached else None
-        if entry is None:
+        self._child: _Child | None = None
+        self._kept = cache.read(self._request) if cached else None
+        if self._kept is None:
             self._compile()
-        else:
-            # The verifier takes 0.07 s, in which the agent can do something else.
-            self._thread = threading.Thread(target=self._take, args=(entry,), name="load")
-            self._thread.start()
-
-    def _take(self, entry: dict[str, Any]) -> None:
-        found = cache.load(entry)
-        if found is not None:
-            answer, programs, maps = found
-            self._loaded = Loaded(programs, maps, answer["links"], answer["bcc"])
 
     def _compile(self) -> None:
-        child = _early.pop() if _early else _Child()
-        self._socket, self._process = child.socket, child.process
-        self._cancel = child.end
-        self._socket.settimeout(TIMEOUT_S)
+        self._child = _early.pop() if _early else _Child()
+        self._child.socket.settimeout(TIMEOUT_S)
         with contextlib.suppress(BrokenPipeError):  # it ended: `result` says why
-            self._socket.send(json.dumps(self._request).encode())
+            self._child.socket.send(json.dumps(self._request).encode())
 
     def result(self) -> Loaded:
-        """Wait for the child; raises what it reported: PermissionDeniedError, UnsupportedError."""
-        if self._thread is not None:
-            self._thread.join()
-            if self._loaded is not None:
-                return self._loaded
+        """Wait for what was compiled and make the maps. Raises PermissionDeniedError, UnsupportedError."""
+        links = _link_kind(self._links)
+        if self._kept is not None:
+            with contextlib.suppress(
+                KeyError, TypeError, ValueError, AttributeError, LinkError
+            ):  # not as it was written
+                return _made(self._kept, links)
             self._compile()
-        expected = len(abi.PROGRAM_NAMES) + len(abi.MAPS)
         try:
-            data, fds, _, _ = socket.recv_fds(self._socket, 65536, expected)
+            return _made(self._answer(), links)
+        except LinkError as error:
+            raise refusal(error) from error
+
+    def _answer(self) -> dict[str, Any]:
+        """What the child compiled; raises what it reported."""
+        assert self._child is not None
+        process = self._child.process
+        try:
+            data = self._child.socket.recv(_MAX_ANSWER)
         except ConnectionResetError:  # it ended before it had read the request
-            data, fds = b"", []
+            data = b""
         except TimeoutError:
-            self._process.kill()
+            process.kill()
             raise errors.UnsupportedError(f"compiling the BPF program took more than {TIMEOUT_S:.0f} s") from None
         finally:
-            self._socket.close()
-        _, stderr = self._process.communicate()
+            self._child.socket.close()
+        _, stderr = process.communicate()
         if not data:
-            last = stderr.decode(errors="replace").strip().splitlines()[-1:] or [_end(self._process.returncode)]
+            last = stderr.decode(errors="replace").strip().splitlines()[-1:] or [_end(process.returncode)]
             raise errors.UnsupportedError(
-                f"the process that loads the BPF program ended: {last[0]}", "Run `otel-jb doctor` for what is missing."
+                f"the process that compiles the BPF program ended: {last[0]}",
+                "Run `otel-jb doctor` for what is missing.",
             )
-        answer = json.loads(data)
+        answer: dict[str, Any] = json.loads(data)
         if "error" in answer:
-            for fd in fds:
-                os.close(fd)
             raise _error(answer, stderr)
-        programs = dict(zip(abi.PROGRAM_NAMES, fds, strict=False))
-        maps = dict(zip(abi.MAPS, fds[len(abi.PROGRAM_NAMES) :], strict=True))
-        return Loaded(programs, maps, answer["links"], answer["bcc"])
+        return answer
 
     def cancel(self) -> None:
-        """End what is at work without using what it loads."""
-        if self._thread is None:
-            self._cancel()
-            return
-        self._thread.join()
-        if self._loaded is not None:
-            self._loaded.close()
+        """End what is at work without using what it makes."""
+        if self._child is not None:
+            self._child.end()
+
+
+def _link_kind(wish: str) -> LinkKind:
+    """How probes are attached here. Raises UnsupportedError where multi links are asked for in vain."""
+    from otel_jb.kernel.system import System
+
+    # That a program loads for multi links proves nothing: kernels before 6.6 load it, and refuse only the link.
+    multi = wish != "perf" and System().multi_link_error() == 0
+    if wish == "multi" and not multi:
+        raise errors.UnsupportedError(
+            "this kernel has no uprobe multi links (Linux 6.6 brought them)", "Use --link auto."
+        )
+    return "multi" if multi else "perf"
+
+
+def _made(compiled: dict[str, Any], links: LinkKind) -> Loaded:
+    """Templates and maps of what was compiled. KeyError, TypeError, ValueError for what was not, LinkError where the kernel refuses."""
+    templates = {name: Template.from_plain(compiled["programs"][name]) for name in abi.PROGRAM_NAMES}
+    maps: dict[str, int] = {}
+    try:
+        for name in abi.MAPS:
+            kind, key, value, entries, flags = compiled["maps"][name]
+            attributes = struct.pack("=5I8x16s", kind, key, value, entries, flags, name.encode()[:15])
+            maps[name] = _bpf(_MAP_CREATE, attributes)
+        return Loaded(templates, maps, links, str(compiled["bcc"]))
+    except BaseException:
+        for descriptor in maps.values():
+            os.close(descriptor)
+        raise
 
 
 def _error(answer: dict[str, str], stderr: bytes) -> errors.AgentError:
@@ -179,8 +204,7 @@ def _error(answer: dict[str, str], stderr: bytes) -> errors.AgentError:
     help_text = answer["help"]
     if kind is errors.PermissionDeniedError:
         message = "the kernel does not let this process load BPF programs"
-        help_text = "Run as root, or with CAP_BPF, CAP_PERFMON and (since Linux 6.15 and its backports) CAP_SYS_ADMIN."
-        return kind(message, help_text)
+        return kind(message, PRIVILEGES)
     detail = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()][-3:]
     return kind(answer["message"], "\n".join([help_text, *detail]).strip())
 

@@ -142,14 +142,18 @@ class System:
             os.close(program)
 
     def compile(self) -> str:
-        """Compile and load the BPF program in the loader child, as `run` does; says what came of it. Raises AgentError."""
+        """Compile the BPF program in the loader child and load it, as `run` does; says what came of it. Raises AgentError."""
         from otel_jb.config import DEFAULT_BOUNDARIES
         from otel_jb.kernel.boundaries import build
+        from otel_jb.kernel.instances import Instances
         from otel_jb.kernel.load import Loading
 
         buckets = build(DEFAULT_BOUNDARIES)
         loaded = Loading(len(buckets.bounds_ns) + 1, buckets.cell_bits, 16).result()
-        loaded.close()
+        try:
+            Instances(loaded.templates, loaded.maps, multi=loaded.links == "multi").check()
+        finally:
+            loaded.close()
         return f"compiled and loaded with BCC {loaded.bcc_version}, for {loaded.links} links"
 
     def listen_error(self, host: str, port: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -15,13 +17,13 @@ from typing import Any
 import pytest
 
 from otel_jb.kernel import cache, load
+from otel_jb.kernel.instances import Instances
 from otel_jb.kernel.source import bpf_directory
 
 pytestmark = pytest.mark.bpf
 
 REQUEST: dict[str, Any] = {
     "cached": True,
-    "links": "auto",
     "defines": {"BUCKETS": 8, "CELL_BITS": 5, "SERIES": 16, "RING_PAGES": 256},
 }
 
@@ -30,7 +32,7 @@ _COMPILE = """
 import json, os, sys
 from otel_jb.kernel import bcc_module, cache, loader
 cache.PLACE = tuple(json.loads(sys.argv[1]))
-loader._load(bcc_module.load(), json.loads(sys.argv[2]))
+loader.compile_programs(bcc_module.load(), json.loads(sys.argv[2]))
 os._exit(0)
 """
 
@@ -54,10 +56,9 @@ def place(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield kept
 
 
-def loaded(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, int], dict[str, int]] | None:
-    """What comes of a request, without compiling."""
-    kept = cache.read(request)
-    return None if kept is None else cache.load(kept)
+def loaded(request: dict[str, Any]) -> dict[str, Any] | None:
+    """What is kept for a request."""
+    return cache.read(request)
 
 
 def entry(place: Path) -> Path:
@@ -66,27 +67,27 @@ def entry(place: Path) -> Path:
     return only
 
 
-def descriptors() -> int:
-    """Open descriptors of this process."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def kind_of(descriptor: int) -> str:
-    """What the kernel calls an open descriptor."""
-    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
-
-
-def test_what_is_kept_is_private_and_loads_without_a_compiler(place: Path) -> None:
-    """An entry is readable by root alone, and the kernel takes its maps and programs."""
+def test_what_is_kept_is_private_and_loads_without_a_compiler(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry is readable by root alone, and the kernel takes its maps and programs; no child is started."""
     assert place.stat().st_mode & 0o777 == 0o700
     assert entry(place).stat().st_mode & 0o777 == 0o600
-    found = loaded(REQUEST)
-    assert found is not None
-    answer, programs, maps = found
-    result = load.Loaded(programs, maps, answer["links"], answer["bcc"])
-    assert set(programs) == {"on_entry", "on_end"}
-    assert kind_of(maps["events"]) == "anon_inode:bpf-map"
-    assert kind_of(programs["on_end"]) == "anon_inode:bpf-prog"
+    monkeypatch.setattr(load, "_Child", None)
+    monkeypatch.setattr(load, "RING_BYTES", 256 * resource.getpagesize())
+    result = load.Loading(8, 5, 16, cached=True).result()
+    instances = Instances(result.templates, result.maps, multi=result.links == "multi")
+    instances.check()
+    instances.close()
+    result.close()
+
+
+def test_nonsense_with_the_right_digest_is_compiled_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What passes for an entry but is none costs a compilation and nothing else."""
+    monkeypatch.setattr(load, "RING_BYTES", 256 * resource.getpagesize())
+    text = b'{"bcc": "1", "maps": {"calls": [2, 4]}, "programs": {}}'
+    entry(place).write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+    assert loaded(REQUEST) is not None
+    result = load.Loading(8, 5, 16, cached=True).result()
+    assert len(result.templates["on_end"].code) > 100
     result.close()
 
 
@@ -100,9 +101,7 @@ def test_another_source_is_another_program(place: Path, tmp_path: Path, monkeypa
     copy = tmp_path / "bpf"
     shutil.copytree(bpf_directory(), copy)
     monkeypatch.setattr(cache, "bpf_directory", lambda: copy)
-    found = loaded(REQUEST)
-    assert found is not None  # an unchanged copy is the same program
-    load.Loaded(found[1], found[2], "multi", "").close()
+    assert loaded(REQUEST) is not None  # an unchanged copy is the same program
     (copy / "arch.h").write_text((copy / "arch.h").read_text() + "\n")
     assert loaded(REQUEST) is None
 
@@ -118,16 +117,14 @@ def test_another_source_is_another_program(place: Path, tmp_path: Path, monkeypa
         pytest.param(lambda place: swap(place, place.rename(place.with_name("x"))), id="directory is a link"),
         pytest.param(lambda place: swap(entry(place), entry(place).rename(place.parent / "y")), id="file is a link"),
         pytest.param(lambda place: entry(place).write_bytes(entry(place).read_bytes()[:-9]), id="cut off"),
-        pytest.param(lambda place: replace(entry(place), b'"code": "', b'"code": "ff'), id="nonsense instructions"),
+        pytest.param(lambda place: replace(entry(place), b'"code": "', b'"code": "ff'), id="other instructions"),
         pytest.param(lambda place: replace(entry(place), b'"calls": [2,', b'"calls": [1,'), id="another kind of map"),
     ],
 )
 def test_an_entry_that_is_not_as_it_was_written_is_not_used(place: Path, spoil: Callable[[Path], object]) -> None:
-    """Whoever could have written an entry, and whatever is wrong with it: it is not loaded, and no descriptor is left."""
+    """Whoever could have written an entry, and whatever is wrong with it: it is not taken."""
     spoil(place)
-    before = descriptors()
     assert loaded(REQUEST) is None
-    assert descriptors() == before
 
 
 def swap(link: Path, target: Path) -> None:

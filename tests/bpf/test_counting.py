@@ -13,6 +13,7 @@ from platform import machine
 import pytest
 
 from otel_jb.errors import AttachError
+from otel_jb.kernel import instances
 from otel_jb.kernel.backend import KernelOptions
 from otel_jb.kernel.bpf import BpfBackend
 from otel_jb.records import EndStrategy, ProbePlan, ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target
@@ -64,14 +65,21 @@ def calls(compile_program: Compile, start: Callable[..., Child]) -> Child:
     return start(compile_program("calls.c", "-O1", "-fcf-protection=none", "-fstack-protector-all"))
 
 
+@pytest.mark.parametrize("own", [True, False], ids=["own", "shared"])
 @pytest.mark.parametrize("links", LINKS)
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_counts_are_exact_under_concurrency(calls: Child, strategy: EndStrategy, links: str) -> None:
-    """Four threads on two processors, read and rolled all the time: calls, bytes and drops come out to the unit."""
+def test_counts_are_exact_under_concurrency(
+    calls: Child, strategy: EndStrategy, links: str, own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four threads on two processors, read and rolled all the time: calls, bytes and drops come out to the unit, whether the probe
+    has programs of its own or shares them and is told apart by its cookie.
+    """
+    monkeypatch.setattr(instances, "MOST_OF_ONE_PROBE", 512 if own else 0)
     plan = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")}, strategy)
     assert [probe.strategy for probe in plan.probes] == [strategy]
     with backend(links=links) as kernel:
         kernel.attach(target(calls), plan)
+        assert {shape.cookie is None for _, shape in kernel._instances._loaded} == {not own}
         count = CALLS if strategy is not EndStrategy.RET_SITES else max(CALLS // 4, 2_000)
         calls.say(f"{count} {THREADS}")
         before, reads = 0, 0

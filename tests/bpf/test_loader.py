@@ -1,9 +1,10 @@
-"""The child that compiles and loads the BPF program."""
+"""The child that compiles the BPF program."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -21,10 +22,15 @@ def loading() -> Loading:
     return Loading(24, 5, 64)
 
 
+def child_of(work: Loading) -> subprocess.Popen[bytes]:
+    assert work._child is not None
+    return work._child.process
+
+
 def test_signals_for_the_agent_do_not_end_the_loader() -> None:
     """A terminal's Ctrl-C and a service manager's SIGTERM reach the child too: the agent still starts, and then stops cleanly."""
     work = loading()
-    pid = work._process.pid
+    pid = child_of(work).pid
     deadline = time.monotonic() + patience(20)
     while not ignores(pid, signal.SIGTERM):
         assert time.monotonic() < deadline
@@ -37,7 +43,7 @@ def test_signals_for_the_agent_do_not_end_the_loader() -> None:
 def test_a_loader_that_was_killed_is_said_to_have_been() -> None:
     """Where the child is killed the error names the signal."""
     work = loading()
-    work._process.kill()
+    child_of(work).kill()
     with pytest.raises(UnsupportedError, match="killed by SIGKILL"):
         work.result()
 

@@ -10,7 +10,10 @@ import pytest
 
 from otel_jb.kernel import abi, load
 from otel_jb.kernel.boundaries import build
+from otel_jb.kernel.instances import Instances
 from otel_jb.kernel.links import _bpf
+from otel_jb.kernel.template import shape_of
+from tests.bpf.plans import PUT
 
 pytestmark = pytest.mark.bpf
 
@@ -30,14 +33,17 @@ def machine_code(program: int) -> bytes:
     return code.raw
 
 
-def test_programs_run_on_the_stack_of_the_thread_that_they_interrupt() -> None:
+@pytest.mark.parametrize("cookie", [5, None], ids=["own", "shared"])
+def test_programs_run_on_the_stack_of_the_thread_that_they_interrupt(cookie: int | None) -> None:
     """A stack per CPU would be shared by all that are preempted there inside the program: oops (Linux 6.13 and later)."""
     buckets = build([1_000_000])
     loaded = load.Loading(len(buckets.bounds_ns) + 1, buckets.cell_bits, 16).result()
+    instances = Instances(loaded.templates, loaded.maps, multi=False)
     try:
         for name in abi.PROGRAM_NAMES:
-            code = machine_code(loaded.programs[name])
+            code = machine_code(instances.take(name, shape_of(PUT, events=True, nests=True, cookie=cookie)))
             assert len(code) > 500
             assert PER_CPU not in code
     finally:
+        instances.close()
         loaded.close()

@@ -1,0 +1,55 @@
+"""The programs that are made for probes, as the kernel takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from otel_jb.catalog import load as load_catalog
+from otel_jb.errors import UnsupportedError
+from otel_jb.kernel import abi, load
+from otel_jb.kernel.instances import Instances, load_program, shared
+from otel_jb.kernel.template import shape_of
+from otel_jb.records import ReadProgram
+
+pytestmark = pytest.mark.bpf
+
+
+@pytest.fixture(scope="module")
+def instances() -> Iterator[Instances]:
+    loaded = load.Loading(24, 5, 64).result()
+    made = Instances(loaded.templates, loaded.maps, multi=loaded.links == "multi")
+    yield made
+    made.close()
+    loaded.close()
+
+
+def test_the_verifier_takes_the_programs_of_every_profile(instances: Instances) -> None:
+    """Whatever a shipped profile reads, with a cookie of its own or the kernel's, nested or not: the kernel loads it."""
+    programs = {function.program for function in load_catalog().functions()}
+    assert len(programs) > 20
+    for reads in programs:
+        for name in abi.PROGRAM_NAMES:
+            for nests in (False, True):
+                shape = shape_of(reads, events=True, nests=nests, cookie=7 | 0xFFFFFFF8 << abi.COOKIE_OFFSET_SHIFT)
+                for one in (shape, shared(shape)):
+                    assert instances.take(name, one) > 0
+                    instances.give_back(name, one)
+
+
+def test_equal_programs_are_loaded_once_and_closed_with_the_last_user(instances: Instances) -> None:
+    """Two probes that need the same share a descriptor."""
+    shape = shape_of(ReadProgram(), events=True, nests=False)
+    first = instances.take("on_entry", shape)
+    assert instances.take("on_entry", shape) == first
+    instances.give_back("on_entry", shape)
+    assert instances.take("on_entry", shape) == first
+    instances.give_back("on_entry", shape)
+    instances.give_back("on_entry", shape)
+
+
+def test_what_the_verifier_refuses_is_told_with_its_reason() -> None:
+    """A program that the kernel does not take is one clear error."""
+    with pytest.raises(UnsupportedError, match="does not load the BPF program broken: "):
+        load_program("broken", bytes(8), 0)

@@ -1,0 +1,102 @@
+"""Programs with holes: what is put there, and that everything else stays as it was compiled."""
+
+from __future__ import annotations
+
+import pytest
+
+from otel_jb.kernel import abi
+from otel_jb.kernel import instructions as bpf
+from otel_jb.kernel.instructions import Instruction
+from otel_jb.kernel.template import Shape, Template, shape_of
+from otel_jb.records import Op, ReadOp, ReadProgram
+
+READS = ReadProgram(entry=(ReadOp(Op.BYTES, src=1), ReadOp(Op.END)), end=(ReadOp(Op.MOV, 7, 0), ReadOp(Op.END)))
+CALLS_MAP, COOKIE = 40, 0xFFFFFFF800000005
+CODE = (
+    Instruction(bpf.MOVE, 6, 1),  # 0
+    Instruction(bpf.EQUAL, 6, offset=4),  # 1: to 6
+    Instruction(bpf.CALL, immediate=abi.HOLE_COOKIE),  # 2
+    Instruction(bpf.NOT_EQUAL, 0, offset=-4),  # 3: to 0
+    Instruction(bpf.LOAD_IMMEDIATE, 1, 1, 0, CALLS_MAP),  # 4, 5
+    Instruction(0),
+    Instruction(bpf.CALL, immediate=1),  # 6: a helper of the kernel
+    Instruction(bpf.EXIT),  # 7
+)
+
+
+def template() -> Template:
+    return Template.of(bpf.encode(CODE), {CALLS_MAP: "overflow"})
+
+
+def targets(code: list[Instruction]) -> list[int]:
+    return [
+        at + 1 + i.offset
+        for at, i in enumerate(code)
+        if i.opcode & 7 in (5, 6) and i.opcode not in (bpf.CALL, bpf.EXIT)
+    ]
+
+
+def test_a_constant_takes_the_place_of_the_call_and_jumps_find_their_targets() -> None:
+    """A 64-bit cookie is one instruction longer than the call was; jumps over it are made longer, forwards and backwards."""
+    code = bpf.decode(template().filled(Shape(COOKIE, 0, ReadProgram()), {"overflow": 9}))
+    assert code[2:4] == [Instruction(bpf.LOAD_IMMEDIATE, 0, 0, 0, 5), Instruction(0, 0, 0, 0, -8)]
+    assert targets(code) == [7, 0]
+    assert code[7] == CODE[6]
+    assert code[5] == Instruction(bpf.LOAD_IMMEDIATE, 1, 1, 0, 9)
+
+
+def test_a_program_for_many_probes_asks_the_kernel_for_the_cookie() -> None:
+    """Without a cookie of its own the hole is the helper bpf_get_attach_cookie, and nothing moves."""
+    code = bpf.decode(template().filled(Shape(None, 0, ReadProgram()), {"overflow": 9}))
+    assert code[2] == Instruction(bpf.CALL, immediate=174)
+    assert targets(code) == targets(list(CODE))
+
+
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [(0, 1), (5, 1), ((1 << 31) - 1, 1), (1 << 31, 2), ((1 << 64) - 1, 1), (1 << 63, 2), (COOKIE, 2)],
+)
+def test_constants_are_as_short_as_they_can_be(value: int, length: int) -> None:
+    """One instruction where the number is a sign-extended one of 32 bits."""
+    made = bpf.load_immediate(0, value)
+    assert len(made) == length
+    low = made[0].immediate & ((1 << 64) - 1 if length == 1 else 0xFFFFFFFF)
+    assert low | (made[1].immediate & 0xFFFFFFFF) << 32 == value if length == 2 else low == value
+
+
+def test_what_a_probe_has_to_do_is_in_its_features() -> None:
+    """Each feature is there exactly if the reads or the options need it."""
+    shape = shape_of(READS, events=True, nests=False, cookie=3)
+    assert shape.features == (abi.FEATURE_EVENTS | abi.FEATURE_ENTRY_READS | abi.FEATURE_END_READS | abi.FEATURE_RETURN)
+    depth = ReadProgram(entry=(ReadOp(Op.DEPTH, src=1), ReadOp(Op.END)))
+    assert shape_of(depth, events=False, nests=True).features == (
+        abi.FEATURE_NEST | abi.FEATURE_ENTRY_READS | abi.FEATURE_DEPTH
+    )
+
+
+def test_a_template_survives_the_way_through_json() -> None:
+    """`from_plain` gives back what `plain` took."""
+    assert Template.from_plain(template().plain()) == template()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        (Instruction(bpf.LOAD_IMMEDIATE, 1, 1, 0, 77), Instruction(0)),  # a map that nobody knows
+        (Instruction(bpf.LOAD_IMMEDIATE, 1, 4, 0, 1), Instruction(0)),  # a function's address
+        (Instruction(bpf.STORE, 10, 1, -512),),  # the last word of the stack is for the reads
+        (Instruction(bpf.MOVE, 1, 10), Instruction(bpf.by_value(bpf.ADD), 1, immediate=-512)),
+    ],
+)
+def test_a_program_that_cannot_be_filled_is_refused(code: tuple[Instruction, ...]) -> None:
+    """What means nothing in another process, or leaves no room for reads, is told before anything is loaded."""
+    with pytest.raises(ValueError, match="BPF program"):
+        Template.of(bpf.encode(code), {CALLS_MAP: "overflow"})
+
+
+def test_a_jump_that_becomes_too_long_is_refused() -> None:
+    """Distances have 16 bits."""
+    with pytest.raises(ValueError, match="too long a jump"):
+        bpf.replaced(
+            (Instruction(bpf.JUMP, offset=1), Instruction(0x55), Instruction(bpf.EXIT)), {1: [CODE[0]] * 40_000}
+        )
