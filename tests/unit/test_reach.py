@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from otel_jb.elf.body import Context, body_of
 from otel_jb.elf.code import Reach, analyse
 from otel_jb.elf.image import Image
 from otel_jb.elf.names import Names
+from otel_jb.elf.stackpointer import foreign_load
 from otel_jb.elf.symbols import find
 
 Examine = Callable[..., Reach]
@@ -162,3 +164,46 @@ def test_a_lock_that_the_program_replaced_is_looked_into(reach: Examine) -> None
     assert not found.safe
     assert found.kills
     assert "swapcontext via pthread_mutex_lock" in found.reason
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "mov rax, rsp\\nsub rsp, 64\\nmov [rsp + 8], rax\\ncall [rdi]\\nmov rsp, [rsp + 8]",
+        "push rbp\\nmov rbp, rsp\\nmov rax, rsp\\nmov [rbp - 16], rax\\nsub rsp, rsi\\nmov rsp, [rbp - 16]\\nleave",
+        "push rbx\\nmov rbx, rsp\\ntest rdi, rdi\\nje 1f\\nsub rsp, rsi\\njmp 2f\\n1: sub rsp, 16\\n2: mov rsp, rbx\\npop rbx",
+        "push r13\\nlea r13, [rsp + 16]\\nand rsp, -32\\nlea rsp, [r13 - 16]\\npop r13",
+    ],
+)
+def test_what_a_function_kept_of_its_own_stack_pointer_is_no_switch(tmp_path: Path, body: str) -> None:
+    """Values that come back from registers and from words of the frame are followed to where they were made."""
+    assert foreign(tmp_path, body) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "mov rax, rsp\\nsub rsp, 64\\nmov [rsp + 8], rax\\npush rdi\\nmov rsp, [rsp + 8]",  # another word by then
+        "push rbp\\nmov rbp, rsp\\nmov [rbp - 16], rsi\\nmov rsp, [rbp - 16]\\nleave",
+        "push rbp\\nmov rbp, rsp\\nmov [rbp - 16], rsp\\nlea rax, [rbp - 16]\\nmov [rax], rsi\\nmov rsp, [rbp - 16]\\nleave",
+        "push rbx\\nmov rbx, rsp\\ntest rdi, rdi\\nje 1f\\nmov rbx, rsi\\n1: mov rsp, rbx\\npop rbx",
+        "mov rax, rsp\\n1: mov rsp, rax\\nmov rax, [rdi]\\ndec rsi\\njne 1b",
+        "mov r9, rsp\\ncall [rdi]\\nmov rsp, r9",
+    ],
+)
+def test_a_value_that_may_come_from_elsewhere_on_some_path_is_a_switch(tmp_path: Path, body: str) -> None:
+    """One path on which it was made of something else is enough."""
+    assert foreign(tmp_path, body) is not None
+
+
+def foreign(tmp_path: Path, body: str) -> str | None:
+    """What the function does that a stack switch does, its assembly being given; None: nothing."""
+    path = tmp_path / "library.so"
+    lines = body.replace("\\n", "\n")
+    source = f".intel_syntax noprefix\n.globl t_f\n.type t_f,@function\nt_f:\n.cfi_startproc\n{lines}\nret\n.cfi_endproc\n.size t_f,.-t_f\n"
+    command = ["gcc", "-shared", "-o", str(path), "-x", "assembler", "-"]
+    subprocess.run(command, input=source, text=True, check=True, capture_output=True)
+    image = Image.from_file(path)
+    (symbol,) = find(image, ["t_f"])
+    found = foreign_load(body_of(Context.of(image, Names(image)), symbol.address, symbol.size))
+    return found.text if found is not None else None
