@@ -13,6 +13,7 @@
 #define STACK_COPY 4096    // bytes of user stack in an event
 #define DROP_REASONS 8
 #define FIELDS 8
+#define GATES 256  // processes whose return probes depend on what they load
 
 // The attach cookie: which series, and for an end site when and where the frame ends.
 #define COOKIE_SERIES 0x7ffffULL  // bits 0-18: series index
@@ -24,6 +25,7 @@
 #define COOKIE_NO_RETURN (1ULL << 28)         // the return register does not hold the return value here
 #define COOKIE_ENTRY_ONLY (1ULL << 29)        // no end will be seen: count, do not open a call
 #define COOKIE_RETURN_ELSEWHERE (1ULL << 30)  // the return value is in the register of number (bits 32-35); the offset is in 36-63
+#define COOKIE_AT_ENTRY 0xffffffffULL         // without the offset
 #define COOKIE_OFFSET_SHIFT 32                // bits 32-63: signed offset from that register to the frame
 
 // A call in flight: one cache line.
@@ -54,6 +56,7 @@ struct cell {
 #define HOLE_CALLS 32517        // r0 = the address of the element of this map
 #define HOLE_CELLS 32518
 #define HOLE_CONTROL 32519
+#define HOLE_GATES 32520
 
 // What a probe's programs have to do.
 #define FEATURE_NEST 1u         // its calls may run inside other probed calls, or others inside it
@@ -64,6 +67,7 @@ struct cell {
 #define FEATURE_DEPTH 32u       // it tells how full a buffer is
 #define FEATURE_OPEN 64u        // it opens buffers
 #define FEATURE_CLOSE 128u      // it closes buffers
+#define FEATURE_GATE_SHIFT 8    // bits 8-15: the gate of its process
 
 // Words that reads work on: 0 to 15 are their own; what they emit are words too, so that an emission is a store.
 #define REG_BYTES 16
@@ -86,7 +90,8 @@ struct series {
   u64 slow_ns;       // a call at least this long is slow; ~0: none is
   u64 event_gap_ns;  // token bucket: time one event costs
   u64 event_burst_ns;
-  u64 group;      // (target, profile) whose buffers the depths belong to
+  u32 group;      // (target, profile) whose buffers the depths belong to
+  u32 shut;       // a session program begins no call any more
   u64 event_tat;  // token bucket: theoretical arrival time of the next event
   // statistics
   u64 sum_ns;
@@ -110,6 +115,12 @@ struct series {
   u64 inv_min[2];    // ~minimum, so that 0 means none
   u64 depth_max[2];  // + 1, so that 0 means none
   u64 buckets[BUCKETS];
+};
+
+// Whether return probes may be put into a process: as long as both numbers are equal.
+struct gate {
+  u64 loads;    // counted by the kernel
+  u64 cleared;  // of these, user space has looked at what was loaded
 };
 
 struct control {

@@ -19,15 +19,20 @@ struct calls {
 struct cells {
   u8 bytes[sizeof(struct cell) * (64 << CELL_BITS)];
 };
+struct gates {
+  u8 bytes[sizeof(struct gate) * GATES];
+};
 BPF_F_TABLE("array", u32, struct calls, calls, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct cells, cells, 1, MMAPABLE);
 BPF_TABLE("hash", u64, struct call, overflow, 4096);
 BPF_F_TABLE("array", u32, struct series, all_series, SERIES, MMAPABLE);
 BPF_F_TABLE("array", u32, struct control, control, 1, MMAPABLE);
+BPF_F_TABLE("array", u32, struct gates, gates, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct buffer, buffers, BUFFER_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct thread, threads, THREAD_SLOTS, MMAPABLE);
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 BPF_PROG_ARRAY(nowhere, 1);
+BPF_PROG_ARRAY(nowhere_in_session, 1);  // put in its place in session programs: an array is for one kind of programs only
 // From Linux 6.13 the JIT gives kprobe programs that use 64 bytes of stack or more a stack per CPU (kernel/bpf/verifier.c:
 // bpf_enable_priv_stack), trusting in a check for recursion that uprobes do not have. A uprobe program can be preempted by another
 // thread that runs it on the same CPU, and both write the one stack: pointers of one call in the other, which is a kernel
@@ -48,6 +53,7 @@ static u64 (*hole_end_reads)(u64 *r) = (void *)HOLE_END_READS;
 static struct call *(*hole_calls)(void) = (void *)HOLE_CALLS;
 static struct cell *(*hole_cells)(void) = (void *)HOLE_CELLS;
 static struct control *(*hole_control)(void) = (void *)HOLE_CONTROL;
+static struct gate *(*hole_gates)(void) = (void *)HOLE_GATES;
 
 #define ADD(field, n) __sync_fetch_and_add(&(field), (n))
 
@@ -427,5 +433,35 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
 int on_end(REGS *ctx) {
   u64 now = bpf_ktime_get_ns();
   leave(ctx, now, hole_cookie(ctx), hole_features());
+  return 0;
+}
+
+// The gate of the probe's process: open while every library that it has loaded was looked at.
+INLINE struct gate *gate_of(u64 features) { return &hole_gates()[features >> FEATURE_GATE_SHIFT & (GATES - 1)]; }
+
+// Entry and end of a return probe whose entry can leave the end out (session links, Linux 6.13), by answering 1. No return address is
+// touched then.
+int on_session(REGS *ctx) {
+  u64 now = bpf_ktime_get_ns(), ip = REG_IP(ctx);
+  u64 cookie = hole_cookie(ctx), features = hole_features();
+  if (ip != bpf_get_func_ip(ctx)) {
+    leave(ctx, now, cookie, features);
+    return 0;
+  }
+  struct gate *gate = gate_of(features);
+  u32 index = cookie & COOKIE_SERIES;
+  struct series *s = all_series.lookup(&index);
+  if (!s) return 1;
+  if (*(volatile u64 *)&gate->loads != *(volatile u64 *)&gate->cleared || *(volatile u32 *)&s->shut) {
+    ADD(s->untimed, 1);
+    return 1;
+  }
+  enter(ctx, cookie & COOKIE_AT_ENTRY, features);  // the stack pointer is at the return address there
+  return 0;
+}
+
+// The process has loaded or unloaded a library, which has not run yet: its gate closes until user space has looked at it.
+int on_load(REGS *ctx) {
+  ADD(gate_of(hole_features())->loads, 1);
   return 0;
 }

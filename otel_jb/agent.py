@@ -108,8 +108,11 @@ class Agent:
             )
         )
         from otel_jb.discovery import Discovery
+        from otel_jb.kernel.system import System
 
         self.discovery = Discovery(config, self.inspector)
+        if self.discovery.kernel.sessions and not System().has_sessions():
+            self.discovery.without_sessions()
         found = self.discovery.first()
         refused: AgentError | None = None
         for each in found:
@@ -151,9 +154,24 @@ class Agent:
                 stack.callback(steps.close)
                 poller.register(steps.fileno(), select.EPOLLIN)
             discoverer.start()
+            threading.Thread(target=self._gather, name="evidence", daemon=True).start()
             self._loop(poller, steps)
         if self._defect is not None:
             raise self._defect
+
+    def _gather(self) -> None:
+        """The thread that reads what plans want to know of whole processes; it takes seconds, and nobody waits for it."""
+        assert self.discovery is not None
+        try:
+            while not self._stop.is_set():
+                found = self.discovery.gather_next(lambda: not self._stop.is_set())
+                if found is None:
+                    self._stop.wait(WATCH_S)
+                else:
+                    self._change(*found)
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            self._defect = error
+            self.stop()
 
     def _discover(self) -> None:
         """The thread that looks at processes: one with many large files keeps nobody from reading the kernel on time."""
@@ -197,6 +215,7 @@ class Agent:
                 if now >= next_watch:
                     next_watch = now + WATCH_S
                     self._govern()
+                    self._open_gates()
                     self._tick()
                 if now >= next_roll:
                     self.read(roll=True)
@@ -363,6 +382,7 @@ class Agent:
             self._emit(target)
             for record in records:
                 self._emit(record)
+            self._open_gate(target.id)
             self._emit(self.backend.snapshot())
         self._report(target, plan, records)
 
@@ -391,8 +411,7 @@ class Agent:
                 if target_id in self._targets:
                     self._end(target_id, ended=True)
             for target_id, plan in changes.grown:
-                if target_id in self._targets:
-                    self._grow(self._targets[target_id], plan, self.backend.extend(target_id, plan))
+                self._change(target_id, plan)
         for each in changes.found:
             try:
                 self._attach(each)
@@ -400,16 +419,45 @@ class Agent:
                 _logger.warning("%s", error.message)
                 self.discovery.forget(each)
 
-    def _grow(self, target: Target, plan: ProbePlan, records: list[StreamRecord]) -> None:
-        """A measured process loaded a library with functions of its own."""
-        series = [record for record in records if isinstance(record, Series)]
-        self._series[target.id] = [*self._series[target.id], *series]
-        self._follow(series)
-        self._keep_costs(target.id, plan)
-        for record in records:
-            self._emit(record)
+    def _change(self, target_id: int, plan: ProbePlan) -> None:
+        """A measured process has functions that it had not, or some that are to be measured in another way."""
+        with self._lock:
+            if self.backend is None or target_id not in self._targets:
+                return
+            target = self._targets[target_id]
+            records = [*self.backend.extend(target_id, plan), *self.backend.replace(target_id, plan)]
+            series = {record.id: record for record in records if isinstance(record, Series)}
+            known = {each.id for each in self._series[target_id]}
+            self._series[target_id] = [series.pop(each.id, each) for each in self._series[target_id]]
+            self._series[target_id] += series.values()
+            self._follow(each for each in series.values() if each.id not in known)
+            self._keep_costs(target_id, plan)
+            for record in records:
+                self._emit(record)
+            self._open_gate(target_id)
         if records:
             self._report(target, plan, records)
+
+    def _open_gates(self) -> None:
+        """Have what measured processes loaded looked at, where return probes are kept out of them until then."""
+        with self._lock:
+            for target_id in self._targets:
+                if not self._open_gate(target_id) and self.discovery is not None:
+                    self.discovery.look_now(target_id)
+
+    def _open_gate(self, target_id: int) -> bool:
+        """Let return probes into a process that maps nothing but what its plan knows of; whether they are."""
+        assert self.backend is not None
+        assert self.discovery is not None
+        loads = self.backend.loads(
+            target_id
+        )  # before the look at its files: what is loaded after that is another number
+        if loads is None:
+            return True
+        if not self.discovery.unchanged(target_id):
+            return False
+        self.backend.open_gate(target_id, loads)
+        return True
 
     def _follow(self, series: Iterable[Series]) -> None:
         """Follow the percentiles of functions whose threshold is one."""

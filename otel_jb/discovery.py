@@ -12,8 +12,9 @@ import logging
 import os
 import platform
 import re
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,13 +24,15 @@ from otel_jb.catalog import Catalog, load
 from otel_jb.catalog.matching import Match
 from otel_jb.elf.inspect import MAX_FILES
 from otel_jb.errors import AgentError, ElfError, NoFunctionError, TargetError
+from otel_jb.evidence import Evidence
 from otel_jb.plan.choose import make_plan
 from otel_jb.plan.inputs import FileFacts, KernelFacts, Options
+from otel_jb.plan.process import UNKNOWN, ProcessFacts, signal_stacks
 from otel_jb.process import procfs
 from otel_jb.process.procfs import MappedFile, Process
 from otel_jb.process.target import make_target
 from otel_jb.process.watch import Watcher
-from otel_jb.records import AgentCost, ProbePlan, Target
+from otel_jb.records import AgentCost, EndStrategy, ProbePlan, Target
 
 if TYPE_CHECKING:
     from otel_jb.config import Config, TargetSelector
@@ -41,6 +44,7 @@ _logger = logging.getLogger(__name__)
 
 FIRST_LOOK_S = 1.0  #: after which the files that a process maps are looked at again
 LAST_LOOK_S = 16.0
+PATIENCE_S = 30.0  #: that somebody waits for what a plan depends on, who asks for nothing else
 SLICE_S = 0.25  #: how long new processes are looked at before what was found is handed on
 
 #: Libraries of every process that hold no jitter buffer: reading them at each start would cost more than all others.
@@ -98,8 +102,13 @@ class Discovery:
         self.config = config
         self._thorough = thorough
         self.catalog = catalog or load([Path(name) for name in config.profiles])
-        self.kernel = kernel_facts()
+        self.kernel = kernel_facts(perf=config.link.value == "perf")
         self._inspector = inspector
+        self._evidence = Evidence(inspector)
+        self._planning = (
+            threading.RLock()
+        )  # plans are made by the thread that looks at processes and by the one that gathers
+        self._wishes: dict[Process, None] = {}  # of which more should be known, see `gather_next`
         self._patterns = (*self.catalog.patterns(), *config.functions.include)  # also what no profile knows
         self._cache: dict[tuple[_FileKey, str, frozenset[tuple[str, int]]], Examined | ElfError] = {}
         self._reports: dict[_FileKey, FileReport | ElfError] = {}  # whatever program maps the file
@@ -260,17 +269,81 @@ class Discovery:
             max_probes=config.max_probes,
             target_named=named,
         )
-        shadow_stack = process is not None and procfs.has_shadow_stack(process.pid)
-        return make_plan([each.facts for each in examined], self.kernel, options, shadow_stack=shadow_stack)
+        facts = self.process_facts(process, examined) if process is not None else UNKNOWN
+        plan = make_plan([each.facts for each in examined], self.kernel, options, process=facts)
+        if process is not None and facts.switches is None and self._would_help(plan, examined):
+            self._wishes[process] = None
+        return plan
 
     def plan_process(self, process: Process) -> ProbePlan:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
-        return self.plan(self.examine_process(process), named=self._selector(process) is not None, process=process)
+        with self._planning:
+            return self.plan(self.examine_process(process), named=self._selector(process) is not None, process=process)
+
+    # -- what holds of a whole process ----------------------------------------------------------------------
+
+    def process_facts(self, process: Process, examined: Sequence[Examined]) -> ProcessFacts:
+        """What is known of the process as a whole, without reading anything for it. Raises TargetError, PermissionDeniedError."""
+        stacks = signal_stacks([(_name(each), each.report.signal_stacks) for each in examined])
+        facts = ProcessFacts(shadow_stack=procfs.has_shadow_stack(process.pid), signal_stacks=stacks)
+        return self._evidence.known(process, _paths(process), facts)
+
+    def _would_help(self, plan: ProbePlan, examined: Sequence[Examined]) -> bool:
+        """Whether a function would be measured at a lower price if nothing in the process could switch stacks or throw."""
+        code = {each.path: each.facts.code for each in examined}
+        dear = (EndStrategy.RET_SITES, EndStrategy.ENTRY_ONLY)
+        return self.config.end_strategy.strategy in (None, EndStrategy.URETPROBE) and any(
+            probe.strategy in dear and code[probe.file][probe.symbol.address].reach.open for probe in plan.probes
+        )
+
+    def plan_patiently(self, examined: Sequence[Examined], process: Process, seconds: float = PATIENCE_S) -> ProbePlan:
+        """The plan for a process that the user named, once all of its files were read, or `seconds` are over."""
+        plan = self.plan(examined, named=True, process=process)
+        if process not in self._wishes:
+            return plan
+        until = time.monotonic() + seconds
+        self.gather(process, lambda: time.monotonic() < until)
+        return self.plan(examined, named=True, process=process)
+
+    def gather(self, process: Process, goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Read what plans of this process want to know of all its files; may take seconds. Raises TargetError and the like."""
+        self._wishes.pop(process, None)
+        self._evidence.gather(process, _paths(process), ProcessFacts(), goes_on)
+
+    def gather_next(self, goes_on: Callable[[], bool]) -> tuple[int, ProbePlan] | None:
+        """Gather for one of the processes that are measured, if more should be known of any: its target's id and its plan then."""
+        for process in list(self._wishes):
+            target = self._target_of.get(process)
+            if target is None:
+                if not procfs.alive(process):
+                    self._wishes.pop(process, None)
+                continue
+            try:
+                self.gather(process, goes_on)
+                return (target, self.plan_process(process)) if goes_on() else None
+            except AgentError as error:
+                _logger.debug("%s", error.message)
+        return None
+
+    def unchanged(self, target: int) -> bool:
+        """Whether the process of a target maps what it did when it was planned."""
+        process = self._process_of(target)
+        return process is not None and process in self._looks and _files(process) == self._looks[process].files
+
+    def look_now(self, target: int) -> None:
+        """Have the next poll look at what the process of a target maps."""
+        process = self._process_of(target)
+        if process is not None and process in self._looks:
+            self._looks[process] = replace(self._looks[process], next_s=0.0)
+
+    def _process_of(self, target: int) -> Process | None:
+        return next((process for process, number in list(self._target_of.items()) if number == target), None)
 
     def find(self, process: Process, selector: TargetSelector | None) -> Found:
         """Plan one process. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""
-        examined = self.examine_process(process)
-        plan = self.plan(examined, named=selector is not None, process=process)
+        with self._planning:
+            examined = self.examine_process(process)
+            plan = self.plan(examined, named=selector is not None, process=process)
         if not plan.probes:
             raise no_function(process.name, f"process {process.pid}", examined, plan)
         build_id = next((each.report.build_id for each in examined if each.path == self._program(process)), None)
@@ -337,8 +410,9 @@ class Discovery:
         for process in new:
             chosen = self._selector(process)
             if chosen is not None and chosen.pid is not None:
+                files = _files(process)  # before the plan: what is loaded meanwhile is news at the next look
                 found.append(self._remember(self.find(process, chosen)))
-                self._looks[process] = _Look(_files(process), time.monotonic() + FIRST_LOOK_S, FIRST_LOOK_S)
+                self._looks[process] = _Look(files, time.monotonic() + FIRST_LOOK_S, FIRST_LOOK_S)
             else:
                 self._pending[process] = None
         # Programs that a profile is named after are the likeliest to be measured.
@@ -404,6 +478,10 @@ class Discovery:
                 stepped_ns=measured.get("stepped", self.kernel.stepped_ns),
                 uretprobe_ns=measured.get("uretprobe", self.kernel.uretprobe_ns),
             )
+
+    def without_sessions(self) -> None:
+        """The kernel has no session links, whatever its version says."""
+        self.kernel = replace(self.kernel, sessions=False)
 
     def plans_again(self) -> list[tuple[int, ProbePlan]]:
         """(target id, plan) of the processes that are measured, planned anew: what they cost now, nothing is attached by it."""
@@ -487,8 +565,10 @@ class _Look:
 
 
 def _files(process: Process) -> frozenset[tuple[str, int]]:
+    """What the process has code of: files by device and inode, and code that is of no file."""
     try:
-        return frozenset((file.device, file.inode) for file in procfs.mapped_files(process.pid))
+        files = {(file.device, file.inode) for file in procfs.mapped_files(process.pid)}
+        return frozenset(files | ({("", 0)} if procfs.has_unnamed_code(process.pid) else set()))
     except AgentError:
         return frozenset()
 
@@ -534,6 +614,10 @@ def _is_plain(file: MappedFile) -> bool:
     return _PLAIN.match(Path(file.path).name) is not None
 
 
+def _name(examined: Examined) -> str:
+    return examined.report.soname or examined.path.rsplit("/", 1)[-1]
+
+
 def _is_program(process: Process, file: MappedFile) -> bool:
     return file.inode == process.inode and file.path == process.executable
 
@@ -556,10 +640,11 @@ def no_function(name: str, what: str, examined: Sequence[Examined], plan: ProbeP
     return NoFunctionError(f"no jitter-buffer function in {what} ({name})", help_text)
 
 
-def kernel_facts() -> KernelFacts:
-    """What the running kernel does with probes, from its version."""
+def kernel_facts(*, perf: bool = False) -> KernelFacts:
+    """What the running kernel does with probes, from its version. `perf`: they are attached by perf events, as older ones do."""
     numbers = platform.release().split("-")[0].split(".")
-    return KernelFacts.of_version(int(numbers[0]), int("".join(c for c in numbers[1] if c.isdigit()) or 0))
+    facts = KernelFacts.of_version(int(numbers[0]), int("".join(c for c in numbers[1] if c.isdigit()) or 0))
+    return replace(facts, multi_links=False, sessions=False) if perf else facts
 
 
 def _opened(stack: ExitStack, path: str) -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from otel_jb.catalog.matching import Match
     from otel_jb.cli.discovered import File, Row, Target
     from otel_jb.discovery import Discovery, Examined
+    from otel_jb.plan.process import ProcessFacts
     from otel_jb.process.procfs import Process
     from otel_jb.records import Probe, ProbePlan
 
@@ -227,12 +228,15 @@ class _Looker:
     def _rows(
         self, examined: Sequence[Examined], paths: dict[str, str], *, named: bool, process: Process | None = None
     ) -> Iterator[Row]:
-        from otel_jb.process.procfs import has_shadow_stack
+        from otel_jb.plan.process import UNKNOWN
 
-        plan = self.discovery.plan(examined, named=named, process=process)
-        shadow_stack = process is not None and has_shadow_stack(process.pid)
+        if process is not None and named:
+            plan = self.discovery.plan_patiently(examined, process)
+        else:
+            plan = self.discovery.plan(examined, named=named, process=process)
+        facts = self.discovery.process_facts(process, examined) if process is not None else UNKNOWN
         matches = {(each.path, match.symbol.address): (each, match) for each in examined for match in each.matches}
-        found = [*self._planned(plan, matches, shadow_stack), *self._left_out(plan, examined)]
+        found = [*self._planned(plan, matches, facts), *self._left_out(plan, examined)]
         order = {each.path: number for number, each in enumerate(examined)}
         for row in sorted(found, key=lambda row: (order.get(row.file or "", 0), row.address or 0)):
             yield replace(row, file=paths.get(row.file or "", row.file))
@@ -241,7 +245,7 @@ class _Looker:
             yield from self._unmatched(each, paths[each.path])
 
     def _planned(
-        self, plan: ProbePlan, matches: dict[tuple[str, int], tuple[Examined, Match]], shadow_stack: bool
+        self, plan: ProbePlan, matches: dict[tuple[str, int], tuple[Examined, Match]], facts: ProcessFacts
     ) -> Iterator[Row]:
         from otel_jb.cli.discovered import Row
         from otel_jb.plan import peer_note
@@ -252,7 +256,7 @@ class _Looker:
             code = examined.facts.code.get(symbol.address)
             spec = match.function.spec
             kernel, yields, throws = self.discovery.kernel, spec.may_yield, spec.throws
-            peers = peer_note(code, kernel, may_yield=yields, throws=throws, shadow_stack=shadow_stack) if code else ""
+            peers = peer_note(code, kernel, may_yield=yields, throws=throws, process=facts) if code else ""
             yield Row(
                 function=probe.function,
                 state="probe",

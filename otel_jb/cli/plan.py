@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         if cost is not None:
             discovery.use_costs(cost)
         process, examined = _examine(discovery, args.target)
-        plan = discovery.plan(examined, named=True, process=process)
+        plan = discovery.plan_patiently(examined, process) if process else discovery.plan(examined, named=True)
     if not plan.probes:
         from otel_jb.discovery import no_function
 

@@ -57,6 +57,7 @@ class Reach:
     reason: str
     instructions: int = 0
     kills: bool = False  #: a path to a stack switch, throw or jump was found: a return probe would harm the process
+    open: bool = False  #: not shown safe only because somewhere nobody knows what is called
 
 
 @dataclass(frozen=True, slots=True)

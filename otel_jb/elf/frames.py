@@ -151,6 +151,15 @@ class Frames:
         frame = self._cache[position]
         return frame if frame.start <= address < frame.end else None
 
+    def starts(self) -> list[int]:
+        """Where the ranges of all entries begin, in order. ElfError where the section is corrupt."""
+        if not self._view:
+            return []
+        if self._table is None:
+            return self._scan[0]
+        entries, count, base = self._table
+        return sorted(struct.unpack_from("<i", entries, number * 8)[0] + base for number in range(count))
+
     # -- the search table -----------------------------------------------------------------------------------------
 
     @cached_property

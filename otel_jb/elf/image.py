@@ -416,6 +416,10 @@ class Image:
         start = address - segment.address + segment.offset
         return bytes(self._buffer[start : start + size])
 
+    def holds(self, data: bytes) -> bool:
+        """Whether these bytes are anywhere in the file."""
+        return self._buffer.find(data) >= 0
+
     # -- errors -------------------------------------------------------------------------------------------------
 
     def truncated(self, what: str) -> ElfError:

@@ -57,20 +57,23 @@ class Verdict(Enum):
     ENDS_THREAD = "ends the thread"
 
 
-_SWITCHES = re.compile(
-    r"swapcontext|makecontext|setcontext|st_(?!(utime|time|thread_self|key_create|thread_[gs]etspecific|netfd_fileno|cond_new|mutex_new)$)\w+|_st_\w+|co_\w+|jump_fcontext|make_fcontext|ontop_fcontext|"
+#: names of functions, as alternatives of a regular expression
+SWITCHES = (
+    r"swapcontext|makecontext|setcontext|st_(?!(utime|time|thread_self|key_create|thread_[gs]etspecific|netfd_fileno|cond_new|mutex_new)(?!\w))\w+|_st_\w+|co_\w+|jump_fcontext|make_fcontext|ontop_fcontext|"
     r"(coro_|aco_|aco_yield|libco_|mco_|tina_|swap_ctx|switch_ctx|coctx_swap|bthread_|qemu_coroutine_)\w*|"
     r"GC_\w+|pth_\w+|gnu_pth\w+|fiber_\w+|SwitchToFiber|sigaltstack"
 )
-_THROWS = re.compile(
+THROWS = (
     r"__cxa_throw|__cxa_rethrow|_Unwind_(RaiseException|Resume_or_Rethrow|ForcedUnwind)|_ZSt\d+__throw_\w+|"
     r"_ZSt17rethrow_exception\w+|__cxa_bad_cast|__cxa_bad_typeid|__cxa_throw_bad_array_new_length|"
     # docs/adr/0010: operator new may throw, so it is not vouched for. The nothrow forms are.
     r"_Zn[wa][mj](St11align_val_t)?"
 )
 _JUMPS = re.compile(r"(_|__|sig|__sig)?longjmp(_chk)?|__longjmp_chk|_longjmp_unwind|rethrow")
-_ENDS_THREAD = re.compile(r"pthread_exit|thrd_exit|__pthread_unwind\w*|pthread_cancel|pthread_testcancel")
+ENDS_THREAD = r"pthread_exit|thrd_exit|__pthread_unwind\w*|pthread_cancel|pthread_testcancel"
 
+
+_SWITCHES, _THROWS, _ENDS_THREAD = (re.compile(names) for names in (SWITCHES, THROWS, ENDS_THREAD))
 
 #: Names that no program takes for functions of its own: vouched for even where they are linked into its file.
 _RESERVED = re.compile(

@@ -166,11 +166,13 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
     queue: deque[tuple[Context, int, Way]] = deque([(*start, ())])
     seen = {(id(program.main), address)}
     spent = 0
+    opening = ""  # the first thing behind which nobody knows what is reached; what is known is followed all the same
     while queue:
         context, here, way = queue.popleft()
         summary = program.summary(context, here)
         if isinstance(summary, str):
-            return Reach(False, f"it reaches code that is not decodable{_via(way)}: {summary}", spent)
+            opening = opening or f"it reaches code that is not decodable{_via(way)}: {summary}"
+            continue
         spent += summary.instructions
         if summary.hazard:
             return Reach(False, f"it reaches {summary.hazard}{_via(way)}", spent, kills=True)
@@ -195,19 +197,21 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
                 return _forbidden(verdict, name, way, spent)
             resolved = program.resolve(name) if name else None
             if resolved is None:
-                return Reach(
-                    False, f"it calls {name or 'a stub'}{_via(way)}, which is in no file that was given", spent
-                )
+                opening = opening or f"it calls {name or 'a stub'}{_via(way)}, which is in no file that was given"
+                continue
             found.append((*resolved, (*way, name)))
         if summary.unbounded:
-            return Reach(False, f"it makes {summary.unbounded}{_via(way)}, whose targets are not known", spent)
+            opening = opening or f"it makes {summary.unbounded}{_via(way)}, whose targets are not known"
         if spent > budget:
-            return Reach(False, f"what it can reach is more than {budget} instructions", spent)
+            opening = opening or f"what it can reach is more than {budget} instructions"
+            break
         for item in found:
             key = (id(item[0]), item[1])
             if key not in seen:
                 seen.add(key)
                 queue.append(item)
+    if opening:
+        return Reach(False, opening, spent, open=True)
     count = len(seen) - 1
     callees = "nothing unknown" if count == 0 else f"{count} function{'s' if count > 1 else ''}"
     reason = f"nothing that it can reach ({callees}, {spent} instructions) switches stacks, throws or jumps out"

@@ -28,6 +28,7 @@ class FileReport:
     symbols: tuple[Symbol, ...]
     symbol_count: int  #: entries of all symbol tables that were read, debug files' among them
     demangles: bool  #: False where no C++ runtime is installed, so that C++ names stay mangled
+    signal_stacks: str = ""  #: by what it may run signal handlers on stacks of their own
 
 
 def inspect_file(
@@ -96,7 +97,7 @@ def read_each(files: Sequence[int], file_names: Sequence[str], patterns: Sequenc
 
 def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> dict[str, Any]:
     """Runs in the sandbox: the first file's identity and its functions that match, with the debug files that follow."""
-    from otel_jb.elf import debugfile, demangle, symbols
+    from otel_jb.elf import debugfile, demangle, evidence, symbols
     from otel_jb.elf.image import Image
 
     image = Image.from_file(files[0], file_name)
@@ -114,6 +115,7 @@ def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> dict[
         "symbols": [symbol_to_plain(symbol) for symbol in found],
         "symbol_count": sum(table.count for table in symbols.all_tables(image, debug)),
         "demangles": demangle.available(),
+        "signal_stacks": evidence.signal_stacks(image),
     }
 
 
@@ -155,6 +157,7 @@ def _report(plain: dict[str, Any]) -> FileReport:
         symbols=tuple(symbol_from_plain(symbol) for symbol in plain["symbols"]),
         symbol_count=_number(plain["symbol_count"]),
         demangles=bool(plain["demangles"]),
+        signal_stacks=printable(_text(plain["signal_stacks"])),
     )
 
 

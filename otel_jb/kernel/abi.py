@@ -16,6 +16,7 @@ STACK_DEPTH = 32
 STACK_COPY = 4096
 DROP_REASONS = 8
 FIELDS = 8
+GATES = 256
 
 COOKIE_CC_SHIFT = 20
 COOKIE_CONDITIONAL = 1 << 24
@@ -34,6 +35,7 @@ HOLE_END_READS = 32516
 HOLE_CALLS = 32517
 HOLE_CELLS = 32518
 HOLE_CONTROL = 32519
+HOLE_GATES = 32520
 FEATURE_NEST = 1
 FEATURE_EVENTS = 2
 FEATURE_RETURN = 4
@@ -42,6 +44,7 @@ FEATURE_END_READS = 16
 FEATURE_DEPTH = 32
 FEATURE_OPEN = 64
 FEATURE_CLOSE = 128
+FEATURE_GATE_SHIFT = 8
 
 REG_BYTES = 16
 REG_STREAM = 17
@@ -97,6 +100,8 @@ def series_words(buckets: int) -> int:
 
 
 CELL_WORDS = 3
+GATE_WORDS = 2
+GATE_LOADS, GATE_CLEARED = 0, 1
 CONTROL_WORDS = 2
 CONTROL_EPOCH, CONTROL_COLLIDED = 0, 1
 BUFFER_WORDS = 4
@@ -117,9 +122,11 @@ MAPS = (
     "all_series",
     "cells",
     "control",
+    "gates",
     "buffers",
     "threads",
     "events",
     "nowhere",
+    "nowhere_in_session",
 )
-PROGRAM_NAMES = ("on_entry", "on_end")
+PROGRAM_NAMES = ("on_entry", "on_end", "on_session", "on_load")

@@ -21,6 +21,18 @@ class Backend(Protocol):
     def extend(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
         """Attach those probes of a newer plan of the same process that are not attached yet: of a library that it loaded since."""
 
+    def replace(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
+        """Measure those functions in another way for which a newer plan of the same process says so; their counts go on.
+
+        The Series and ProbeStatus records of what changed; what the kernel then refuses is FAILED.
+        """
+
+    def loads(self, target_id: int) -> int | None:
+        """How often the process has loaded something, while that keeps its gated probes from being timed; None: nothing does."""
+
+    def open_gate(self, target_id: int, loads: int) -> None:
+        """Time gated probes from now on, unless the process has loaded something since `loads` was told."""
+
     def detach(self, target_id: int) -> Snapshot:
         """Detach a target, ended or not; returns the last values of its series, calls in flight counted as abandoned."""
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from otel_jb.errors import AgentError, AttachError
-from otel_jb.kernel import abi, cookies, cost, links
+from otel_jb.errors import AttachError
+from otel_jb.kernel import abi, cost, links
 from otel_jb.kernel.allocation import Indices
 from otel_jb.kernel.backend import KernelOptions
 from otel_jb.kernel.boundaries import Buckets, build
 from otel_jb.kernel.events import decode
-from otel_jb.kernel.instances import Instances, shared
+from otel_jb.kernel.linker import Attached, AttachedTarget, Linker
 from otel_jb.kernel.load import RING_BYTES, Loaded, Loading
 from otel_jb.kernel.maps import HashMap, Ring, WordArray
 from otel_jb.kernel.reader import Reader
@@ -21,6 +20,7 @@ from otel_jb.kernel.template import Shape, shape_of
 from otel_jb.records import (
     AgentCost,
     EndStrategy,
+    LoadHook,
     Op,
     Probe,
     ProbePlan,
@@ -34,40 +34,10 @@ from otel_jb.records import (
     Target,
 )
 
-DRAIN_S = 0.1  #: how long a detached probe's calls in flight may still end
-MOST_COOKIES = (
-    2  #: a program of its own for each cookie of a probe's sites, up to so many: each is another link to detach
-)
 
-
-@dataclass(slots=True)
-class Attached:
-    """One probe of one target, as the backend keeps it."""
-
-    series: Series
-    probe: Probe
-    index: int  #: of the series in the kernel's arrays; -1: it has none
-    group: int
-    closes_buffers: bool
-    nests: bool = False  #: its calls may run inside others of the target, or others inside it
-    programs: list[tuple[str, Shape]] = field(default_factory=list)  #: taken from the instances
-    entry_links: list[int] = field(default_factory=list)
-    end_links: list[int] = field(default_factory=list)
-    since_ns: int | None = None  #: attached since; None: not attached now
-    attached_ns: int = 0  #: total of earlier times
-
-    def time_attached(self, now_ns: int) -> int:
-        """Nanoseconds for which the probe was attached, in all."""
-        return self.attached_ns + (now_ns - self.since_ns if self.since_ns is not None else 0)
-
-
-@dataclass(slots=True)
-class AttachedTarget:
-    """One process and its probes."""
-
-    target: Target
-    probes: list[Attached]
-    groups: dict[str, int]  #: groups of buffers, by profile
+def _way(probe: Probe) -> tuple[object, ...]:
+    """What makes the difference between two ways to measure a function."""
+    return probe.strategy, probe.gated, probe.sites
 
 
 class BpfBackend:
@@ -111,8 +81,6 @@ class BpfBackend:
         self._calls = WordArray(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
         self._control = WordArray(maps["control"], abi.CONTROL_WORDS)
         self._buffers = WordArray(maps["buffers"], abi.BUFFER_SLOTS * abi.BUFFER_WORDS)
-        self._instances = Instances(loaded.templates, maps, multi=loaded.links == "multi")
-        self._instances.check()
         cells = WordArray(maps["cells"], len(self.buckets.cells) * abi.CELL_WORDS)
         flat = [word for cell in self.buckets.cells for word in cell]
         for at, word in enumerate(flat):
@@ -123,6 +91,7 @@ class BpfBackend:
         self._reader = Reader(
             self.buckets.bounds_ns, self._series, self._calls, self._control, self._buffers, overflow, self._by_index
         )
+        self._linker = Linker(loaded, self._series, words, self._reader, events=self._options.events)
         return loaded
 
     def attach(self, target: Target, plan: ProbePlan) -> list[StreamRecord]:
@@ -131,11 +100,10 @@ class BpfBackend:
         records: list[StreamRecord] = [
             ProbeStatus(target.id, s.function, s.file, s.profile, ProbeState.SKIPPED, s.reason) for s in plan.skipped
         ]
-        self._targets[target.id] = AttachedTarget(target, [], {})
-        made, refused = self._attach_probes(self._targets[target.id], plan.probes)
-        if refused and not self._targets[target.id].probes:
-            for group in self._targets.pop(target.id).groups.values():
-                self._groups.give_back(group)
+        attached = self._targets[target.id] = AttachedTarget(target, [], {})
+        made, refused = self._attach_probes(attached, plan.probes, plan.load_hook)
+        if refused and not attached.probes:
+            self._forget_target(self._targets.pop(target.id))
             message = f"no probe could be attached to process {target.pid} ({target.name}): {refused.message}"
             raise AttachError(message, refused.help or links.REMEDY)
         return records + made
@@ -145,10 +113,64 @@ class BpfBackend:
         attached = self._targets[target_id]
         known = {(item.probe.file, item.probe.symbol.address) for item in attached.probes}
         new = [probe for probe in plan.probes if (probe.file, probe.symbol.address) not in known]
-        return self._attach_probes(attached, new)[0]
+        return self._attach_probes(attached, new, plan.load_hook)[0]
+
+    def replace(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
+        """See `Backend.replace`."""
+        attached = self._targets[target_id]
+        planned = {(probe.file, probe.symbol.address): probe for probe in plan.probes}
+        records: list[StreamRecord] = []
+        for item in attached.probes:
+            new = planned.get((item.probe.file, item.probe.symbol.address))
+            if new is not None and _way(new) != _way(item.probe):
+                records += self._exchange(item, attached, new, plan.load_hook)
+        return records
+
+    def _exchange(
+        self, item: Attached, attached: AttachedTarget, new: Probe, hook: LoadHook | None
+    ) -> list[StreamRecord]:
+        """Measure a function in another way from now on; its counts go on."""
+        was_attached, old = item.since_ns is not None, item.probe
+        self._linker.unlink([item])
+        self._reader.settle(item.index, returned_unseen=True)
+        item.probe = new
+        if was_attached:
+            try:
+                self._linker.link(item, attached, hook)
+            except AttachError as error:
+                return self._keep_old(item, attached, old, error)
+        item.series = self._described(item.series, item.probe)
+        status = [self._status(item, ProbeState.ATTACHED, new.reason)] if was_attached else []
+        return [item.series, *status]
+
+    def _keep_old(
+        self, item: Attached, attached: AttachedTarget, old: Probe, refused: AttachError
+    ) -> list[StreamRecord]:
+        """The new way was refused: back to the old one, unless that is what must not be any more."""
+        item.probe = old
+        if old.gated or old.strategy is EndStrategy.URETPROBE:
+            return [self._status(item, ProbeState.FAILED, refused.message)]
+        try:
+            self._linker.link(item, attached)
+        except AttachError as error:
+            return [self._status(item, ProbeState.FAILED, error.message)]
+        return [
+            self._status(item, ProbeState.ATTACHED, f"{old.reason} (in another way it is refused: {refused.message})")
+        ]
+
+    def loads(self, target_id: int) -> int | None:
+        """See `Backend.loads`."""
+        gate, gates = self._targets[target_id].gate, self._linker.gates
+        return None if gate is None or gates.is_open(gate) else gates.loads(gate)
+
+    def open_gate(self, target_id: int, loads: int) -> None:
+        """See `Backend.open_gate`."""
+        gate = self._targets[target_id].gate
+        if gate is not None:
+            self._linker.gates.open_gate(gate, loads)
 
     def _attach_probes(
-        self, attached: AttachedTarget, probes: Sequence[Probe]
+        self, attached: AttachedTarget, probes: Sequence[Probe], hook: LoadHook | None
     ) -> tuple[list[StreamRecord], AttachError | None]:
         """Attach probes; returns the records that come of it and why the last refused one was refused."""
         target, refused = attached.target, None
@@ -161,7 +183,7 @@ class BpfBackend:
             item = Attached(self._new_series(target, probe), probe, -1, 0, closes, nests and self._options.events)
             try:
                 self._place(item, attached)
-                self._link(item, target.pid)
+                self._linker.link(item, attached, hook)
             except AttachError as error:
                 self._forget(item)
                 refused = error
@@ -183,24 +205,42 @@ class BpfBackend:
         self._configure(item)
 
     def _new_series(self, target: Target, probe: Probe) -> Series:
-        return Series(
+        series = Series(
             id=next(self._ids),
             target=target.id,
             function=probe.function,
             role=probe.role,
             primary=probe.primary,
             profile=probe.profile,
-            strategy=probe.strategy.value,
-            reason=probe.reason,
+            strategy="",
+            reason="",
             file=probe.file,
-            has_timing=probe.strategy is not EndStrategy.ENTRY_ONLY,
-            has_packets=probe.has_packets and probe.strategy is not EndStrategy.ENTRY_ONLY,
-            has_bytes=probe.has_bytes and probe.strategy is not EndStrategy.ENTRY_ONLY,
-            has_depth=probe.has_depth and probe.strategy is not EndStrategy.ENTRY_ONLY,
-            has_duplicates=probe.has_duplicates and probe.strategy is not EndStrategy.ENTRY_ONLY,
-            drop_reasons=probe.drop_reasons if probe.strategy is not EndStrategy.ENTRY_ONLY else (),
+            has_timing=True,
+            has_packets=False,
+            has_bytes=False,
+            has_depth=False,
+            has_duplicates=False,
+            drop_reasons=(),
             fields=probe.read.fields,
             error_return=probe.error_return,
+        )
+        return self._described(series, probe)
+
+    @staticmethod
+    def _described(series: Series, probe: Probe) -> Series:
+        """The series with what follows from how the probe is measured."""
+        # What was ever timed keeps what was counted then.
+        timed = probe.strategy is not EndStrategy.ENTRY_ONLY or (series.strategy != "" and series.has_timing)
+        return replace(
+            series,
+            strategy=probe.strategy.value,
+            reason=probe.reason,
+            has_timing=timed,
+            has_packets=probe.has_packets and timed,
+            has_bytes=probe.has_bytes and timed,
+            has_depth=probe.has_depth and timed,
+            has_duplicates=probe.has_duplicates and timed,
+            drop_reasons=probe.drop_reasons if timed else (),
         )
 
     def _configure(self, item: Attached) -> None:
@@ -213,56 +253,6 @@ class BpfBackend:
         words[at + abi.SERIES_EVENT_GAP_NS] = max(1, int(1e9 / options.event_rate))
         words[at + abi.SERIES_EVENT_BURST_NS] = max(1, int(1e9 / options.event_rate * options.event_burst))
         words[at + abi.SERIES_GROUP] = item.group
-
-    def _link(self, item: Attached, pid: int) -> None:
-        """Attach the probe's sites, ends first so that no call is entered whose end would not be seen. Raises AttachError."""
-        loaded = self._ready()
-        shape = shape_of(item.probe.read, events=self._options.events, nests=item.nests)
-        entries, ends = cookies.points(item.probe, item.index)
-        # What was loaded for it before (it was shed since) stays loaded until its links are there again.
-        before, item.programs = item.programs, []
-        try:
-            for points, name, opened in ((ends, "on_end", item.end_links), (entries, "on_entry", item.entry_links)):
-                for one, group in self._grouped(points, shape):
-                    program = self._instances.take(name, one)
-                    item.programs.append((name, one))
-                    opened += links.attach(loaded.links, program, item.probe.file, group, pid)
-        except (links.LinkError, AgentError) as error:
-            links.close([*item.entry_links, *item.end_links])
-            item.entry_links, item.end_links = [], []
-            if isinstance(error, AgentError):
-                raise AttachError(error.message, error.help) from error
-            raise AttachError(links.explain(error)) from error
-        finally:
-            for name, one in before:
-                self._instances.give_back(name, one)
-        item.since_ns = time.monotonic_ns()
-
-    def _grouped(self, points: Sequence[links.Point], shape: Shape) -> list[tuple[Shape, list[links.Point]]]:
-        """The points by the program that serves them: one for each cookie where these are few, else one that asks for the cookie."""
-        groups: dict[int, list[links.Point]] = {}
-        for point in points:
-            groups.setdefault(point.cookie, []).append(point)
-        if len(groups) > MOST_COOKIES or not self._instances.room(len(groups)):
-            return [(shared(shape), list(points))]
-        return [(replace(shape, cookie=cookie), group) for cookie, group in groups.items()]
-
-    def _unlink(self, items: list[Attached]) -> None:
-        """Detach entries, let calls in flight end, then detach ends."""
-        entry_links = [fd for item in items for fd in item.entry_links]
-        if not entry_links:
-            return
-        now = time.monotonic_ns()
-        links.close(entry_links)
-        deadline = time.monotonic() + DRAIN_S
-        indices = {item.index for item in items}
-        while self._reader.in_flight(indices) and time.monotonic() < deadline:
-            time.sleep(0.005)
-        links.close([fd for item in items for fd in item.end_links])
-        for item in items:
-            item.attached_ns = item.time_attached(now)
-            item.since_ns = None
-            item.entry_links, item.end_links = [], []
 
     def _status(self, item: Attached, state: ProbeState, reason: str) -> ProbeStatus:
         probe = item.probe
@@ -278,9 +268,7 @@ class BpfBackend:
         )
 
     def _forget(self, item: Attached) -> None:
-        for name, shape in item.programs:
-            self._instances.give_back(name, shape)
-        item.programs = []
+        self._linker.forget(item)
         self._by_series.pop(item.series.id, None)
         if item.index >= 0:
             self._reader.forget(item.index)
@@ -290,16 +278,20 @@ class BpfBackend:
     def detach(self, target_id: int) -> Snapshot:
         """See `Backend.detach`."""
         attached = self._targets.pop(target_id)
-        self._unlink(attached.probes)
+        self._linker.unlink(attached.probes)
         for item in attached.probes:
             self._reader.settle(item.index)
         last = self._reader.snapshot(roll=False, only={item.index for item in attached.probes})
-        for group in attached.groups.values():
-            self._reader.forget_buffers(group)
-            self._groups.give_back(group)
+        self._forget_target(attached)
         for item in attached.probes:
             self._forget(item)
         return last
+
+    def _forget_target(self, attached: AttachedTarget) -> None:
+        self._linker.forget_target(attached)
+        for group in attached.groups.values():
+            self._reader.forget_buffers(group)
+            self._groups.give_back(group)
 
     def snapshot(self, roll: bool = False) -> Snapshot:
         """See `Backend.snapshot`."""
@@ -326,8 +318,8 @@ class BpfBackend:
         item = self._by_series.get(series)
         if item is None or item.since_ns is None:
             return None
-        self._unlink([item])
-        self._reader.settle(item.index)
+        self._linker.unlink([item])
+        self._reader.settle(item.index, returned_unseen=True)
         return self._status(item, ProbeState.SHED, reason)
 
     def restore(self, series: int, reason: str) -> ProbeStatus | None:
@@ -336,7 +328,7 @@ class BpfBackend:
         if item is None or item.since_ns is not None:
             return None
         try:
-            self._link(item, self._targets[item.series.target].target.pid)
+            self._linker.link(item, self._targets[item.series.target])
         except AttachError as error:
             return self._status(item, ProbeState.SHED, error.message)
         return self._status(item, ProbeState.ATTACHED, f"{item.probe.reason} ({reason})")
@@ -372,13 +364,13 @@ class BpfBackend:
                             taken.append(
                                 (name, shape_of(ReadProgram(), events=False, nests=False, cookie=point.cookie))
                             )
-                            program = self._instances.take(*taken[-1])
+                            program = self._linker.instances.take(*taken[-1])
                             opened += links.attach(loaded.links, program, specimen.path, [point], specimen.pid)
                     found.append(specimen.run())
                 finally:
                     links.close(opened)
                     for each in taken:
-                        self._instances.give_back(*each)
+                        self._linker.instances.give_back(*each)
             return cost.as_costs(*found)
         except links.LinkError:
             return AgentCost()
@@ -393,13 +385,10 @@ class BpfBackend:
             self._loading = None
         if self._loaded is None:
             return
-        everything = [item for target in self._targets.values() for item in target.probes]
-        links.close([fd for item in everything for fd in item.entry_links])
-        links.close([fd for item in everything for fd in item.end_links])
+        self._linker.close(list(self._targets.values()))
         self._targets.clear()
         self._ring.close()
         for array in (self._series, self._calls, self._control, self._buffers):
             array.close()
-        self._instances.close()
         self._loaded.close()
         self._loaded = None

@@ -10,7 +10,7 @@ from otel_jb.kernel import abi
 from otel_jb.records import NestedCall, SlowCall
 
 if TYPE_CHECKING:
-    from otel_jb.kernel.bpf import Attached
+    from otel_jb.kernel.linker import Attached
 
 _HEADER = struct.Struct(abi.EVENT_HEADER)
 _STACK = struct.Struct(f"<{abi.STACK_DEPTH}Q")

@@ -15,7 +15,7 @@ from otel_jb.kernel.template import Shape, Template, shape_of
 from otel_jb.records import ReadProgram
 
 MOST_OF_ONE_PROBE = 512  #: programs with a cookie of their own; each takes about 10 KiB of the kernel's memory
-UPROBE_MULTI = 48  #: enum bpf_attach_type, BPF_TRACE_UPROBE_MULTI
+UPROBE_MULTI, UPROBE_SESSION = 48, 57  #: enum bpf_attach_type, BPF_TRACE_UPROBE_MULTI and BPF_TRACE_UPROBE_SESSION
 _PROG_LOAD, _KPROBE_PROGRAM = 5, 2
 _LOG_BYTES = 1 << 20
 
@@ -38,7 +38,7 @@ class Instances:
 
     def check(self) -> None:
         """Load each program once, as it is for a probe that reads nothing. Raises PermissionDeniedError, UnsupportedError."""
-        for name in self._templates:
+        for name in ("on_entry", "on_end"):  # those that every kernel has a use for
             shape = shape_of(ReadProgram(), events=True, nests=True)
             self.take(name, shape)
             self.give_back(name, shape)
@@ -51,8 +51,11 @@ class Instances:
         """The descriptor of the program `name` for this shape; to be given back. Raises PermissionDeniedError, UnsupportedError."""
         key = (name, shape)
         if key not in self._loaded:
-            code = self._templates[name].filled(shape, self._maps)
-            self._loaded[key] = _Instance(load_program(name, code, self._attach_type), 0)
+            session = name == "on_session"
+            maps = {**self._maps, "nowhere": self._maps["nowhere_in_session"]} if session else self._maps
+            code = self._templates[name].filled(shape, maps)
+            attach_type = UPROBE_SESSION if session else self._attach_type
+            self._loaded[key] = _Instance(load_program(name, code, attach_type), 0)
         self._loaded[key].users += 1
         return self._loaded[key].descriptor
 

@@ -19,6 +19,7 @@ _SYS_BPF, _SYS_PERF_EVENT_OPEN = {"x86_64": (321, 298), "aarch64": (280, 241)}.g
 _BPF_LINK_CREATE = 28
 _BPF_PERF_EVENT = 41  # enum bpf_attach_type
 _BPF_TRACE_UPROBE_MULTI = 48
+_BPF_TRACE_UPROBE_SESSION = 57
 _BPF_F_UPROBE_MULTI_RETURN = 1
 _PERF_FLAG_FD_CLOEXEC = 8
 REMEDY = "Run `otel-jb doctor`; it checks every requirement and names the remedy."
@@ -55,14 +56,18 @@ def _bpf(command: int, attributes: bytes) -> int:
     return _syscall(_SYS_BPF, command, buffer, len(buffer))
 
 
-def link_multi(program: int, path: str, points: Sequence[Point], pid: int = 0) -> int:
-    """One link for all points (all entry-like or all return probes); pid 0 means every process. Returns its descriptor."""
+def link_multi(program: int, path: str, points: Sequence[Point], pid: int = 0, *, session: bool = False) -> int:
+    """One link for all points (all entry-like or all return probes); pid 0 means every process. Returns its descriptor.
+
+    `session` (Linux 6.13): the program runs at entry and return, and says at the entry whether the return is to be seen.
+    """
     count = len(points)
     name = ctypes.create_string_buffer(os.fsencode(path))
     offsets = (ctypes.c_uint64 * count)(*(point.offset for point in points))
     cookies = (ctypes.c_uint64 * count)(*(point.cookie for point in points))
-    flags = _BPF_F_UPROBE_MULTI_RETURN if points[0].is_return else 0
-    attributes = struct.pack("=IIII", program, 0, _BPF_TRACE_UPROBE_MULTI, 0) + struct.pack(
+    flags = _BPF_F_UPROBE_MULTI_RETURN if points[0].is_return and not session else 0
+    kind = _BPF_TRACE_UPROBE_SESSION if session else _BPF_TRACE_UPROBE_MULTI
+    attributes = struct.pack("=IIII", program, 0, kind, 0) + struct.pack(
         "=QQQQIII", ctypes.addressof(name), ctypes.addressof(offsets), 0, ctypes.addressof(cookies), count, flags, pid
     )
     return _bpf(_BPF_LINK_CREATE, attributes)

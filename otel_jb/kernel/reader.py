@@ -14,7 +14,7 @@ from otel_jb.kernel.maps import HashMap, WordArray, wait_for_running_programs
 from otel_jb.records import DepthSnapshot, Interval, SeriesSnapshot, Snapshot
 
 if TYPE_CHECKING:
-    from otel_jb.kernel.bpf import Attached
+    from otel_jb.kernel.linker import Attached
 
 FORGET_BUFFER_NS = 60_000_000_000  #: a buffer whose close cannot be seen counts for so long after it was last touched
 SETTLE_AGE_NS = 1_000_000_000
@@ -69,9 +69,11 @@ class Reader:
         """How many calls of these series are in flight."""
         return sum(1 for call in self._open_calls() if call[4] in indices)
 
-    def settle(self, index: int) -> None:
-        """Count the calls in flight of a detached series as abandoned and free their slots: nothing can end them any more."""
-        at = index * self._words + abi.SERIES_ABANDONED
+    def settle(self, index: int, *, returned_unseen: bool = False) -> None:
+        """Free the slots of a detached series' calls in flight: nothing can end them any more. They count as abandoned, or as untimed
+        where the process goes on, so that they may return yet without that it is seen.
+        """
+        at = index * self._words + (abi.SERIES_UNTIMED if returned_unseen else abi.SERIES_ABANDONED)
         for slot, key, _, _, of in self._open_calls():
             if of != index:
                 continue

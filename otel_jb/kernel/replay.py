@@ -74,6 +74,19 @@ class ReplayBackend:
         del target_id, plan
         return []
 
+    def replace(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
+        """Nothing: how functions were measured is in the recording."""
+        del target_id, plan
+        return []
+
+    def loads(self, target_id: int) -> int | None:
+        """None: nothing that is loaded now matters."""
+        del target_id
+        return None
+
+    def open_gate(self, target_id: int, loads: int) -> None:
+        """Changes nothing."""
+
     def detach(self, target_id: int) -> Snapshot:
         """The last values of the target's series that the recording gave."""
         gone = [series for series, target in self._series.items() if target == target_id]

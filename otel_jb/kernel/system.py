@@ -28,7 +28,7 @@ CAPABILITIES = {
 }
 _BPF_NUMBER = {"x86_64": 321, "aarch64": 280}
 _MAP_CREATE, _PROG_LOAD, _LINK_CREATE = 0, 5, 28
-_ARRAY_MAP, _KPROBE_PROGRAM, _UPROBE_MULTI = 2, 2, 48
+_ARRAY_MAP, _KPROBE_PROGRAM, _UPROBE_MULTI, _UPROBE_SESSION = 2, 2, 48, 57
 
 
 class System:
@@ -141,6 +141,21 @@ class System:
         finally:
             os.close(program)
 
+    def has_sessions(self) -> bool:
+        """Whether the kernel has session links (6.13), which let a probe leave its return half out."""
+        code = ctypes.create_string_buffer(struct.pack("=QQ", 0xB7, 0x95))  # r0 = 0; exit
+        license_text = ctypes.create_string_buffer(b"GPL")
+        load = struct.pack(
+            "=IIQQIIQII", _KPROBE_PROGRAM, 2, ctypes.addressof(code), ctypes.addressof(license_text), *[0] * 5
+        )
+        program = _bpf(_PROG_LOAD, load.ljust(68, b"\0") + struct.pack("=I", _UPROBE_SESSION))
+        if program < 0:
+            return False
+        try:
+            return _link_to_directory(program, 0, _UPROBE_SESSION) == errno.EBADF
+        finally:
+            os.close(program)
+
     def compile(self) -> str:
         """Compile the BPF program in the loader child and load it, as `run` does; says what came of it. Raises AgentError."""
         from otel_jb.config import DEFAULT_BOUNDARIES
@@ -204,11 +219,11 @@ def _bpf(command: int, attributes: bytes) -> int:
     return result if result >= 0 else -ctypes.get_errno()
 
 
-def _link_to_directory(program: int, pid: int) -> int:
+def _link_to_directory(program: int, pid: int, kind: int = _UPROBE_MULTI) -> int:
     """Error number of a uprobe multi link that cannot be made."""
     path = ctypes.create_string_buffer(b"/")
     offset = ctypes.c_uint64(0)
-    attributes = struct.pack("=IIII", program, 0, _UPROBE_MULTI, 0) + struct.pack(
+    attributes = struct.pack("=IIII", program, 0, kind, 0) + struct.pack(
         "=QQQQIIi", ctypes.addressof(path), ctypes.addressof(offset), 0, 0, 1, 0, pid
     )
     return _bpf_close(_LINK_CREATE, attributes)

@@ -21,7 +21,7 @@ _MAP_REFERENCE = 1  #: source register BPF_PSEUDO_MAP_FD of a 64-bit load: the i
 _GET_ATTACH_COOKIE = 174
 _MAP_VALUE = 2  #: BPF_PSEUDO_MAP_VALUE: the address within the only element, whose offset is in the second instruction
 _HOLES = frozenset({abi.HOLE_COOKIE, abi.HOLE_FEATURES, abi.HOLE_ENTRY_READS, abi.HOLE_END_READS})
-_MAP_HOLES = {abi.HOLE_CALLS: "calls", abi.HOLE_CELLS: "cells", abi.HOLE_CONTROL: "control"}
+_MAP_HOLES = {abi.HOLE_CALLS: "calls", abi.HOLE_CELLS: "cells", abi.HOLE_CONTROL: "control", abi.HOLE_GATES: "gates"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Shape:
     reads: ReadProgram
 
 
-def shape_of(reads: ReadProgram, *, events: bool, nests: bool, cookie: int | None = None) -> Shape:
-    """The shape for a probe with these reads."""
+def shape_of(reads: ReadProgram, *, events: bool, nests: bool, cookie: int | None = None, gate: int = 0) -> Shape:
+    """The shape for a probe with these reads. `gate` is that of its process, which only session programs ask."""
     both = (*reads.entry, *reads.end)
     wanted = {
         abi.FEATURE_EVENTS: events,
@@ -46,7 +46,8 @@ def shape_of(reads: ReadProgram, *, events: bool, nests: bool, cookie: int | Non
         abi.FEATURE_OPEN: emits(both, Op.OPEN),
         abi.FEATURE_CLOSE: emits(both, Op.CLOSE),
     }
-    return Shape(cookie, sum(feature for feature, is_on in wanted.items() if is_on), reads)
+    features = sum(feature for feature, is_on in wanted.items() if is_on)
+    return Shape(cookie, features | gate << abi.FEATURE_GATE_SHIFT, reads)
 
 
 @dataclass(frozen=True, slots=True)

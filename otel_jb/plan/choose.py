@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from otel_jb.elf.code import FunctionCode
 from otel_jb.plan.ends import Refusal, Way, edge_way, entry_way, ret_way, uretprobe_way
 from otel_jb.plan.inputs import FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
+from otel_jb.plan.process import UNKNOWN, ProcessFacts
 from otel_jb.records import EndStrategy, Probe, ProbePlan, Skipped, Symbol
 
 #: A return probe is preferred to edge sites that would cost this many times as much (their entry site is stepped).
@@ -20,23 +21,25 @@ def make_plan(
     files: Sequence[FileFacts],
     kernel: KernelFacts | None = None,
     options: Options | None = None,
-    *,
-    shadow_stack: bool = False,
+    process: ProcessFacts = UNKNOWN,
 ) -> ProbePlan:
-    """The plan for one process (or for files alone). `shadow_stack`: the process has a user shadow stack."""
+    """The plan for one process (or for files alone)."""
     kernel = kernel or KernelFacts()
     options = options or Options()
     probes: list[Probe] = []
     skipped: list[Skipped] = []
     for facts in files:
         for group in _folded(facts.matches):
-            made = _plan_one(facts, group, kernel, options, shadow_stack)
+            made = _plan_one(facts, group, kernel, options, process)
             if isinstance(made, Probe):
                 probes.append(made)
             else:
                 skipped.append(made)
     kept, over = _limit(probes, options.max_probes)
-    return ProbePlan(_told_apart(kept), (*skipped, *over))
+    gated = process.loads != "" and any(probe.gated for probe in kept)
+    # All return probes of the process then: one that is put after another was let go would take that one for left over.
+    kept = [replace(probe, gated=gated and probe.strategy is EndStrategy.URETPROBE) for probe in kept]
+    return ProbePlan(_told_apart(kept), (*skipped, *over), process.load_hook if gated else None)
 
 
 def _folded(matches: Sequence[MatchedFunction]) -> Iterable[list[MatchedFunction]]:
@@ -59,7 +62,7 @@ def _matches(symbols: Iterable[Symbol], globs: Sequence[str]) -> bool:
 
 
 def _plan_one(
-    facts: FileFacts, group: list[MatchedFunction], kernel: KernelFacts, options: Options, shadow_stack: bool
+    facts: FileFacts, group: list[MatchedFunction], kernel: KernelFacts, options: Options, process: ProcessFacts
 ) -> Probe | Skipped:
     symbol, meaning = group[0].symbol, group[0].function
     name = symbol.function
@@ -80,7 +83,7 @@ def _plan_one(
     if code.problem:
         return skip(code.problem)
     forced = _matches(symbols, options.unsafe_uretprobe)
-    way = choose(code, meaning, kernel, options.end_strategy, shadow_stack=shadow_stack, forced=forced)
+    way = choose(code, meaning, kernel, options.end_strategy, process=process, forced=forced)
     if isinstance(way, Refusal):
         return skip(way.reason)
     return Probe(
@@ -105,6 +108,7 @@ def _plan_one(
         return_signed=meaning.return_signed,
         cost_ns=way.cost_ns,
         names=_names(group),
+        gated=way.rests_on_process,
     )
 
 
@@ -114,19 +118,19 @@ def choose(
     kernel: KernelFacts,
     wish: EndStrategy | None = None,
     *,
-    shadow_stack: bool = False,
+    process: ProcessFacts = UNKNOWN,
     forced: bool = False,
 ) -> Way | Refusal:
     """The way to measure one function: safety before price, the first that holds; its reason names what did not."""
-    returning = uretprobe_way(code, meaning, kernel, shadow_stack=shadow_stack, forced=forced)
+    returning = uretprobe_way(code, meaning, kernel, process=process, forced=forced)
     if forced and isinstance(returning, Way):
         return returning
     if wish is EndStrategy.ENTRY_ONLY:
-        return _say(entry_way(code, meaning, kernel, shadow_stack=shadow_stack), "as --end-strategy demands")
-    rets = ret_way(code, meaning, kernel, shadow_stack=shadow_stack)
+        return _say(entry_way(code, meaning, kernel, process=process), "as --end-strategy demands")
+    rets = ret_way(code, meaning, kernel, process=process)
     if wish is EndStrategy.RET_SITES and isinstance(rets, Way):
         return _say(rets, "as --end-strategy demands")
-    edges = edge_way(code, meaning, kernel, shadow_stack=shadow_stack)
+    edges = edge_way(code, meaning, kernel, process=process)
     if wish is EndStrategy.URETPROBE and isinstance(returning, Way):
         return returning
     # AArch64's kernel simulates `ret`: as cheap as an edge and closer to the end, so it comes first there.
@@ -148,7 +152,7 @@ def choose(
     if isinstance(rets, Way):
         return _say(rets, *notes)
     notes.append(f"no ret sites: {rets.reason}")
-    return _say(entry_way(code, meaning, kernel, shadow_stack=shadow_stack), *notes)
+    return _say(entry_way(code, meaning, kernel, process=process), *notes)
 
 
 def _better(returning: Way | Refusal, edges: Way) -> bool:

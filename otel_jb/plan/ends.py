@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from otel_jb.elf.code import Ends, FunctionCode, Spot
 from otel_jb.plan.inputs import FunctionMeaning, KernelFacts
+from otel_jb.plan.process import UNKNOWN, ProcessFacts
 from otel_jb.records import EndStrategy, FrameBase, ProbeSite, SiteKind
 
 
@@ -19,6 +20,7 @@ class Way:
     cost_ns: float
     reason: str
     partial: str = ""  #: what of the call is not in the measured time
+    rests_on_process: bool = False  #: it holds only as long as the process loads nothing that breaks it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ def entry_site(
     ends: Sequence[Spot],
     *,
     at_return: bool = False,
-    shadow_stack: bool = False,
+    process: ProcessFacts = UNKNOWN,
 ) -> Spot | None:
     """The cheapest correct entry site: the arguments that are read still in their registers, before any end site.
 
@@ -49,7 +51,7 @@ def entry_site(
         if not meaning.argument_registers.intersection(spot.clobbered)
         and (first_end is None or spot.address < first_end)
         and (spot.at_return or not at_return)
-        and not (shadow_stack and spot.text.startswith("call"))
+        and not (process.shadow_stack and spot.text.startswith("call"))
     ]
     return min(fit, key=lambda spot: kernel.cost_ns(spot.price), default=None)
 
@@ -72,7 +74,7 @@ def site(kind: SiteKind, spot: Spot) -> ProbeSite:
 
 
 def edge_way(
-    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, shadow_stack: bool = False
+    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, process: ProcessFacts = UNKNOWN
 ) -> Way | Refusal:
     """Emulated branches before the epilogue."""
     if code.edges.refused:
@@ -83,7 +85,7 @@ def edge_way(
         spot.return_valid or spot.return_register is not None for spot in code.edges.spots
     ):
         return Refusal("the return value, which is needed, is made after the last branch")
-    entry = entry_site(code, meaning, kernel, code.edges.spots, shadow_stack=shadow_stack)
+    entry = entry_site(code, meaning, kernel, code.edges.spots, process=process)
     if entry is None:
         return Refusal("no instruction before the first end can carry the entry probe")
     cost = kernel.cost_ns(entry.price) + max(kernel.cost_ns(spot.price) for spot in code.edges.spots)
@@ -94,7 +96,7 @@ def edge_way(
 
 
 def ret_way(
-    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, shadow_stack: bool = False
+    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, process: ProcessFacts = UNKNOWN
 ) -> Way | Refusal:
     """The return instructions themselves."""
     ends: Ends = code.rets
@@ -102,7 +104,7 @@ def ret_way(
         return Refusal(ends.refused)
     if not ends.spots:
         return Refusal("it never returns")
-    entry = entry_site(code, meaning, kernel, ends.spots, shadow_stack=shadow_stack)
+    entry = entry_site(code, meaning, kernel, ends.spots, process=process)
     if entry is None:
         return Refusal("it returns with its first instruction")
     cost = kernel.cost_ns(entry.price) + max(kernel.cost_ns(spot.price) for spot in ends.spots)
@@ -117,37 +119,38 @@ def ret_way(
     return Way(EndStrategy.RET_SITES, sites, cost, reason, ends.note)
 
 
-def uretprobe_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, shadow_stack: bool,
+def uretprobe_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, process: ProcessFacts,
                   forced: bool) -> Way | Refusal:  # fmt: skip
     """A return probe, where it is shown to be safe or was demanded by name."""
-    entry = entry_site(code, meaning, kernel, (), at_return=True, shadow_stack=shadow_stack)
+    entry = entry_site(code, meaning, kernel, (), at_return=True, process=process)
     if entry is None:
         return Refusal(
             "no instruction of its entry has the return address on top of the stack and the arguments intact"
         )
     why = "demanded by --unsafe-uretprobe" if forced else ""
     if not why:
-        refusal = _why_unsafe(code, meaning, kernel, shadow_stack)
+        refusal = _why_unsafe(code, meaning, kernel, process)
         if refusal:
             return Refusal(refusal)
-        why = _why_safe(code, meaning)
+        why = _why_safe(code, meaning, process)
     cost = kernel.cost_ns(entry.price) + kernel.uretprobe_ns
     sites = (site(SiteKind.ENTRY, entry), replace(site(SiteKind.URETPROBE, entry), return_valid=True))
-    return Way(EndStrategy.URETPROBE, sites, cost, why)
+    rests = not forced and rests_on_process(code, meaning, kernel, process)
+    return Way(EndStrategy.URETPROBE, sites, cost, why, rests_on_process=rests)
 
 
 def entry_way(
-    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, shadow_stack: bool = False
+    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, process: ProcessFacts = UNKNOWN
 ) -> Way | Refusal:
     """Counts without time."""
-    entry = entry_site(code, meaning, kernel, (), shadow_stack=shadow_stack)
+    entry = entry_site(code, meaning, kernel, (), process=process)
     if entry is None:
         return Refusal("no instruction of its entry can carry the probe")
     return Way(EndStrategy.ENTRY_ONLY, (site(SiteKind.ENTRY, entry),), kernel.cost_ns(entry.price), "counts, no times")
 
 
-def _why_unsafe(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, shadow_stack: bool) -> str:
-    if shadow_stack and not kernel.shadow_stack_safe:
+def _why_unsafe(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, process: ProcessFacts) -> str:
+    if process.shadow_stack and not kernel.shadow_stack_safe:
         return "the process has a shadow stack, which return probes break before Linux 6.11"
     if code.recursive:
         return "it is recursive"
@@ -155,15 +158,38 @@ def _why_unsafe(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFact
         return f"its profile forbids it: {meaning.uretprobe_forbidden}"
     if code.reach.kills:
         return code.reach.reason
-    if code.leaf or code.reach.safe or meaning.uretprobe is not None:
+    if process.signal_stacks:
+        # A handler that calls a function with a return probe, on a stack above the one that it interrupted, takes the return
+        # address of the call there for one that is left over (tests/bpf/hazards, alternate-stack).
+        return f"signal handlers may run on stacks of their own: {process.signal_stacks}"
+    if (
+        code.leaf
+        or code.reach.safe
+        or meaning.uretprobe is not None
+        or rests_on_process(code, meaning, kernel, process)
+    ):
         return ""
     return code.reach.reason
 
 
-def _why_safe(code: FunctionCode, meaning: FunctionMeaning) -> str:
+def rests_on_process(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, process: ProcessFacts) -> bool:
+    """Whether a return probe is shown to be safe by what holds of the whole process, and by nothing else."""
+    if code.leaf or code.reach.safe or meaning.uretprobe is not None:
+        return False
+    # What is loaded later may switch stacks: only a session link can keep return probes from being put from then on.
+    noticed = process.loads == "" or (kernel.sessions and process.load_hook is not None)
+    return code.reach.open and process.closed and noticed
+
+
+def _why_safe(code: FunctionCode, meaning: FunctionMeaning, process: ProcessFacts) -> str:
     if code.leaf:
         return "a leaf: it calls nothing that could switch stacks or throw"
     if code.reach.safe:
         return code.reach.reason
+    if meaning.uretprobe is None:
+        return (
+            f"no code of the process can switch stacks or throw ({process.files} files), so it does not matter that "
+            f"{code.reach.reason}"
+        )
     reference = getattr(meaning.uretprobe, "reference", meaning.uretprobe)
     return f"its profile vouches for a return probe ({reference})"

@@ -70,6 +70,7 @@ class KernelFacts:
 
     version: tuple[int, int] = (6, 18)
     multi_links: bool = True  #: BPF_TRACE_UPROBE_MULTI (6.6)
+    sessions: bool = True  #: BPF_TRACE_UPROBE_SESSION (6.13): a probe can leave its return half out, call by call
     shadow_stack_safe: bool = True  #: a return probe in a process with a user shadow stack does not kill it (6.11)
     long_nops_emulated: bool = True  #: nops of 3 to 5 bytes (6.16)
     emulated_ns: float = 520.0
@@ -83,6 +84,7 @@ class KernelFacts:
         return cls(
             version,
             multi_links=version >= (6, 6),
+            sessions=version >= (6, 13),
             shadow_stack_safe=version >= (6, 11),
             long_nops_emulated=version >= (6, 16),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from otel_jb.elf.code import FunctionCode
 from otel_jb.plan.inputs import KernelFacts
+from otel_jb.plan.process import UNKNOWN, ProcessFacts
 
 
 def peer_note(
@@ -12,12 +13,12 @@ def peer_note(
     *,
     may_yield: bool = False,
     throws: bool = False,
-    shadow_stack: bool = False,
+    process: ProcessFacts = UNKNOWN,
 ) -> str:
     """One sentence on bpftrace's and funclatency's probes on this function; "" where nothing is wrong with them."""
     kernel = kernel or KernelFacts()
     notes: list[str] = []
-    if shadow_stack and not kernel.shadow_stack_safe:
+    if process.shadow_stack and not kernel.shadow_stack_safe:
         notes.append("a uretprobe would kill this process: it has a shadow stack and the kernel is older than 6.11")
     elif may_yield:
         notes.append("a uretprobe can kill this process: the function may switch coroutines")
@@ -25,6 +26,11 @@ def peer_note(
         notes.append("a uretprobe can abort this process: the function may throw through it")
     elif code.reach.kills:
         notes.append(f"a uretprobe can kill this process: {code.reach.reason}")
+    elif process.signal_stacks:
+        notes.append(
+            "a uretprobe can kill this process: where a signal handler on a stack of its own meets another, "
+            f"which it may ({process.signal_stacks})"
+        )
     elif code.recursive:
         notes.append("a uretprobe misses returns of deep recursion")
     dear = kernel.cost_ns(code.first_price) if not code.problem else 0.0

@@ -380,8 +380,8 @@ def _add_series(
         histogram = _histogram((points.start_unix_nano, time), identity, timed, shape, exemplars)
         points.by_instrument.setdefault(DELAY, []).append(histogram)
         _add_interval(points, identity, time, [series.values.interval for series in timed])
-    if len(timed) < len(group):
-        untimed = sum(series.values.untimed for series in group if not series.series.has_timing)
+    untimed = sum(series.values.untimed for series in group)
+    if untimed or len(timed) < len(group):
         points.add(CALLS, (*identity, ("outcome", "untimed")), time, untimed)
     # What a call did with its packet is known only at its end, so a function whose ends are not seen says nothing of it.
     counted = [series for series in timed if series.series.has_packets]

@@ -79,7 +79,7 @@ def test_counts_are_exact_under_concurrency(
     assert [probe.strategy for probe in plan.probes] == [strategy]
     with backend(links=links) as kernel:
         kernel.attach(target(calls), plan)
-        assert {shape.cookie is None for _, shape in kernel._instances._loaded} == {not own}
+        assert {shape.cookie is None for _, shape in kernel._linker.instances._loaded} == {not own}
         count = CALLS if strategy is not EndStrategy.RET_SITES else max(CALLS // 4, 2_000)
         calls.say(f"{count} {THREADS}")
         before, reads = 0, 0

@@ -42,6 +42,7 @@ _STRUCTS = {
         "buckets",
     ),
     "control": ("epoch", "collided"),
+    "gate": ("loads", "cleared"),
     "buffer": ("key", "depth", "seen_ns"),
 }
 _WORDS = {
@@ -59,6 +60,7 @@ _SIZES = {
     "call": abi.CALL_WORDS * 8,
     "cell": abi.CELL_WORDS * 8,
     "control": abi.CONTROL_WORDS * 8,
+    "gate": abi.GATE_WORDS * 8,
     "buffer": abi.BUFFER_WORDS * 8,
     "nested": abi.NESTED_WORDS * 8,
     "event": abi.EVENT_SIZE,

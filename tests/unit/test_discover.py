@@ -178,7 +178,7 @@ def test_a_shadow_stack_on_an_old_kernel_forbids_return_probes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before 6.11 a return probe kills a process that has a shadow stack: none is planned, and other tools' are warned of."""
-    monkeypatch.setattr(discovery, "kernel_facts", lambda: KernelFacts.of_version(6, 8))
+    monkeypatch.setattr(discovery, "kernel_facts", lambda **_: KernelFacts.of_version(6, 8))
     with running(*speex()) as child:
         (before,) = document(capsys, str(child.pid))["targets"]
         monkeypatch.setattr(procfs, "has_shadow_stack", lambda pid: pid == child.pid)

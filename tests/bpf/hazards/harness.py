@@ -103,15 +103,13 @@ def _hazards() -> Iterator[Hazard]:
     yield Hazard("exec", "processes.c", ("exec",), rounds=40, what="`exec` inside")
     yield Hazard("reload", "reload.c", ("reload",), library="library.c", rounds=40,
                  what="`dlopen` and `dlclose` of its library under load")  # fmt: skip
+    yield Hazard("alternate-stack", "jumps.c", ("alternate",), Harm.KILLS, rounds=50,
+                 what="a leaf, called again by a signal handler on an alternate stack above")  # fmt: skip
 
 
 HAZARDS: tuple[Hazard, ...] = tuple(
     hazard if hazard.name == "recursion" else replace(hazard, rounds=scaled(hazard.rounds, 20)) for hazard in _hazards()
 )
-
-#: A leaf is shown safe for a return probe, and is: unless a handler on a stack above calls it again while it runs.
-ALTERNATE_STACK = Hazard("alternate-stack", "jumps.c", ("alternate",), Harm.KILLS, rounds=50,
-                         what="called again by a signal handler on an alternate stack above")  # fmt: skip
 
 
 # -- programs ------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.bpf.hazards.harness import ALTERNATE_STACK, BUILDS, HAZARDS, Agent, Harm, Hazard, Outcome, command, play
+from tests.bpf.hazards.harness import BUILDS, HAZARDS, Agent, Harm, Hazard, Outcome, command, play
 from tests.scale import patience
 
 pytestmark = [pytest.mark.bpf, pytest.mark.timeout(patience(120))]
@@ -65,12 +65,3 @@ def test_the_error_path_is_in_a_cold_part(agent: Agent) -> None:
     path = command(next(h for h in HAZARDS if h.name == "cold"), "O2")[0]
     names = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
     assert "jitterbuffer_put.cold" in names
-
-
-def test_no_return_address_is_touched_where_that_is_demanded(agent: Agent, unprobed: Unprobed) -> None:
-    """What can harm a leaf too, a handler on another stack that calls it again, does not with --end-strategy ret-sites."""
-    reference = unprobed(ALTERNATE_STACK, "O2")
-    outcome = play(command(ALTERNATE_STACK, "O2"), ALTERNATE_STACK.rounds, agent, wish="ret-sites")
-    assert set(outcome.strategies.values()) == {"ret-sites"}
-    assert (outcome.end, outcome.output) == (reference.end, reference.output)
-    assert outcome.complaints() == []
