@@ -184,11 +184,13 @@ class _Origins:
         found = list(body.came_from[position])
         if position and body.falls_through(position - 1):
             found.append(position - 1)
-        if position in body.table_targets or (body.indirect_inside and not body.tables_resolved):
+        nowhere_named = (
+            not found and not body.instructions[position].nop
+        )  # a computed jump whose table was not found leads there
+        if position in body.table_targets or (body.indirect_inside and (nowhere_named or not body.tables_resolved)):
             found += body.indirect_inside
-        if (
-            not found and body.may_land
-        ):  # a landing pad: the unwinder comes from some call, with what is kept over calls
+        # At a landing pad the unwinder comes from some call, with what is kept over calls.
+        if not found and body.may_land:
             if self._calls is None:
                 self._calls = [body.index[call.address] for call in body.calls]
             found = self._calls

@@ -8,10 +8,11 @@ import struct
 
 import pytest
 
-from otel_jb.kernel import abi, load
+from otel_jb.kernel import load
 from otel_jb.kernel.boundaries import build
 from otel_jb.kernel.instances import Instances
 from otel_jb.kernel.links import _bpf
+from otel_jb.kernel.system import System
 from otel_jb.kernel.template import shape_of
 from tests.bpf.plans import PUT
 
@@ -40,7 +41,7 @@ def test_programs_run_on_the_stack_of_the_thread_that_they_interrupt(cookie: int
     loaded = load.Loading(len(buckets.bounds_ns) + 1, buckets.cell_bits, 16).result()
     instances = Instances(loaded.templates, loaded.maps, multi=False)
     try:
-        for name in abi.PROGRAM_NAMES:
+        for name in ("on_entry", "on_end", *(["on_session"] if System().has_sessions() else [])):
             code = machine_code(instances.take(name, shape_of(PUT, events=True, nests=True, cookie=cookie)))
             assert len(code) > 500
             assert PER_CPU not in code
