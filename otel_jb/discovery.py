@@ -285,7 +285,11 @@ class Discovery:
     def process_facts(self, process: Process, examined: Sequence[Examined]) -> ProcessFacts:
         """What is known of the process as a whole, without reading anything for it. Raises TargetError, PermissionDeniedError."""
         stacks = signal_stacks([(_name(each), each.report.signal_stacks) for each in examined])
-        facts = ProcessFacts(shadow_stack=procfs.has_shadow_stack(process.pid), signal_stacks=stacks)
+        facts = ProcessFacts(
+            shadow_stack=procfs.has_shadow_stack(process.pid),
+            system_call_filter=procfs.has_system_call_filter(process.pid),
+            signal_stacks=stacks,
+        )
         return self._evidence.known(process, _paths(process), facts)
 
     def _would_help(self, plan: ProbePlan, examined: Sequence[Examined]) -> bool:

@@ -152,6 +152,8 @@ def entry_way(
 def _why_unsafe(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, process: ProcessFacts) -> str:
     if process.shadow_stack and not kernel.shadow_stack_safe:
         return "the process has a shadow stack, which return probes break before Linux 6.11"
+    if process.system_call_filter and not kernel.seccomp_passes:
+        return "the process filters its system calls, and from Linux 6.11 to 6.13 return probes make one that its filter sees"
     if code.recursive:
         return "it is recursive"
     if meaning.uretprobe_forbidden:

@@ -72,6 +72,7 @@ class KernelFacts:
     multi_links: bool = True  #: BPF_TRACE_UPROBE_MULTI (6.6)
     sessions: bool = True  #: BPF_TRACE_UPROBE_SESSION (6.13): a probe can leave its return half out, call by call
     shadow_stack_safe: bool = True  #: a return probe in a process with a user shadow stack does not kill it (6.11)
+    seccomp_passes: bool = True  #: a return probe's system call is none that a filter of the process sees
     long_nops_emulated: bool = True  #: nops of 3 to 5 bytes (6.16)
     emulated_ns: float = 520.0
     stepped_ns: float = 9600.0
@@ -86,6 +87,8 @@ class KernelFacts:
             multi_links=version >= (6, 6),
             sessions=version >= (6, 13),
             shadow_stack_safe=version >= (6, 11),
+            # Return probes make a system call since 6.11; filters that do not know it are passed by since 6.14 (cf6cb56ef244).
+            seccomp_passes=not (6, 11) <= version < (6, 14),
             long_nops_emulated=version >= (6, 16),
         )
 

@@ -20,6 +20,8 @@ def peer_note(
     notes: list[str] = []
     if process.shadow_stack and not kernel.shadow_stack_safe:
         notes.append("a uretprobe would kill this process: it has a shadow stack and the kernel is older than 6.11")
+    elif process.system_call_filter and not kernel.seccomp_passes:
+        notes.append("a uretprobe can kill this process: it filters its system calls and the kernel is 6.11 to 6.13")
     elif may_yield:
         notes.append("a uretprobe can kill this process: the function may switch coroutines")
     elif throws:

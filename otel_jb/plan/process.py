@@ -15,6 +15,7 @@ class ProcessFacts:
     """Texts say why something may happen, "" that it cannot, None that nobody knows."""
 
     shadow_stack: bool = False
+    system_call_filter: bool = False  #: by seccomp
     signal_stacks: str = ""  #: signal handlers may run on stacks of their own
     switches: str | None = None
     throws: str | None = None

@@ -203,6 +203,15 @@ def has_shadow_stack(pid: int) -> bool:
         return False
 
 
+def has_system_call_filter(pid: int) -> bool:
+    """Whether a seccomp filter decides which system calls the process may make; False where that cannot be read."""
+    try:
+        with open(f"{PROC}/{pid}/status", "rb") as file:
+            return any(line.split() == [b"Seccomp:", b"2"] for line in file)
+    except OSError:
+        return False
+
+
 def start_time_unix_nano(ticks: int) -> int:
     """Wall-clock time of a start time in clock ticks since boot."""
     return _boot_time_unix_nano() + ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")

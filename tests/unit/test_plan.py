@@ -31,7 +31,9 @@ PLAIN = FunctionCode(
     reach=Reach(False, "it makes a call through a pointer, whose targets are not known"),
 )
 NO_EDGES = replace(PLAIN, edges=Ends(refused="an end is reached straight from a call"))
-ABOUT_PROCESS = frozenset({"shadow_stack", "signal_stacks", "switches", "throws", "loads", "load_hook"})
+ABOUT_PROCESS = frozenset(
+    {"shadow_stack", "system_call_filter", "signal_stacks", "switches", "throws", "loads", "load_hook"}
+)
 SAFE = Reach(True, "nothing that it can reach switches stacks")
 
 
@@ -86,6 +88,7 @@ def test_without_edges_a_return_probe_needs_proof() -> None:
         (replace(NO_EDGES, reach=SAFE, recursive=True), Meaning(), {}, "recursive"),
         (replace(NO_EDGES, reach=SAFE), Meaning(uretprobe_forbidden="it may yield"), {}, "forbids it: it may yield"),
         (replace(NO_EDGES, reach=SAFE), Meaning(), {"shadow_stack": True, "shadow_stack_safe": False}, "shadow stack"),
+        (replace(NO_EDGES, leaf=True), Meaning(), {"system_call_filter": True, "seccomp_passes": False}, "filters its"),
         (replace(NO_EDGES, leaf=True), Meaning(uretprobe_forbidden="it throws"), {}, "it throws"),
         (
             replace(NO_EDGES, reach=Reach(False, "it reaches swapcontext", kills=True)),
@@ -156,8 +159,8 @@ def test_long_nops_are_cheap_from_6_16() -> None:
     code = replace(PLAIN, entries=(STEPPED_FIRST, nop))
     assert only(plan(code, long_nops_emulated=True)).sites[0].address == nop.address
     assert only(plan(code, long_nops_emulated=False)).sites[0].address == STEPPED_FIRST.address
-    assert KernelFacts.of_version(6, 12) == KernelFacts((6, 12), True, False, True, False)
-    assert KernelFacts.of_version(6, 1) == KernelFacts((6, 1), False, False, False, False)
+    assert KernelFacts.of_version(6, 12) == KernelFacts((6, 12), True, False, True, False, False)
+    assert KernelFacts.of_version(6, 1) == KernelFacts((6, 1), False, False, False, True, False)
 
 
 OPEN = Reach(False, "it makes a call through a pointer, whose targets are not known", open=True)

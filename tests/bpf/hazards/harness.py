@@ -96,6 +96,9 @@ def _hazards() -> Iterator[Hazard]:
     yield Hazard("tail-calls", "tails.c", what="probed functions that tail-call probed functions")
     yield Hazard("cold", "cold.c", flags=("-freorder-blocks-and-partition",), what="an error path in `.cold`")
     yield Hazard("red-zone", "redzone.c", what="a leaf with values below the stack pointer, across a 5-byte `nop`")
+    yield Hazard(
+        "seccomp", "seccomp.c", what="a leaf in a process that a filter kills for any system call that it does not know"
+    )
     yield Hazard("never-returns", "processes.c", ("wait",), rounds=20, what="a function that never returns")
     yield Hazard("ends-process", "processes.c", ("end",), rounds=20, what="a function that ends the process")
     yield Hazard("fork", "processes.c", ("fork",), rounds=40, what="`fork` inside")
