@@ -24,7 +24,6 @@ from pathlib import Path
 from benchmarks.floor import Floor
 from benchmarks.peers import bpftrace_histogram, funclatency
 from otel_jb.catalog import load as load_catalog
-from otel_jb.discovery import kernel_facts
 from otel_jb.elf.code import analyse
 from otel_jb.elf.image import Image
 from otel_jb.elf.names import Names
@@ -33,6 +32,7 @@ from otel_jb.kernel.backend import KernelOptions
 from otel_jb.kernel.bpf import BpfBackend
 from otel_jb.plan.choose import make_plan
 from otel_jb.plan.inputs import FileFacts, FunctionMeaning, Options
+from otel_jb.planning import kernel_facts
 from otel_jb.records import (
     SIGNED,
     EndStrategy,

@@ -111,8 +111,8 @@ class Agent:
         from otel_jb.kernel.system import System
 
         self.discovery = Discovery(config, self.inspector)
-        if self.discovery.kernel.sessions and not System().has_sessions():
-            self.discovery.without_sessions()
+        if self.discovery.planner.kernel.sessions and not System().has_sessions():
+            self.discovery.planner.without_sessions()
         found = self.discovery.first()
         refused: AgentError | None = None
         for each in found:
@@ -287,7 +287,7 @@ class Agent:
             return
         with self._lock:
             self._emit(cost)
-        discovery.use_costs(cost)
+        discovery.planner.use_costs(cost)
         for target, plan in discovery.plans_again():
             with self._lock:
                 self._keep_costs(target, plan)

@@ -7,15 +7,15 @@ of which a function would be measured at a lower price (docs/adr/0019).
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from otel_jb.elf.evidence import NameEvidence, code_of, names_of
-from otel_jb.errors import AgentError, ElfError
+from otel_jb.errors import AgentError
+from otel_jb.files import FileKey, keep, opened_file, path_key
 from otel_jb.plan.process import ProcessFacts, by_names, needs_code, with_code
 from otel_jb.process import procfs
 from otel_jb.records import LoadHook
@@ -28,14 +28,9 @@ _logger = logging.getLogger(__name__)
 
 MOST_CODE_BYTES = 256 << 20  #: of one process; what has more is not examined
 MOST_FILES = 512
-MAX_KNOWN_FILES = 4096
 _LOADER = re.compile(r"(ld-linux[\w-]*|ld-musl-\w+|ld)\.so(\.\d+)?|ld-[\d.]+\.so")
 #: where both C libraries tell debuggers that they have mapped or unmapped something (`r_brk` of struct r_debug, <link.h>)
 _LOADED = "_dl_debug_state"
-
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-FileKey = tuple[int, int, int, int]  #: device, inode, size, time of change
 
 
 class Evidence:
@@ -84,7 +79,7 @@ class Evidence:
         self._read_names([(path, key) for path, _, key in keyed if key not in self._names])
         for path, file, key in keyed:
             if _is_loader(file) and key not in self._hooks:
-                _keep(self._hooks, key, self._hook(path))
+                keep(self._hooks, key, self._hook(path))
         now = self.known(process, files, facts)
         if now.switches is not None or now.throws != "":
             return now
@@ -99,7 +94,7 @@ class Evidence:
                 found = self._read_code(paths[key], name, goes_on)
                 if found is None:
                     return now
-                _keep(self._code, key, found)
+                keep(self._code, key, found)
                 if found:
                     break  # one is enough
         if any(self._code.get(key) for _, key in wanted):
@@ -107,28 +102,22 @@ class Evidence:
         return self.known(process, files, facts)
 
     def _read_names(self, files: Sequence[tuple[str, FileKey]]) -> None:
-        opened: list[tuple[int, str]] = []
-        keys = []
-        try:
+        with ExitStack() as stack:
+            opened: list[tuple[int, str]] = []
+            keys = []
             for path, key in files:
                 try:
-                    opened.append((_open(path), path))
+                    opened.append((opened_file(stack, path), path))
                     keys.append(key)
                 except AgentError:
-                    _keep(self._names, key, None)
+                    keep(self._names, key, None)
             for key, names in zip(keys, names_of(self._inspector, opened), strict=True):
-                _keep(self._names, key, names)
-        finally:
-            for descriptor, _ in opened:
-                os.close(descriptor)
+                keep(self._names, key, names)
 
     def _read_code(self, path: str, name: str, goes_on: Callable[[], bool]) -> str | None:
         try:
-            descriptor = _open(path)
-            try:
-                return code_of(self._inspector, descriptor, name, goes_on)
-            finally:
-                os.close(descriptor)
+            with ExitStack() as stack:
+                return code_of(self._inspector, opened_file(stack, path), name, goes_on)
         except AgentError as error:
             return f"code that cannot be read ({error.message})"
 
@@ -138,15 +127,13 @@ class Evidence:
         from otel_jb.elf.report import inspect_file
 
         try:
-            descriptor = _open(path)
-            try:
+            with ExitStack() as stack:
+                descriptor = opened_file(stack, path)
                 report = inspect_file(self._inspector, descriptor, path, [_LOADED])
                 symbols = [symbol for symbol in report.symbols if symbol.name == _LOADED]
                 functions = [(symbol.address, symbol.size) for symbol in symbols]
                 code = examine_file(self._inspector, descriptor, path, functions) if functions else {}
-            finally:
-                os.close(descriptor)
-        except (AgentError, ElfError) as error:
+        except AgentError as error:
             _logger.debug("%s", error.message)
             return None
         offsets = [found.entries[0].offset for found in code.values() if found.entries]
@@ -157,24 +144,6 @@ def _is_loader(file: MappedFile) -> bool:
     return _LOADER.fullmatch(file.path.rsplit("/", 1)[-1]) is not None
 
 
-def _open(path: str) -> int:
-    from otel_jb.elf.image import open_regular
-
-    return open_regular(path)
-
-
 def _keyed(files: Sequence[tuple[str, MappedFile]]) -> list[tuple[str, MappedFile, FileKey]]:
-    found = []
-    for path, file in files:
-        try:
-            status = Path(path).stat()
-        except OSError:
-            continue
-        found.append((path, file, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)))
-    return found
-
-
-def _keep(known: dict[_K, _V], key: _K, value: _V) -> None:
-    known[key] = value
-    if len(known) > MAX_KNOWN_FILES:
-        del known[next(iter(known))]
+    """Those of the files that are there, with their keys."""
+    return [(path, file, key) for path, file in files if (key := path_key(path)) is not None]

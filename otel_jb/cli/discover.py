@@ -23,8 +23,9 @@ from otel_jb.errors import (
 if TYPE_CHECKING:
     from otel_jb.catalog.matching import Match
     from otel_jb.cli.discovered import File, Row, Target
-    from otel_jb.discovery import Discovery, Examined
+    from otel_jb.files import Examined
     from otel_jb.plan.process import ProcessFacts
+    from otel_jb.planning import Planner
     from otel_jb.process.procfs import Process
     from otel_jb.records import Probe, ProbePlan
 
@@ -85,10 +86,10 @@ def run(args: argparse.Namespace) -> int:
     from otel_jb.elf.inspect import Inspector
 
     with Inspector() as inspector:
-        from otel_jb.discovery import Discovery
+        from otel_jb.planning import Planner
 
         config = Config(functions=Functions(include=tuple(args.function)), profiles=tuple(args.profile))
-        looker = _Looker(Discovery(config, inspector, thorough=True), tuple(args.function))
+        looker = _Looker(Planner(config, inspector, thorough=True), tuple(args.function))
         targets = list(looker.look(args.target, everything=args.all))
     useful = any(target.has("probe", "skipped", "unknown") for target in targets)
     if args.target is None or useful or args.json or args.all:
@@ -131,8 +132,8 @@ def _nothing_found(text: str, targets: Sequence[Target]) -> NoFunctionError:
 class _Looker:
     """Looks at targets and remembers what could not be looked at."""
 
-    def __init__(self, discovery: Discovery, functions: tuple[str, ...]) -> None:
-        self.discovery = discovery
+    def __init__(self, planner: Planner, functions: tuple[str, ...]) -> None:
+        self.planner = planner
         self.functions = functions
         self.not_permitted = 0
         self.looked_at = 0
@@ -175,7 +176,7 @@ class _Looker:
         resolved = os.path.realpath(path)
         name = Path(resolved).name
         try:
-            examined = self.discovery.examine(path, name, resolved)
+            examined = self.planner.files.examine(path, name, resolved)
         except TargetError as error:
             found = None if "/" in path else shutil.which(path)
             raise TargetError(error.message, f"Did you mean {found}?" if found else error.help) from error
@@ -192,7 +193,7 @@ class _Looker:
         from otel_jb.cli.discovered import Target
         from otel_jb.process.container import container_id
 
-        examined = self.discovery.examine_process(process)
+        examined = self.planner.examine_process(process)
         paths = {each.path: _as_process_sees(process, each.path) for each in examined}
         files = tuple(self._describe(each, paths[each.path]) for each in examined)
         rows = tuple(self._rows(examined, paths, named=named, process=process))
@@ -231,10 +232,10 @@ class _Looker:
         from otel_jb.plan.process import UNKNOWN
 
         if process is not None and named:
-            plan = self.discovery.plan_patiently(examined, process)
+            plan = self.planner.plan_patiently(examined, process)
         else:
-            plan = self.discovery.plan(examined, named=named, process=process)
-        facts = self.discovery.process_facts(process, examined) if process is not None else UNKNOWN
+            plan = self.planner.plan(examined, named=named, process=process)
+        facts = self.planner.process_facts(process, examined) if process is not None else UNKNOWN
         matches = {(each.path, match.symbol.address): (each, match) for each in examined for match in each.matches}
         found = [*self._planned(plan, matches, facts), *self._left_out(plan, examined)]
         order = {each.path: number for number, each in enumerate(examined)}
@@ -255,7 +256,7 @@ class _Looker:
             examined, match = matches[probe.file, symbol.address]
             code = examined.facts.code.get(symbol.address)
             spec = match.function.spec
-            kernel, yields, throws = self.discovery.kernel, spec.may_yield, spec.throws
+            kernel, yields, throws = self.planner.kernel, spec.may_yield, spec.throws
             peers = peer_note(code, kernel, may_yield=yields, throws=throws, process=facts) if code else ""
             yield Row(
                 function=probe.function,
@@ -315,7 +316,7 @@ class _Looker:
 
         recognised = {match.function.profile for match in matches if not match.function.generic}
         have = {(match.function.profile, match.function.spec.name) for match in matches}
-        for function in self.discovery.catalog.functions():
+        for function in self.planner.catalog.functions():
             spec = function.spec
             key = (function.profile, spec.name)
             if function.profile not in recognised or key in have or spec.only is not None:
@@ -344,7 +345,7 @@ class _Looker:
             if symbol.address in matched:
                 continue
             names = (symbol.function, symbol.demangled, symbol.name, *symbol.aliases)
-            reason = next((why for why in map(self.discovery.catalog.ignored, names) if why), None)
+            reason = next((why for why in map(self.planner.catalog.ignored, names) if why), None)
             asked = _any_match(self.functions, names)
             if reason is None and not asked:
                 continue

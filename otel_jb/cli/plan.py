@@ -14,7 +14,8 @@ from otel_jb.errors import ExitCode, NoFunctionError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_jb.discovery import Discovery, Examined
+    from otel_jb.files import Examined
+    from otel_jb.planning import Planner
     from otel_jb.process.procfs import Process
     from otel_jb.records import AgentCost, Probe, ProbePlan
 
@@ -62,16 +63,16 @@ def run(args: argparse.Namespace) -> int:
 
     with Inspector() as inspector:
         cost = _measured() if args.measure else None
-        from otel_jb.discovery import Discovery
+        from otel_jb.planning import Planner
 
         functions = Functions(include=tuple(args.function), exclude=tuple(args.exclude))
-        discovery = Discovery(Config(functions=functions, profiles=tuple(args.profile)), inspector)
+        planner = Planner(Config(functions=functions, profiles=tuple(args.profile)), inspector)
         if cost is not None:
-            discovery.use_costs(cost)
-        process, examined = _examine(discovery, args.target)
-        plan = discovery.plan_patiently(examined, process) if process else discovery.plan(examined, named=True)
+            planner.use_costs(cost)
+        process, examined = _examine(planner, args.target)
+        plan = planner.plan_patiently(examined, process) if process else planner.plan(examined, named=True)
     if not plan.probes:
-        from otel_jb.discovery import no_function
+        from otel_jb.planning import no_function
 
         raise no_function(Path(args.target).name, args.target, examined, plan)
     budget = Config().overhead.budget if args.budget is None else args.budget
@@ -171,14 +172,14 @@ def predict(plan: ProbePlan, rate: float, budget: float | None) -> Prediction:
     return Prediction(plan, rate, budget, tuple(shed))
 
 
-def _examine(discovery: Discovery, target: str) -> tuple[Process | None, Sequence[Examined]]:
+def _examine(planner: Planner, target: str) -> tuple[Process | None, Sequence[Examined]]:
     from otel_jb.process import procfs
 
     if target.isdecimal() and "/" not in target and not Path(target).exists():
         process = procfs.process(procfs.parse_pid(target))
-        return process, discovery.examine_process(process)
+        return process, planner.examine_process(process)
     resolved = os.path.realpath(target)
-    examined = discovery.examine(target, Path(resolved).name, resolved)
+    examined = planner.files.examine(target, Path(resolved).name, resolved)
     if not examined.matches:
         raise NoFunctionError(
             f"no jitter-buffer function in {target}", "`otel-jb discover` says what was looked at and what would help."

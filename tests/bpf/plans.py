@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from otel_jb.discovery import kernel_facts
 from otel_jb.elf.code import analyse
 from otel_jb.elf.image import Image
 from otel_jb.elf.names import Names
 from otel_jb.elf.symbols import find
 from otel_jb.plan.choose import make_plan
 from otel_jb.plan.inputs import FileFacts, Options
+from otel_jb.planning import kernel_facts
 from otel_jb.records import SIGNED, EndStrategy, Op, Outcome, ProbePlan, ReadOp, ReadProgram, Symbol
 
 #: put(buffer, bytes, result): bytes and stream at entry, a negative result is a drop

@@ -17,8 +17,9 @@ import pytest
 
 from otel_jb.agent import Agent
 from otel_jb.config import Config, TargetSelector
-from otel_jb.discovery import Discovery, Examined
 from otel_jb.errors import PermissionDeniedError, TargetError
+from otel_jb.files import Examined
+from otel_jb.planning import Planner
 from otel_jb.process import procfs, watch
 from otel_jb.process.procfs import Mapping, Process
 from otel_jb.records import Series, Snapshot, StreamRecord, Target, TargetEnded
@@ -159,14 +160,14 @@ def test_a_process_that_takes_long_to_look_at_delays_no_reading(
     start(path)
     looking, go_on = threading.Event(), threading.Event()
 
-    def slow(self: Discovery, process: Process) -> list[Examined]:
+    def slow(self: Planner, process: Process) -> list[Examined]:
         looking.set()
         assert go_on.wait(60)
         raise TargetError("it ended")
 
     with running(TargetSelector(name=path.name), interval_s=0.1) as agent:
         agent.wait(lambda: len(agent.of(Target)) == 1, "the first process is attached")
-        monkeypatch.setattr(Discovery, "examine_process", slow)
+        monkeypatch.setattr(Planner, "examine_process", slow)
         start(path)
         assert looking.wait(10)
         before = len(agent.of(Snapshot))

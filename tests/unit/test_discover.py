@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from otel_jb import discovery
+from otel_jb import planning
 from otel_jb.cli.main import main
 from otel_jb.errors import ExitCode
 from otel_jb.plan.inputs import KernelFacts
@@ -178,7 +178,7 @@ def test_a_shadow_stack_on_an_old_kernel_forbids_return_probes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before 6.11 a return probe kills a process that has a shadow stack: none is planned, and other tools' are warned of."""
-    monkeypatch.setattr(discovery, "kernel_facts", lambda **_: KernelFacts.of_version(6, 8))
+    monkeypatch.setattr(planning, "kernel_facts", lambda **_: KernelFacts.of_version(6, 8))
     with running(*speex()) as child:
         (before,) = document(capsys, str(child.pid))["targets"]
         monkeypatch.setattr(procfs, "has_shadow_stack", lambda pid: pid == child.pid)
@@ -290,10 +290,10 @@ def test_a_user_without_privileges_can_look_at_readable_files(tmp_path: Path) ->
     program = (
         "import os, sys\n"
         "from otel_jb.cli import main as cli, discover, discovered\n"
-        "from otel_jb import config, discovery\n"
+        "from otel_jb import config, planning\n"
         "import otel_jb.elf.examine, otel_jb.elf.report, capstone, elftools.elf.structs\n"
-        "catalog = discovery.load()\n"
-        "discovery.load = lambda extra: catalog\n"  # the checkout may be where nobody cannot read
+        "catalog = planning.load()\n"
+        "planning.load = lambda extra: catalog\n"  # the checkout may be where nobody cannot read
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "os._exit(cli.main(['discover', *sys.argv[1:]]) or sys.stdout.flush() or 0)\n"
     )

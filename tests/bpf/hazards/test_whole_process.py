@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from otel_jb.config import Config, TargetSelector
-from otel_jb.discovery import Discovery, kernel_facts
+from otel_jb.planning import Planner, kernel_facts
 from otel_jb.process import procfs
 from otel_jb.records import EndStrategy, ProbePlan
 from tests.bpf.hazards.harness import Agent, Child, compiled
@@ -85,8 +85,8 @@ def plan_of(child: Child, agent: Agent) -> ProbePlan:
     """What is planned for a program once all of its files were read."""
     process = procfs.process(child.pid)
     config = Config(targets=(TargetSelector(pid=child.pid),))
-    discovery = Discovery(config, agent.inspector)
-    return discovery.plan_patiently(discovery.examine_process(process), process)
+    planner = Planner(config, agent.inspector)
+    return planner.plan_patiently(planner.examine_process(process), process)
 
 
 @pytest.mark.parametrize(
