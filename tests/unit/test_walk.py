@@ -1,0 +1,129 @@
+"""Walks of stacks made by hand, laid out as the architecture's calls and the kernel's signal frames leave them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from otel_jb.elf.unwind import Rule
+from otel_jb.records import SlowCall
+from otel_jb.walk import X86_64, Architecture, Place, Walk, walk
+
+STACK = 0x7FFC_0000_1000
+BITS_48 = (1 << 48) - 1
+
+
+@dataclass(frozen=True)
+class Registers:
+    """What an event says of the end of a call."""
+
+    sp: int
+    frame: int
+    ip: int
+    fp: int = 0
+
+
+def memory(words: Mapping[int, int], size: int = 0x200) -> bytes:
+    """A copy of the stack from its words by offset."""
+    copy = bytearray(size)
+    for at, value in words.items():
+        struct.pack_into("<Q", copy, at, value)
+    return bytes(copy)
+
+
+def found(rules: Mapping[int, Rule]) -> Callable[[int], Place | None]:
+    """Looks up rules by address; there is nothing else in the process."""
+    return lambda address: Place("server", rules[address]) if address in rules else None
+
+
+def walked(
+    arch: Architecture, rules: Mapping[int, Rule], stack: bytes, registers: Registers, *, mask: int = BITS_48, returned: bool = False
+) -> Walk:  # fmt: skip
+    """The walk of a call of `put` that ended with these registers and this copy of its stack."""
+    slow = SlowCall(
+        1, 1, "thread", registers.frame, 1, 2, None, None, None, None,
+        stack_pointer=registers.sp, instruction_pointer=registers.ip, frame_pointer=registers.fp, stack_copy=stack,
+    )  # fmt: skip
+    return walk(arch, "put", slow, found(rules), mask=mask, returned=returned)
+
+
+# --------------------------------------------------------------------------------------------------------------
+# x86-64: a call pushes the return address
+
+PUT, MIDDLE, OUTER, START = 0x401000, 0x402000, 0x403000, 0x404000
+X86_RULES = {
+    PUT: Rule("sp", 24, None, -8, "put", 0),
+    MIDDLE + 4: Rule("fp", 16, -16, -8, "middle", 4),
+    OUTER + 4: Rule("sp", 32, -16, -8, "outer", 4),
+    START + 4: Rule("sp", 8, None, None, "begin", 4),
+}
+X86_CALLERS = ("middle+0x4 (server)", "outer+0x4 (server)", "begin+0x4 (server)")
+#: from the return address of `put` upwards
+X86_STACK = {
+    0x10: MIDDLE + 5,
+    0x30: STACK + 0x80,  # the frame pointer that `middle` saved
+    0x38: OUTER + 5,
+    0x50: 0xF0,  # and the one that `outer` saved
+    0x58: START + 5,
+}
+
+
+@pytest.mark.parametrize("low", [0x0, 0x10])
+def test_a_call_that_has_not_returned_is_left_by_its_return_address(low: int) -> None:
+    """At an edge within the function as at its `ret`, the word at the frame leads to the caller, the rules to all others."""
+    rules = X86_RULES | {PUT: Rule("sp", 24 - low, None, -8, "put", 0)}
+    registers = Registers(sp=STACK + low, frame=STACK + 0x10, ip=PUT, fp=STACK + 0x30)
+    walk = walked(X86_64, rules, memory(X86_STACK)[low:], registers)
+    assert walk.lines == ("put", *X86_CALLERS)
+    assert walk.complete
+    assert walk.frames == {STACK + 0x10, STACK + 0x38, STACK + 0x58}
+    assert walk.callers == ((STACK + 0x38, "middle"), (STACK + 0x58, "outer"))
+
+
+def test_a_return_probe_runs_in_the_caller() -> None:
+    """At a return probe the stack pointer is above the return address, and execution is where the call returned to."""
+    registers = Registers(sp=STACK + 0x18, frame=STACK + 0x10, ip=MIDDLE + 5, fp=STACK + 0x30)
+    walk = walked(X86_64, X86_RULES, memory(X86_STACK)[0x18:], registers, returned=True)
+    assert walk.lines == ("put", *X86_CALLERS)
+    assert walk.complete
+
+
+def test_a_signal_frame_leads_to_what_was_interrupted() -> None:
+    """Behind the handler the walk goes on with the interrupted registers, at the very instruction that had not run yet."""
+    restorer = 0x405000
+    rules = X86_RULES | {restorer - 1: Rule("signal", function="__restore_rt"), OUTER: Rule("sp", 24, -16, -8, "outer")}
+    frame = 0x8  # of the signal: right above the handler's return address
+    stack = memory(
+        {
+            0x0: restorer,
+            frame + 120: STACK,
+            frame + 160: STACK + 0x150,
+            frame + 168: OUTER,
+            0x158: STACK,
+            0x160: START + 5,
+        }
+    )
+    walk = walked(X86_64, rules, stack, Registers(sp=STACK, frame=STACK, ip=PUT))
+    assert walk.lines == (
+        "put",
+        "__restore_rt+0x0 (server)",
+        "outer+0x0 (server)",
+        "begin+0x4 (server)",
+    )
+    assert walk.complete
+    assert walk.reached == STACK + 0x170
+
+
+def test_beyond_the_copy_and_beyond_the_rules_nothing_is_claimed() -> None:
+    """Where the copy ends or an address has no rule, the walk ends with what it knows, and is not complete."""
+    registers = Registers(sp=STACK, frame=STACK + 0x10, ip=PUT, fp=STACK + 0x30)
+    short = walked(X86_64, X86_RULES, memory(X86_STACK)[:0x38], registers)
+    assert short.lines == ("put", "middle+0x4 (server)")
+    assert not short.complete
+    del (rules := dict(X86_RULES))[OUTER + 4]
+    unknown = walked(X86_64, rules, memory(X86_STACK), registers)
+    assert unknown.lines == ("put", "middle+0x4 (server)")
+    assert not unknown.complete
