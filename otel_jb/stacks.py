@@ -164,6 +164,7 @@ class Stacks:
         words = struct.unpack_from(f"<{len(copy) // 8}Q", copy)
         # Each word that could be a return address, so that one request brings every rule that this stack may need.
         returns = {(value & _NO_POINTER_AUTHENTICATION) - 1 for value in words}
+        returns.add((call.link_register & _NO_POINTER_AUTHENTICATION) - 1)
         self._learn(maps, {call.instruction_pointer, call.instruction_pointer - 1, *returns})
 
         def find(address: int) -> Place | None:

@@ -86,19 +86,9 @@ def walk(
         return Walk(tuple(lines), frozenset(frames), complete, cfa, tuple(callers))
 
     cfa = call.frame + arch.pushed
-    pc, fp = call.instruction_pointer, call.frame_pointer
-    if not arch.pushed and returned and call.stack:
-        # x30 is the kernel's trampoline at a return probe; the caller is where execution goes on.
-        pc = call.stack[0]
-    if low != cfa:
-        # Still in the function (an edge or a `ret` site): go up to its caller.
-        place = find(pc)
-        if place is not None and place.rule.base is not None:
-            fp = _saved(word, cfa, place.rule.frame_pointer_at, fp)
-        caller = word(call.frame) if arch.pushed else None
-        if caller is None:
-            return walked(False)
-        pc = caller
+    pc, fp = _caller(arch, call, find, word, returned)
+    if pc is None:
+        return walked(False)
     behind = 1
     for _ in range(MAX_FRAMES):
         pc &= mask
@@ -130,6 +120,31 @@ def walk(
         callers.append((cfa - arch.pushed, rule.function))
         pc = back
     return walked(False)
+
+
+def _caller(
+    arch: Architecture,
+    call: SlowCall,
+    find: Callable[[int], Place | None],
+    word: Callable[[int], int | None],
+    returned: bool,
+) -> tuple[int | None, int]:
+    """Where the call goes back to, None where that is not known, and the frame pointer there."""
+    cfa, fp = call.frame + arch.pushed, call.frame_pointer
+    if returned:
+        # Execution is there already. The kernel has put its trampoline where the function expected the return address: in x30.
+        return call.instruction_pointer, fp
+    if not arch.pushed and call.stack_pointer == cfa:
+        return call.link_register, fp  # a `ret`, or a jump to a function that returns in this one's stead
+    place = find(call.instruction_pointer)
+    rule = place.rule if place is not None and place.rule.base is not None else None
+    if rule is not None:
+        fp = _saved(word, cfa, rule.frame_pointer_at, fp)
+    if arch.pushed:
+        return word(call.frame), fp
+    if rule is None:
+        return None, fp
+    return call.link_register if rule.return_address_at is None else word(cfa + rule.return_address_at), fp
 
 
 def _saved(word: Callable[[int], int | None], cfa: int, at: int | None, now: int) -> int:

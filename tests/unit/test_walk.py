@@ -10,7 +10,7 @@ import pytest
 
 from otel_jb.elf.unwind import Rule
 from otel_jb.records import SlowCall
-from otel_jb.walk import X86_64, Architecture, Place, Walk, walk
+from otel_jb.walk import AARCH64, X86_64, Architecture, Place, Walk, walk
 
 STACK = 0x7FFC_0000_1000
 BITS_48 = (1 << 48) - 1
@@ -24,6 +24,7 @@ class Registers:
     frame: int
     ip: int
     fp: int = 0
+    lr: int = 0
 
 
 def memory(words: Mapping[int, int], size: int = 0x200) -> bytes:
@@ -45,7 +46,8 @@ def walked(
     """The walk of a call of `put` that ended with these registers and this copy of its stack."""
     slow = SlowCall(
         1, 1, "thread", registers.frame, 1, 2, None, None, None, None,
-        stack_pointer=registers.sp, instruction_pointer=registers.ip, frame_pointer=registers.fp, stack_copy=stack,
+        stack_pointer=registers.sp, instruction_pointer=registers.ip, frame_pointer=registers.fp,
+        link_register=registers.lr, stack_copy=stack,
     )  # fmt: skip
     return walk(arch, "put", slow, found(rules), mask=mask, returned=returned)
 
@@ -127,3 +129,61 @@ def test_beyond_the_copy_and_beyond_the_rules_nothing_is_claimed() -> None:
     unknown = walked(X86_64, rules, memory(X86_STACK), registers)
     assert unknown.lines == ("put", "middle+0x4 (server)")
     assert not unknown.complete
+
+
+# --------------------------------------------------------------------------------------------------------------
+# AArch64: a call leaves the return address in x30, and the function saves it where it likes
+
+TRAMPOLINE = 0xFFFF_FFFF_F000  #: the kernel's, where a return probe makes functions return to
+ARM_RULES = {
+    PUT: Rule("sp", 0, None, None, "put", 0x20),
+    MIDDLE + 3: Rule("fp", 48, -48, -40, "middle", 3),
+    OUTER + 3: Rule("sp", 32, None, -32, "outer", 3),
+    START + 3: Rule("sp", 0, None, None, "_start", 3),
+}
+ARM_CALLERS = ("middle+0x3 (server)", "outer+0x3 (server)", "_start+0x3 (server)")
+#: from the frame of `put` upwards: `middle` made room there after it had set x29, `outer` saves x30 alone
+ARM_STACK = {0x20: STACK + 0x100, 0x28: OUTER + 4, 0x50: START + 4}
+ARM_FRAMES = ((STACK + 0x50, "middle"), (STACK + 0x70, "outer"))
+
+
+def test_at_a_ret_the_return_address_is_in_the_link_register() -> None:
+    """The stack pointer is the frame, nothing is left of the function on the stack, and x30 leads to the caller."""
+    registers = Registers(sp=STACK, frame=STACK, ip=PUT, fp=STACK + 0x20, lr=MIDDLE + 4)
+    walk = walked(AARCH64, ARM_RULES, memory(ARM_STACK), registers)
+    assert walk.lines == ("put", *ARM_CALLERS)
+    assert walk.complete
+    assert walk.callers == ARM_FRAMES
+    assert walk.frames == {STACK, *(frame for frame, _ in ARM_FRAMES)}
+    # Nothing else is needed: some compilers' rules are wrong at a `ret`, and assembly has none.
+    wrong = ARM_RULES | {PUT: Rule("sp", 16, -16, -8, "put", 0x20)}
+    assert walked(AARCH64, wrong, memory(ARM_STACK), registers) == walk
+    del (none := dict(ARM_RULES))[PUT]
+    assert walked(AARCH64, none, memory(ARM_STACK), registers) == walk
+
+
+def test_at_a_return_probe_the_link_register_is_the_kernels_trampoline() -> None:
+    """Execution goes on in the caller; x30 holds what the kernel had put in the place of the return address."""
+    registers = Registers(sp=STACK, frame=STACK, ip=MIDDLE + 4, fp=STACK + 0x20, lr=TRAMPOLINE)
+    walk = walked(AARCH64, ARM_RULES, memory(ARM_STACK), registers, returned=True)
+    assert walk.lines == ("put", *ARM_CALLERS)
+    assert walk.complete
+    assert walk.callers == ARM_FRAMES
+
+
+@pytest.mark.parametrize(
+    ("rule", "lr"),
+    [
+        (Rule("sp", 16, -16, -8, "put"), 0),
+        (Rule("sp", 16, -16, None, "put"), MIDDLE + 4),
+    ],
+)
+def test_within_a_function_its_rule_says_where_the_return_address_is(rule: Rule, lr: int) -> None:
+    """Before the stack pointer is back at the frame, x30 may have been used for calls: it is saved, or it still holds."""
+    stack = memory({0: STACK + 0x30, 8: MIDDLE + 4} | {at + 0x10: word for at, word in ARM_STACK.items()})
+    registers = Registers(sp=STACK, frame=STACK + 0x10, ip=PUT, fp=1, lr=lr)
+    walk = walked(AARCH64, ARM_RULES | {PUT: rule}, stack, registers)
+    assert walk.lines == ("put", *ARM_CALLERS)
+    assert walk.complete
+    del (unknown := dict(ARM_RULES))[PUT]
+    assert walked(AARCH64, unknown, stack, registers).lines == ("put",)
