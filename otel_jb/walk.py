@@ -114,7 +114,8 @@ def walk(
         back = word(cfa + rule.return_address_at) if rule.return_address_at is not None else None
         fp = _saved(word, cfa, rule.frame_pointer_at, fp)
         if back is None or back == 0:
-            outermost = bool(arch.pushed) and rule.return_address_at is None  # the rules say that it has no caller
+            # Where calls push it, a return address that is not in the stack is nowhere.
+            outermost = rule.outermost or (bool(arch.pushed) and rule.return_address_at is None)
             return walked(back == 0 or outermost or _is_outermost(rule))
         frames.add(cfa - arch.pushed)
         callers.append((cfa - arch.pushed, rule.function))

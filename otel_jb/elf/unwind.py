@@ -29,6 +29,7 @@ class Rule:
     return_address_at: int | None = None  #: likewise; None: in the link register, that is, not in the stack
     function: str = ""  #: demangled, without arguments; empty where no symbol covers it
     displacement: int = 0  #: of the address from the function's start, or from the file's where there is no function
+    outermost: bool = False  #: nothing called it: `_start`, the start of a thread
 
 
 def rules(
@@ -48,13 +49,13 @@ def rules(
 
 
 def _rule(plain: Sequence[Any]) -> Rule:
-    base, offset, frame_at, return_at, function, displacement = plain
+    base, offset, frame_at, return_at, function, displacement, outermost = plain
     if base not in ("sp", "fp", "signal", None) or not isinstance(function, str):
         raise ValueError("not a rule")
     numbers = [offset, displacement, *(n for n in (frame_at, return_at) if n is not None)]
     if not all(isinstance(number, int) for number in numbers):
         raise ValueError("not a rule")
-    return Rule(base, offset, frame_at, return_at, function, displacement)
+    return Rule(base, offset, frame_at, return_at, function, displacement, bool(outermost))
 
 
 def read(files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[int]]) -> list[list[list[Any]]]:
@@ -64,7 +65,7 @@ def read(files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[i
         try:
             answers.append(_of_file(Image.from_file(file, name), addresses))
         except ElfError:
-            answers.append([[None, 0, None, None, "", address] for address in addresses])
+            answers.append([[None, 0, None, None, "", address, False] for address in addresses])
     return answers
 
 
@@ -96,9 +97,10 @@ def _of_file(image: Image, addresses: Sequence[int]) -> list[list[Any]]:
         if frame is not None and frame.signal:
             base = "signal"
         if row is None or base is None:
-            found.append([None, 0, None, None, function, displacement])
+            found.append([None, 0, None, None, function, displacement, False])
         else:
-            found.append([base, row.offset, row.frame_pointer_at, row.return_address_at, function, displacement])
+            places = [row.frame_pointer_at, row.return_address_at]
+            found.append([base, row.offset, *places, function, displacement, row.outermost])
     return found
 
 

@@ -38,7 +38,8 @@ def build(directory: Path, flags: str, source: str = "stacks.c") -> Path:
     compiler, *options = flags.split()
     path = directory / "stacks"
     subprocess.run(
-        [compiler, *options, "-fno-optimize-sibling-calls", "-o", path, PROGRAMS / source, "-ldl"], check=True
+        [compiler, *options, "-fno-optimize-sibling-calls", "-o", path, PROGRAMS / source, "-ldl", "-lpthread"],
+        check=True,
     )
     return path
 
@@ -109,6 +110,18 @@ def test_a_deep_stack_says_that_it_is_truncated(
     assert slow.around is None
     within = Slow(start(build(tmp_path, flags)), inspector, "deep 2000", EndStrategy.RET_SITES)
     assert names(within.lines)[:4] == PATH
+
+
+@pytest.mark.parametrize("strategy", [EndStrategy.RET_SITES, EndStrategy.URETPROBE])
+def test_the_stack_of_a_thread_ends_where_the_thread_began(
+    strategy: EndStrategy, tmp_path: Path, start: Callable[..., Child], inspector: Inspector
+) -> None:
+    """Nothing called a thread's first function: its stack is complete, as deep as the program's own unwinder finds it."""
+    slow = Slow(start(build(tmp_path, "gcc -O2")), inspector, "thread", strategy)
+    assert slow.strategy is strategy
+    assert names(slow.lines)[:4] == ["put", "middle", "outer", "begin"]
+    assert slow.lines[-1] != "(truncated)", slow.lines
+    assert len(slow.lines) == len(slow.own) - 1
 
 
 def test_a_stack_goes_through_a_signal_handler(

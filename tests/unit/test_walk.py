@@ -139,9 +139,9 @@ ARM_RULES = {
     PUT: Rule("sp", 0, None, None, "put", 0x20),
     MIDDLE + 3: Rule("fp", 48, -48, -40, "middle", 3),
     OUTER + 3: Rule("sp", 32, None, -32, "outer", 3),
-    START + 3: Rule("sp", 0, None, None, "_start", 3),
+    START + 3: Rule("sp", 0, None, None, "begin", 3, outermost=True),
 }
-ARM_CALLERS = ("middle+0x3 (server)", "outer+0x3 (server)", "_start+0x3 (server)")
+ARM_CALLERS = ("middle+0x3 (server)", "outer+0x3 (server)", "begin+0x3 (server)")
 #: from the frame of `put` upwards: `middle` made room there after it had set x29, `outer` saves x30 alone
 ARM_STACK = {0x20: STACK + 0x100, 0x28: OUTER + 4, 0x50: START + 4}
 ARM_FRAMES = ((STACK + 0x50, "middle"), (STACK + 0x70, "outer"))
@@ -187,3 +187,12 @@ def test_within_a_function_its_rule_says_where_the_return_address_is(rule: Rule,
     assert walk.complete
     del (unknown := dict(ARM_RULES))[PUT]
     assert walked(AARCH64, unknown, stack, registers).lines == ("put",)
+
+
+def test_only_an_undefined_return_address_ends_the_stack() -> None:
+    """A caller that keeps its return address in x30 cannot have made a call: something is missing, and the stack is not complete."""
+    rules = ARM_RULES | {START + 3: Rule("sp", 0, None, None, "begin", 3)}
+    registers = Registers(sp=STACK, frame=STACK, ip=PUT, fp=STACK + 0x20, lr=MIDDLE + 4)
+    walk = walked(AARCH64, rules, memory(ARM_STACK), registers)
+    assert walk.lines == ("put", *ARM_CALLERS)
+    assert not walk.complete

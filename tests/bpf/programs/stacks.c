@@ -2,11 +2,13 @@
 //   plain           main > outer > middle > put
 //   deep BYTES      the same with so many bytes of stack between `outer` and `put`
 //   signal          put runs in the handler of a signal that interrupts `middle`
+//   thread          begin > outer > middle > put, in a thread of its own
 // The answer: the return addresses that backtrace(3) finds in `put`, innermost first, then the address where the program is mapped.
 #define _GNU_SOURCE
 #include <alloca.h>
 #include <dlfcn.h>
 #include <execinfo.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +43,14 @@ NOINLINE int middle(int bytes, int how) {
 }
 NOINLINE int outer(int bytes, int how) { return middle(bytes, how) + sink; }
 static void handler(int number) { sink += put(0, number, 0); }
+static void *begin(void *nothing) {
+  sink += outer(16, 0);
+  return nothing;
+}
+static void in_a_thread(void) {
+  pthread_t thread;
+  if (pthread_create(&thread, 0, begin, 0) || pthread_join(thread, 0)) abort();
+}
 
 int main(void) {
   char line[64];
@@ -50,7 +60,10 @@ int main(void) {
   setvbuf(stdout, 0, _IOLBF, 0);
   puts("ready");
   while (fgets(line, sizeof line, stdin)) {
-    sink += outer(strncmp(line, "deep", 4) ? 16 : atoi(line + 5), !strncmp(line, "signal", 6));
+    if (!strncmp(line, "thread", 6))
+      in_a_thread();
+    else
+      sink += outer(strncmp(line, "deep", 4) ? 16 : atoi(line + 5), !strncmp(line, "signal", 6));
     for (int i = 0; i < count; i++) printf("%lx ", (unsigned long)seen[i]);
     printf("%lx\n", dladdr((void *)main, &self) ? (unsigned long)self.dli_fbase : 0);
   }
