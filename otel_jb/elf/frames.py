@@ -330,7 +330,7 @@ class Frames:
                 changed = saved(low, reader.leb() * common.data_align)
             elif high == 0xC0:  # restore
                 changed = restored(low)
-            elif low in (0x00, 0x2D, 0x2B, 0x2C):  # nop, AArch64: negate_ra_state
+            elif low in (0x00, 0x2C, 0x2D):  # nop, AArch64: negate_ra_state_with_pc, negate_ra_state
                 pass
             elif low == 0x01:  # set_loc
                 location = reader.pointer(common.pointer_encoding) or location
@@ -339,7 +339,7 @@ class Frames:
             elif low == 0x05:  # offset_extended
                 number = reader.leb()
                 changed = saved(number, reader.leb() * common.data_align)
-            elif low in (0x09, 0x14, 0x2F):  # register, val_offset: two operands
+            elif low in (0x09, 0x14, 0x2B, 0x2F):  # register, val_offset, AArch64: set_ra_state: two operands
                 reader.leb()
                 reader.leb()
             elif low == 0x06:  # restore_extended

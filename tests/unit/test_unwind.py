@@ -104,6 +104,12 @@ def test_what_is_restored_is_not_undefined_any_more() -> None:
     ]
 
 
+def test_what_is_said_of_signing_is_passed_over() -> None:
+    """`negate_ra_state` has no operand, nor has the one for a PC; `set_ra_state` has two (DWARF for the Arm 64-bit Architecture)."""
+    rows = described(b"\x2d\x41\x0e\x20\x2b\x01\x7c\x41\x0e\x30\x2c\x41\x0e\x40")
+    assert [row.offset for row in rows] == [0, 0x20, 0x30, 0x40]
+
+
 def described(instructions: bytes) -> tuple[Row, ...]:
     """The rows of one function whose frame description has these instructions; those of the common entry say CFA = sp."""
     image = Image.from_file(str(GOLDEN / "frames"))
