@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from otel_jb.elf.inspect import MAX_FILES, Inspector
 from otel_jb.elf.unwind import Rule, rules
 from otel_jb.errors import AgentError
-from otel_jb.process import procfs
+from otel_jb.process import procfs, vdso
 from otel_jb.records import EndStrategy, NestedCall, Series, SlowCall
 from otel_jb.walk import AARCH64, X86_64, Place, Walk, walk
 
@@ -168,12 +168,13 @@ class Stacks:
         self._learn(maps, {call.instruction_pointer, call.instruction_pointer - 1, *returns})
 
         def find(address: int) -> Place | None:
-            code = _find(maps, address)
+            code = _find(maps, address) or _in_vdso(pid, address)
             if code is None:
                 return None
             rule = self._rule(code, address)
-            if rule is None:  # where a signal interrupted something, which is no return address
-                self._learn(maps, {address})
+            if rule is None:
+                # Around a signal: where it interrupted something, which is no return address, and in the vdso.
+                self._learn([code], {address})
                 rule = self._rule(code, address)
             return Place(code.name, rule) if rule is not None else None
 
@@ -246,6 +247,17 @@ def _segments(inspector: Inspector, code: _Code) -> tuple[tuple[int, int, int], 
 def _find(maps: Sequence[_Code], address: int) -> _Code | None:
     index = bisect_right([code.start for code in maps], address) - 1
     return maps[index] if index >= 0 and address < maps[index].end else None
+
+
+def _in_vdso(pid: int, address: int) -> _Code | None:
+    """The vdso, if the address is there. Only AArch64's code calls anything: its signal handlers return there."""
+    if _ARCHITECTURE is not AARCH64:
+        return None
+    where, file = vdso.mapped(pid), vdso.descriptor()
+    if where is None or file is None or not where[0] <= address < where[1]:
+        return None
+    status = os.fstat(file)
+    return _Code(*where, 0, f"/proc/self/fd/{file}", vdso.NAME, status.st_dev, status.st_ino)
 
 
 def _one_mapping(pid: int, a: int, b: int) -> bool | None:

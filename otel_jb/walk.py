@@ -23,14 +23,14 @@ class Architecture:
     """What calls and signals leave on a stack."""
 
     pushed: int  #: bytes of return address that a call pushes
-    #: where the kernel's signal frame has frame pointer, stack pointer and instruction pointer; empty: it is not known
+    #: where the kernel's signal frame has frame pointer, stack pointer, instruction pointer and, if there is one, link register
     interrupted: tuple[int, ...]
 
 
 #: struct rt_sigframe behind its return address: struct ucontext, uc_mcontext
 X86_64 = Architecture(pushed=8, interrupted=(120, 160, 168))
-#: a signal's frame lies beyond the vdso, which is no file that could be read: the walk ends there
-AARCH64 = Architecture(pushed=0, interrupted=())
+#: struct rt_sigframe: siginfo, then struct ucontext, uc_mcontext
+AARCH64 = Architecture(pushed=0, interrupted=(544, 560, 568, 552))
 
 
 class Place(NamedTuple):
@@ -89,6 +89,7 @@ def walk(
     pc, fp = _caller(arch, call, find, word, returned)
     if pc is None:
         return walked(False)
+    link: int | None = None  # what a function that a signal interrupted may still have in x30
     behind = 1
     for _ in range(MAX_FRAMES):
         pc &= mask
@@ -99,19 +100,23 @@ def walk(
             return walked(pc < 0)
         rule = place.rule
         lines.append(_line(place))
-        if rule.base == "signal" and arch.interrupted:
+        if rule.base == "signal":
             # What the handler's caller was doing: the stack goes on where it was interrupted.
-            fp, cfa, pc = (word(cfa + at) or 0 for at in arch.interrupted)
+            fp, cfa, pc, *rest = (word(cfa + at) or 0 for at in arch.interrupted)
+            link = rest[0] if rest else None
             behind = 0
             continue
-        if rule.base is None or rule.base == "signal":
+        if rule.base is None:
             return walked(_is_outermost(rule))
         base = cfa if rule.base == "sp" else fp
         above = base + rule.offset
         if above <= cfa and rule.base != "sp":
             return walked(False)
         cfa = above
-        back = word(cfa + rule.return_address_at) if rule.return_address_at is not None else None
+        back = None if rule.outermost else link
+        if rule.return_address_at is not None:
+            back = word(cfa + rule.return_address_at)
+        link = None
         fp = _saved(word, cfa, rule.frame_pointer_at, fp)
         if back is None or back == 0:
             # Where calls push it, a return address that is not in the stack is nowhere.

@@ -60,8 +60,6 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "arm64": {
         "tests/bpf/test_edges_corpus.py": "edge sites are x86-64's; on AArch64 the kernel simulates `ret`, the cheapest end",
         "tests/bpf/test_return_register.py": "about edge sites, as the corpus is",
-        "tests/bpf/test_slow_calls.py::test_a_stack_goes_through_a_signal_handler": "a signal's frame lies beyond the vdso there, "
-        "which is no file that could be read: the stack ends with the handler, and says that it is truncated",
         "tests/bpf/test_state_threads.py": "Debian's State Threads crash there by themselves, without any probe",
     },
 }

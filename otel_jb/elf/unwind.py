@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from otel_jb.elf.inspect import Inspector
 
 
+#: `mov x8, #139` (rt_sigreturn) and `svc #0`
+_AARCH64_SIGRETURN = bytes.fromhex("681180d2 010000d4")
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How to get from an instruction's frame to its caller's; `base` None: it cannot be known."""
@@ -88,20 +92,39 @@ def _of_file(image: Image, addresses: Sequence[int]) -> list[list[Any]]:
             row = frame.row(address) if frame else None
         except ElfError:
             pass
+        base = registers.get(row.register) if row and row.register is not None else None
+        low = frame.start if frame else None
+        if frame is not None and frame.signal:
+            base = "signal"
+        elif _returns_from_handler(image, address):
+            base, address = "signal", address + 1
+            low = address
         function, displacement = "", address
-        start = _start(starts, address, frame.start if frame else None)
+        start = _start(starts, address, low)
         if start is not None:
             name = functions[start][1]
             function, displacement = without_arguments(demangle(name)), address - starts[start]
-        base = registers.get(row.register) if row and row.register is not None else None
-        if frame is not None and frame.signal:
-            base = "signal"
-        if row is None or base is None:
+        if base == "signal":
+            found.append([base, 0, None, None, function, displacement, False])
+        elif row is None or base is None:
             found.append([None, 0, None, None, function, displacement, False])
         else:
             places = [row.frame_pointer_at, row.return_address_at]
             found.append([base, row.offset, *places, function, displacement, row.outermost])
     return found
+
+
+def _returns_from_handler(image: Image, address: int) -> bool:
+    """AArch64: whether the instruction behind `address`, a return address less one, is where the kernel lets signal handlers return to.
+
+    It has no frame description (the kernel's arch/arm64/kernel/vdso/sigreturn.S says why): unwinders know it by its instructions.
+    """
+    if image.arch != "aarch64" or address % 4 != 3:
+        return False
+    try:
+        return image.read(address + 1, 8) == _AARCH64_SIGRETURN
+    except ElfError:
+        return False
 
 
 def _start(starts: Sequence[int], address: int, low: int | None) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from platform import machine
 
 import pytest
 
@@ -135,6 +136,15 @@ def test_a_stack_goes_through_a_signal_handler(
         assert [name for name in names(slow.lines) if name in PATH] == PATH
     else:
         assert len(slow.lines) >= 4, slow.lines
+
+
+def test_a_function_that_calls_nothing_is_known_where_a_signal_interrupts_it(
+    tmp_path: Path, start: Callable[..., Child], inspector: Inspector
+) -> None:
+    """The interrupted function is that of the saved instruction pointer; on AArch64 its caller is in the saved x30 and nowhere else."""
+    slow = Slow(start(build(tmp_path, "gcc -O2")), inspector, "leaf", EndStrategy.RET_SITES)
+    known = ["put", "handler", "spin", *(["middle"] if machine() == "aarch64" else [])]
+    assert [name for name in names(slow.lines) if name.isidentifier()][: len(known)] == known, slow.lines
 
 
 def test_a_program_with_coroutines_may_switch_stacks(

@@ -84,6 +84,17 @@ def test_only_what_nothing_calls_is_outermost(program: Path) -> None:
     assert (inside.function, inside.return_address_at, inside.outermost) == ("outer", -8, False)
 
 
+def test_the_way_out_of_a_signal_handler_is_known_by_its_instructions(program: Path) -> None:
+    """The kernel describes no frame there; only a return address to the first of the two instructions counts."""
+    at = symbols(program)["__kernel_rt_sigreturn"]
+    lines = output("objdump", "-s", "-j", ".text", program)
+    assert "681180d2 010000d4" in lines
+    back, itself, second = rules(program, at - 1, at, at + 3)
+    assert back == Rule("signal", function="__kernel_rt_sigreturn")
+    assert itself.base is None
+    assert second.base is None
+
+
 def test_what_is_restored_is_not_undefined_any_more() -> None:
     """`restore` and `restore_state` bring back what was known of the return address, `same_value` leaves it in x30."""
     rows = described(

@@ -196,3 +196,45 @@ def test_only_an_undefined_return_address_ends_the_stack() -> None:
     walk = walked(AARCH64, rules, memory(ARM_STACK), registers)
     assert walk.lines == ("put", *ARM_CALLERS)
     assert not walk.complete
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_what_a_signal_interrupted_may_have_its_return_address_in_the_link_register(saved: bool) -> None:
+    """Behind the kernel's frame (siginfo, ucontext) the registers are those of the interrupted function, x30 among them."""
+    sigreturn, leaf, frame = 0x405000, 0x406000, 0x10  # the handler's own frame lies below the signal's
+    interrupted = Rule("sp", 16, -16, -8, "leaf") if saved else Rule("sp", 0, None, None, "leaf")
+    rules = ARM_RULES | {
+        MIDDLE + 3: Rule("sp", 16, -16, -8, "handler", 3),
+        sigreturn - 1: Rule("signal", function="__kernel_rt_sigreturn"),
+        leaf: interrupted,
+    }
+    context = frame + 128 + 176  # uc_mcontext: fault_address, regs[31], sp, pc
+    at = frame + 0x1000
+    stack = memory(
+        {
+            0x0: STACK + 0x100,
+            0x8: sigreturn,
+            context + 8 + 29 * 8: STACK + at + 0x20,
+            context + 8 + 30 * 8: 0xBAD if saved else OUTER + 4,
+            context + 8 + 31 * 8: STACK + at,
+            context + 8 + 32 * 8: leaf,
+            at + 8: OUTER + 4 if saved else 0xBAD,
+            at + (16 if saved else 0): START + 4,
+        },
+        0x1100,
+    )
+    registers = Registers(sp=STACK, frame=STACK, ip=PUT, fp=STACK, lr=MIDDLE + 4)
+    walk = walked(AARCH64, rules, stack, registers)
+    assert walk.lines == (
+        "put",
+        "handler+0x3 (server)",
+        "__kernel_rt_sigreturn+0x0 (server)",
+        "leaf+0x0 (server)",
+        "outer+0x3 (server)",
+        "begin+0x3 (server)",
+    )
+    assert walk.complete
+    # Where the copy ends in the kernel's frame, as it does on most machines, what can be known is known.
+    short = walked(AARCH64, rules, stack[:0x800], registers)
+    assert short.lines == walk.lines[: 4 if saved else 5]
+    assert not short.complete
