@@ -25,7 +25,7 @@ from otel_jb.elf.unwind import Rule, rules
 from otel_jb.errors import AgentError
 from otel_jb.process import procfs, vdso
 from otel_jb.records import EndStrategy, NestedCall, Series, SlowCall
-from otel_jb.walk import AARCH64, X86_64, Place, Walk, walk
+from otel_jb.walk import AARCH64, X86_64, Place, Walk, address_mask, walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,6 @@ MAX_ADDRESSES = 2000  #: asked for in one request
 REMEMBERED_RULES = 50_000
 REMEMBERED_CHAINS = 4096
 _ARCHITECTURE = AARCH64 if machine() == "aarch64" else X86_64
-_NO_POINTER_AUTHENTICATION = (1 << 48) - 1  #: AArch64 signs return addresses in the bits above
 
 _Key = tuple[int, int, int]  # device, inode, address in the image
 
@@ -162,9 +161,9 @@ class Stacks:
         copy = call.stack_copy
         maps = self._code_of(pid)
         words = struct.unpack_from(f"<{len(copy) // 8}Q", copy)
+        mask = address_mask(_ARCHITECTURE, max([call.stack_pointer, *(code.end for code in maps[-1:])]))
         # Each word that could be a return address, so that one request brings every rule that this stack may need.
-        returns = {(value & _NO_POINTER_AUTHENTICATION) - 1 for value in words}
-        returns.add((call.link_register & _NO_POINTER_AUTHENTICATION) - 1)
+        returns = {(value & mask) - 1 for value in (*words, call.link_register)}
         self._learn(maps, {call.instruction_pointer, call.instruction_pointer - 1, *returns})
 
         def find(address: int) -> Place | None:
@@ -179,7 +178,7 @@ class Stacks:
             return Place(code.name, rule) if rule is not None else None
 
         returned = series.strategy == EndStrategy.URETPROBE.value
-        return walk(_ARCHITECTURE, series.function, call, find, mask=_NO_POINTER_AUTHENTICATION, returned=returned)
+        return walk(_ARCHITECTURE, series.function, call, find, mask=mask, returned=returned)
 
     # -- rules -------------------------------------------------------------------------------------------------
 

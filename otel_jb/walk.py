@@ -25,12 +25,24 @@ class Architecture:
     pushed: int  #: bytes of return address that a call pushes
     #: where the kernel's signal frame has frame pointer, stack pointer, instruction pointer and, if there is one, link register
     interrupted: tuple[int, ...]
+    signs: bool  #: return addresses may be signed in the bits that no address of user space has
 
 
 #: struct rt_sigframe behind its return address: struct ucontext, uc_mcontext
-X86_64 = Architecture(pushed=8, interrupted=(120, 160, 168))
+X86_64 = Architecture(pushed=8, interrupted=(120, 160, 168), signs=False)
 #: struct rt_sigframe: siginfo, then struct ucontext, uc_mcontext
-AARCH64 = Architecture(pushed=0, interrupted=(544, 560, 568, 552))
+AARCH64 = Architecture(pushed=0, interrupted=(544, 560, 568, 552), signs=True)
+_ADDRESS_BITS = 48
+
+
+def address_mask(arch: Architecture, highest: int) -> int:
+    """The bits of a return address that are its own, in a process that has code or stack as far up as `highest`.
+
+    Like the kernel (`perf_callchain_user` by `ptrauth_user_pac_mask`) this takes a signature away wherever there may be one, whether
+    the frame description says so or not. How wide addresses are is the kernel's choice, from 36 to 52 bits; what it maps highest, it
+    maps in the upper half of them.
+    """
+    return (1 << (highest.bit_length() if arch.signs else _ADDRESS_BITS)) - 1
 
 
 class Place(NamedTuple):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import struct
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from otel_jb.elf.unwind import Rule
+from otel_jb.elf.unwind import Rule, _rule, read
 from otel_jb.records import SlowCall
-from otel_jb.walk import AARCH64, X86_64, Architecture, Place, Walk, walk
+from otel_jb.walk import AARCH64, X86_64, Architecture, Place, Walk, address_mask, walk
 
 STACK = 0x7FFC_0000_1000
 BITS_48 = (1 << 48) - 1
@@ -238,3 +241,58 @@ def test_what_a_signal_interrupted_may_have_its_return_address_in_the_link_regis
     short = walked(AARCH64, rules, stack[:0x800], registers)
     assert short.lines == walk.lines[: 4 if saved else 5]
     assert not short.complete
+
+
+@pytest.mark.parametrize(
+    ("highest", "signature"),
+    [
+        (0xFFFF_F7FF_F000, 0x002A << 48),  # 4 KiB pages, 48 bits of address: 54 to 48 are the signature
+        (0x0000_007F_FFFF_F000, 0x2A_8000 << 32),  # 39 bits, as on many a phone
+        (0x000F_FFFF_FFFF_F000, 0x30 << 48),  # 52 bits
+    ],
+)
+def test_signed_return_addresses_are_addresses(highest: int, signature: int) -> None:
+    """What pointer authentication adds to x30 before a function saves it is taken away, however wide the kernel's addresses are."""
+    mask = address_mask(AARCH64, highest)
+    assert mask & signature == 0
+    assert highest & mask == highest
+    stack = memory({at: word | signature if at != 0x20 else word for at, word in ARM_STACK.items()})
+    registers = Registers(sp=STACK, frame=STACK, ip=PUT, fp=STACK + 0x20, lr=MIDDLE + 4)
+    walk = walked(AARCH64, ARM_RULES, stack, registers, mask=mask)
+    assert walk.lines == ("put", *ARM_CALLERS)
+    assert walk.complete
+    assert address_mask(X86_64, highest) == BITS_48
+
+
+def test_a_program_with_signed_return_addresses_is_walked_by_its_own_rules() -> None:
+    """put < middle < outer < _start of `golden/aarch64/frames.c`: each frame where gcc's description has it."""
+    path = Path(__file__).parent / "golden/aarch64/frames"
+    names = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout.splitlines()
+    at = {name: int(address, 16) for address, _, name in (line.split() for line in names)}
+    listing = subprocess.run(["llvm-objdump", "-d", path], capture_output=True, text=True, check=True).stdout
+    #: where each call of a function returns to
+    after = {
+        callee: int(address, 16) + 4
+        for address, callee in re.findall(r"^ *([0-9a-f]+):.*\tbl\t.*<(put|middle|outer)>$", listing, re.MULTILINE)
+    }
+    ret = max(
+        int(a, 16) for a in re.findall(r"^ *([0-9a-f]+):.*\tret$", listing, re.MULTILINE) if int(a, 16) < at["middle"]
+    )
+    wanted = [ret, *(address - 1 for address in after.values())]
+    with path.open("rb") as file:
+        (found,) = read([file.fileno()], ["frames"], [wanted])
+    rules = {address: _rule(plain) for address, plain in zip(wanted, found, strict=True)}
+    signed = 0x0055 << 48
+    stack = memory(
+        {
+            0x20: STACK + 0x40,  # x29, x30 of `middle`, above the 32 bytes that it made room for
+            0x28: after["middle"] | signed,
+            0x40: 0,  # and of `outer`
+            0x48: after["outer"] | signed,
+        }
+    )
+    registers = Registers(sp=STACK, frame=STACK, ip=ret, fp=STACK + 0x20, lr=after["put"])
+    walk = walked(AARCH64, rules, stack, registers)
+    assert [line.split("+")[0] for line in walk.lines] == ["put", "middle", "outer", "_start"]
+    assert walk.complete
+    assert walk.callers == ((STACK + 0x40, "middle"), (STACK + 0x50, "outer"))
