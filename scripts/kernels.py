@@ -65,6 +65,8 @@ LEFT_OUT: dict[str, dict[str, str]] = {
 }
 #: QEMU 7.2 now and then spoils the flags of cmpxchg16b (6.12 panicked in kmem_cache_alloc); kernels do without.
 CPU = "Nehalem,-cx16"
+#: One that signs return addresses, as servers do, by QEMU's own quick algorithm instead of the architecture's.
+ARM_CPU = "max,pauth-impdef=on"
 #: What the guest needs to see its disks; with what these depend on.
 MODULES = ("virtio_pci", "virtio_mmio", "virtio_blk", "squashfs", "overlay")
 OUT_BYTES = 64 << 20
@@ -699,7 +701,7 @@ def _machine(arch: str) -> tuple[list[str], str, str]:
     """QEMU's own arguments, its disk device and the console's name. Always emulated: virtual machines seldom nest."""
     if arch == "arm64":
         return (
-            ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57", "-accel", "tcg"],
+            ["qemu-system-aarch64", "-M", "virt", "-cpu", ARM_CPU, "-accel", "tcg"],
             "virtio-blk-device",
             "ttyAMA0",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,9 @@ BUILDS = [
     for level in ("-O0", "-O2")
     for frames in ("", "no-")
 ]
+if machine() == "aarch64":
+    # Return addresses are signed where the processor can; elsewhere the instructions do nothing.
+    BUILDS += [f"{compiler} -O2 -mbranch-protection=standard" for compiler in ("gcc", "clang")]
 STRATEGIES = [EndStrategy.EDGE_SITES, EndStrategy.RET_SITES, EndStrategy.URETPROBE]
 PATH = ["put", "middle", "outer", "main"]
 
@@ -91,7 +95,15 @@ def test_a_stack_is_that_of_the_programs_own_unwinder(
         assert slow.around is not None
         assert len(slow.around) == 1
         assert slow.may_switch is False
+        if "branch-protection" in flags:
+            assert signed(slow) == ("paca" in Path("/proc/cpuinfo").read_text())
     assert EndStrategy.RET_SITES in chosen
+
+
+def signed(slow: Slow) -> bool:
+    """Whether a return address of the program lies in the copied stack with something in the bits above it."""
+    words = struct.unpack_from(f"<{len(slow.call.stack_copy) // 8}Q", slow.call.stack_copy)
+    return any(word >> 48 and word & (1 << 48) - 1 in slow.own for word in words)
 
 
 def addresses(path: Path) -> dict[str, int]:
