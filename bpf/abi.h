@@ -159,8 +159,9 @@ struct event {
   u64 stream;
   u64 return_value;
   u64 sp;
-  u64 ip;  // on AArch64, at a `ret`: the return address
+  u64 ip;
   u64 fp;
+  u64 lr;  // AArch64: x30, where the return address is at a `ret` and nowhere else
   u32 series;
   u32 tid;
   u32 tgid;

@@ -14,7 +14,7 @@
 #define REG_SP(c) ((c)->sp)
 #define REG_FP(c) ((c)->bp)
 #define REG_IP(c) ((c)->ip)
-#define CALLER_OR_IP(c, frame) REG_IP(c)  // the return address is in the copy of the stack
+#define REG_LR(c) 0  // the return address is in the copy of the stack
 #define REG_CC(c) ((c)->flags)
 
 // Intel SDM Vol. 1, appendix B: condition codes; the low bit negates.
@@ -68,16 +68,8 @@ static inline __attribute__((always_inline)) u64 general_register(REGS *c, u32 n
 #define REG_SP(c) ((c)->sp)
 #define REG_FP(c) ((c)->regs[29])
 #define REG_IP(c) ((c)->pc)
-#define CALLER_OR_IP(c, frame) caller_or_ip(c, frame)
+#define REG_LR(c) ((c)->regs[30])
 #define REG_CC(c) ((c)->pstate)
-
-// At a `ret` the stack pointer is the frame again, and the return address is nowhere but in x30.
-static inline __attribute__((always_inline)) u64 caller_or_ip(REGS *c, u64 frame) {
-  u64 sp = c->sp, lr = c->regs[30], pc = c->pc;
-  // All are loaded: a choice between two context addresses is refused by the verifier.
-  asm volatile("" : "+r"(sp), "+r"(lr), "+r"(pc));
-  return sp == frame ? lr : pc;
-}
 
 // Arm ARM, ConditionHolds(): NZCV are bits 31 to 28 of PSTATE; the low bit negates except for 15.
 static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 pstate) {

@@ -265,10 +265,11 @@ INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 n
   e->bytes = c->bytes;
   e->stream = c->stream;
   e->return_value = rv;
-  u64 sp = REG_SP(ctx), ip = CALLER_OR_IP(ctx, frame), fp = REG_FP(ctx);
+  u64 sp = REG_SP(ctx), ip = REG_IP(ctx), fp = REG_FP(ctx), lr = REG_LR(ctx);
   e->sp = sp;
   e->ip = ip;
   e->fp = fp;
+  e->lr = lr;
   e->series = index;
   e->tid = id;
   e->tgid = id >> 32;

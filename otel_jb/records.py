@@ -397,6 +397,7 @@ class SlowCall:
     stack_pointer: int = 0
     instruction_pointer: int = 0
     frame_pointer: int = 0
+    link_register: int = 0  #: AArch64: where a call leaves the return address
     stack_copy: Memory = b""  #: memory from `stack_pointer` upwards
     nested: tuple[NestedCall, ...] = ()
     nested_omitted: int = 0  #: more ran inside than the event has room for

@@ -1,8 +1,8 @@
 """Stacks of slow calls: where they were called from, and whether one call ran on the stack of another.
 
-The kernel copies the top of the user stack with a slow call. It is walked here by the rules of `.eh_frame`, so code without frame
-pointers is no obstacle; where the copy ends, or a rule is missing, the trace says that it is truncated. Rules and names are read in the
-sandbox and remembered, so that a stack like an earlier one costs no request.
+The kernel copies the top of the user stack with a slow call. It is walked (`otel_jb.walk`) by the rules of `.eh_frame`, so code without
+frame pointers is no obstacle; where the copy ends, or a rule is missing, the trace says that it is truncated. Rules and names are read
+in the sandbox and remembered, so that a stack like an earlier one costs no request.
 """
 
 from __future__ import annotations
@@ -23,24 +23,19 @@ from typing import TYPE_CHECKING
 from otel_jb.elf.inspect import MAX_FILES, Inspector
 from otel_jb.elf.unwind import Rule, rules
 from otel_jb.errors import AgentError
-from otel_jb.process import procfs
+from otel_jb.process import procfs, vdso
 from otel_jb.records import EndStrategy, NestedCall, Series, SlowCall
+from otel_jb.walk import AARCH64, X86_64, Place, Walk, address_mask, walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _logger = logging.getLogger(__name__)
 
-MAX_FRAMES = 64
 MAX_ADDRESSES = 2000  #: asked for in one request
 REMEMBERED_RULES = 50_000
 REMEMBERED_CHAINS = 4096
-_CALL_BYTES = 8 if machine() == "x86_64" else 0  #: the return address that a call pushes
-_NO_POINTER_AUTHENTICATION = (1 << 48) - 1  #: AArch64 signs return addresses in the bits above
-
-#: Where the kernel's signal frame has frame pointer, stack pointer and instruction pointer (x86-64: struct ucontext, uc_mcontext).
-#: AArch64's lies beyond the vdso, which is no file that could be read: the walk ends there.
-_INTERRUPTED = (120, 160, 168)
+_ARCHITECTURE = AARCH64 if machine() == "aarch64" else X86_64
 
 _Key = tuple[int, int, int]  # device, inode, address in the image
 
@@ -56,19 +51,6 @@ class _Code:
     name: str
     device: int
     inode: int
-
-
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """A stack, walked."""
-
-    lines: tuple[str, ...]  #: innermost first
-    frames: frozenset[int]  #: the frame (see `records.ProbeSite`) of every function on it that was reached
-    complete: bool  #: reached the outermost function
-    reached: int  #: the highest stack address that the walk got to
-    callers: tuple[
-        tuple[int, str], ...
-    ] = ()  #: frame and function of those above the call itself, as far as both are known
 
 
 class Stacks:
@@ -176,81 +158,32 @@ class Stacks:
             return known
 
     def _walk_now(self, pid: int, series: Series, call: SlowCall) -> Walk:
-        copy, low = call.stack_copy, call.stack_pointer
+        copy = call.stack_copy
         maps = self._code_of(pid)
         words = struct.unpack_from(f"<{len(copy) // 8}Q", copy)
+        mask = address_mask(_ARCHITECTURE, max([call.stack_pointer, *(code.end for code in maps[-1:])]))
         # Each word that could be a return address, so that one request brings every rule that this stack may need.
-        returns = {(value & _NO_POINTER_AUTHENTICATION) - 1 for value in words}
+        returns = {(value & mask) - 1 for value in (*words, call.link_register)}
         self._learn(maps, {call.instruction_pointer, call.instruction_pointer - 1, *returns})
 
-        def word(address: int) -> int | None:
-            at = address - low
-            return struct.unpack_from("<Q", copy, at)[0] if 0 <= at <= len(copy) - 8 else None
+        def find(address: int) -> Place | None:
+            code = _find(maps, address) or _in_vdso(pid, address)
+            if code is None:
+                return None
+            rule = self._rule(code, address)
+            if rule is None:
+                # Around a signal: where it interrupted something, which is no return address, and in the vdso.
+                self._learn([code], {address})
+                rule = self._rule(code, address)
+            return Place(code.name, rule) if rule is not None else None
 
-        lines = [series.function]
-        frames: set[int] = {call.frame}
-        callers: list[tuple[int, str]] = []
-
-        def walked(complete: bool) -> Walk:
-            return Walk(tuple(lines), frozenset(frames), complete, cfa, tuple(callers))
-
-        cfa = call.frame + _CALL_BYTES
-        pc, fp = call.instruction_pointer, call.frame_pointer
-        if not _CALL_BYTES and series.strategy == EndStrategy.URETPROBE.value and call.stack:
-            # x30 is the kernel's trampoline at a return probe; the caller is where execution goes on.
-            pc = call.stack[0]
-        if low != cfa or _is_return_register(call):
-            # Still in the function (an edge or a `ret` site): go up to its caller.
-            rule = self._rule(maps, pc)
-            if rule is not None and rule.base is not None:
-                fp = self._saved(word, cfa, rule.frame_pointer_at, fp)
-            caller = word(call.frame) if _CALL_BYTES else None
-            if caller is None:
-                return walked(False)
-            pc = caller
-        behind = 1
-        for _ in range(MAX_FRAMES):
-            pc &= _NO_POINTER_AUTHENTICATION
-            # A return address lies behind the call; the call itself is what runs.
-            pc, behind = pc - behind, 1
-            code = _find(maps, pc)
-            rule = self._rule(maps, pc)
-            if code is None or rule is None:
-                return walked(pc < 0)
-            lines.append(_line(code, rule))
-            if rule.base == "signal" and _CALL_BYTES:
-                # What the handler's caller was doing: the stack goes on where it was interrupted.
-                fp, cfa, pc = (word(cfa + at) or 0 for at in _INTERRUPTED)
-                self._learn(maps, {pc})
-                behind = 0
-                continue
-            if rule.base is None or rule.base == "signal":
-                return walked(_is_outermost(rule))
-            base = cfa if rule.base == "sp" else fp
-            above = base + rule.offset
-            if above <= cfa and rule.base != "sp":
-                return walked(False)
-            cfa = above
-            back = word(cfa + rule.return_address_at) if rule.return_address_at is not None else None
-            fp = self._saved(word, cfa, rule.frame_pointer_at, fp)
-            if back is None or back == 0:
-                outermost = bool(_CALL_BYTES) and rule.return_address_at is None  # the rules say that it has no caller
-                return walked(back == 0 or outermost or _is_outermost(rule))
-            frames.add(cfa - _CALL_BYTES)
-            callers.append((cfa - _CALL_BYTES, rule.function))
-            pc = back
-        return walked(False)
-
-    @staticmethod
-    def _saved(word: Callable[[int], int | None], cfa: int, at: int | None, now: int) -> int:
-        value = word(cfa + at) if at is not None else None
-        return now if value is None else value
+        returned = series.strategy == EndStrategy.URETPROBE.value
+        return walk(_ARCHITECTURE, series.function, call, find, mask=mask, returned=returned)
 
     # -- rules -------------------------------------------------------------------------------------------------
 
-    def _rule(self, maps: Sequence[_Code], address: int) -> Rule | None:
-        code = _find(maps, address)
-        key = self._key(code, address) if code is not None else None
+    def _rule(self, code: _Code, address: int) -> Rule | None:
+        key = self._key(code, address)
         return self._rules.get(key) if key is not None else None
 
     def _key(self, code: _Code, address: int) -> _Key | None:
@@ -315,6 +248,17 @@ def _find(maps: Sequence[_Code], address: int) -> _Code | None:
     return maps[index] if index >= 0 and address < maps[index].end else None
 
 
+def _in_vdso(pid: int, address: int) -> _Code | None:
+    """The vdso, if the address is there. Only AArch64's code calls anything: its signal handlers return there."""
+    if _ARCHITECTURE is not AARCH64:
+        return None
+    where, file = vdso.mapped(pid), vdso.descriptor()
+    if where is None or file is None or not where[0] <= address < where[1]:
+        return None
+    status = os.fstat(file)
+    return _Code(*where, 0, f"/proc/self/fd/{file}", vdso.NAME, status.st_dev, status.st_ino)
+
+
 def _one_mapping(pid: int, a: int, b: int) -> bool | None:
     """Whether two stack addresses lie in one mapping; a thread's stack is one, with a guard page below it. None: `a` lies in none."""
     with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
@@ -324,19 +268,3 @@ def _one_mapping(pid: int, a: int, b: int) -> bool | None:
             if start <= a < end:
                 return start <= b < end
     return None
-
-
-def _line(code: _Code, rule: Rule) -> str:
-    if rule.function:
-        return f"{rule.function}+{rule.displacement:#x} ({code.name})"
-    return f"{code.name}+{rule.displacement:#x}"
-
-
-def _is_outermost(rule: Rule) -> bool:
-    """`_start` and the start of a thread have no caller; their frame descriptions say so by an undefined return address."""
-    return rule.function in ("_start", "__clone", "__clone3", "clone3", "clone", "start_thread", "_st_thread_main")
-
-
-def _is_return_register(call: SlowCall) -> bool:
-    """AArch64: the frame is the stack pointer at entry and at `ret` alike, so the caller is only known from the link register."""
-    return _CALL_BYTES == 0 and call.stack_pointer != call.frame

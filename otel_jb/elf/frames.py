@@ -25,8 +25,8 @@ _STACK_POINTER = {"x86_64": 7, "aarch64": 31}
 _FRAME_POINTER = {"x86_64": 6, "aarch64": 29}
 _RETURN_ADDRESS = {"x86_64": 16, "aarch64": 30}
 
-#: CFA register and offset, and where frame pointer and return address are saved
-_State = tuple["int | None", int, "int | None", "int | None"]
+#: CFA register and offset, where frame pointer and return address are saved, and whether there is no return address
+_State = tuple["int | None", int, "int | None", "int | None", bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Row:
         None  #: the caller's frame pointer lies at CFA + this; None: it is in its register still
     )
     return_address_at: int | None = None  #: likewise, None: in the link register
+    outermost: bool = False  #: the return address is undefined: nothing called this
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +297,7 @@ class Frames:
     def _rows(self, common: _Common, start: int, reader: _Reader) -> tuple[Row, ...]:
         rows: list[Row] = []
         initial = _Reader(self._view, self._address, *common.instructions)
-        state = self._run(initial, common, start, (None, 0, None, None), rows)
+        state = self._run(initial, common, start, (None, 0, None, None, False), rows)
         # The common entry's state holds from the start even where the entry itself adds no row.
         rows.append(Row(start, *state))
         self._run(reader, common, start, state, rows)
@@ -310,15 +311,23 @@ class Frames:
 
     def _run(self, reader: _Reader, common: _Common, location: int, state: _State, rows: list[Row]) -> _State:
         """Run call frame instructions; what moves the CFA, the frame pointer or the return address is kept, the rest passed over."""
-        register, offset, *places = state
+        register, offset, fp_at, return_at, outermost = state
+        places = [fp_at, return_at]
         kept = {_FRAME_POINTER[self.image.arch]: 0, _RETURN_ADDRESS[self.image.arch]: 1}
         at_start = list(places)  # what `restore` goes back to: the common entry's state
-        stack: list[tuple[int | None, int, list[int | None]]] = []
+        outermost_at_start = outermost
+        stack: list[tuple[int | None, int, list[int | None], bool]] = []
 
-        def saved(number: int, place: int | None) -> bool:
+        def saved(number: int, place: int | None, undefined: bool = False) -> bool:
+            nonlocal outermost
             if number in kept:
                 places[kept[number]] = place
+            if number == _RETURN_ADDRESS[self.image.arch]:
+                outermost = undefined
             return number in kept
+
+        def restored(number: int) -> bool:
+            return saved(number, at_start[kept[number]] if number in kept else None, outermost_at_start)
 
         while reader.at < reader.end:
             byte = reader.take("B")
@@ -329,8 +338,8 @@ class Frames:
             elif high == 0x80:  # offset
                 changed = saved(low, reader.leb() * common.data_align)
             elif high == 0xC0:  # restore
-                changed = saved(low, at_start[kept[low]] if low in kept else None)
-            elif low in (0x00, 0x2D, 0x2B, 0x2C):  # nop, AArch64: negate_ra_state
+                changed = restored(low)
+            elif low in (0x00, 0x2C, 0x2D):  # nop, AArch64: negate_ra_state_with_pc, negate_ra_state
                 pass
             elif low == 0x01:  # set_loc
                 location = reader.pointer(common.pointer_encoding) or location
@@ -339,21 +348,20 @@ class Frames:
             elif low == 0x05:  # offset_extended
                 number = reader.leb()
                 changed = saved(number, reader.leb() * common.data_align)
-            elif low in (0x09, 0x14, 0x2F):  # register, val_offset: two operands
+            elif low in (0x09, 0x14, 0x2B, 0x2F):  # register, val_offset, AArch64: set_ra_state: two operands
                 reader.leb()
                 reader.leb()
             elif low == 0x06:  # restore_extended
-                number = reader.leb()
-                changed = saved(number, at_start[kept[number]] if number in kept else None)
+                changed = restored(reader.leb())
             elif low in (0x07, 0x08):  # undefined, same_value
-                changed = saved(reader.leb(), None)
+                changed = saved(reader.leb(), None, undefined=low == 0x07)
             elif low == 0x2E:  # args_size
                 reader.leb()
             elif low == 0x0A:
-                stack.append((register, offset, list(places)))
+                stack.append((register, offset, list(places), outermost))
             elif low == 0x0B:
                 if stack:
-                    register, offset, places = stack.pop()
+                    register, offset, places, outermost = stack.pop()
                     changed = True
             elif low == 0x0C:  # def_cfa
                 register, offset, changed = reader.leb(), reader.leb(), True
@@ -380,10 +388,10 @@ class Frames:
             else:
                 raise ElfError(f"{self.image.name}: unsupported: call frame instruction {byte:#x}")
             if changed:
-                rows.append(Row(location, register, offset, *places))
+                rows.append(Row(location, register, offset, places[0], places[1], outermost))
                 if len(rows) > MAX_ROWS or len(stack) > MAX_ROWS:
                     raise ElfError(f"{self.image.name}: corrupt: a frame description has too many rows")
-        return register, offset, places[0], places[1]
+        return register, offset, places[0], places[1], outermost
 
 
 def stack_pointer(arch: str) -> int:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from otel_jb.elf.inspect import Inspector
 
 
+#: `mov x8, #139` (rt_sigreturn) and `svc #0`
+_AARCH64_SIGRETURN = bytes.fromhex("681180d2 010000d4")
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How to get from an instruction's frame to its caller's; `base` None: it cannot be known."""
@@ -29,6 +33,7 @@ class Rule:
     return_address_at: int | None = None  #: likewise; None: in the link register, that is, not in the stack
     function: str = ""  #: demangled, without arguments; empty where no symbol covers it
     displacement: int = 0  #: of the address from the function's start, or from the file's where there is no function
+    outermost: bool = False  #: nothing called it: `_start`, the start of a thread
 
 
 def rules(
@@ -48,13 +53,13 @@ def rules(
 
 
 def _rule(plain: Sequence[Any]) -> Rule:
-    base, offset, frame_at, return_at, function, displacement = plain
+    base, offset, frame_at, return_at, function, displacement, outermost = plain
     if base not in ("sp", "fp", "signal", None) or not isinstance(function, str):
         raise ValueError("not a rule")
     numbers = [offset, displacement, *(n for n in (frame_at, return_at) if n is not None)]
     if not all(isinstance(number, int) for number in numbers):
         raise ValueError("not a rule")
-    return Rule(base, offset, frame_at, return_at, function, displacement)
+    return Rule(base, offset, frame_at, return_at, function, displacement, bool(outermost))
 
 
 def read(files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[int]]) -> list[list[list[Any]]]:
@@ -64,7 +69,7 @@ def read(files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[i
         try:
             answers.append(_of_file(Image.from_file(file, name), addresses))
         except ElfError:
-            answers.append([[None, 0, None, None, "", address] for address in addresses])
+            answers.append([[None, 0, None, None, "", address, False] for address in addresses])
     return answers
 
 
@@ -87,19 +92,39 @@ def _of_file(image: Image, addresses: Sequence[int]) -> list[list[Any]]:
             row = frame.row(address) if frame else None
         except ElfError:
             pass
+        base = registers.get(row.register) if row and row.register is not None else None
+        low = frame.start if frame else None
+        if frame is not None and frame.signal:
+            base = "signal"
+        elif _returns_from_handler(image, address):
+            base, address = "signal", address + 1
+            low = address
         function, displacement = "", address
-        start = _start(starts, address, frame.start if frame else None)
+        start = _start(starts, address, low)
         if start is not None:
             name = functions[start][1]
             function, displacement = without_arguments(demangle(name)), address - starts[start]
-        base = registers.get(row.register) if row and row.register is not None else None
-        if frame is not None and frame.signal:
-            base = "signal"
-        if row is None or base is None:
-            found.append([None, 0, None, None, function, displacement])
+        if base == "signal":
+            found.append([base, 0, None, None, function, displacement, False])
+        elif row is None or base is None:
+            found.append([None, 0, None, None, function, displacement, False])
         else:
-            found.append([base, row.offset, row.frame_pointer_at, row.return_address_at, function, displacement])
+            places = [row.frame_pointer_at, row.return_address_at]
+            found.append([base, row.offset, *places, function, displacement, row.outermost])
     return found
+
+
+def _returns_from_handler(image: Image, address: int) -> bool:
+    """AArch64: whether the instruction behind `address`, a return address less one, is where the kernel lets signal handlers return to.
+
+    It has no frame description (the kernel's arch/arm64/kernel/vdso/sigreturn.S says why): unwinders know it by its instructions.
+    """
+    if image.arch != "aarch64" or address % 4 != 3:
+        return False
+    try:
+        return image.read(address + 1, 8) == _AARCH64_SIGRETURN
+    except ElfError:
+        return False
 
 
 def _start(starts: Sequence[int], address: int, low: int | None) -> int | None:

@@ -109,8 +109,8 @@ BUFFER_KEY, BUFFER_DEPTH, BUFFER_SEEN_NS = 0, 1, 2
 NESTED_WORDS = 4
 
 # struct event: (name, struct format) in order; all little-endian on both architectures
-EVENT_HEADER = "<9Q 6I I i I I 16s"
-EVENT_STACK = 9 * 8 + 10 * 4 + 16
+EVENT_HEADER = "<10Q 6I I i I I 16s"
+EVENT_STACK = 10 * 8 + 10 * 4 + 16
 EVENT_NESTED = EVENT_STACK + STACK_DEPTH * 8
 EVENT_COPY = EVENT_NESTED + NESTED * NESTED_WORDS * 8
 EVENT_SIZE = EVENT_COPY + STACK_COPY

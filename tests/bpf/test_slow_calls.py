@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from platform import machine
 
 import pytest
 
@@ -23,6 +25,9 @@ BUILDS = [
     for level in ("-O0", "-O2")
     for frames in ("", "no-")
 ]
+if machine() == "aarch64":
+    # Return addresses are signed where the processor can; elsewhere the instructions do nothing.
+    BUILDS += [f"{compiler} -O2 -mbranch-protection=standard" for compiler in ("gcc", "clang")]
 STRATEGIES = [EndStrategy.EDGE_SITES, EndStrategy.RET_SITES, EndStrategy.URETPROBE]
 PATH = ["put", "middle", "outer", "main"]
 
@@ -38,7 +43,8 @@ def build(directory: Path, flags: str, source: str = "stacks.c") -> Path:
     compiler, *options = flags.split()
     path = directory / "stacks"
     subprocess.run(
-        [compiler, *options, "-fno-optimize-sibling-calls", "-o", path, PROGRAMS / source, "-ldl"], check=True
+        [compiler, *options, "-fno-optimize-sibling-calls", "-o", path, PROGRAMS / source, "-ldl", "-lpthread"],
+        check=True,
     )
     return path
 
@@ -89,7 +95,15 @@ def test_a_stack_is_that_of_the_programs_own_unwinder(
         assert slow.around is not None
         assert len(slow.around) == 1
         assert slow.may_switch is False
+        if "branch-protection" in flags:
+            assert signed(slow) == ("paca" in Path("/proc/cpuinfo").read_text())
     assert EndStrategy.RET_SITES in chosen
+
+
+def signed(slow: Slow) -> bool:
+    """Whether a return address of the program lies in the copied stack with something in the bits above it."""
+    words = struct.unpack_from(f"<{len(slow.call.stack_copy) // 8}Q", slow.call.stack_copy)
+    return any(word >> 48 and word & (1 << 48) - 1 in slow.own for word in words)
 
 
 def addresses(path: Path) -> dict[str, int]:
@@ -111,6 +125,18 @@ def test_a_deep_stack_says_that_it_is_truncated(
     assert names(within.lines)[:4] == PATH
 
 
+@pytest.mark.parametrize("strategy", [EndStrategy.RET_SITES, EndStrategy.URETPROBE])
+def test_the_stack_of_a_thread_ends_where_the_thread_began(
+    strategy: EndStrategy, tmp_path: Path, start: Callable[..., Child], inspector: Inspector
+) -> None:
+    """Nothing called a thread's first function: its stack is complete, as deep as the program's own unwinder finds it."""
+    slow = Slow(start(build(tmp_path, "gcc -O2")), inspector, "thread", strategy)
+    assert slow.strategy is strategy
+    assert names(slow.lines)[:4] == ["put", "middle", "outer", "begin"]
+    assert slow.lines[-1] != "(truncated)", slow.lines
+    assert len(slow.lines) == len(slow.own) - 1
+
+
 def test_a_stack_goes_through_a_signal_handler(
     tmp_path: Path, start: Callable[..., Child], inspector: Inspector
 ) -> None:
@@ -122,6 +148,15 @@ def test_a_stack_goes_through_a_signal_handler(
         assert [name for name in names(slow.lines) if name in PATH] == PATH
     else:
         assert len(slow.lines) >= 4, slow.lines
+
+
+def test_a_function_that_calls_nothing_is_known_where_a_signal_interrupts_it(
+    tmp_path: Path, start: Callable[..., Child], inspector: Inspector
+) -> None:
+    """The interrupted function is that of the saved instruction pointer; on AArch64 its caller is in the saved x30 and nowhere else."""
+    slow = Slow(start(build(tmp_path, "gcc -O2")), inspector, "leaf", EndStrategy.RET_SITES)
+    known = ["put", "handler", "spin", *(["middle"] if machine() == "aarch64" else [])]
+    assert [name for name in names(slow.lines) if name.isidentifier()][: len(known)] == known, slow.lines
 
 
 def test_a_program_with_coroutines_may_switch_stacks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from otel_jb.errors import TargetError
-from otel_jb.process import container, procfs
+from otel_jb.process import container, procfs, vdso
 from otel_jb.process.procfs import MappedFile, Process, process
 from otel_jb.process.target import instance_id, make_target
 from otel_jb.process.watch import Watcher
@@ -402,3 +403,28 @@ def test_a_shadow_stack_is_read_from_the_thread_features(
     monkeypatch.setattr(procfs, "PROC", str(tmp_path))
     assert procfs.has_shadow_stack(7) is expected
     assert procfs.has_shadow_stack(8) is False
+
+
+def test_the_vdso_is_where_the_kernel_told_the_process() -> None:
+    """It begins where the auxiliary vector says; the copy that is read instead is code for this machine."""
+    with running("cat") as child:
+        loaded(child)
+        vector = Path(f"/proc/{child.pid}/auxv").read_bytes()
+        where = vdso.mapped(child.pid)
+    (start,) = (value for kind, value in struct.iter_unpack("<QQ", vector) if kind == 33)  # AT_SYSINFO_EHDR
+    assert where is not None
+    assert where[0] == start
+    file = vdso.descriptor()
+    assert file is not None
+    assert vdso.descriptor() == file
+    assert os.fstat(file).st_size == where[1] - where[0]
+    symbols = subprocess.run(
+        ["readelf", "-W", "--dyn-syms", f"/proc/{os.getpid()}/fd/{file}"], capture_output=True, text=True, check=True
+    )
+    assert "clock_gettime" in symbols.stdout
+
+
+def test_a_process_that_has_ended_has_no_vdso() -> None:
+    """It is an error that says so, as for everything else that is read of it."""
+    with pytest.raises(TargetError, match="ended"):
+        vdso.mapped(NO_PID)
