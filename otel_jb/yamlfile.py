@@ -95,7 +95,7 @@ class ByteSize(int):
 
 def _quantity(text: str, units: dict[str, int], expected: str) -> int:
     """A number and its unit, exactly, in the smallest unit."""
-    match = re.fullmatch(r"([0-9]{1,15})(?:\.([0-9]{1,9}))?\s*([A-Za-zµ]*)", text)
+    match = re.fullmatch(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?\s*([A-Za-zµ]*)", text)
     if match is None:
         raise ValueError(f"expected {expected}, got {text!r}")
     whole, fraction, unit = match.group(1), match.group(2) or "", match.group(3)
