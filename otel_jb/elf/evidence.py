@@ -34,8 +34,9 @@ _SIGNAL_STACK = "sigaltstack"
 _MOST_NAMES = 8  #: of each kind that are told
 #: `mov eax, 131; syscall`: sigaltstack without the C library
 _RAW_SIGNAL_STACK = bytes.fromhex("b8830000000f05")
-#: What Rust's standard library says when a thread's stack overflows: its handler, on a stack of its own, does that and no more.
-_RUST = b"has overflowed its stack"
+#: What Rust's standard library says when a thread's stack overflows: its handler, on a stack of its own, does that and no more. Newer and
+#: older ones keep different parts of it in one piece.
+_RUST = (b"has overflowed its stack", b"failed to allocate an alternative stack")
 _NO_CODE = ("SHT_NOBITS", "SHT_NULL")
 _STUBS = (".plt", ".plt.sec", ".plt.got", ".iplt")
 _EXECUTABLE = 4  # SHF_EXECINSTR
@@ -139,7 +140,7 @@ def name_evidence(image: Image) -> NameEvidence:
 def signal_stacks(image: Image) -> str:
     """What by which a file may run signal handlers on stacks of their own; "" where it has nothing of the kind."""
     if any(_SIGNAL_STACK.encode() + b"\0" in table.strings for table in tables(image)):
-        return "" if image.holds(_RUST) else _SIGNAL_STACK
+        return "" if any(image.holds(text, ".rodata") for text in _RUST) else _SIGNAL_STACK
     return f"the system call {_SIGNAL_STACK}" if not image.needed and image.holds(_RAW_SIGNAL_STACK) else ""
 
 

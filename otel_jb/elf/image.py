@@ -416,9 +416,11 @@ class Image:
         start = address - segment.address + segment.offset
         return bytes(self._buffer[start : start + size])
 
-    def holds(self, data: bytes) -> bool:
-        """Whether these bytes are anywhere in the file."""
-        return self._buffer.find(data) >= 0
+    def holds(self, data: bytes, section: str = "") -> bool:
+        """Whether these bytes are in a section of this name, or anywhere in the file where there is none."""
+        within = self.section(section)
+        start, end = (within.offset, within.offset + within.size) if within is not None else (0, self.size)
+        return self._buffer.find(data, start, end) >= 0
 
     # -- errors -------------------------------------------------------------------------------------------------
 

@@ -166,13 +166,12 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
     queue: deque[tuple[Context, int, Way]] = deque([(*start, ())])
     seen = {(id(program.main), address)}
     spent = 0
-    opening = ""  # the first thing behind which nobody knows what is reached; what is known is followed all the same
+    opening = ""  # behind it nobody knows what is reached: only what holds of the whole process can tell more, so the search ends
     while queue:
         context, here, way = queue.popleft()
         summary = program.summary(context, here)
         if isinstance(summary, str):
-            opening = opening or f"it reaches code that is not decodable{_via(way)}: {summary}"
-            continue
+            return Reach(False, f"it reaches code that is not decodable{_via(way)}: {summary}", spent, open=True)
         spent += summary.instructions
         if summary.hazard:
             return Reach(False, f"it reaches {summary.hazard}{_via(way)}", spent, kills=True)
@@ -204,14 +203,13 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
             opening = opening or f"it makes {summary.unbounded}{_via(way)}, whose targets are not known"
         if spent > budget:
             opening = opening or f"what it can reach is more than {budget} instructions"
-            break
+        if opening:
+            return Reach(False, opening, spent, open=True)
         for item in found:
             key = (id(item[0]), item[1])
             if key not in seen:
                 seen.add(key)
                 queue.append(item)
-    if opening:
-        return Reach(False, opening, spent, open=True)
     count = len(seen) - 1
     callees = "nothing unknown" if count == 0 else f"{count} function{'s' if count > 1 else ''}"
     reason = f"nothing that it can reach ({callees}, {spent} instructions) switches stacks, throws or jumps out"

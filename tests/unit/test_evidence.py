@@ -85,7 +85,7 @@ def test_alternate_signal_stacks_are_told_but_not_those_of_rust(build: Build) ->
     """Rust's standard library imports sigaltstack too, for a handler that prints one line."""
     source = "int sigaltstack(void *, void *); int f(void *a) { return sigaltstack(a, 0); }"
     assert signal_stacks(Image.from_file(build(source))) == "sigaltstack"
-    rust = f'{source} char text[] = "thread main has overflowed its stack";'
+    rust = source + ' const char *text(void) { return "thread main has overflowed its stack"; }'
     assert signal_stacks(Image.from_file(build(rust))) == ""
     assert signal_stacks_of([("libx.so", "sigaltstack")]) == "libx.so uses sigaltstack"
     assert signal_stacks_of([("python3.11", "sigaltstack"), ("libpython3.12.so.1.0", "sigaltstack")]) == ""
