@@ -13,7 +13,7 @@
 #define STACK_COPY 4096    // bytes of user stack in an event
 #define DROP_REASONS 8
 #define FIELDS 8
-#define GATES 256  // processes whose return probes depend on what they load
+#define GATES 4096  // processes whose return probes depend on what they load
 
 // The attach cookie: which series, and for an end site when and where the frame ends.
 #define COOKIE_SERIES 0x7ffffULL  // bits 0-18: series index
@@ -67,7 +67,7 @@ struct cell {
 #define FEATURE_DEPTH 32u       // it tells how full a buffer is
 #define FEATURE_OPEN 64u        // it opens buffers
 #define FEATURE_CLOSE 128u      // it closes buffers
-#define FEATURE_GATE_SHIFT 8    // bits 8-15: the gate of its process
+#define FEATURE_GATE_SHIFT 8    // bits 8-19: the gate of its process
 
 // Words that reads work on: 0 to 15 are their own; what they emit are words too, so that an emission is a store.
 #define REG_BYTES 16

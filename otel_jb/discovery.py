@@ -79,7 +79,11 @@ class Discovery:
     def unchanged(self, target: int) -> bool:
         """Whether the process of a target maps what it did when it was planned."""
         process = self._process_of(target)
-        return process is not None and process in self._looks and _files(process) == self._looks[process].files
+        return (
+            process is not None
+            and process in self._looks
+            and _files(process, unnamed=True) == self._looks[process].files
+        )
 
     def look_now(self, target: int) -> None:
         """Have the next poll look at what the process of a target maps."""
@@ -249,7 +253,7 @@ class Discovery:
         for process, look in list(self._looks.items()):
             if now < look.next_s:
                 continue
-            files = _files(process)
+            files = _files(process, unnamed=process in self._target_of)
             changed = files != look.files
             self._looks[process] = look.again(now, files)
             if not changed:
@@ -302,11 +306,11 @@ class _Look:
         return _Look(files, now + step, step)
 
 
-def _files(process: Process) -> frozenset[tuple[str, int]]:
-    """What the process has code of: files by device and inode, and code that is of no file."""
+def _files(process: Process, *, unnamed: bool = False) -> frozenset[tuple[str, int]]:
+    """What the process has code of: files by device and inode, and if asked for also code that is of no file."""
     try:
         files = {(file.device, file.inode) for file in procfs.mapped_files(process.pid)}
-        return frozenset(files | ({("", 0)} if procfs.has_unnamed_code(process.pid) else set()))
+        return frozenset(files | ({("", 0)} if unnamed and procfs.has_unnamed_code(process.pid) else set()))
     except AgentError:
         return frozenset()
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-MOST_CODE_BYTES = 256 << 20  #: of one process; what has more is not examined
+MOST_CODE_BYTES = 64 << 20  #: of one process, about 20 s of work; what has more is not examined
 MOST_FILES = 512
 _LOADER = re.compile(r"(ld-linux[\w-]*|ld-musl-\w+|ld)\.so(\.\d+)?|ld-[\d.]+\.so")
 #: where both C libraries tell debuggers that they have mapped or unmapped something (`r_brk` of struct r_debug, <link.h>)

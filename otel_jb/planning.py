@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from otel_jb.catalog import Catalog, load
 from otel_jb.errors import ElfError, NoFunctionError, TargetError
 from otel_jb.evidence import Evidence
-from otel_jb.files import Examined, Files
+from otel_jb.files import Examined, Files, keep
 from otel_jb.plan.choose import make_plan
 from otel_jb.plan.inputs import KernelFacts, Options
 from otel_jb.plan.process import UNKNOWN, ProcessFacts, signal_stacks
@@ -56,6 +56,8 @@ class Planner:
             threading.RLock()
         )  # plans are made by the thread that looks at processes and by the one that gathers
         self.wishes: dict[Process, None] = {}  #: processes of which more should be known, see `gather`
+        #: files of processes at the time when all was learned of them that can be
+        self._gathered: dict[Process, frozenset[tuple[str, int]]] = {}
 
     def examine_process(self, process: Process) -> list[Examined]:
         """Every file of the process that could be read; raises only where its own program cannot be."""
@@ -90,7 +92,8 @@ class Planner:
         )
         facts = self.process_facts(process, examined) if process is not None else UNKNOWN
         plan = make_plan([each.facts for each in examined], self.kernel, options, process=facts)
-        if process is not None and facts.switches is None and self._would_help(plan, examined):
+        wanting = process is not None and facts.switches is None and self._would_help(plan, examined)
+        if process is not None and wanting and self._gathered.get(process) != _mapped(process):
             self.wishes[process] = None
         return plan
 
@@ -136,6 +139,7 @@ class Planner:
     def gather(self, process: Process, goes_on: Callable[[], bool] = lambda: True) -> None:
         """Read what plans of this process want to know of all its files; may take seconds. Raises TargetError and the like."""
         self.wishes.pop(process, None)
+        keep(self._gathered, process, _mapped(process))
         self._evidence.gather(process, paths(process), ProcessFacts(), goes_on)
 
     def use_costs(self, cost: AgentCost) -> None:
@@ -152,6 +156,10 @@ class Planner:
     def without_sessions(self) -> None:
         """The kernel has no session links, whatever its version says."""
         self.kernel = replace(self.kernel, sessions=False)
+
+
+def _mapped(process: Process) -> frozenset[tuple[str, int]]:
+    return frozenset((file.device, file.inode) for file in procfs.mapped_files(process.pid))
 
 
 def paths(process: Process) -> list[tuple[str, MappedFile]]:
