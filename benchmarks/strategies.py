@@ -7,6 +7,7 @@ installed); `python -m benchmarks.strategies FILE...` takes files. `--write` ren
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import tempfile
 from collections import Counter
@@ -22,6 +23,7 @@ from otel_jb.plan import FileFacts, Options, make_plan
 from otel_jb.records import EndStrategy, ProbePlan
 
 PAGE = Path(__file__).parent.parent / "docs" / "strategies.md"
+GOLDEN = Path(__file__).parent.parent / "tests" / "unit" / "golden" / "plan"
 BEGIN, END = "<!-- table: python -m benchmarks.strategies --write -->", "<!-- end of table -->"
 PACKAGES = {
     "libspeexdsp1": "usr/lib/*/libspeexdsp.so.1.*",
@@ -83,6 +85,14 @@ def rows(named: Iterable[tuple[str, Path]], details: bool) -> Iterator[str]:
     yield _row("all but the first", others)
 
 
+def golden_rows() -> Iterator[str]:
+    """SRS-like code, whose plans the unit tests hold against these files."""
+    for level in ("O0", "O2"):
+        lines = (GOLDEN / f"srs_like_{level}.txt").read_text().splitlines()
+        told = [re.match(r"\S.*?: ([a-z-]+), \d+ ns: ", line) for line in lines]
+        yield _row(f"SRS-like C++, -{level}", Counter(EndStrategy(match[1]) for match in told if match is not None))
+
+
 def _row(name: str, counts: Counter[EndStrategy]) -> str:
     total = counts.total()
     cells = [str(counts[strategy]) for strategy in EndStrategy]
@@ -99,7 +109,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         named = ((path.name, path) for path in options.files) if options.files else files(Path(directory))
-        table = "\n".join(rows(named, options.details))
+        table = "\n".join([*rows(named, options.details), *([] if options.files else golden_rows())])
     if not options.write:
         print(table)
         return
