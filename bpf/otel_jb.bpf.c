@@ -301,7 +301,8 @@ INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 n
 INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct call *c, u64 now, u64 frame, u64 rv, u32 rv_known) {
   u64 d = now - c->start;
   u32 exponent = log2_floor(d | 1);
-  u32 at = (exponent << CELL_BITS) | (u32)(((d << (63 - exponent)) >> (63 - CELL_BITS)) & ((1 << CELL_BITS) - 1));
+  u64 at = (exponent << CELL_BITS) | (((d << (63 - exponent)) >> (63 - CELL_BITS)) & ((1 << CELL_BITS) - 1));
+  asm volatile("" : "+r"(at));  // else the compiler leaves out the mask below, and Linux 6.1 knows no bound of an "or"
   struct cell *cell = &hole_cells()[at & ((64 << CELL_BITS) - 1)];
   u64 bucket = cell->bucket;
   if (d > cell->above1) bucket++;
