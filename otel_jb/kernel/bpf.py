@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from otel_jb.errors import AttachError
@@ -51,6 +52,7 @@ class BpfBackend:
             len(self.buckets.bounds_ns) + 1, self.buckets.cell_bits, options.max_series, options.links, cached=True
         )
         self._loaded: Loaded | None = None
+        self._opened = ExitStack()  #: closes what was opened, in reverse, wherever that ended
         self._targets: dict[int, AttachedTarget] = {}
         self._by_index: dict[int, Attached] = {}
         self._by_series: dict[int, Attached] = {}
@@ -74,25 +76,33 @@ class BpfBackend:
         assert self._loading is not None
         loading, self._loading = self._loading, None
         loaded = loading.result()
-        self._loaded = loaded
+        self._opened.callback(loaded.close)
         maps, words = loaded.maps, abi.series_words(len(self.buckets.bounds_ns) + 1)
         self._series_words = words
-        self._series = WordArray(maps["all_series"], self._options.max_series * words)
-        self._calls = WordArray(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
-        self._control = WordArray(maps["control"], abi.CONTROL_WORDS)
-        self._buffers = WordArray(maps["buffers"], abi.BUFFER_SLOTS * abi.BUFFER_WORDS)
+        self._series = self._array(maps["all_series"], self._options.max_series * words)
+        self._calls = self._array(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
+        self._control = self._array(maps["control"], abi.CONTROL_WORDS)
+        self._buffers = self._array(maps["buffers"], abi.BUFFER_SLOTS * abi.BUFFER_WORDS)
         cells = WordArray(maps["cells"], len(self.buckets.cells) * abi.CELL_WORDS)
         flat = [word for cell in self.buckets.cells for word in cell]
         for at, word in enumerate(flat):
             cells.words[at] = word
         cells.close()
         self._ring = Ring(maps["events"], RING_BYTES)
+        self._opened.callback(self._ring.close)
         overflow = HashMap(maps["overflow"], 8, abi.CALL_WORDS * 8)
         self._reader = Reader(
             self.buckets.bounds_ns, self._series, self._calls, self._control, self._buffers, overflow, self._by_index
         )
         self._linker = Linker(loaded, self._series, words, self._reader, events=self._options.events)
+        self._opened.callback(lambda: self._linker.close(list(self._targets.values())))
+        self._loaded = loaded
         return loaded
+
+    def _array(self, descriptor: int, words: int) -> WordArray:
+        array = WordArray(descriptor, words)
+        self._opened.callback(array.close)
+        return array
 
     def attach(self, target: Target, plan: ProbePlan) -> list[StreamRecord]:
         """See `Backend.attach`."""
@@ -383,12 +393,6 @@ class BpfBackend:
         if self._loading is not None:
             self._loading.cancel()
             self._loading = None
-        if self._loaded is None:
-            return
-        self._linker.close(list(self._targets.values()))
+        self._opened.close()
         self._targets.clear()
-        self._ring.close()
-        for array in (self._series, self._calls, self._control, self._buffers):
-            array.close()
-        self._loaded.close()
         self._loaded = None

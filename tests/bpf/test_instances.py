@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from otel_jb.catalog import load as load_catalog
 from otel_jb.errors import UnsupportedError
 from otel_jb.kernel import abi, load
+from otel_jb.kernel.backend import KernelOptions
+from otel_jb.kernel.bpf import BpfBackend
 from otel_jb.kernel.instances import Instances, load_program, shared
 from otel_jb.kernel.system import System
-from otel_jb.kernel.template import shape_of
+from otel_jb.kernel.template import Template, shape_of
 from otel_jb.records import ReadProgram
 
 pytestmark = pytest.mark.bpf
@@ -56,3 +59,14 @@ def test_what_the_verifier_refuses_is_told_with_its_reason() -> None:
     """A program that the kernel does not take is one clear error."""
     with pytest.raises(UnsupportedError, match="does not load the BPF program broken: "):
         load_program("broken", bytes(8), 0)
+
+
+def test_a_backend_whose_program_is_refused_says_so_and_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older verifier may refuse what a newer one takes: that is the error, and closing after it is none."""
+    before = set(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(Template, "filled", lambda *_: bytes(8))
+    backend = BpfBackend(KernelOptions([1_000_000]))
+    with pytest.raises(UnsupportedError, match="does not load the BPF program on_entry: "):
+        backend.measure_cost()
+    backend.close()
+    assert set(os.listdir("/proc/self/fd")) == before
