@@ -21,7 +21,7 @@ from otel_jb.process import procfs
 from otel_jb.records import EndStrategy, Series
 from tests.bpf.conftest import PROGRAMS
 from tests.bpf.hazards.harness import Child
-from tests.scale import PATIENCE, patience
+from tests.scale import patience
 
 pytestmark = pytest.mark.bpf
 
@@ -70,7 +70,7 @@ def waited(pid: int) -> tuple[int, int]:
 def test_latencies_of_blocking_functions_equal_the_servers_own_log(
     wish: str, tmp_path: Path, inspector: Inspector
 ) -> None:
-    """Counts are exact; buckets too, but for calls that are as near to a boundary as what their probes cost; sums differ by that at most."""
+    """Counts are exact; buckets too, but for calls that are as near to a boundary as what their probes cost, and one in a hundred; sums differ by that at most."""
     server, log, profile = tmp_path / "st_server", tmp_path / "log", tmp_path / "state-threads.yaml"
     subprocess.run(["gcc", "-O2", "-o", server, PROGRAMS / "st_server.c", "-lst"], check=True)
     profile.write_text(PROFILE)
@@ -107,10 +107,9 @@ def test_latencies_of_blocking_functions_equal_the_servers_own_log(
         assert len(own) > SECONDS * 200
         assert values.returned == len(own)
         assert values.abandoned == values.missed == values.untimed == values.in_flight == values.orphan_ends == 0
-        # The kernel's interval lies within the log's. What lies between is the probes' cost, unless the server had to wait there.
-        waits = min(switches, len(own) // 500)
-        if PATIENCE > 1:  # an emulated processor is taken away without that the guest knows
-            waits = max(waits, len(own) // 500)
+        # The kernel's interval lies within the log's. What lies between is the probes' cost, unless the server had to wait
+        # there: for its processor, or, on a virtual machine, while the host had taken that away, which nothing here counts.
+        waits = len(own) // 100
         below, most = 0, 0
         for bound, count in zip(snapshot.bounds_ns, values.buckets, strict=False):
             below += count
