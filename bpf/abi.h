@@ -59,15 +59,17 @@ struct cell {
 #define HOLE_GATES 32520
 
 // What a probe's programs have to do.
-#define FEATURE_NEST 1u         // its calls may run inside other probed calls, or others inside it
-#define FEATURE_EVENTS 2u       // slow calls are sent
-#define FEATURE_RETURN 4u       // its reads at an end need the return value, so an end that does not know it tells no outcome
-#define FEATURE_ENTRY_READS 8u  // something is read at entries
-#define FEATURE_END_READS 16u   // something is read at ends
-#define FEATURE_DEPTH 32u       // it tells how full a buffer is
-#define FEATURE_OPEN 64u        // it opens buffers
-#define FEATURE_CLOSE 128u      // it closes buffers
-#define FEATURE_GATE_SHIFT 8    // bits 8-19: the gate of its process
+#define FEATURE_NEST 1u          // its calls may run inside other probed calls, or others inside it
+#define FEATURE_EVENTS 2u        // slow calls are sent
+#define FEATURE_RETURN 4u        // its reads at an end need the return value, so an end that does not know it tells no outcome
+#define FEATURE_ENTRY_READS 8u   // something is read at entries
+#define FEATURE_END_READS 16u    // something is read at ends
+#define FEATURE_DEPTH 32u        // it tells how full a buffer is
+#define FEATURE_OPEN 64u         // it opens buffers
+#define FEATURE_CLOSE 128u       // it closes buffers
+#define FEATURE_GATE_SHIFT 8     // bits 8-19: the gate of its process
+#define FEATURE_SITE (1u << 20)  // bits 21-32 say where in its page the entry is
+#define FEATURE_SITE_SHIFT 21
 
 // Words that reads work on: 0 to 15 are their own; what they emit are words too, so that an emission is a store.
 #define REG_BYTES 16

@@ -155,17 +155,11 @@ INLINE u64 frame_of(REGS *ctx, u64 cookie) {
 
 INLINE u32 call_slot(u64 key) { return (key * 0x9E3779B97F4A7C15ULL) >> (64 - CALL_BITS); }
 
-INLINE int enter(REGS *ctx, u64 cookie, u64 features) {
-  u32 index = cookie & COOKIE_SERIES;
-  struct series *s = all_series.lookup(&index);
-  if (!s) {
-    nowhere.call(ctx, 0);  // see above: for the stack
-    return 0;
-  }
+INLINE void enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features) {
   u64 frame = frame_of(ctx, cookie);
   if (cookie & COOKIE_ENTRY_ONLY) {
     ADD(s->untimed, 1);
-    return 0;
+    return;
   }
   u64 key = (frame >> 3) << SERIES_BITS | index;
   struct call *c = &hole_calls()[call_slot(key)], spilled;
@@ -233,10 +227,18 @@ INLINE int enter(REGS *ctx, u64 cookie, u64 features) {
     if (overflow.lookup(&key)) ADD(s->abandoned, 1);
     if (overflow.update(&key, &spilled)) ADD(s->missed, 1);
   }
-  return 0;
 }
 
-int on_entry(REGS *ctx) { return enter(ctx, hole_cookie(ctx), hole_features()); }
+int on_entry(REGS *ctx) {
+  u64 cookie = hole_cookie(ctx);
+  u32 index = cookie & COOKIE_SERIES;
+  struct series *s = all_series.lookup(&index);
+  if (s)
+    enter(ctx, s, index, cookie, hole_features());
+  else
+    nowhere.call(ctx, 0);  // see above: for the stack
+  return 0;
+}
 
 // Whether the token bucket lets one more event through. It holds its theoretical arrival time; another thread may move it meanwhile,
 // which is no reason to hold this event back.
@@ -441,13 +443,20 @@ int on_end(REGS *ctx) {
 // The gate of the probe's process: open while every library that it has loaded was looked at.
 INLINE struct gate *gate_of(u64 features) { return &hole_gates()[features >> FEATURE_GATE_SHIFT & (GATES - 1)]; }
 
+// Whether a session program runs at the end. A caller is told from the entry by its place within its page, without asking the
+// kernel, unless it is in the same place (one in 4096).
+INLINE int is_end(REGS *ctx, u64 features) {
+  u64 ip = REG_IP(ctx);
+  if (features & FEATURE_SITE && (ip ^ features >> FEATURE_SITE_SHIFT) & 0xfff) return 1;
+  return ip != bpf_get_func_ip(ctx);
+}
+
 // Entry and end of a return probe whose entry can leave the end out (session links, Linux 6.13), by answering 1. No return address is
 // touched then.
 int on_session(REGS *ctx) {
-  u64 now = bpf_ktime_get_ns(), ip = REG_IP(ctx);
   u64 cookie = hole_cookie(ctx), features = hole_features();
-  if (ip != bpf_get_func_ip(ctx)) {
-    leave(ctx, now, cookie, features);
+  if (is_end(ctx, features)) {
+    leave(ctx, bpf_ktime_get_ns(), cookie, features);
     return 0;
   }
   struct gate *gate = gate_of(features);
@@ -458,7 +467,7 @@ int on_session(REGS *ctx) {
     ADD(s->untimed, 1);
     return 1;
   }
-  enter(ctx, cookie & COOKIE_AT_ENTRY, features);  // the stack pointer is at the return address there
+  enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features);  // the stack pointer is at the return address there
   return 0;
 }
 

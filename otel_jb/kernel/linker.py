@@ -13,7 +13,7 @@ from otel_jb.kernel.instances import Instances, shared
 from otel_jb.kernel.load import Loaded
 from otel_jb.kernel.maps import WordArray
 from otel_jb.kernel.reader import Reader
-from otel_jb.kernel.template import Shape, shape_of
+from otel_jb.kernel.template import Shape, at_site, shape_of
 from otel_jb.records import LoadHook, Probe, ReadProgram, Series, Target
 
 DRAIN_S = 0.1  #: how long a detached probe's calls in flight may still end
@@ -96,10 +96,13 @@ class Linker:
     def _place(
         self, item: Attached, name: str, points: Sequence[links.Point], shape: Shape, opened: list[int], pid: int
     ) -> None:
+        session = name == "on_session"
         for one, group in self._grouped(points, shape):
+            if session and one.cookie is not None and len(group) == 1:
+                one = at_site(one, group[0].offset)
             program = self.instances.take(name, one)
             item.programs.append((name, one))
-            if name == "on_session":
+            if session:
                 opened.append(links.link_multi(program, item.probe.file, group, pid, session=True))
             else:
                 opened += links.attach(self.kind, program, item.probe.file, group, pid)

@@ -8,7 +8,7 @@ out, and its reads are instructions and not operations that are interpreted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from otel_jb.kernel import abi
@@ -17,6 +17,7 @@ from otel_jb.kernel.instructions import Instruction
 from otel_jb.kernel.reads import LOWEST, compiled, emits, reads_return
 from otel_jb.records import Op, ReadOp, ReadProgram
 
+_PAGE_MASK = 0xFFF  #: of the smallest page: files are mapped in whole ones
 _MAP_REFERENCE = 1  #: source register BPF_PSEUDO_MAP_FD of a 64-bit load: the immediate is a descriptor
 _GET_ATTACH_COOKIE = 174
 _MAP_VALUE = 2  #: BPF_PSEUDO_MAP_VALUE: the address within the only element, whose offset is in the second instruction
@@ -48,6 +49,12 @@ def shape_of(reads: ReadProgram, *, events: bool, nests: bool, cookie: int | Non
     }
     features = sum(feature for feature, is_on in wanted.items() if is_on)
     return Shape(cookie, features | gate << abi.FEATURE_GATE_SHIFT, reads)
+
+
+def at_site(shape: Shape, offset: int) -> Shape:
+    """The shape for a session program whose only site is at this file offset, and so at this place in its page."""
+    site = abi.FEATURE_SITE | (offset & _PAGE_MASK) << abi.FEATURE_SITE_SHIFT
+    return replace(shape, features=shape.features | site)
 
 
 @dataclass(frozen=True, slots=True)

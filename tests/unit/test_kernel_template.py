@@ -7,7 +7,7 @@ import pytest
 from otel_jb.kernel import abi
 from otel_jb.kernel import instructions as bpf
 from otel_jb.kernel.instructions import Instruction
-from otel_jb.kernel.template import Shape, Template, shape_of
+from otel_jb.kernel.template import Shape, Template, at_site, shape_of
 from otel_jb.records import Op, ReadOp, ReadProgram
 
 READS = ReadProgram(entry=(ReadOp(Op.BYTES, src=1), ReadOp(Op.END)), end=(ReadOp(Op.MOV, 7, 0), ReadOp(Op.END)))
@@ -72,6 +72,15 @@ def test_what_a_probe_has_to_do_is_in_its_features() -> None:
     assert shape_of(depth, events=False, nests=True).features == (
         abi.FEATURE_NEST | abi.FEATURE_ENTRY_READS | abi.FEATURE_DEPTH
     )
+
+
+def test_a_session_program_knows_the_place_of_its_site() -> None:
+    """Its 12 bits are beside the gate's, and nothing else of the shape changes."""
+    shape = shape_of(READS, events=True, nests=False, cookie=3, gate=4095)
+    placed = at_site(shape, 0x12345ABC)
+    assert placed.features == shape.features | abi.FEATURE_SITE | 0xABC << abi.FEATURE_SITE_SHIFT
+    assert placed.features >> abi.FEATURE_GATE_SHIFT & 0xFFF == 4095
+    assert (placed.cookie, placed.reads) == (shape.cookie, shape.reads)
 
 
 def test_a_template_survives_the_way_through_json() -> None:
