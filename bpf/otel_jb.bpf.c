@@ -55,6 +55,7 @@ static struct cell *(*hole_cells)(void) = (void *)HOLE_CELLS;
 static struct control *(*hole_control)(void) = (void *)HOLE_CONTROL;
 static struct gate *(*hole_gates)(void) = (void *)HOLE_GATES;
 
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ADD(field, n) __sync_fetch_and_add(&(field), (n))
 
 INLINE u32 log2_floor(u64 v) {
@@ -86,7 +87,7 @@ INLINE void raise_to(u64 *p, u64 v, struct series *s, int tries) {
   u64 old = *(volatile u64 *)p;
 #pragma clang loop unroll(disable)
   for (int i = 0; i < tries; i++) {
-    if (v <= old) return;
+    if (!UNLIKELY(v > old)) return;
     u64 seen = __sync_val_compare_and_swap(p, old, v);
     if (seen == old) return;
     old = seen;
@@ -165,11 +166,11 @@ INLINE void enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 featur
   struct call *c = &hole_calls()[call_slot(key)], spilled;
   u64 old = __sync_val_compare_and_swap(&c->key, 0, key);
   u32 taken = old && old != key;
-  if (taken) {
+  if (UNLIKELY(taken)) {
     ADD(hole_control()->collided, 1);
     spilled.key = key;
     c = &spilled;
-  } else if (old) {
+  } else if (UNLIKELY(old)) {
     ADD(s->abandoned, 1);
   }
   u32 tid = bpf_get_current_pid_tgid(), flags = 0;
@@ -199,7 +200,7 @@ INLINE void enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 featur
     r[REG_OUTCOME] = 0;
     r[REG_CLOSE] = 0;
     u32 fault = hole_entry_reads(r);
-    if (fault) {
+    if (UNLIKELY(fault)) {
       ADD(s->faults[(fault - 1) & (FIELDS - 1)], 1);
       flags |= CALL_FAULTED;
     } else {
@@ -223,7 +224,7 @@ INLINE void enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 featur
   }
   c->flags = flags;
   *(volatile u64 *)&c->start = bpf_ktime_get_ns();
-  if (taken) {
+  if (UNLIKELY(taken)) {
     if (overflow.lookup(&key)) ADD(s->abandoned, 1);
     if (overflow.update(&key, &spilled)) ADD(s->missed, 1);
   }
@@ -319,7 +320,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   raise_to(&s->max[half], d, s, 32);
   raise_to(&s->inv_min[half], ~d, s, 32);
   u32 told = 0;
-  if (d >= s->slow_ns) {
+  if (UNLIKELY(d >= s->slow_ns)) {
     ADD(s->slow, 1);
     if (features & FEATURE_EVENTS) {
       told = let_through(s, now);
@@ -328,7 +329,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   }
 
   u64 bytes = c->bytes, outcome = c->flags >> 1 & 0x7f;
-  if (c->flags & CALL_FAULTED) {
+  if (UNLIKELY(c->flags & CALL_FAULTED)) {
     outcome = OUTCOME_UNKNOWN;
   } else if (features & FEATURE_END_READS) {
     if (rv_known || !(features & FEATURE_RETURN)) {
@@ -346,7 +347,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
       r[REG_CLOSE] = 0;
       r[REG_OPEN] = 0;
       u32 fault = hole_end_reads(r);
-      if (fault) {
+      if (UNLIKELY(fault)) {
         ADD(s->faults[(fault - 1) & (FIELDS - 1)], 1);
         outcome = OUTCOME_UNKNOWN;
       } else {
@@ -362,14 +363,14 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
       outcome = OUTCOME_UNKNOWN;
     }
   }
-  if (outcome == OUTCOME_NO_PACKET) {
+  if (UNLIKELY(outcome == OUTCOME_NO_PACKET)) {
     ADD(s->no_packet, 1);
-  } else if (outcome == OUTCOME_UNKNOWN) {
+  } else if (UNLIKELY(outcome == OUTCOME_UNKNOWN)) {
     ADD(s->unknown, 1);
   } else {
     if (bytes) ADD(s->bytes, bytes);
-    if (outcome == OUTCOME_DUPLICATE) ADD(s->duplicates, 1);
-    if (outcome >= OUTCOME_DROP) ADD(s->drops[(outcome - OUTCOME_DROP) & (DROP_REASONS - 1)], 1);
+    if (UNLIKELY(outcome == OUTCOME_DUPLICATE)) ADD(s->duplicates, 1);
+    if (UNLIKELY(outcome >= OUTCOME_DROP)) ADD(s->drops[(outcome - OUTCOME_DROP) & (DROP_REASONS - 1)], 1);
   }
 
   u32 inside = 0, next = 0, nest_known = 0;
@@ -384,7 +385,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
       next = position & (NESTED - 1);
     }
   }
-  if (told) report(ctx, s, index, c, now, frame, rv, rv_known, (u32)outcome, inside, next, nest_known, t);
+  if (UNLIKELY(told)) report(ctx, s, index, c, now, frame, rv, rv_known, (u32)outcome, inside, next, nest_known, t);
   if (!t) return;
   struct nested *n = &t->recent[next & (NESTED - 1)];
   n->frame = frame;
@@ -410,7 +411,7 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
   u64 frame = frame_of(ctx, cookie), key = (frame >> 3) << SERIES_BITS | index;
   struct call *c = &hole_calls()[call_slot(key)], v;
   // A copy either way: the verifier would walk all that follows once for each place that a pointer may lead to.
-  if (*(volatile u64 *)&c->key == key) {
+  if (!UNLIKELY(*(volatile u64 *)&c->key != key)) {
     v.start = c->start;
     v.tid = c->tid;
     v.flags = c->flags;
