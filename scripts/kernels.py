@@ -44,7 +44,7 @@ PACKAGES = (
     "bash binutils bpfcc-tools ca-certificates clang curl elfutils gcc g++ iproute2 kmod libc6-dev libspeexdsp1 libst-dev make mount "
     "procps python3 python3-bpfcc util-linux"
 ).split()
-#: One thread for all processors: with one for each, QEMU 7.2 may run what stood in memory before another processor changed it. That killed
+#: One thread for all processors: with one for each, QEMU 7.2 seems to run what stood in memory before another processor changed it. That killed
 #: targets whose instructions the kernel steps outside of the line (docs/kernels.md).
 EMULATED = ("-accel", "tcg,thread=single")
 #: A part of the work, and more patience, where a second is a tenth of one.
