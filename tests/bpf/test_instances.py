@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -63,10 +63,10 @@ def test_what_the_verifier_refuses_is_told_with_its_reason() -> None:
 
 def test_a_backend_whose_program_is_refused_says_so_and_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """An older verifier may refuse what a newer one takes: that is the error, and closing after it is none."""
-    before = set(os.listdir("/proc/self/fd"))
+    before = set(Path("/proc/self/fd").iterdir())
     monkeypatch.setattr(Template, "filled", lambda *_: bytes(8))
     backend = BpfBackend(KernelOptions([1_000_000]))
     with pytest.raises(UnsupportedError, match="does not load the BPF program on_entry: "):
         backend.measure_cost()
     backend.close()
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(Path("/proc/self/fd").iterdir()) == before
