@@ -25,7 +25,7 @@ RUN apt-get -q update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build-traffic /opt/otel-jb /opt/otel-jb
 USER nobody
-ENTRYPOINT ["/opt/otel-jb/bin/python", "-m", "otel_jb.traffic"]
+ENTRYPOINT ["/opt/otel-jb/bin/python", "-m", "otel_jb.demo"]
 
 # Last, so that it is what `docker build .` makes.
 FROM debian:12.11-slim AS agent

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
-from otel_jb.kernel import links
-from otel_jb.kernel.bcc_module import load
-from otel_jb.kernel.source import bpf_directory
+from otel_jb.probes.attach import links
+from otel_jb.probes.programs.bcc import load
+from otel_jb.probes.programs.source import bpf_directory
 
 _SOURCE = """
 #include <uapi/linux/ptrace.h>

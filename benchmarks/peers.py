@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from otel_jb.kernel.source import bpf_directory
+from otel_jb.probes.programs.source import bpf_directory
 
 START_S = 30.0
 

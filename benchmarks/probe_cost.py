@@ -24,28 +24,18 @@ from pathlib import Path
 from benchmarks.floor import Floor
 from benchmarks.peers import bpftrace_histogram, funclatency
 from otel_jb.catalog import load as load_catalog
-from otel_jb.elf.code import analyse
+from otel_jb.code.sites import analyse
+from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
-from otel_jb.elf.names import Names
 from otel_jb.elf.symbols import find
-from otel_jb.kernel.backend import KernelOptions
-from otel_jb.kernel.bpf import BpfBackend
-from otel_jb.plan.choose import make_plan
-from otel_jb.plan.inputs import FileFacts, FunctionMeaning, Options
-from otel_jb.planning import kernel_facts
-from otel_jb.records import (
-    SIGNED,
-    EndStrategy,
-    LoadHook,
-    Op,
-    Outcome,
-    ProbePlan,
-    ReadOp,
-    ReadProgram,
-    Symbol,
-    SymbolSource,
-    Target,
-)
+from otel_jb.model.plan import EndStrategy, LoadHook, ProbePlan, Symbol, SymbolSource
+from otel_jb.model.reads import SIGNED, Op, Outcome, ReadOp, ReadProgram
+from otel_jb.model.stream import Target
+from otel_jb.planner.choose import make_plan
+from otel_jb.planner.inputs import FileFacts, FunctionMeaning, Options
+from otel_jb.planner.planner import kernel_facts
+from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.live import BpfBackend
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 
 HERE = Path(__file__).parent

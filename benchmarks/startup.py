@@ -23,11 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.peers import INTERRUPTIBLE, bpftrace_command, environment, funclatency_command
+from otel_jb.demo.ffmpeg import Receiver, Sender, find_ffmpeg, temporary_directory
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
-from otel_jb.kernel.cache import PLACE
-from otel_jb.process import procfs
-from otel_jb.traffic.ffmpeg import Receiver, Sender, find_ffmpeg, temporary_directory
+from otel_jb.host import procfs
+from otel_jb.probes.programs.cache import PLACE
 from tests.otlp_receiver import grpc_receiver
 
 FUNCTION = "ff_rtp_parse_packet"

@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from otel_jb import catalog
+from otel_jb.code.sites import analyse
 from otel_jb.elf import symbols
-from otel_jb.elf.code import analyse
+from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
-from otel_jb.elf.names import Names
-from otel_jb.plan import FileFacts, Options, make_plan
-from otel_jb.records import EndStrategy, ProbePlan
+from otel_jb.model.plan import EndStrategy, ProbePlan
+from otel_jb.planner.choose import make_plan
+from otel_jb.planner.inputs import FileFacts, Options
 
 PAGE = Path(__file__).parent.parent / "docs" / "strategies.md"
 GOLDEN = Path(__file__).parent.parent / "tests" / "unit" / "golden" / "plan"

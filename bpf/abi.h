@@ -1,4 +1,4 @@
-// What the kernel program and otel_jb/kernel/abi.py agree on. A test compiles this file and compares every offset, size and
+// What the kernel program and otel_jb/probes/abi.py agree on. A test compiles this file and compares every offset, size and
 // number with the Python side. Fixed-width types come from the shim (BPF) or from <stdint.h> (the test).
 #ifndef OTEL_JB_ABI_H
 #define OTEL_JB_ABI_H

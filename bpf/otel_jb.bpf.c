@@ -1,7 +1,7 @@
 // The kernel side: one entry and one end function, which serve every probe.
 //
-// Compiled by BCC with -DBUCKETS= -DSERIES= -DCELL_BITS= (otel_jb/kernel/loader.py). What differs between probes are constants and
-// reads of arguments, which the agent puts into the compiled instructions where the holes below are (otel_jb/kernel/template.py):
+// Compiled by BCC with -DBUCKETS= -DSERIES= -DCELL_BITS= (otel_jb/probes/programs/compiler.py). What differs between probes are constants and
+// reads of arguments, which the agent puts into the compiled instructions where the holes below are (otel_jb/probes/programs/template.py):
 // the verifier then leaves out what a probe does not need. What is hot lives in arrays that user space maps, so reading
 // costs no system call and the agent's CPU does not depend on the call rate. Every update is atomic: uprobe programs are
 // preemptible, and plain additions lost 217 of 2.4 million when measured.

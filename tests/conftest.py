@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ CI_MINUTES = 30
 _executed = pytest.StashKey[Counter[str]]()
 _skipped = pytest.StashKey[list[str]]()
 _complaints = pytest.StashKey[list[str]]()
+
+
+# How long one example takes says nothing here: the machine has more to do.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 
-from otel_jb.records import (
+from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,
     Interval,

@@ -26,7 +26,7 @@ from otel_jb.catalog.expression import (
     negate,
     parts,
 )
-from otel_jb.records import MAX_FIELDS, MAX_OPS, SIGNED, Op, Outcome, ReadOp, ReadProgram
+from otel_jb.model.reads import MAX_FIELDS, MAX_OPS, SIGNED, Op, Outcome, ReadOp, ReadProgram
 
 _TEMPORARY = range(7, 16)
 _BYTES, _STREAM, _SAVED = 1, 2, (3, 4, 5)  #: registers at a call's end

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from otel_jb.errors import ConfigError
-from otel_jb.records import BIG_ENDIAN, SIGNED
+from otel_jb.model.errors import ConfigError
+from otel_jb.model.reads import BIG_ENDIAN, SIGNED
 
 WIDTHS: Mapping[str, int] = {
     "bool": 1, "u8": 1, "i8": 1 | SIGNED, "u16": 2, "i16": 2 | SIGNED, "u32": 4, "i32": 4 | SIGNED, "u64": 8, "i64": 8 | SIGNED,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from otel_jb.catalog.model import FunctionProfile, FunctionSpec, Role
-from otel_jb.records import Symbol
+from otel_jb.model.plan import Symbol
 
 #: globs for the search of symbol tables; `generic_profile` then asks for a verb
 PATTERNS = (

@@ -9,12 +9,12 @@ from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 
-from otel_jb import yamlfile
 from otel_jb.catalog.expression import Scope
 from otel_jb.catalog.generic import PATTERNS, generic_profile
 from otel_jb.catalog.model import FunctionProfile, FunctionSpec, ProfileSpec
-from otel_jb.errors import ConfigError
-from otel_jb.records import Symbol
+from otel_jb.config import yaml as yamlfile
+from otel_jb.model.errors import ConfigError
+from otel_jb.model.plan import Symbol
 
 _CLONE = re.compile(r"\.(part|isra|constprop|lto_priv|cold)\b")
 

@@ -14,14 +14,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_jb.errors import ExitCode
+from otel_jb.model.errors import ExitCode
 
 if TYPE_CHECKING:
-    from otel_jb.agent import Agent
-    from otel_jb.config import Config
-    from otel_jb.live.table import Row
-    from otel_jb.traffic.ffmpeg import Receiver, Sender
-    from otel_jb.traffic.relay import Impairment, Relay, RelayCounts
+    from otel_jb.agent.loop import Agent
+    from otel_jb.config.model import Config
+    from otel_jb.demo.ffmpeg import Receiver, Sender
+    from otel_jb.demo.relay import Impairment, Relay, RelayCounts
+    from otel_jb.views.table import Row
 
 FUNCTION = "ff_rtp_parse_packet"
 
@@ -60,10 +60,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Show the agent at work. Raises AgentError."""
-    from otel_jb.config import Address, Config, TargetSelector
-    from otel_jb.kernel.preflight import preflight
-    from otel_jb.traffic.ffmpeg import Receiver, find_ffmpeg, temporary_directory
-    from otel_jb.traffic.relay import Impairment
+    from otel_jb.config.model import Address, Config, TargetSelector
+    from otel_jb.demo.ffmpeg import Receiver, find_ffmpeg, temporary_directory
+    from otel_jb.demo.relay import Impairment
+    from otel_jb.doctor.machine import preflight
 
     # The log would break the table; what matters of it is said here.
     quiet = dataclasses.replace(Config(), listen=Address("127.0.0.1", args.port))
@@ -93,10 +93,10 @@ def _measure(
     seconds: float | None,
     stack: ExitStack,
 ) -> int:
-    from otel_jb.live.table import LiveTable
-    from otel_jb.service import Service
-    from otel_jb.traffic.ffmpeg import Sender
-    from otel_jb.traffic.relay import Relay
+    from otel_jb.agent.service import Service
+    from otel_jb.demo.ffmpeg import Sender
+    from otel_jb.demo.relay import Relay
+    from otel_jb.views.table import LiveTable
 
     service = stack.enter_context(Service(config))
     service.start()
@@ -135,7 +135,7 @@ def _measure(
 
 def _show(rows: Callable[[], list[Row]], relay: Relay, goes_on: Callable[[], bool]) -> None:
     """Show the table once a second for as long as `goes_on` (which waits) says."""
-    from otel_jb.live.table import plain_lines, render
+    from otel_jb.views.table import plain_lines, render
 
     if not sys.stdout.isatty():
         while True:

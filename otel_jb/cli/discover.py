@@ -12,22 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otel_jb.errors import (
-    ElfError,
-    ExitCode,
-    NoFunctionError,
-    PermissionDeniedError,
-    TargetError,
-)
+from otel_jb.model.errors import ElfError, ExitCode, NoFunctionError, PermissionDeniedError, TargetError
 
 if TYPE_CHECKING:
     from otel_jb.catalog.matching import Match
-    from otel_jb.cli.discovered import File, Row, Target
-    from otel_jb.files import Examined
-    from otel_jb.plan.process import ProcessFacts
-    from otel_jb.planning import Planner
-    from otel_jb.process.procfs import Process
-    from otel_jb.records import Probe, ProbePlan
+    from otel_jb.cli.listing import File, Row, Target
+    from otel_jb.host.procfs import Process
+    from otel_jb.model.plan import Probe, ProbePlan
+    from otel_jb.planner.files import Examined
+    from otel_jb.planner.planner import Planner
+    from otel_jb.planner.process import ProcessFacts
 
 EXAMPLES = """\
 examples:
@@ -82,11 +76,11 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look, and print what was found. Raises what the target is wrong with, NoFunctionError where it has no such function."""
-    from otel_jb.config import Config, Functions
-    from otel_jb.elf.inspect import Inspector
+    from otel_jb.config.model import Config, Functions
+    from otel_jb.sandbox.client import Inspector
 
     with Inspector() as inspector:
-        from otel_jb.planning import Planner
+        from otel_jb.planner.planner import Planner
 
         config = Config(functions=Functions(include=tuple(args.function)), profiles=tuple(args.profile))
         looker = _Looker(Planner(config, inspector, thorough=True), tuple(args.function))
@@ -102,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(targets: Sequence[Target], looker: _Looker, args: argparse.Namespace) -> None:
-    from otel_jb.cli.discovered import table, to_json
+    from otel_jb.cli.listing import table, to_json
 
     if args.json:
         print(json.dumps(to_json(targets, looker.not_permitted, looker.demangles), indent=2))
@@ -141,7 +135,7 @@ class _Looker:
 
     def look(self, target: str | None, *, everything: bool) -> Iterator[Target]:
         """The targets that the user means."""
-        from otel_jb.process import procfs
+        from otel_jb.host import procfs
 
         if target is None:
             yield from self._host(everything)
@@ -151,8 +145,8 @@ class _Looker:
             yield self._file(target)
 
     def _host(self, everything: bool) -> Iterator[Target]:
-        from otel_jb.cli.discovered import Target
-        from otel_jb.process import procfs
+        from otel_jb.cli.listing import Target
+        from otel_jb.host import procfs
 
         for process in sorted(procfs.processes(), key=lambda each: each.pid):
             if process.pid == os.getpid():
@@ -171,7 +165,7 @@ class _Looker:
                 yield found
 
     def _file(self, path: str) -> Target:
-        from otel_jb.cli.discovered import Target
+        from otel_jb.cli.listing import Target
 
         resolved = os.path.realpath(path)
         name = Path(resolved).name
@@ -190,8 +184,8 @@ class _Looker:
         return Target(name, files[0].path, None, None, files, rows, advice)
 
     def _process(self, process: Process, *, named: bool = True) -> Target:
-        from otel_jb.cli.discovered import Target
-        from otel_jb.process.container import container_id
+        from otel_jb.cli.listing import Target
+        from otel_jb.host.container import container_id
 
         examined = self.planner.examine_process(process)
         paths = {each.path: _as_process_sees(process, each.path) for each in examined}
@@ -208,8 +202,8 @@ class _Looker:
         )
 
     def _describe(self, examined: Examined, path: str) -> File:
-        from otel_jb.cli.discovered import File
-        from otel_jb.records import SymbolSource
+        from otel_jb.cli.listing import File
+        from otel_jb.model.plan import SymbolSource
 
         report = examined.report
         self.demangles = self.demangles and report.demangles
@@ -229,7 +223,7 @@ class _Looker:
     def _rows(
         self, examined: Sequence[Examined], paths: dict[str, str], *, named: bool, process: Process | None = None
     ) -> Iterator[Row]:
-        from otel_jb.plan.process import UNKNOWN
+        from otel_jb.planner.process import UNKNOWN
 
         if process is not None and named:
             plan = self.planner.plan_patiently(examined, process)
@@ -248,8 +242,8 @@ class _Looker:
     def _planned(
         self, plan: ProbePlan, matches: dict[tuple[str, int], tuple[Examined, Match]], facts: ProcessFacts
     ) -> Iterator[Row]:
-        from otel_jb.cli.discovered import Row
-        from otel_jb.plan import peer_note
+        from otel_jb.cli.listing import Row
+        from otel_jb.planner.peers import peer_note
 
         for probe in plan.probes:
             symbol = probe.symbol
@@ -278,7 +272,7 @@ class _Looker:
             )
 
     def _left_out(self, plan: ProbePlan, examined: Sequence[Examined]) -> Iterator[Row]:
-        from otel_jb.cli.discovered import Row
+        from otel_jb.cli.listing import Row
 
         by_name: dict[tuple[str, str], list[Match]] = {}
         for each in examined:
@@ -312,7 +306,7 @@ class _Looker:
 
     def _missing(self, matches: Sequence[Match]) -> Iterator[Row]:
         """What the profiles that were recognised name beside what was found."""
-        from otel_jb.cli.discovered import Row
+        from otel_jb.cli.listing import Row
 
         recognised = {match.function.profile for match in matches if not match.function.generic}
         have = {(match.function.profile, match.function.spec.name) for match in matches}
@@ -338,7 +332,7 @@ class _Looker:
 
     def _unmatched(self, examined: Examined, path: str) -> Iterator[Row]:
         """What looks like a jitter buffer's and is none, and what the user asked for and no profile knows."""
-        from otel_jb.cli.discovered import Row
+        from otel_jb.cli.listing import Row
 
         matched = {match.symbol.address for match in examined.matches}
         for symbol in examined.report.symbols:

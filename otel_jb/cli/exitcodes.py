@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_jb.errors import ExitCode
+from otel_jb.model.errors import ExitCode
 
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "success; also a clean stop by Ctrl-C or SIGTERM while measuring",

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from otel_jb import __version__
 from otel_jb.cli import exitcodes
-from otel_jb.errors import AgentError, ExitCode, UsageError
+from otel_jb.model.errors import AgentError, ExitCode, UsageError
 
 #: Each is a module of this package with `add_parser(subparsers)` and `run(args) -> int`, in the order of `--help`.
 COMMANDS = ("demo", "discover", "doctor", "plan", "run", "record", "replay")

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otel_jb.errors import ExitCode, NoFunctionError, UsageError
+from otel_jb.model.errors import ExitCode, NoFunctionError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_jb.files import Examined
-    from otel_jb.planning import Planner
-    from otel_jb.process.procfs import Process
-    from otel_jb.records import AgentCost, Probe, ProbePlan
+    from otel_jb.host.procfs import Process
+    from otel_jb.model.plan import Probe, ProbePlan
+    from otel_jb.model.stream import AgentCost
+    from otel_jb.planner.files import Examined
+    from otel_jb.planner.planner import Planner
 
 EXAMPLES = """\
 examples:
@@ -58,12 +59,12 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan and print. Raises what the target is wrong with, NoFunctionError."""
-    from otel_jb.config import Config, Functions
-    from otel_jb.elf.inspect import Inspector
+    from otel_jb.config.model import Config, Functions
+    from otel_jb.sandbox.client import Inspector
 
     with Inspector() as inspector:
         cost = _measured() if args.measure else None
-        from otel_jb.planning import Planner
+        from otel_jb.planner.planner import Planner
 
         functions = Functions(include=tuple(args.function), exclude=tuple(args.exclude))
         planner = Planner(Config(functions=functions, profiles=tuple(args.profile)), inspector)
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         process, examined = _examine(planner, args.target)
         plan = planner.plan_patiently(examined, process) if process else planner.plan(examined, named=True)
     if not plan.probes:
-        from otel_jb.planning import no_function
+        from otel_jb.planner.planner import no_function
 
         raise no_function(Path(args.target).name, args.target, examined, plan)
     budget = Config().overhead.budget if args.budget is None else args.budget
@@ -161,7 +162,7 @@ class Prediction:
 
 
 def predict(plan: ProbePlan, rate: float, budget: float | None) -> Prediction:
-    """The cost of a plan, and what the governor (`otel_jb.governor`) would detach of it: no primary while another is left."""
+    """The cost of a plan, and what the governor (`otel_jb.agent.governor`) would detach of it: no primary while another is left."""
     shares = {probe.function: probe.cost_ns * rate / 1e9 for probe in plan.probes}
     total, shed = sum(shares.values()), []
     for probe in sorted(plan.probes, key=lambda p: (p.primary, -shares[p.function])):
@@ -173,7 +174,7 @@ def predict(plan: ProbePlan, rate: float, budget: float | None) -> Prediction:
 
 
 def _examine(planner: Planner, target: str) -> tuple[Process | None, Sequence[Examined]]:
-    from otel_jb.process import procfs
+    from otel_jb.host import procfs
 
     if target.isdecimal() and "/" not in target and not Path(target).exists():
         process = procfs.process(procfs.parse_pid(target))
@@ -188,10 +189,10 @@ def _examine(planner: Planner, target: str) -> tuple[Process | None, Sequence[Ex
 
 
 def _measured() -> AgentCost:
-    from otel_jb.config import Config
-    from otel_jb.kernel.backend import KernelOptions
-    from otel_jb.kernel.bpf import BpfBackend
-    from otel_jb.kernel.preflight import preflight
+    from otel_jb.config.model import Config
+    from otel_jb.doctor.machine import preflight
+    from otel_jb.probes.backend import KernelOptions
+    from otel_jb.probes.live import BpfBackend
 
     preflight(Config(listen=None))
     backend = BpfBackend(KernelOptions([1_000_000]))

@@ -9,11 +9,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from otel_jb.cli import run as run_command
-from otel_jb.errors import UsageError
+from otel_jb.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from otel_jb.config import Address
-    from otel_jb.recording import Reader
+    from otel_jb.agent.recording import Reader
+    from otel_jb.config.model import Address
 
 EXAMPLES = """\
 examples:
@@ -53,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Replay; returns the exit code. Raises UsageError, AddressInUseError."""
-    from otel_jb.recording import Reader
+    from otel_jb.agent.recording import Reader
 
     with Reader(args.file) as reader:
         replay = Replay(reader)
@@ -90,7 +90,7 @@ class Replay:
 
     def play(self, speed: float | None, stop: threading.Event) -> None:
         """Fold the records in, each at its time; returns at the end or when stopped."""
-        from otel_jb.kernel.replay import play
+        from otel_jb.agent.replay import play
 
         for item in play(self.reader, speed, wait=stop.wait):
             if stop.is_set():
@@ -127,7 +127,7 @@ def _serve(replay: Replay, args: argparse.Namespace) -> int:
 
 
 def _listen(args: argparse.Namespace) -> Address:
-    from otel_jb.config import Address, Config
+    from otel_jb.config.model import Address, Config
 
     listen = getattr(args, "listen", Config().listen)
     if not isinstance(listen, Address):

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_jb.errors import ConfigError, UsageError
+from otel_jb.model.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from otel_jb.config import Config
+    from otel_jb.config.model import Config
 
 EXAMPLES = """\
 examples:
@@ -152,11 +152,11 @@ def early_children(args: argparse.Namespace) -> Iterator[None]:
     if args.print_config:
         yield
         return
-    from otel_jb.kernel import load
+    from otel_jb.probes.programs import compiled as load
 
     load.start_early()
     try:
-        from otel_jb.elf import inspect
+        from otel_jb.sandbox import client as inspect
 
         inspect.start_early()
         try:
@@ -170,21 +170,22 @@ def early_children(args: argparse.Namespace) -> Iterator[None]:
 def run_with(config: Config, args: argparse.Namespace) -> int:
     """Print the configuration if that was asked for, else check the machine and start the agent."""
     if args.print_config:
-        from otel_jb.config import to_yaml
+        from otel_jb.config.layers import to_yaml
 
         sys.stdout.write(to_yaml(config))
         return 0
-    from otel_jb.kernel.preflight import preflight
+    from otel_jb.doctor.machine import preflight
 
     preflight(config)
-    from otel_jb import service
+    from otel_jb.agent import service
 
     return service.run(config)
 
 
 def configuration(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
     """What is in effect: defaults < file < OTEL_* < OTEL_JB_* < command line. Raises ConfigError, UsageError."""
-    from otel_jb.config import CONFIG_FILE_VARIABLE, Config, from_environment, load, override
+    from otel_jb.config.layers import CONFIG_FILE_VARIABLE, from_environment, load, override
+    from otel_jb.config.model import Config
 
     file = args.config or (Path(environ[CONFIG_FILE_VARIABLE]) if environ.get(CONFIG_FILE_VARIABLE) else None)
     config = load(file) if file else Config()
@@ -204,9 +205,10 @@ def _standard(environ: Mapping[str, str], config: Config) -> dict[str, object]:
 
     What goes by OTLP, where and how is settled by the agent from the same variables, `otlp` and `otlp_command_line`.
     """
-    from otel_jb.config import Address, Config, HistogramKind, read
-    from otel_jb.telemetry.environment import read as read_standard
-    from otel_jb.yamlfile import Duration
+    from otel_jb.config.layers import read
+    from otel_jb.config.model import Address, Config, HistogramKind
+    from otel_jb.config.otel import read as read_standard
+    from otel_jb.config.yaml import Duration
 
     settings = read_standard(environ, config.otlp)
     values: dict[str, object] = {}
@@ -226,7 +228,7 @@ def _standard(environ: Mapping[str, str], config: Config) -> dict[str, object]:
 
 
 def _from_command_line(args: argparse.Namespace, config: Config) -> dict[str, object]:
-    from otel_jb.config import Address, Config, TargetSelector
+    from otel_jb.config.model import Address, Config, TargetSelector
 
     values: dict[str, object] = {key: value for key, value in vars(args).items() if key in _KEYS}
     targets = [
@@ -259,7 +261,7 @@ def value_of(key: str) -> Callable[[str], object]:
     """A reader for argparse of the text of one key; argparse shows only the messages of its own error."""
 
     def reader(text: str) -> object:
-        from otel_jb.config import read
+        from otel_jb.config.layers import read
 
         try:
             return read(key, text)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from otel_jb.elf.image import Image
-from otel_jb.errors import ElfError
-from otel_jb.records import SymbolSource
+from otel_jb.model.errors import ElfError
+from otel_jb.model.plan import SymbolSource
 
 MAX_UNPACKED = 256 << 20  #: bytes of an unpacked `.gnu_debugdata`; a real one is a few per cent of its program
 _MEMORY_LIMIT = 256 << 20  #: of the xz decoder, whose dictionary size the file chooses

@@ -1,4 +1,4 @@
-"""C++ names, demangled by the C++ runtime's own demangler; `otel_jb.names` cuts them down to the function's name.
+"""C++ names, demangled by the C++ runtime's own demangler; `otel_jb.model.names` cuts them down to the function's name.
 
 `__cxa_demangle` comes from the host's libstdc++ (or libc++abi), loaded by its soname: `cxxfilt`, which wraps the same
 function, runs ldconfig and a compiler at import to find it. Wherever `bcc` is, libstdc++ is too, since LLVM needs it.

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import IO, Any
 
-from otel_jb.errors import ElfError, PermissionDeniedError, TargetError
+from otel_jb.model.errors import ElfError, PermissionDeniedError, TargetError
 
 MAX_FILE_BYTES = 4 << 30
 MAX_HEADERS = 65_536  #: sections, and segments

@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 from otel_jb.elf.demangle import demangle
 from otel_jb.elf.image import Image
-from otel_jb.names import without_arguments
-from otel_jb.records import Symbol, SymbolSource
+from otel_jb.model.names import without_arguments
+from otel_jb.model.plan import Symbol, SymbolSource
 
 MAX_SYMBOLS = 1 << 24
 MAX_STRINGS = 1 << 30  #: bytes of one string table

@@ -21,7 +21,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import otel_jb
-from otel_jb.errors import AddressInUseError, PermissionDeniedError, UsageError
+from otel_jb.model.errors import AddressInUseError, PermissionDeniedError, UsageError
 
 _logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from otel_jb.config import OtlpProtocol
-from otel_jb.errors import ConfigError
-from otel_jb.telemetry.environment import SignalSettings
+from otel_jb.config.model import OtlpProtocol
+from otel_jb.config.otel import SignalSettings
+from otel_jb.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter

@@ -14,8 +14,8 @@ from functools import lru_cache
 from itertools import pairwise
 from math import isqrt
 
-from otel_jb.config import DEFAULT_BOUNDARIES
-from otel_jb.errors import ConfigError
+from otel_jb.config.model import DEFAULT_BOUNDARIES
+from otel_jb.model.errors import ConfigError
 
 NS_PER_SECOND = 1_000_000_000
 

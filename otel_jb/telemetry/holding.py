@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from otel_jb.records import NestedCall, Series, SlowCall, Target
+from otel_jb.model.stream import NestedCall, Series, SlowCall, Target
 
 HOLD_S = 2.0  #: how long a call waits for the one around it
 MAX_HELD = 256  #: beyond it the oldest waits no longer

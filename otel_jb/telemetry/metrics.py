@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from otel_jb.records import DepthSnapshot, Interval, SeriesSnapshot, Target
+from otel_jb.model.stream import DepthSnapshot, Interval, SeriesSnapshot, Target
 from otel_jb.telemetry.histogram import (
     DEFAULT_SHAPE,
     ExponentialCounts,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from otel_jb.records import NestedCall, SlowCall
+from otel_jb.model.stream import NestedCall, SlowCall
 
 #: (pid, slow call, call that ran meanwhile) -> both on one stack? None: it cannot be told.
 SameStack = Callable[[int, SlowCall, NestedCall], "bool | None"]

@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import otel_jb
-from otel_jb.records import Series, SlowCall
+from otel_jb.config.otel import OtelSettings
+from otel_jb.model.stream import Series, SlowCall
 from otel_jb.telemetry.clock import WallClock
-from otel_jb.telemetry.environment import OtelSettings
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
 from otel_jb.telemetry.metrics import EXPORT_FAILURES, SELF_SCOPE, ExemplarSource

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as TextExemplar
 from prometheus_client.samples import Sample, Timestamp
 
-from otel_jb.records import Target
+from otel_jb.model.stream import Target
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
 from otel_jb.telemetry.metrics import (
     INSTRUMENTS,

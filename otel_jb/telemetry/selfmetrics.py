@@ -15,7 +15,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
-from otel_jb.records import ProbeState, ProbeStatus, Series, Target
+from otel_jb.model.stream import ProbeState, ProbeStatus, Series, Target
 from otel_jb.telemetry import metrics
 from otel_jb.telemetry.metrics import Instrument, Kind
 from otel_jb.telemetry.state import StateView, TargetView

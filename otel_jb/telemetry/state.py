@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from otel_jb.records import (
+from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,
     ProbeStatus,

@@ -1,4 +1,4 @@
-# The part of the distribution's BCC (python3-bpfcc, python3-bcc; 0.18 to 0.31) that otel_jb.kernel uses.
+# The part of the distribution's BCC (python3-bpfcc, python3-bcc; 0.18 to 0.31) that otel_jb.probes uses.
 # BCC ships no types, and the package index's `bcc` is something else altogether.
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.kernel.system import System
+from otel_jb.doctor.system import System
 from tests.scale import patience
 
 PROGRAMS = Path(__file__).parent / "programs"

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from otel_jb.elf.code import analyse
+from otel_jb.code.sites import analyse
+from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
-from otel_jb.elf.names import Names
 from otel_jb.elf.symbols import find
-from otel_jb.plan.choose import make_plan
-from otel_jb.plan.inputs import FileFacts, Options
-from otel_jb.planning import kernel_facts
-from otel_jb.records import SIGNED, EndStrategy, Op, Outcome, ProbePlan, ReadOp, ReadProgram, Symbol
+from otel_jb.model.plan import EndStrategy, ProbePlan, Symbol
+from otel_jb.model.reads import SIGNED, Op, Outcome, ReadOp, ReadProgram
+from otel_jb.planner.choose import make_plan
+from otel_jb.planner.inputs import FileFacts, Options
+from otel_jb.planner.planner import kernel_facts
 
 #: put(buffer, bytes, result): bytes and stream at entry, a negative result is a drop
 PUT = ReadProgram(

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.agent import Agent
-from otel_jb.config import Config, TargetSelector
-from otel_jb.errors import PermissionDeniedError, TargetError
-from otel_jb.files import Examined
-from otel_jb.planning import Planner
-from otel_jb.process import procfs, watch
-from otel_jb.process.procfs import Mapping, Process
-from otel_jb.records import Series, Snapshot, StreamRecord, Target, TargetEnded
-from otel_jb.yamlfile import Duration
+from otel_jb.agent.loop import Agent
+from otel_jb.config.model import Config, TargetSelector
+from otel_jb.config.yaml import Duration
+from otel_jb.host import procfs, watch
+from otel_jb.host.procfs import Mapping, Process
+from otel_jb.model.errors import PermissionDeniedError, TargetError
+from otel_jb.model.stream import Series, Snapshot, StreamRecord, Target, TargetEnded
+from otel_jb.planner.files import Examined
+from otel_jb.planner.planner import Planner
 from tests.bpf.conftest import Child, Compile
 from tests.scale import patience
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from otel_jb.kernel import cache, load
-from otel_jb.kernel.instances import Instances
-from otel_jb.kernel.source import bpf_directory
+from otel_jb.probes.programs import cache
+from otel_jb.probes.programs import compiled as load
+from otel_jb.probes.programs.instances import Instances
+from otel_jb.probes.programs.source import bpf_directory
 
 pytestmark = pytest.mark.bpf
 
@@ -30,9 +31,9 @@ REQUEST: dict[str, Any] = {
 
 _COMPILE = """
 import json, os, sys
-from otel_jb.kernel import bcc_module, cache, loader
+from otel_jb.probes.programs import bcc, cache, compiler
 cache.PLACE = tuple(json.loads(sys.argv[1]))
-loader.compile_programs(bcc_module.load(), json.loads(sys.argv[2]))
+compiler.compile_programs(bcc.load(), json.loads(sys.argv[2]))
 os._exit(0)
 """
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from otel_jb.kernel.backend import KernelOptions
-from otel_jb.kernel.bpf import BpfBackend
+from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.live import BpfBackend
 
 pytestmark = pytest.mark.bpf
 

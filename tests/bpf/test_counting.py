@@ -12,11 +12,12 @@ from platform import machine
 
 import pytest
 
-from otel_jb.errors import AttachError
-from otel_jb.kernel import instances
-from otel_jb.kernel.backend import KernelOptions
-from otel_jb.kernel.bpf import BpfBackend
-from otel_jb.records import EndStrategy, ProbePlan, ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target
+from otel_jb.model.errors import AttachError
+from otel_jb.model.plan import EndStrategy, ProbePlan
+from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target
+from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.live import BpfBackend
+from otel_jb.probes.programs import instances
 from tests.bpf.conftest import LINKS, Child, Compile
 from tests.bpf.plans import Meaning, plan_for
 from tests.scale import SCALE, patience, scaled
@@ -79,7 +80,7 @@ def test_counts_are_exact_under_concurrency(
     assert [probe.strategy for probe in plan.probes] == [strategy]
     with backend(links=links) as kernel:
         kernel.attach(target(calls), plan)
-        assert {shape.cookie is None for _, shape in kernel._linker.instances._loaded} == {not own}
+        assert {shape.cookie is None for _, shape in kernel._attacher.instances._loaded} == {not own}
         count = CALLS if strategy is not EndStrategy.RET_SITES else max(CALLS // 4, 2_000)
         calls.say(f"{count} {THREADS}")
         before, reads = 0, 0

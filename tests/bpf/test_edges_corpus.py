@@ -15,13 +15,15 @@ from typing import Any
 
 import pytest
 
+from otel_jb.arch.instruction import Price
+from otel_jb.code.facts import FunctionCode, Spot
+from otel_jb.code.sites import analyse
 from otel_jb.elf import symbols
-from otel_jb.elf.code import FunctionCode, Spot, analyse
+from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
-from otel_jb.elf.instructions import Price
-from otel_jb.elf.names import Names
-from otel_jb.kernel import bcc_module, links
-from otel_jb.kernel.source import bpf_directory
+from otel_jb.probes.attach import links
+from otel_jb.probes.programs import bcc as bcc_module
+from otel_jb.probes.programs.source import bpf_directory
 from tests import corpus_functions as corpus
 from tests.bpf.conftest import LINKS
 from tests.scale import SCALE, patience

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from otel_jb.catalog import load as load_catalog
-from otel_jb.errors import UnsupportedError
-from otel_jb.kernel import abi, load
-from otel_jb.kernel.backend import KernelOptions
-from otel_jb.kernel.bpf import BpfBackend
-from otel_jb.kernel.instances import Instances, load_program, shared
-from otel_jb.kernel.system import System
-from otel_jb.kernel.template import Template, shape_of
-from otel_jb.records import ReadProgram
+from otel_jb.model.errors import UnsupportedError
+from otel_jb.model.reads import ReadProgram
+from otel_jb.probes import abi, features
+from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.live import BpfBackend
+from otel_jb.probes.programs import compiled as load
+from otel_jb.probes.programs.instances import Instances, load_program, shared
+from otel_jb.probes.programs.template import Template, shape_of
 
 pytestmark = pytest.mark.bpf
 
@@ -34,7 +34,7 @@ def test_the_verifier_takes_the_programs_of_every_profile(instances: Instances) 
     programs = {function.program for function in load_catalog().functions()}
     assert len(programs) > 20
     # Session programs are for kernels that have their links.
-    names = ("on_entry", "on_end", "on_load", *(["on_session"] if System().has_sessions() else []))
+    names = ("on_entry", "on_end", "on_load", *(["on_session"] if features.has_sessions() else []))
     for reads in programs:
         for name in names:
             for nests in (False, True):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.errors import UnsupportedError
-from otel_jb.kernel.load import Loading
+from otel_jb.model.errors import UnsupportedError
+from otel_jb.probes.programs.compiled import Loading
 from tests.scale import patience
 
 pytestmark = pytest.mark.bpf

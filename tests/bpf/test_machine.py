@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.config import Config
-from otel_jb.errors import UnsupportedError
-from otel_jb.kernel import links, preflight
-from otel_jb.kernel.instances import UPROBE_MULTI, load_program
-from otel_jb.kernel.system import System
+from otel_jb.config.model import Config
+from otel_jb.doctor import machine as preflight
+from otel_jb.doctor.system import System
+from otel_jb.model.errors import UnsupportedError
+from otel_jb.probes.attach import links
+from otel_jb.probes.bpf import BpfError
+from otel_jb.probes.programs.instances import UPROBE_MULTI, load_program
 from tests.scale import patience
 
 pytestmark = pytest.mark.bpf
@@ -50,7 +52,7 @@ def test_multi_links_are_there_exactly_if_they_can_be_used() -> None:
         try:
             links.close([links.link_multi(program, sys.executable, [_nowhere()], os.getpid())])
             usable = True
-        except links.LinkError:
+        except BpfError:
             usable = False
         os.close(program)
     assert (System().multi_link_error() == 0) == usable

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from otel_jb.kernel.backend import KernelOptions
-from otel_jb.kernel.bpf import BpfBackend
-from otel_jb.records import EndStrategy, Target
+from otel_jb.model.plan import EndStrategy
+from otel_jb.model.stream import Target
+from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.live import BpfBackend
 from tests.bpf.conftest import LINKS, Child, Compile
 from tests.bpf.plans import Meaning, plan_for
 

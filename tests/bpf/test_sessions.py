@@ -10,12 +10,13 @@ import pytest
 
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
-from otel_jb.errors import AttachError
-from otel_jb.kernel import instances
-from otel_jb.kernel.backend import KernelOptions
-from otel_jb.kernel.bpf import BpfBackend
-from otel_jb.planning import kernel_facts
-from otel_jb.records import EndStrategy, LoadHook, ProbePlan, Target
+from otel_jb.model.errors import AttachError
+from otel_jb.model.plan import EndStrategy, LoadHook, ProbePlan
+from otel_jb.model.stream import Target
+from otel_jb.planner.planner import kernel_facts
+from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.live import BpfBackend
+from otel_jb.probes.programs import instances
 from tests.bpf.conftest import Child, Compile
 from tests.bpf.plans import Meaning, plan_for
 from tests.scale import scaled

@@ -10,9 +10,10 @@ from platform import machine
 
 import pytest
 
-from otel_jb.elf.inspect import Inspector
-from otel_jb.records import EndStrategy, Series, SlowCall
-from otel_jb.stacks import Stacks
+from otel_jb.model.plan import EndStrategy
+from otel_jb.model.stream import Series, SlowCall
+from otel_jb.sandbox.client import Inspector
+from otel_jb.stacks.unwinder import Stacks
 from tests.bpf.conftest import PROGRAMS, Child
 from tests.bpf.plans import Meaning, plan_for
 from tests.bpf.test_counting import backend, target

@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from otel_jb.catalog import load
-from otel_jb.config import Config, TargetSelector, override, read
-from otel_jb.discovery import Discovery
-from otel_jb.elf.inspect import Inspector
-from otel_jb.kernel.backend import KernelOptions
-from otel_jb.kernel.bpf import BpfBackend
-from otel_jb.process import procfs
-from otel_jb.records import EndStrategy, Series
+from otel_jb.config.layers import override, read
+from otel_jb.config.model import Config, TargetSelector
+from otel_jb.host import procfs
+from otel_jb.model.plan import EndStrategy
+from otel_jb.model.stream import Series
+from otel_jb.planner.targets import Discovery
+from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.live import BpfBackend
+from otel_jb.sandbox.client import Inspector
 from tests.bpf.conftest import PROGRAMS
 from tests.bpf.hazards.harness import Child
 from tests.scale import patience

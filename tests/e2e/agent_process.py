@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from otel_jb.traffic.ffmpeg import find_ffmpeg
+from otel_jb.demo.ffmpeg import find_ffmpeg
 from tests.scale import patience
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_jb.traffic.ffmpeg import Receiver, Sender
-from otel_jb.traffic.relay import Impairment, Relay, RelayCounts
-from otel_jb.traffic.udp import free_port_pair, has_open, queued_bytes
+from otel_jb.demo.ffmpeg import Receiver, Sender
+from otel_jb.demo.relay import Impairment, Relay, RelayCounts
+from otel_jb.demo.udp import free_port_pair, has_open, queued_bytes
 from tests.e2e.agent_process import until
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from otel_jb.records import (
+from otel_jb.config.otel import read
+from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,
     ProbeState,
@@ -29,7 +30,6 @@ from otel_jb.records import (
     TargetEnded,
 )
 from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
-from otel_jb.telemetry.environment import read
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from otel_jb.telemetry.metrics import Exemplar, resource_attributes
 from otel_jb.telemetry.pipeline import Telemetry

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.errors import ExitCode
+from otel_jb.model.errors import ExitCode
 from tests.e2e.agent_process import COMMAND, TARGETS, AgentProcess, Conversation, fetch, free_tcp_port, until
 
 pytestmark = pytest.mark.e2e

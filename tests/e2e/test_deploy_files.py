@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from otel_jb.kernel.preflight import SERVICE_CAPABILITIES
-from otel_jb.records import ProbeState, ProbeStatus
+from otel_jb.doctor.machine import SERVICE_CAPABILITIES
+from otel_jb.model.stream import ProbeState, ProbeStatus
 from otel_jb.telemetry.metrics import (
     EXPORT_FAILURES,
     INSTRUMENTS,
@@ -265,7 +265,7 @@ def test_dockerfile_copies_what_exists_and_installs_what_the_bootstrap_does() ->
 
 def test_traffic_of_the_demo_flows() -> None:
     """What the demo's traffic container runs sends packets through its relay until it is told to end."""
-    child = subprocess.Popen([sys.executable, "-m", "otel_jb.traffic"], stdout=subprocess.PIPE, cwd=ROOT, text=True)
+    child = subprocess.Popen([sys.executable, "-m", "otel_jb.demo"], stdout=subprocess.PIPE, cwd=ROOT, text=True)
     assert child.stdout is not None
     try:
         line = child.stdout.readline()

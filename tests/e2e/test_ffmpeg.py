@@ -84,7 +84,7 @@ def test_packets_and_bytes_equal_what_the_relay_forwarded(tmp_path: Path) -> Non
 
 def test_a_clean_stream_loses_nothing_and_queues_nothing(tmp_path: Path) -> None:
     """Without impairment every packet counts once, nothing is dropped and nothing waits."""
-    from otel_jb.traffic.relay import Impairment
+    from otel_jb.demo.relay import Impairment
 
     with LossyStream(tmp_path, Impairment()) as stream, agent(tmp_path, "--pid", str(stream.pid)) as measuring:
         relayed = stream.play(seconds=4, speed=2)

@@ -19,9 +19,9 @@ SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 
 # Loads the program as `run` does, in the installed package, and tells where its sources came from.
 LOAD = """
-from otel_jb.kernel.instances import Instances
-from otel_jb.kernel.load import Loading
-from otel_jb.kernel.source import bpf_directory
+from otel_jb.probes.programs.instances import Instances
+from otel_jb.probes.programs.compiled import Loading
+from otel_jb.probes.programs.source import bpf_directory
 loaded = Loading(buckets=8, cell_bits=5, max_series=16).result()
 Instances(loaded.templates, loaded.maps, multi=loaded.links == "multi").check()
 print(bpf_directory(), loaded.bcc_version, len(loaded.templates))

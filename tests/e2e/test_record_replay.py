@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.errors import ExitCode
+from otel_jb.model.errors import ExitCode
 from tests.e2e.agent_process import COMMAND, AgentProcess, Exposition, fetch, free_tcp_port, run_command, until
 from tests.e2e.streams import LossyStream
 

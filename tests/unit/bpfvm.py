@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otel_jb.kernel.instructions import Instruction
+from otel_jb.probes.programs.instructions import Instruction
 from tests.unit.readvm import Memory
 
 MASK = (1 << 64) - 1

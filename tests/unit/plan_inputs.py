@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from otel_jb.records import ReadProgram, Symbol, SymbolSource
+from otel_jb.model.plan import Symbol, SymbolSource
+from otel_jb.model.reads import ReadProgram
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from otel_jb.records import BIG_ENDIAN, MAX_OPS, SIGNED, Op, Outcome, ReadOp, ReadProgram
+from otel_jb.model.reads import BIG_ENDIAN, MAX_OPS, SIGNED, Op, Outcome, ReadOp, ReadProgram
 
 MASK = (1 << 64) - 1
 

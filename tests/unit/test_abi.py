@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.kernel import abi
-from otel_jb.kernel.source import bpf_directory
+from otel_jb.probes import abi
+from otel_jb.probes.programs.source import bpf_directory
 
 _STRUCTS = {
     "call": ("key", "start", "tid"),

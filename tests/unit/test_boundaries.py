@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_jb.errors import ConfigError
-from otel_jb.kernel.boundaries import LONGEST_NS, Buckets, build, exponential_bounds
+from otel_jb.model.errors import ConfigError
+from otel_jb.probes.read.boundaries import LONGEST_NS, Buckets, build, exponential_bounds
 
 DEFAULT = [int(b * unit) for unit in (1_000, 1_000_000) for b in (1, 2.5, 5, 10, 25, 50, 100, 250, 500)] + [
     1_000_000_000,

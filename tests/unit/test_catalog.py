@@ -12,8 +12,9 @@ from otel_jb.catalog.generic import PATTERNS, role_of
 from otel_jb.elf.demangle import demangle
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import Matcher, find
-from otel_jb.errors import ConfigError
-from otel_jb.records import ReadProgram, Symbol, SymbolSource
+from otel_jb.model.errors import ConfigError
+from otel_jb.model.plan import Symbol, SymbolSource
+from otel_jb.model.reads import ReadProgram
 
 GOLDEN = Path(__file__).parent / "golden"
 LIBRARIES = Path("/usr/lib/x86_64-linux-gnu")

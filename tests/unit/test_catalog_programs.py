@@ -28,8 +28,8 @@ from otel_jb.catalog.expression import (
     parse,
     resolve,
 )
-from otel_jb.errors import ConfigError
-from otel_jb.records import BIG_ENDIAN, MAX_OPS, SIGNED, Outcome
+from otel_jb.model.errors import ConfigError
+from otel_jb.model.reads import BIG_ENDIAN, MAX_OPS, SIGNED, Outcome
 from tests.unit import readvm
 from tests.unit.readvm import MASK, Memory, extended, signed
 

@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 import otel_jb
-from otel_jb import errors
 from otel_jb.cli import exitcodes, main
-from otel_jb.errors import ExitCode
+from otel_jb.model import errors
+from otel_jb.model.errors import ExitCode
 
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.elf import arm64, x86
-from otel_jb.elf.code import FunctionCode, Reach, analyse, from_plain, to_plain
+from otel_jb.arch import aarch64 as arm64
+from otel_jb.arch import x86_64 as x86
+from otel_jb.arch.instruction import Flow, Price
+from otel_jb.code.facts import FunctionCode, Reach, from_plain, to_plain
+from otel_jb.code.sites import analyse
+from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
-from otel_jb.elf.instructions import Flow, Price
-from otel_jb.elf.names import Names
 from otel_jb.elf.symbols import find
 
 Analyse = Callable[..., dict[str, FunctionCode]]

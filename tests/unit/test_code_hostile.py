@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_jb.elf.code import analyse
+from otel_jb.code.sites import analyse
+from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
-from otel_jb.elf.names import Names
 from otel_jb.elf.symbols import find
 
 _DATA = Path("/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1").read_bytes()

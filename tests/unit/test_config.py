@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_jb import config, yamlfile
 from otel_jb.cli import run
-from otel_jb.config import Address, Config, CpuShare, EndChoice, Otlp, OtlpProtocol, TargetSelector, Threshold
-from otel_jb.errors import ConfigError, UsageError
-from otel_jb.records import EndStrategy
-from otel_jb.yamlfile import Duration
+from otel_jb.config import layers, model
+from otel_jb.config import yaml as yamlfile
+from otel_jb.config.model import Address, Config, CpuShare, EndChoice, Otlp, OtlpProtocol, TargetSelector, Threshold
+from otel_jb.config.yaml import Duration
+from otel_jb.model.errors import ConfigError, UsageError
+from otel_jb.model.plan import EndStrategy
 
 pytestmark = pytest.mark.unit
 
@@ -118,7 +119,7 @@ CONFIGS = st.builds(
         | st.builds(TargetSelector, name=WORDS, attributes=st.dictionaries(WORDS, WORDS, max_size=2)),
         max_size=3,
     ).map(tuple),
-    functions=st.builds(config.Functions, include=st.lists(WORDS, max_size=3).map(tuple)),
+    functions=st.builds(model.Functions, include=st.lists(WORDS, max_size=3).map(tuple)),
     max_probes=st.integers(1, 4096),
     interval=st.integers(100_000_000, 3_600_000_000_000).map(Duration),
     listen=st.none() | st.builds(Address, st.sampled_from(["::1", "127.0.0.1", "localhost"]), st.integers(0, 65535)),
@@ -129,14 +130,14 @@ CONFIGS = st.builds(
         st.dictionaries(WORDS, WORDS, max_size=2),
     ),
     histogram=st.builds(
-        config.Histogram,
+        model.Histogram,
         boundaries=st.sets(st.integers(1, 10**12), min_size=1, max_size=9).map(
             lambda b: tuple(map(Duration, sorted(b)))
         ),
     ),
-    slow=st.builds(config.Slow, threshold=THRESHOLDS, functions=st.dictionaries(WORDS, THRESHOLDS, max_size=2)),
+    slow=st.builds(model.Slow, threshold=THRESHOLDS, functions=st.dictionaries(WORDS, THRESHOLDS, max_size=2)),
     traces=st.booleans(),
-    overhead=st.builds(config.Overhead, st.none() | st.integers(1, 10_000).map(lambda n: CpuShare(n / 1000))),
+    overhead=st.builds(model.Overhead, st.none() | st.integers(1, 10_000).map(lambda n: CpuShare(n / 1000))),
     end_strategy=st.sampled_from(EndChoice),
     retain=st.integers(0, 86_400_000_000_000).map(Duration),
     record_to=st.none() | WORDS,
@@ -147,7 +148,7 @@ CONFIGS = st.builds(
 @settings(max_examples=150, deadline=None)
 def test_a_printed_configuration_reads_back_equal(original: Config) -> None:
     """--print-config writes a file that means exactly what was in effect."""
-    assert parse(config.to_yaml(original)) == original
+    assert parse(layers.to_yaml(original)) == original
 
 
 def test_the_command_line_wins_over_the_environment_which_wins_over_the_file(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_the_command_line_wins_over_the_environment_which_wins_over_the_file(tmp
     found = effective("--config", str(file), "--max-probes", "9", environ=environ)
     assert (found.interval.seconds, found.max_probes, found.retain.seconds) == (4, 9, 5)
     assert found.listen == Address("127.0.0.1", 9464)
-    assert found.log.level is config.LogLevel.WARNING
+    assert found.log.level is model.LogLevel.WARNING
     assert effective("--interval", "6s", environ=environ).interval.seconds == 6
 
 
@@ -173,7 +174,7 @@ def test_a_list_on_the_command_line_replaces_the_files(tmp_path: Path) -> None:
     file.write_text("targets: [{name: srs}]\nfunctions: {include: [a], exclude: [b]}\n")
     found = effective("--config", str(file), "--pid", "12", "--pid", "13", "--function", "x")
     assert found.targets == (TargetSelector(pid=12), TargetSelector(pid=13))
-    assert found.functions == config.Functions(("x",), ("b",))
+    assert found.functions == model.Functions(("x",), ("b",))
 
 
 def test_the_guides_spelling_works() -> None:
@@ -208,7 +209,7 @@ def test_a_wrong_variable_is_named(environ: dict[str, str], message: str) -> Non
 
 def test_an_empty_variable_counts_as_unset() -> None:
     """OpenTelemetry's rule holds for the agent's own variables too."""
-    assert effective(environ=dict.fromkeys([*config.ENVIRONMENT, config.CONFIG_FILE_VARIABLE], "")) == Config()
+    assert effective(environ=dict.fromkeys([*layers.ENVIRONMENT, layers.CONFIG_FILE_VARIABLE], "")) == Config()
 
 
 def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ def test_every_variable_sets_its_key() -> None:
         "OTEL_JB_LOG_LEVEL": "error",
         "OTEL_JB_LOG_FORMAT": "json",
     }
-    assert values.keys() == config.ENVIRONMENT.keys()
+    assert values.keys() == layers.ENVIRONMENT.keys()
     for variable, value in values.items():
         assert effective(environ={variable: value}) != Config(), variable
 
@@ -239,7 +240,7 @@ def test_otlp_of_the_command_line_is_kept_apart() -> None:
     found = effective("--otlp-endpoint", "http://c:4318", "--otlp-header", "k=v=w", "--otlp-protocol", "grpc")
     assert found.otlp == Otlp()
     assert found.otlp_command_line == Otlp("http://c:4318", OtlpProtocol.GRPC, {"k": "v=w"})
-    assert parse(config.to_yaml(found)).otlp == found.otlp_command_line
+    assert parse(layers.to_yaml(found)).otlp == found.otlp_command_line
 
 
 @pytest.mark.parametrize(
@@ -266,12 +267,12 @@ def test_a_service_name_needs_a_target() -> None:
 
 def test_functions_are_selected_by_any_of_their_names() -> None:
     """A glob matches the demangled or the mangled name; exclusion wins."""
-    chosen = config.Functions(("Srs*::put", "_ZN3foo*"), ("*::get*",))
+    chosen = model.Functions(("Srs*::put", "_ZN3foo*"), ("*::get*",))
     assert chosen.selects("SrsRtpJitterBuffer::put")
     assert chosen.selects("foo::bar", "_ZN3foo3barEv")
     assert not chosen.selects("foo::get", "_ZN3foo3getEv")
     assert not chosen.selects("other")
-    assert config.Functions().selects("anything")
+    assert model.Functions().selects("anything")
 
 
 def test_the_documentation_knows_every_key_option_and_variable() -> None:
@@ -281,8 +282,8 @@ def test_the_documentation_knows_every_key_option_and_variable() -> None:
     run.add_print_config(parser)
     run.add_options(parser)
     options = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
-    keys = [line.strip(" -").partition(":")[0] for line in config.to_yaml(Config()).splitlines() if ":" in line]
-    words = [*options, *config.ENVIRONMENT, config.CONFIG_FILE_VARIABLE]
+    keys = [line.strip(" -").partition(":")[0] for line in layers.to_yaml(Config()).splitlines() if ":" in line]
+    words = [*options, *layers.ENVIRONMENT, layers.CONFIG_FILE_VARIABLE]
     missing = [word for word in words if f"`{word}`" not in text and word != "--help"]
     missing += [key for key in keys if f"{key}:" not in text]
     assert not missing

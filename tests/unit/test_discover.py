@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from otel_jb import planning
 from otel_jb.cli.main import main
-from otel_jb.errors import ExitCode
-from otel_jb.plan.inputs import KernelFacts
-from otel_jb.process import procfs
+from otel_jb.host import procfs
+from otel_jb.model.errors import ExitCode
+from otel_jb.planner import planner as planning
+from otel_jb.planner.inputs import KernelFacts
 
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1"
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "discover.schema.json").read_text(encoding="utf-8"))
@@ -289,11 +289,11 @@ def test_a_user_without_privileges_can_look_at_readable_files(tmp_path: Path) ->
     """As nobody, a readable library is listed, and other users' processes are counted, not failed on."""
     program = (
         "import os, sys\n"
-        "from otel_jb.cli import main as cli, discover, discovered\n"
-        "from otel_jb import config, planning\n"
-        "import otel_jb.elf.examine, otel_jb.elf.report, capstone, elftools.elf.structs\n"
-        "catalog = planning.load()\n"
-        "planning.load = lambda extra: catalog\n"  # the checkout may be where nobody cannot read
+        "from otel_jb.cli import main as cli, discover, listing\n"
+        "from otel_jb.config import layers\nfrom otel_jb.planner import planner\n"
+        "import otel_jb.sandbox.functions, otel_jb.sandbox.report, capstone, elftools.elf.structs\n"
+        "catalog = planner.load()\n"
+        "planner.load = lambda extra: catalog\n"  # the checkout may be where nobody cannot read
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "os._exit(cli.main(['discover', *sys.argv[1:]]) or sys.stdout.flush() or 0)\n"
     )

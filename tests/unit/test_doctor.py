@@ -15,11 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.cli import doctor, doctor_target
-from otel_jb.cli.doctor_target import Inspected, InspectedFile
-from otel_jb.config import Config, Functions, Overhead
-from otel_jb.elf.report import FileReport
-from otel_jb.errors import (
+from otel_jb.cli import doctor
+from otel_jb.config.model import Config, Functions, Overhead
+from otel_jb.config.otel import OtelSettings, read
+from otel_jb.doctor import machine as preflight
+from otel_jb.doctor import target as doctor_target
+from otel_jb.doctor.machine import Check, Status
+from otel_jb.doctor.system import CAPABILITIES, System
+from otel_jb.doctor.target import Inspected, InspectedFile
+from otel_jb.model.errors import (
     AddressInUseError,
     AgentError,
     ExitCode,
@@ -27,10 +31,7 @@ from otel_jb.errors import (
     TargetError,
     UnsupportedError,
 )
-from otel_jb.kernel import preflight
-from otel_jb.kernel.preflight import Check, Status
-from otel_jb.kernel.system import CAPABILITIES, System
-from otel_jb.telemetry.environment import OtelSettings, read
+from otel_jb.sandbox.report import FileReport
 
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otel_jb.elf import debugfile, plt, symbols
+from otel_jb.elf import debugfile, symbols
+from otel_jb.elf import imports as plt
 from otel_jb.elf.image import Image
-from otel_jb.errors import ElfError, TargetError
+from otel_jb.model.errors import ElfError, TargetError
 
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1"
 SAMPLES = ["/bin/bash", LIBRARY, "/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"]

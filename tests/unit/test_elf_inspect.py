@@ -19,12 +19,13 @@ from typing import Any
 import pytest
 
 from otel_jb.elf import debugfile
-from otel_jb.elf import inspect as sandbox
 from otel_jb.elf.image import Image
-from otel_jb.elf.inspect import Inspector
-from otel_jb.elf.report import inspect_file, inspect_files, symbol_from_plain
-from otel_jb.errors import ElfError
-from otel_jb.records import SymbolSource
+from otel_jb.model.errors import ElfError
+from otel_jb.model.plan import SymbolSource
+from otel_jb.sandbox import client as sandbox
+from otel_jb.sandbox import report
+from otel_jb.sandbox.client import Inspector
+from otel_jb.sandbox.report import inspect_file, inspect_files, symbol_from_plain
 
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1"
 
@@ -93,13 +94,13 @@ REQUESTS = [attempt_everything, spin, crash, devour, recurse, leave_something, n
 @pytest.fixture
 def inspector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inspector]:
     for request in REQUESTS:
-        monkeypatch.setattr(debugfile, request.__name__, request, raising=False)
+        monkeypatch.setattr(report, request.__name__, request, raising=False)
     with Inspector(timeout_seconds=2.0) as running:
         yield running
 
 
 def ask(inspector: Inspector, request: str, **arguments: Any) -> Any:
-    return inspector.call(f"otel_jb.elf.debugfile:{request}", [], name="some file", **arguments)
+    return inspector.call(f"otel_jb.sandbox.report:{request}", [], name="some file", **arguments)
 
 
 @pytest.fixture
@@ -196,7 +197,12 @@ def test_nothing_of_a_request_stays_for_the_next(inspector: Inspector) -> None:
 
 def test_only_functions_of_the_package_can_be_called(inspector: Inspector) -> None:
     """A request for anything outside `otel_jb.elf`, or for something private, is refused."""
-    for name in ("os:getcwd", "otel_jb.errors:ExitCode", "otel_jb.elf.image:_require_regular"):
+    for name in (
+        "os:getcwd",
+        "otel_jb.model.errors:ExitCode",
+        "otel_jb.elf.image:open_regular",
+        "otel_jb.sandbox.report:_report",
+    ):
         with pytest.raises(ElfError, match="not a function of the sandbox"):
             inspector.call(name, [])
 
@@ -213,7 +219,7 @@ def test_a_sandbox_that_died_is_replaced(inspector: Inspector, library: int) -> 
 
 def test_the_sandbox_ends_with_its_owner() -> None:
     """When the owner is killed, its sandbox ends by itself."""
-    program = "from otel_jb.elf.inspect import Inspector; i = Inspector(); print(i._pid, flush=True); input()"
+    program = "from otel_jb.sandbox.client import Inspector; i = Inspector(); print(i._pid, flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None
         descriptor = os.pidfd_open(int(owner.stdout.readline()))

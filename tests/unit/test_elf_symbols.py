@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from otel_jb.elf import demangle, symbols
 from otel_jb.elf.image import Image
-from otel_jb.elf.plt import _stubs_aarch64, read_imports
-from otel_jb.names import without_arguments
-from otel_jb.records import SymbolSource
+from otel_jb.elf.imports import _stubs_aarch64, read_imports
+from otel_jb.model.names import without_arguments
+from otel_jb.model.plan import SymbolSource
 
 LIBSTDCXX = "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"
 LIBRARIES = ["/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1", "/lib/x86_64-linux-gnu/libc.so.6", LIBSTDCXX, "/bin/bash"]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.elf.evidence import NameEvidence, code_evidence, code_of, name_evidence, names_of, signal_stacks
 from otel_jb.elf.image import Image
-from otel_jb.elf.inspect import Inspector
-from otel_jb.plan.process import ProcessFacts, by_names, vouched_of, with_code
-from otel_jb.plan.process import signal_stacks as signal_stacks_of
+from otel_jb.planner.process import ProcessFacts, by_names, vouched_of, with_code
+from otel_jb.planner.process import signal_stacks as signal_stacks_of
+from otel_jb.sandbox.client import Inspector
+from otel_jb.sandbox.whole_file import NameEvidence, code_evidence, code_of, name_evidence, names_of, signal_stacks
 
 Build = Callable[..., Path]
 ANY = ProcessFacts()

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_jb.elf.frames import Frames
 from otel_jb.elf.image import Image
-from otel_jb.errors import ElfError
+from otel_jb.elf.unwind_tables import Frames
+from otel_jb.model.errors import ElfError
 
 LIBRARIES = ["/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1", "/usr/lib/x86_64-linux-gnu/libortp.so.16", "/bin/bash"]
 _NUMBERS = {"rsp": 7, "rbp": 6, "exp": None}

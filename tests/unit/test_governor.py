@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_jb.governor import FIRST_RETRY_S, LAST_RETRY_S, WINDOW_S, Decision, Governor, Reading
+from otel_jb.agent.governor import FIRST_RETRY_S, LAST_RETRY_S, WINDOW_S, Decision, Governor, Reading
 
 
 class Load:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_jb.catalog import load
-from otel_jb.kernel import abi
-from otel_jb.kernel.reads import compiled, emits, reads_return
-from otel_jb.records import SIGNED, Op, Outcome, ReadOp
+from otel_jb.model.reads import SIGNED, Op, Outcome, ReadOp
+from otel_jb.probes import abi
+from otel_jb.probes.programs.reading import compiled, emits, reads_return
 from tests.unit import bpfvm, readvm
 
 END = ReadOp(Op.END)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from otel_jb.kernel import abi
-from otel_jb.kernel import instructions as bpf
-from otel_jb.kernel.instructions import Instruction
-from otel_jb.kernel.template import Shape, Template, at_site, shape_of
-from otel_jb.records import Op, ReadOp, ReadProgram
+from otel_jb.model.reads import Op, ReadOp, ReadProgram
+from otel_jb.probes import abi
+from otel_jb.probes.programs import instructions as bpf
+from otel_jb.probes.programs.instructions import Instruction
+from otel_jb.probes.programs.template import Shape, Template, at_site, shape_of
 
 READS = ReadProgram(entry=(ReadOp(Op.BYTES, src=1), ReadOp(Op.END)), end=(ReadOp(Op.MOV, 7, 0), ReadOp(Op.END)))
 CALLS_MAP, COOKIE = 40, 0xFFFFFFF800000005

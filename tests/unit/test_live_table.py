@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_jb.live.table import LiveTable, Row, at_most, cells, plain_lines, printable, render, rows_between
-from otel_jb.records import DepthSnapshot, Series, SeriesSnapshot, Snapshot, StreamRecord, Target
+from otel_jb.model.stream import DepthSnapshot, Series, SeriesSnapshot, Snapshot, StreamRecord, Target
 from otel_jb.telemetry.state import StreamState
+from otel_jb.views.table import LiveTable, Row, at_most, cells, plain_lines, printable, render, rows_between
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.kernel.source import PROGRAM, bpf_directory
+from otel_jb.probes.programs.source import PROGRAM, bpf_directory
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "otel_jb").rglob("*.py"))
@@ -30,13 +30,13 @@ def _imported(path: Path) -> set[str]:
     return names
 
 
-def test_only_the_kernel_package_loads_bcc() -> None:
-    """No module outside otel_jb/kernel imports bcc, by name or by path."""
+def test_only_the_probes_room_loads_bcc() -> None:
+    """No module outside otel_jb/probes imports bcc, by name or by path."""
     loads_by_path = re.compile(r"spec_from_file_location\(\s*[\"']bcc")
     offenders = [
         path
         for path in MODULES
-        if not path.is_relative_to(ROOT / "otel_jb/kernel")
+        if not path.is_relative_to(ROOT / "otel_jb/probes")
         and ("bcc" in _imported(path) or loads_by_path.search(path.read_text()))
     ]
     assert not offenders

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from otel_jb.elf.code import Ends, FunctionCode, Reach, Spot
-from otel_jb.elf.instructions import Price
-from otel_jb.plan import FileFacts, KernelFacts, Options, make_plan, peer_note
-from otel_jb.plan.process import ProcessFacts
-from otel_jb.records import EndStrategy, LoadHook, Probe, ProbePlan, SiteKind
+from otel_jb.arch.instruction import Price
+from otel_jb.code.facts import Ends, FunctionCode, Reach, Spot
+from otel_jb.model.plan import EndStrategy, LoadHook, Probe, ProbePlan, SiteKind
+from otel_jb.planner.choose import make_plan
+from otel_jb.planner.inputs import FileFacts, KernelFacts, Options
+from otel_jb.planner.peers import peer_note
+from otel_jb.planner.process import ProcessFacts
 from tests.unit.plan_inputs import Known, Meaning, symbol
 
 STEPPED_FIRST = Spot(0x1000, 0x1000, "sub rsp, 8", Price.STEPPED, at_return=True)

@@ -9,7 +9,8 @@ import pytest
 
 from otel_jb.cli.main import main
 from otel_jb.cli.plan import predict
-from otel_jb.records import EndStrategy, Probe, ProbePlan, ReadProgram, Symbol, SymbolSource
+from otel_jb.model.plan import EndStrategy, Probe, ProbePlan, Symbol, SymbolSource
+from otel_jb.model.reads import ReadProgram
 
 SPEEX = "/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1"
 

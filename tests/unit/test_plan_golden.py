@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from otel_jb import catalog
+from otel_jb.code.sites import analyse
 from otel_jb.elf import symbols
-from otel_jb.elf.code import analyse
+from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
-from otel_jb.elf.names import Names
-from otel_jb.plan import FileFacts, Options, make_plan, peer_note
-from otel_jb.records import ProbePlan, Skipped
+from otel_jb.model.plan import ProbePlan, Skipped
+from otel_jb.planner.choose import make_plan
+from otel_jb.planner.inputs import FileFacts, Options
+from otel_jb.planner.peers import peer_note
 from tests.unit.plan_inputs import Known, Meaning
 
 GOLDEN = Path(__file__).parent / "golden" / "plan"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb import evidence
-from otel_jb.config import Config
-from otel_jb.elf.inspect import Inspector
-from otel_jb.planning import Planner, kernel_facts
-from otel_jb.process import procfs
-from otel_jb.process.procfs import Process
+from otel_jb.config.model import Config
+from otel_jb.host import procfs
+from otel_jb.host.procfs import Process
+from otel_jb.planner import evidence
+from otel_jb.planner.planner import Planner, kernel_facts
+from otel_jb.sandbox.client import Inspector
 
 SOURCE = """
 #include <stdio.h>

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.errors import TargetError
-from otel_jb.process import container, procfs, vdso
-from otel_jb.process.procfs import MappedFile, Process, process
-from otel_jb.process.target import instance_id, make_target
-from otel_jb.process.watch import Watcher
+from otel_jb.host import container, procfs, vdso
+from otel_jb.host.identity import instance_id, make_target
+from otel_jb.host.procfs import MappedFile, Process, process
+from otel_jb.host.watch import Watcher
+from otel_jb.model.errors import TargetError
 
 NO_PID = 4_194_303
 

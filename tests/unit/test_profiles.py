@@ -12,7 +12,7 @@ import pytest
 
 from otel_jb.catalog import Catalog, FunctionProfile, Role, check, load
 from otel_jb.catalog.model import PACKET_ROLES, FunctionSpec, MarkerSpec, OutcomeSpec, ProfileSpec, UretprobeSpec
-from otel_jb.records import MAX_DROP_REASONS, MAX_FIELDS, MAX_OPS, Outcome
+from otel_jb.model.reads import MAX_DROP_REASONS, MAX_FIELDS, MAX_OPS, Outcome
 from tests.unit import readvm
 from tests.unit.readvm import Memory
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.elf.body import Context, body_of
-from otel_jb.elf.code import Reach, analyse
+from otel_jb.code.body import Context, body_of
+from otel_jb.code.facts import Reach
+from otel_jb.code.sites import analyse
+from otel_jb.code.stack_pointer import foreign_load
+from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
-from otel_jb.elf.names import Names
-from otel_jb.elf.stackpointer import foreign_load
 from otel_jb.elf.symbols import find
 
 Examine = Callable[..., Reach]

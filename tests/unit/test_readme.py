@@ -14,9 +14,9 @@ import pytest
 import otel_jb
 from otel_jb.catalog.model import Role
 from otel_jb.cli import exitcodes, main
-from otel_jb.config import Config
+from otel_jb.config.model import Config
+from otel_jb.config.yaml import parse
 from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS, Kind
-from otel_jb.yamlfile import parse
 
 pytestmark = pytest.mark.unit
 

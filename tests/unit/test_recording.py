@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otel_jb import recording
-from otel_jb.errors import UsageError
-from otel_jb.records import AgentCost, ProbeState, ProbeStatus, SlowCall, Snapshot, StreamRecord, TargetEnded
+from otel_jb.agent import recording
+from otel_jb.model.errors import UsageError
+from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, SlowCall, Snapshot, StreamRecord, TargetEnded
 
 pytestmark = pytest.mark.unit
 

@@ -13,15 +13,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from otel_jb import recording
+from otel_jb.agent import recording
+from otel_jb.agent.recording import Recorded
+from otel_jb.agent.replay import ReplayBackend, play
 from otel_jb.cli import main
-from otel_jb.errors import ExitCode
-from otel_jb.kernel.backend import Backend
-from otel_jb.kernel.replay import ReplayBackend, play
-from otel_jb.recording import Recorded
-from otel_jb.records import (
+from otel_jb.model.errors import ExitCode
+from otel_jb.model.plan import ProbePlan
+from otel_jb.model.stream import (
     Interval,
-    ProbePlan,
     ProbeState,
     ProbeStatus,
     Series,
@@ -32,6 +31,7 @@ from otel_jb.records import (
     Target,
     TargetEnded,
 )
+from otel_jb.probes.backend import Backend
 from otel_jb.telemetry.histogram import HistogramShape
 from otel_jb.telemetry.prometheus import MetricsPage, TargetCollector
 from otel_jb.telemetry.state import StreamState
@@ -183,7 +183,7 @@ def test_a_replay_needs_no_privileges(tmp_path: Path) -> None:
     record(path)
     # The recording comes by descriptor, since it is readable by its owner only.
     script = (
-        "import os, sys; from otel_jb.cli import main, replay; import otel_jb.recording, otel_jb.kernel.replay;"
+        "import os, sys; from otel_jb.cli import main, replay; import otel_jb.agent.recording, otel_jb.agent.replay;"
         "import otel_jb.telemetry.prometheus, otel_jb.telemetry.state;"
         "os.getuid() or (os.setgroups([]), os.setgid(65534), os.setuid(65534));"
         "assert os.getuid(); sys.exit(main.main(['replay', '-', '--print']))"

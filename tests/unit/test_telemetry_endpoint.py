@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_jb.errors import AddressInUseError, PermissionDeniedError, UsageError
+from otel_jb.model.errors import AddressInUseError, PermissionDeniedError, UsageError
 from otel_jb.telemetry import endpoint as module
 from otel_jb.telemetry.endpoint import Endpoint, Page, Request, Response, SharedRefresh, standard_pages
 

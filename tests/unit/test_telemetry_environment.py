@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from otel_jb.config import Otlp, OtlpProtocol
-from otel_jb.errors import ConfigError
-from otel_jb.telemetry.environment import read
+from otel_jb.config.model import Otlp, OtlpProtocol
+from otel_jb.config.otel import read
+from otel_jb.model.errors import ConfigError
 
 pytestmark = pytest.mark.unit
 BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"

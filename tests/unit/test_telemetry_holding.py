@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, sampling
 
-from otel_jb.records import NestedCall, Series, SlowCall
+from otel_jb.model.stream import NestedCall, Series, SlowCall
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS

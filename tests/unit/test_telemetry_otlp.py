@@ -13,9 +13,9 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from otel_jb.records import ProbeState, ProbeStatus, Target, TargetEnded
+from otel_jb.config.otel import read
+from otel_jb.model.stream import ProbeState, ProbeStatus, Target, TargetEnded
 from otel_jb.telemetry import metrics, otlp
-from otel_jb.telemetry.environment import read
 from otel_jb.telemetry.histogram import HistogramShape, kernel_bounds_ns
 from otel_jb.telemetry.metrics import Exemplar
 from otel_jb.telemetry.pipeline import Telemetry

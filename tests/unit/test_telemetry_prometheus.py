@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from otel_jb.records import StreamRecord, TargetEnded
+from otel_jb.model.stream import StreamRecord, TargetEnded
 from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS, Exemplar
 from otel_jb.telemetry.prometheus import MetricsPage, TargetCollector
 from otel_jb.telemetry.state import StreamState

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_jb.records import NestedCall, Series, SlowCall
+from otel_jb.config.otel import read
+from otel_jb.model.stream import NestedCall, Series, SlowCall
 from otel_jb.telemetry import metrics
-from otel_jb.telemetry.environment import read
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from otel_jb.telemetry.metrics import Exemplar

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_jb.errors import ConfigError
-from otel_jb.kernel import boundaries
-from otel_jb.records import DepthSnapshot, TargetEnded
+from otel_jb.model.errors import ConfigError
+from otel_jb.model.stream import DepthSnapshot, TargetEnded
+from otel_jb.probes.read import boundaries
 from otel_jb.telemetry import metrics
 from otel_jb.telemetry.histogram import (
     DEFAULT_BOUNDS_NS,

@@ -7,8 +7,8 @@ from bisect import bisect_left
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_jb.kernel.boundaries import build
-from otel_jb.thresholds import ENOUGH_CALLS, PercentileThreshold
+from otel_jb.diagnosis.thresholds import ENOUGH_CALLS, PercentileThreshold
+from otel_jb.probes.read.boundaries import build
 
 BOUNDS = build([1_000_000]).bounds_ns
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.elf.frames import Frames, Row
 from otel_jb.elf.image import Image
-from otel_jb.elf.unwind import Rule, _rule, read
+from otel_jb.elf.unwind_tables import Frames, Row
+from otel_jb.sandbox.unwind import Rule, _rule, read
 
 GOLDEN = Path(__file__).parent / "golden/aarch64"
 FLAGS = (

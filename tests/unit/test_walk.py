@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.elf.unwind import Rule, _rule, read
-from otel_jb.records import SlowCall
-from otel_jb.walk import AARCH64, X86_64, Architecture, Place, Walk, address_mask, walk
+from otel_jb.model.stream import SlowCall
+from otel_jb.sandbox.unwind import Rule, _rule, read
+from otel_jb.stacks.walk import AARCH64, X86_64, Architecture, Place, Walk, address_mask, walk
 
 STACK = 0x7FFC_0000_1000
 BITS_48 = (1 << 48) - 1

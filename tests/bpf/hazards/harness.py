@@ -17,13 +17,13 @@ from enum import Enum
 from pathlib import Path
 
 from otel_jb.catalog import load
-from otel_jb.config import Config, TargetSelector
-from otel_jb.discovery import Discovery, Found
-from otel_jb.elf.inspect import Inspector
-from otel_jb.kernel.backend import KernelOptions
-from otel_jb.kernel.bpf import BpfBackend
-from otel_jb.process import procfs
-from otel_jb.records import ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot
+from otel_jb.config.model import Config, TargetSelector
+from otel_jb.host import procfs
+from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot
+from otel_jb.planner.targets import Discovery, Found
+from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.live import BpfBackend
+from otel_jb.sandbox.client import Inspector
 from tests.scale import patience, scaled
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -249,7 +249,7 @@ class Agent:
 
     def plan(self, pid: int, *, unsafe: bool = False, wish: str = "auto") -> Found:
         """What `otel-jb run --pid PID [--unsafe-uretprobe '*']` finds and chooses."""
-        from otel_jb.config import override, read
+        from otel_jb.config.layers import override, read
 
         selector = TargetSelector(pid=pid)
         config = Config(targets=(selector,), unsafe_uretprobe=("*",) if unsafe else ())

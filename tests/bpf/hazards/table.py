@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import peers
-from otel_jb.records import Probe
+from otel_jb.model.plan import Probe
 from tests.bpf.hazards.harness import HAZARDS, Agent, Child, Hazard, Outcome, command, play
 
 PAGE = Path(__file__).parents[3] / "docs" / "safety.md"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.process import procfs
+from otel_jb.host import procfs
 from tests.bpf.hazards.harness import BUILDS, Agent, Child, Outcome, compiled, entries
 from tests.e2e.agent_process import AgentProcess, until
 from tests.e2e.agent_process import agent as running_agent

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.config import Config, TargetSelector
-from otel_jb.planning import Planner, kernel_facts
-from otel_jb.process import procfs
-from otel_jb.records import EndStrategy, ProbePlan
+from otel_jb.config.model import Config, TargetSelector
+from otel_jb.host import procfs
+from otel_jb.model.plan import EndStrategy, ProbePlan
+from otel_jb.planner.planner import Planner, kernel_facts
 from tests.bpf.hazards.harness import Agent, Child, compiled
 from tests.e2e.agent_process import AgentProcess, until
 from tests.e2e.agent_process import agent as running_agent

@@ -1,0 +1,363 @@
+"""The stream of records in a file: JSON lines, gzip where the name ends in `.gz`.
+
+The first line is the header: format, version, agent, host and when the recording began. Each further line is one record:
+`{"at_ns": nanoseconds since the beginning, "kind": "Snapshot", "record": {...}}`. Integers are exact, enums are written by
+value, bytes as base64. A reader skips and counts kinds that it does not know, ignores fields that it does not know, and
+fills in fields that have a default, so that recordings outlive the release that made them.
+
+A recording holds what slow calls saw of the target's stack, so the file is made for its owner alone (mode 0600).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import functools
+import gzip
+import json
+import logging
+import math
+import os
+import stat
+import threading
+import time
+import types
+import typing
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, BinaryIO, Union, cast
+
+from otel_jb import __version__
+from otel_jb.model.errors import UsageError
+from otel_jb.model.stream import Snapshot, StreamRecord
+
+FORMAT = "otel-jb recording"
+VERSION = 1
+MAX_LINE_BYTES = 64 << 20  #: a snapshot of 65 536 series; a longer line is no recording
+
+KINDS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(StreamRecord)}
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line of a recording."""
+
+    agent: str  #: version of the agent that wrote it
+    host: str
+    created_unix_nano: int
+    boundaries_ns: tuple[int, ...] = ()  #: of the explicit histogram that the agent served
+    retain_ns: int = 60_000_000_000  #: how long it kept the values of an ended target
+    format: str = FORMAT
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One record and when it came."""
+
+    at_ns: int  #: since the recording began
+    record: StreamRecord
+
+
+class Writer:
+    """Writes records as they come, from any thread. A full disk ends the recording, never the measuring.
+
+    `boundaries_ns` and `retain_ns` are the configuration's, so that a replay serves what the agent served.
+    Raises UsageError where the file exists already (an incident is not overwritten) or cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        boundaries_ns: Sequence[int] = (),
+        retain_ns: int = 60_000_000_000,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.path = path
+        self.written = 0
+        self._clock_ns = clock_ns
+        self._began_ns = clock_ns()
+        self._lock = threading.Lock()
+        raw, self._made = _create(path)
+        self._file: BinaryIO | None = raw
+        if path.endswith(".gz"):
+            self._file = cast(BinaryIO, _Gzip(filename="", mode="wb", compresslevel=3, fileobj=raw))
+            self._file.raw_file = raw  # type: ignore[attr-defined]
+        boundaries = tuple(int(bound) for bound in boundaries_ns)
+        header = Header(__version__, os.uname().nodename, time.time_ns(), boundaries, int(retain_ns))
+        self._line(json.dumps(encode(header), separators=(",", ":")), flush=True)
+        self.written = 0  # the header is no record
+
+    def write(self, record: StreamRecord) -> None:
+        """Append a record. After a snapshot the file is complete up to it, whatever happens to the agent."""
+        kind = type(record).__name__
+        line = {"at_ns": self._clock_ns() - self._began_ns, "kind": kind, "record": encode(record)}
+        with self._lock:
+            self._line(json.dumps(line, separators=(",", ":"), allow_nan=False), flush=isinstance(record, Snapshot))
+
+    def close(self) -> None:
+        """Complete the file; one without a single record, of a run that never measured, is removed."""
+        with self._lock:
+            if self._file is not None:
+                self._guard(self._file.close)
+                self._file = None
+            if self.written == 0 and self._made:
+                self._made = False
+                Path(self.path).unlink(missing_ok=True)
+
+    def _line(self, text: str, *, flush: bool) -> None:
+        file = self._file
+        if file is None:
+            return
+        data = text.encode()
+        if len(data) >= MAX_LINE_BYTES:
+            _logger.error("%s: a record of %d bytes is too long and left out", self.path, len(data))
+            return
+        if self._guard(lambda: file.write(data + b"\n")) and (not flush or self._guard(file.flush)):
+            self.written += 1
+
+    def _guard(self, action: Callable[[], object]) -> bool:
+        try:
+            action()
+        except OSError as error:
+            _logger.error("%s: the recording ends here: %s", self.path, error.strerror or error)  # noqa: TRY400 - no defect
+            self._file = None
+            return False
+        return True
+
+
+class _Gzip(gzip.GzipFile):
+    """Closes the file below too; GzipFile leaves one that it was given open."""
+
+    raw_file: BinaryIO | None = None
+
+    def flush(self, zlib_mode: int = zlib.Z_SYNC_FLUSH) -> None:
+        super().flush(zlib_mode)
+        if self.raw_file is not None and not self.raw_file.closed:
+            self.raw_file.flush()
+
+    def close(self) -> None:
+        super().close()
+        if self.raw_file is not None:
+            self.raw_file.close()
+
+
+class Reader:
+    """Reads a recording once, record by record; the path `-` is the standard input.
+
+    Raises UsageError (with file and line) for what is no recording, a newer format, or a damaged line before the last. The
+    last line may be cut off, as an agent that was killed leaves it: then `truncated` is set and the rest is used.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.truncated = False
+        self.skipped: Counter[str] = Counter()  #: unknown kinds of records, by name
+        self._number = 0
+        try:
+            # Descriptor 0 by number, as the file of /dev/stdin may be one that this user could not open.
+            self._raw = open(0 if path == "-" else path, "rb", closefd=path != "-")  # noqa: SIM115 - close() does
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+        try:
+            compressed = self._raw.peek(2)[:2] == b"\x1f\x8b"
+            self._file: BinaryIO = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw)) if compressed else self._raw
+            self.header = self._header()
+        except OSError as error:
+            self.close()
+            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Reader:  # noqa: PYI034 - Self is of Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._raw.close()
+
+    def __iter__(self) -> Iterator[Recorded]:
+        while (line := self._next_line()) is not None:
+            try:
+                item = self._record(line)
+            except ValueError as error:
+                if not line.endswith(b"\n"):
+                    self.truncated = True
+                    break
+                raise self._error(str(error)) from None
+            if item is not None:
+                yield item
+        if self.truncated:
+            _logger.warning("%s:%d: the recording is cut off here; what came before is used", self.path, self._number)
+        for kind, count in self.skipped.items():
+            _logger.warning("%s: %d records of the unknown kind %r were skipped", self.path, count, kind)
+
+    def _header(self) -> Header:
+        line = self._next_line()
+        try:
+            data = json.loads(line or b"null")
+        except ValueError:
+            data = None
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise UsageError(f"{self.path}: not a recording of otel-jb", "make one with: otel-jb record FILE")
+        version = data.get("version")
+        if version != VERSION:
+            raise UsageError(
+                f"{self.path}: format version {str(version)[:20]} is not known to otel-jb {__version__}",
+                f"use the otel-jb that made it: {str(data.get('agent'))[:40]}",
+            )
+        try:
+            return cast(Header, decode(data, Header))
+        except ValueError as error:
+            raise self._error(str(error)) from None
+
+    def _record(self, line: bytes) -> Recorded | None:
+        data = json.loads(line)
+        if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
+            raise ValueError("expected an object with at_ns, kind and record")  # noqa: TRY004 - data, not code
+        at_ns = decode(data.get("at_ns"), int)
+        kind = KINDS.get(data["kind"])
+        if kind is None:
+            self.skipped[data["kind"][:60]] += 1
+            return None
+        return Recorded(at_ns, decode(data.get("record"), kind))
+
+    def _next_line(self) -> bytes | None:
+        try:
+            line = self._file.readline(MAX_LINE_BYTES + 1)
+        except EOFError:  # a gzip file without its end
+            self.truncated = True
+            return None
+        except (OSError, zlib.error) as error:
+            raise UsageError(f"{self.path}: damaged after line {self._number}: {error}") from None
+        self._number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise self._error(f"a line is longer than {MAX_LINE_BYTES >> 20} MiB")
+        return line or None
+
+    def _error(self, message: str) -> UsageError:
+        return UsageError(f"{self.path}:{self._number}: damaged recording: {message[:200]}")
+
+
+def _create(path: str) -> tuple[BinaryIO, bool]:
+    """A new file for its owner alone (True), or a pipe or device that is there (False)."""
+    flags = os.O_WRONLY | os.O_CLOEXEC
+    made = True
+    try:
+        try:
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            if stat.S_ISREG(Path(path).stat().st_mode):
+                raise UsageError(f"{path} exists already", "choose another name, or remove it first") from None
+            descriptor, made = os.open(path, flags), False
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+    return cast(BinaryIO, os.fdopen(descriptor, "wb")), made
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Records to plain data and back, by their type hints
+
+
+def encode(value: Any) -> Any:
+    """Plain data (dict, list, str, int, float, bool, None) of a record."""
+    if dataclasses.is_dataclass(value):
+        return {item.name: encode(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return [encode(item) for item in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value
+
+
+def decode(data: Any, hint: Any) -> Any:
+    """The value of this type that `encode` made the data of. Raises ValueError where it does not fit."""
+    return _decoder(hint)(data)
+
+
+@functools.cache
+def _decoder(hint: Any) -> Callable[[Any], Any]:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        members = [member for member in arguments if member is not type(None)]
+        if len(members) != 1 or len(members) == len(arguments):
+            raise TypeError(f"no form is known for {hint!r}")
+        inner = _decoder(members[0])
+        return lambda data: None if data is None else inner(data)
+    if origin is tuple:
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            item = _decoder(arguments[0])
+            return lambda data: tuple([item(part) for part in _expect(data, list)])
+        parts = [_decoder(argument) for argument in arguments]
+        return lambda data: _fixed(_expect(data, list), parts)
+    if dataclasses.is_dataclass(hint):
+        return _dataclass_decoder(cast(type, hint))
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint
+    if hint is bytes:
+        return _bytes
+    if hint is float:
+        return _float
+    if hint in (int, str, bool):
+        return lambda data: _expect(data, hint)
+    raise TypeError(f"no form is known for {hint!r}")
+
+
+def _dataclass_decoder(cls: type) -> Callable[[Any], Any]:
+    hints = typing.get_type_hints(cls)
+    decoders = {item.name: _decoder(hints[item.name]) for item in dataclasses.fields(cls)}
+    required = {
+        item.name
+        for item in dataclasses.fields(cls)
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    }
+
+    def build(data: Any) -> Any:
+        given = _expect(data, dict)
+        missing = required - given.keys()
+        if missing:
+            raise ValueError(f"{cls.__name__} lacks {', '.join(sorted(missing))}")
+        try:
+            return cls(**{name: decoders[name](value) for name, value in given.items() if name in decoders})
+        except ValueError as error:
+            raise ValueError(f"{cls.__name__}: {error}") from None
+
+    return build
+
+
+def _expect(data: Any, kind: type) -> Any:
+    if type(data) is not kind:
+        raise ValueError(f"expected {kind.__name__}, got {str(data)[:60]!r}")
+    return data
+
+
+def _fixed(data: list[Any], parts: list[Callable[[Any], Any]]) -> tuple[Any, ...]:
+    if len(data) != len(parts):
+        raise ValueError(f"expected {len(parts)} items, got {len(data)}")
+    return tuple(part(item) for part, item in zip(parts, data, strict=True))
+
+
+def _bytes(data: Any) -> bytes:
+    try:
+        return base64.b64decode(_expect(data, str), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"not base64: {error}") from None
+
+
+def _float(data: Any) -> float:
+    if type(data) not in (int, float) or not math.isfinite(data):
+        raise ValueError(f"expected a number, got {str(data)[:60]!r}")
+    return float(data)

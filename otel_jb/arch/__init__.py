@@ -1,0 +1,1 @@
+"""Everything that depends on the machine: system call numbers, registers, the decoder, what a probe costs on an instruction."""

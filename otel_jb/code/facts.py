@@ -1,0 +1,94 @@
+"""What the analysis of a function found: where probes may sit, and what a return probe would meet. Plain data that crosses from the sandbox."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from otel_jb.arch.instruction import Price
+from otel_jb.model.plan import FrameBase
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """An instruction where a probe may sit. The frame is `base` + `displacement`, see `records.ProbeSite`."""
+
+    address: int
+    offset: int  #: in the file
+    text: str
+    price: Price
+    base: str = FrameBase.SP.value
+    displacement: int = 0
+    clobbered: tuple[int, ...] = ()  #: entry: argument registers (1 to 6) that no longer hold their argument
+    at_return: bool = False  #: entry: the stack pointer (AArch64: the link register) still gives the return address
+    condition: int | None = None
+    taken: bool = False
+    optional: bool = False
+    return_valid: bool = True  #: the return register holds the return value here
+    return_register: int | None = (
+        None  #: the general register that holds it here, where the return register does not yet
+    )
+    ret: bool = False  #: an end that is a return instruction itself
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """One way to see every end of a function; `refused` says why it cannot be done ("" if it can)."""
+
+    spots: tuple[Spot, ...] = ()
+    refused: str = ""
+    note: str = ""  #: what is not part of the measured time
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whether a return probe is shown to be safe, and the reason either way."""
+
+    safe: bool
+    reason: str
+    instructions: int = 0
+    kills: bool = False  #: a path to a stack switch, throw or jump was found: a return probe would harm the process
+    open: bool = False  #: not shown safe only because somewhere nobody knows what is called
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCode:
+    """One analysed function. `problem` is why it cannot be probed at all ("" if it can)."""
+
+    address: int
+    arch: str
+    size: int = 0
+    problem: str = ""
+    first: str = ""  #: the instruction at its very start
+    first_price: Price = Price.STEPPED
+    entries: tuple[Spot, ...] = ()  #: candidates in the order in which they run
+    edges: Ends = Ends(refused="not examined")
+    rets: Ends = Ends(refused="not examined")
+    leaf: bool = False
+    recursive: bool = False
+    returns: bool = True
+    reach: Reach = Reach(False, "not examined")
+
+
+def to_plain(code: FunctionCode) -> dict[str, Any]:
+    """The analysis as dictionaries, lists, numbers and texts (JSON)."""
+    return dataclasses.asdict(code)
+
+
+def from_plain(data: Mapping[str, Any]) -> FunctionCode:
+    """The inverse of `to_plain`. KeyError, TypeError or ValueError where it is not what that made."""
+    values = dict(data)
+    values["entries"] = tuple(_spot_from(spot) for spot in values["entries"])
+    for name in ("edges", "rets"):
+        ends = dict(values[name])
+        ends["spots"] = tuple(_spot_from(spot) for spot in ends["spots"])
+        values[name] = Ends(**ends)
+    values["reach"] = Reach(**values["reach"])
+    values["first_price"] = Price(values["first_price"])
+    return FunctionCode(**values)
+
+
+def _spot_from(data: Mapping[str, Any]) -> Spot:
+    return Spot(**{**data, "price": Price(data["price"]), "clobbered": tuple(data["clobbered"])})

@@ -1,0 +1,1 @@
+"""What can be configured, where it comes from, and how it is read."""

@@ -1,0 +1,337 @@
+"""The schema of the configuration: what can be set, the defaults, and what values are allowed."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from otel_jb.config.yaml import Duration, KeyValueError
+from otel_jb.model.plan import EndStrategy
+
+T = TypeVar("T")
+
+OFF = frozenset({"off", "no", "false", "none"})
+_DECIMAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
+
+#: TELEMETRY.md of the project: 1 µs to 5 s, the guide's eight among them.
+DEFAULT_BOUNDARIES = tuple(
+    Duration(ns)
+    for ns in (
+        *(1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000),
+        *(1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000, 100_000_000, 250_000_000, 500_000_000),
+        *(1_000_000_000, 2_500_000_000, 5_000_000_000),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A TCP address to listen on; port 0 lets the kernel choose."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Address | None:
+        """`HOST:PORT` or `[IPV6]:PORT`; `off` is None. Raises ValueError."""
+        if text.lower() in OFF:
+            return None
+        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^\s:\[\]/]+)):([0-9]{1,5})", text)
+        if match is None or int(match[3]) > 65535:
+            raise ValueError(f"expected HOST:PORT such as 127.0.0.1:9310, or off, got {text[:60]!r}")
+        return cls(match[1] or match[2], int(match[3]))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class CpuShare(float):
+    """A fraction of one CPU, written as a percentage: `10%`, `0.5%`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_yaml(cls, text: str) -> CpuShare | None:
+        """`10%`; `off` is None. Raises ValueError."""
+        if text.lower() in OFF:
+            return None
+        if not text.endswith("%") or not _DECIMAL.fullmatch(text[:-1].strip()) or not float(text[:-1]):
+            raise ValueError(f"expected a percentage of one CPU such as 10%, or off, got {text[:60]!r}")
+        return cls(Decimal(text[:-1].strip()) / 100)
+
+    def __str__(self) -> str:
+        return f"{_plain(Decimal(float.__repr__(self)) * 100)}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """When a call is slow: a fixed time, or a percentile of the function's own last minutes. Exactly one is set."""
+
+    ns: int | None = None
+    percentile: float | None = None
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Threshold | None:
+        """`10ms` or `p99.5`; `off` is None. Raises ValueError."""
+        if text.lower() in OFF:
+            return None
+        if text.startswith("p"):
+            if not _DECIMAL.fullmatch(text[1:]) or not 50 <= Decimal(text[1:]) < 100:
+                raise ValueError(f"expected a percentile from p50 to p99.999, got {text[:60]!r}")
+            return cls(percentile=float(text[1:]))
+        try:
+            ns = int(Duration.from_yaml(text))
+        except ValueError:
+            raise ValueError(
+                f"expected a time such as 10ms, a percentile such as p99.5, or off, got {text[:60]!r}"
+            ) from None
+        if ns == 0:
+            raise ValueError("a threshold of 0 would make every call slow; write a time above 0, or off")
+        return cls(ns=ns)
+
+    def __str__(self) -> str:
+        if self.percentile is not None:
+            return f"p{_plain(Decimal(repr(self.percentile)))}"
+        return str(Duration(self.ns or 0))
+
+
+class HistogramKind(Enum):
+    """What OTLP sends; the Prometheus endpoint always has the explicit boundaries."""
+
+    EXPLICIT = "explicit"
+    EXPONENTIAL = "exponential"
+
+
+class OtlpProtocol(Enum):
+    """The values of OTEL_EXPORTER_OTLP_PROTOCOL that the exporters know."""
+
+    GRPC = "grpc"
+    HTTP = "http/protobuf"
+
+
+class EndChoice(Enum):
+    """The end strategy: the planner's own choice, or a safer one forced."""
+
+    AUTO = "auto"
+    EDGE_SITES = EndStrategy.EDGE_SITES.value
+    RET_SITES = EndStrategy.RET_SITES.value
+    ENTRY_ONLY = EndStrategy.ENTRY_ONLY.value
+
+    @property
+    def strategy(self) -> EndStrategy | None:
+        """The forced strategy; None where the planner chooses."""
+        return None if self is EndChoice.AUTO else EndStrategy(self.value)
+
+
+class LinkKind(Enum):
+    """How probes are attached; `auto` takes multi links where the kernel has them."""
+
+    AUTO = "auto"
+    MULTI = "multi"
+    PERF = "perf"
+
+
+class LogLevel(Enum):
+    """Least severity that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(Enum):
+    """Lines for people or one JSON object a line."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSelector:
+    """Processes to measure: by PID, by the path of their executable (or of a library they map), or by a name pattern."""
+
+    pid: int | None = None
+    binary: str | None = None
+    name: str | None = None  #: glob over the executable's base name
+    service_name: str | None = None  #: `service.name` of the target's resource; the executable's name unless given
+    attributes: dict[str, str] = field(default_factory=dict)  #: further resource attributes
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.pid, self.binary, self.name)) != 1:
+            raise ValueError("a target has exactly one of pid, binary and name")
+        if self.pid is not None and not 0 < self.pid < 1 << 22:
+            raise KeyValueError("pid", f"expected a process id from 1 to {(1 << 22) - 1}, got {self.pid}")
+        for key in ("binary", "name"):
+            if getattr(self, key) == "":
+                raise KeyValueError(key, f"{key} is empty")
+
+    def __str__(self) -> str:
+        return (
+            f"pid {self.pid}"
+            if self.pid is not None
+            else f"binary {self.binary}"
+            if self.binary
+            else f"name {self.name}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """Which functions: globs over the demangled name without arguments or the symbol's own; empty `include` = all."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def selects(self, *names: str) -> bool:
+        """Whether a function with these names (demangled, mangled, aliases) is wanted."""
+        included = not self.include or _matches(self.include, names)
+        return included and not _matches(self.exclude, names)
+
+    @property
+    def named(self) -> bool:
+        """Whether the user named functions: then generic patterns may be attached too."""
+        return bool(self.include)
+
+
+@dataclass(frozen=True, slots=True)
+class Otlp:
+    """Where OTLP goes; no endpoint = nowhere."""
+
+    endpoint: str | None = None
+    protocol: OtlpProtocol | None = None  #: None: `http/protobuf` for port 4318 or a URL with a path, else `grpc`
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.endpoint is not None:
+            _check_endpoint(self.endpoint)
+
+    @property
+    def effective_protocol(self) -> OtlpProtocol:
+        """The configured protocol, else the one that the endpoint's port or path implies."""
+        if self.protocol is not None:
+            return self.protocol
+        endpoint = self.endpoint or ""
+        url = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
+        return OtlpProtocol.HTTP if url.port == 4318 or url.path.strip("/") else OtlpProtocol.GRPC
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Buckets of the delay histogram; bounds are inclusive upper ones."""
+
+    kind: HistogramKind = HistogramKind.EXPLICIT
+    boundaries: tuple[Duration, ...] = DEFAULT_BOUNDARIES
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.boundaries) <= 64:
+            raise KeyValueError("boundaries", f"expected 1 to 64 boundaries, got {len(self.boundaries)}")
+        if self.boundaries[0] == 0 or any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
+            raise KeyValueError("boundaries", "boundaries must be above 0 and ascend")
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """Slow calls: what is slow, and how many events a second one probe may send (a token bucket)."""
+
+    threshold: Threshold | None = Threshold(ns=10_000_000)
+    functions: dict[str, Threshold | None] = field(default_factory=dict)  #: glob -> threshold; first match wins
+    roles: dict[str, Threshold | None] = field(default_factory=dict)
+    rate: int = 100  #: events a second and probe, on the long run
+    burst: int = 200  #: events at once
+
+    def __post_init__(self) -> None:
+        for key in ("rate", "burst"):
+            if not 1 <= getattr(self, key) <= 1_000_000:
+                raise KeyValueError(key, f"expected {key} from 1 to 1000000, got {getattr(self, key)}")
+
+    def of(self, function: str, role: str) -> Threshold | None:
+        """The threshold of a function: its own, else its role's, else the general one; None = no events."""
+        for pattern, threshold in self.functions.items():
+            if fnmatch.fnmatchcase(function, pattern):
+                return threshold
+        return self.roles.get(role, self.threshold)
+
+
+_BUDGET = CpuShare(0.10)
+_INTERVAL = Duration(10_000_000_000)
+_RETAIN = Duration(60_000_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """What probes may cost."""
+
+    budget: CpuShare | None = _BUDGET  #: of one CPU, per target, averaged over a minute; None = no governor
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The agent's own log, on stderr."""
+
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that can be configured; the defaults are the documented ones."""
+
+    targets: tuple[TargetSelector, ...] = ()  #: empty: every process that a profile recognises
+    functions: Functions = Functions()
+    profiles: tuple[str, ...] = ()  #: further profile files
+    max_probes: int = 256  #: probed functions of one target
+    max_series: int = 1024  #: (target, function) pairs of the whole agent
+    interval: Duration = _INTERVAL  #: of min, max, avg, and between OTLP exports
+    listen: Address | None = Address("127.0.0.1", 9310)  #: None: no HTTP endpoint
+    otlp: Otlp = Otlp()
+    histogram: Histogram = Histogram()
+    slow: Slow = Slow()
+    traces: bool = True
+    overhead: Overhead = Overhead()
+    end_strategy: EndChoice = EndChoice.AUTO
+    unsafe_uretprobe: tuple[str, ...] = ()  #: globs of functions that get a uretprobe though it is not shown to be safe
+    retain: Duration = _RETAIN  #: how long an ended target's last values stay
+    link: LinkKind = LinkKind.AUTO
+    record_to: str | None = None  #: file that the stream of records is written to
+    log: Log = Log()
+    #: What the command line says of OTLP. Apart from `otlp`, because the standard variables, which have an endpoint, a
+    #: protocol and headers per signal, come between the two (`otel_jb.config.otel.read`).
+    otlp_command_line: Otlp = field(default=Otlp(), metadata={"key": "otlp on the command line"})
+
+    def __post_init__(self) -> None:
+        for key, low, high in (("max_probes", 1, 4096), ("max_series", 1, 65536)):
+            if not low <= getattr(self, key) <= high:
+                raise KeyValueError(key, f"expected {key} from {low} to {high}, got {getattr(self, key)}")
+        if not 100_000_000 <= self.interval <= 3_600_000_000_000:
+            raise KeyValueError("interval", f"expected an interval from 100ms to 1h, got {self.interval}")
+        if self.retain > 86_400_000_000_000:
+            raise KeyValueError("retain", f"expected at most 24h, got {self.retain}")
+
+
+def _matches(patterns: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in names)
+
+
+def _check_endpoint(endpoint: str) -> None:
+    wanted = "expected a URL such as http://127.0.0.1:4317"
+    if re.search(r"\s", endpoint) or not endpoint:
+        raise KeyValueError("endpoint", f"{wanted}, got {endpoint[:60]!r}")
+    url = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
+    try:
+        port_is_valid = url.port is None or url.port > 0
+    except ValueError:
+        port_is_valid = False
+    if url.scheme not in ("http", "https") or not url.hostname or not port_is_valid:
+        raise KeyValueError("endpoint", f"{wanted}, got {endpoint[:60]!r}")
+
+
+def _plain(number: Decimal) -> str:
+    """Without exponent and without trailing zeros."""
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

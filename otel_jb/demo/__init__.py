@@ -1,0 +1,1 @@
+"""The traffic of `otel-jb demo`: an FFmpeg that receives RTP through a relay that loses, delays and duplicates."""

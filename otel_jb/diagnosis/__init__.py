@@ -1,0 +1,1 @@
+"""Judging what was measured. Pure functions: no I/O."""

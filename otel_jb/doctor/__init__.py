@@ -1,0 +1,1 @@
+"""Whether this machine and a target can be measured, and the remedy where not."""

@@ -1,0 +1,280 @@
+"""Whether this machine can measure, and what to do where it cannot: small pure functions over `System`.
+
+`doctor` shows all of them; `preflight` raises for the first that would stop `run`, in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from otel_jb.config.model import Config
+from otel_jb.doctor.system import System
+from otel_jb.model.errors import AddressInUseError, AgentError, PermissionDeniedError, UnsupportedError
+
+BCC_PLACES = (
+    "/usr/lib/python3/dist-packages/bcc",
+    "/usr/lib/python3.*/site-packages/bcc",
+    "/usr/lib64/python3.*/site-packages/bcc",
+    "/usr/local/lib/python3*/dist-packages/bcc",
+)
+LIBRARY_PLACES = (
+    "/usr/lib/*/libbcc.so.0",
+    "/usr/lib64/libbcc.so.0",
+    "/usr/lib/libbcc.so.0",
+    "/usr/local/lib*/libbcc.so.0",
+)
+HOST_PID_NAMESPACE = "pid:[4026531836]"  #: PROC_PID_INIT_INO of linux/proc_ns.h: the initial namespace, on every kernel
+
+#: What a service needs, and no more: attaching (ADMIN, with BPF and PERFMON for kernels that tell them apart), other users'
+#: processes (PTRACE, DAC_READ_SEARCH), and giving up the user identity in the child that parses ELF files (SETUID, SETGID).
+SERVICE_CAPABILITIES = "CAP_SYS_ADMIN CAP_BPF CAP_PERFMON CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID"
+
+
+class Status(Enum):
+    """How a check came out."""
+
+    OK = "ok"
+    FAILED = "failed"
+    NOT_APPLICABLE = "not applicable"  #: with the reason in the detail
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `doctor`: what was looked at, what was found, and the commands that put it right."""
+
+    name: str
+    status: Status
+    detail: str
+    remedy: str = ""
+    error: type[AgentError] = UnsupportedError  #: what a failed one means for `run`
+
+
+def preflight(config: Config, system: System | None = None) -> None:
+    """Raise PermissionDeniedError, UnsupportedError or AddressInUseError where `run` could only fail later."""
+    system = system or System()
+    checks = [machine(system), kernel(system), interpreter_capabilities(system, blocking=True), capabilities(system)]
+    for check in (*checks, user_namespace(system), pid_namespace(system), bpf(system), bcc(system), library(system)):
+        if check.status is Status.FAILED:
+            raise check.error(check.detail, check.remedy)
+    if config.listen is not None:
+        check = listening(system, config.listen.host, config.listen.port)
+        if check.status is Status.FAILED:
+            raise check.error(check.detail, check.remedy)
+
+
+def safe_way() -> str:
+    """How to give the agent its power without giving it to every script: as commands and a unit file."""
+    program = str(Path(sys.argv[0]).absolute()) if Path(sys.argv[0]).name == "otel-jb" else "otel-jb"
+    return f"""\
+run it as root:
+  sudo {shlex.quote(program)} run
+or as a service that has only what it needs, /etc/systemd/system/otel-jb.service:
+  [Service]
+  DynamicUser=yes
+  AmbientCapabilities={SERVICE_CAPABILITIES}
+  ExecStart={program} run"""
+
+
+def machine(system: System) -> Check:
+    """The architectures whose probes are understood."""
+    if system.machine in ("x86_64", "aarch64"):
+        return Check("architecture", Status.OK, system.machine)
+    return Check(
+        "architecture",
+        Status.FAILED,
+        f"this machine is {system.machine}; otel-jb knows x86_64 and aarch64",
+        "run it on one of those; there is no way round on this one",
+    )
+
+
+def kernel(system: System) -> Check:
+    """5.15 brought attach cookies for uprobes; RHEL 9's 5.14 has them by backport."""
+    match = re.match(r"(\d+)\.(\d+)", system.release)
+    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    if version >= (5, 15):
+        return Check("kernel", Status.OK, system.release)
+    if version == (5, 14) and re.search(r"\.el9", system.release):
+        return Check("kernel", Status.OK, f"{system.release} (RHEL 9 has what is needed by backport)")
+    remedy = {
+        "debian": "sudo apt-get install linux-image-$(dpkg --print-architecture)    # Debian 12 and later have 6.1\n"
+        "sudo apt-get install linux-generic-hwe-$(lsb_release -rs)    # Ubuntu 20.04: 5.15\nthen: sudo reboot",
+        "fedora": "sudo dnf upgrade kernel && sudo reboot    # RHEL 8's 4.18 cannot; RHEL 9 and later can",
+    }.get(system.family, "install Linux 5.15 or later and reboot")
+    return Check(
+        "kernel", Status.FAILED, f"Linux {system.release} is too old: attach cookies need 5.15 (RHEL 9: 5.14)", remedy
+    )
+
+
+def capabilities(system: System) -> Check:
+    """Since CVE-2025-38466 (Linux 6.15 and backports) attaching a uprobe asks CAP_SYS_ADMIN; CAP_BPF is not enough."""
+    have = system.capabilities
+    wanted = ["CAP_SYS_ADMIN"] if "CAP_SYS_ADMIN" in have else ["CAP_SYS_ADMIN", "CAP_BPF", "CAP_PERFMON"]
+    missing = [name for name in wanted if name not in have]
+    if not missing:
+        others = [name for name in ("CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH") if name not in have]
+        if not others:
+            return Check("capabilities", Status.OK, ", ".join(sorted(have)), error=PermissionDeniedError)
+        return Check(
+            "capabilities",
+            Status.FAILED if "CAP_SYS_PTRACE" in others else Status.OK,
+            f"{', '.join(others)} is missing: processes of other users cannot be read",
+            safe_way(),
+            PermissionDeniedError,
+        )
+    return Check(
+        "capabilities",
+        Status.FAILED,
+        f"user {system.user_id} has no {', '.join(missing)}: the kernel lets it attach no probe",
+        f"{safe_way()}\nin a container: --cap-add SYS_ADMIN --cap-add SYS_PTRACE --cap-add BPF --cap-add PERFMON",
+        PermissionDeniedError,
+    )
+
+
+def interpreter_capabilities(system: System, *, blocking: bool = False) -> Check:
+    """`setcap` on a shared Python gives root's power to every script of every user; `run` refuses to profit from it.
+
+    With `blocking` it fails only where this very process got its power in that way.
+    """
+    places = dict.fromkeys([system.interpreter, system.real_path("/usr/bin/python3")])
+    marked = [place for place in places if system.file_capabilities(place)]
+    if blocking:
+        marked = [place for place in marked if place == system.interpreter and system.user_id != 0]
+    if not marked:
+        return Check("python's own capabilities", Status.OK, "none: no script gets power by being run")
+    removal = "\n".join(f"sudo setcap -r {shlex.quote(place)}" for place in marked)
+    return Check(
+        "python's own capabilities",
+        Status.FAILED,
+        f"{' and '.join(marked)} has file capabilities (setcap): every user who may run it can take over this machine",
+        f"take them away:\n  {removal}\nthen {safe_way()}",
+        PermissionDeniedError,
+    )
+
+
+def user_namespace(system: System) -> Check:
+    """Capabilities inside a user namespace do not reach the kernel's BPF and perf checks."""
+    words = (system.text("/proc/self/uid_map") or "").split()
+    if words[:3] in ([], ["0", "0", "4294967295"]):
+        return Check("user namespace", Status.OK, "the host's")
+    return Check(
+        "user namespace",
+        Status.FAILED,
+        "this is a user namespace (a rootless container?): its root may attach no probe",
+        "run the container with the host's user namespace:\n  sudo docker run --userns=host --pid=host ...\n"
+        "  sudo podman run --pid=host ...    # as root, not rootless",
+        PermissionDeniedError,
+    )
+
+
+def pid_namespace(system: System) -> Check:
+    """PIDs in probes are the host's; inside another namespace they are not the ones that /proc shows."""
+    namespace = system.link("/proc/self/ns/pid")
+    if namespace in (None, HOST_PID_NAMESPACE):
+        return Check("pid namespace", Status.OK, "the host's")
+    return Check(
+        "pid namespace",
+        Status.FAILED,
+        "this container has a PID namespace of its own: it sees no process of the host",
+        "docker run --pid=host ...    # Compose: pid: host; Kubernetes: hostPID: true",
+        PermissionDeniedError,
+    )
+
+
+def bpf(system: System) -> Check:
+    """The system call itself: a kernel without it, or a seccomp profile in front of it."""
+    code = system.bpf_error()
+    if code == 0:
+        return Check("bpf()", Status.OK, "a map could be made")
+    if code == errno.EPERM and "CAP_SYS_ADMIN" not in system.capabilities:
+        return Check("bpf()", Status.NOT_APPLICABLE, "cannot be tried without CAP_SYS_ADMIN")
+    if code in (errno.EPERM, errno.EACCES):
+        filtered = system.status("Seccomp") == "2"
+        return Check(
+            "bpf()",
+            Status.FAILED,
+            "bpf() is refused" + (" by the container's seccomp profile" if filtered else " in spite of CAP_SYS_ADMIN"),
+            "docker run --security-opt seccomp=unconfined ...    # or a profile that allows bpf and perf_event_open"
+            if filtered
+            else "look for a security module that refuses it:\n  sudo dmesg | grep -i -E 'denied|bpf' | tail",
+            PermissionDeniedError,
+        )
+    return Check(
+        "bpf()",
+        Status.FAILED,
+        f"bpf() does not work here: {os.strerror(code)}",
+        "use a kernel with CONFIG_BPF_SYSCALL=y (every distribution's has it):\n"
+        "  zgrep CONFIG_BPF_SYSCALL /proc/config.gz /boot/config-$(uname -r)",
+    )
+
+
+def bcc_directory(system: System) -> str | None:
+    """The distribution's `bcc`, which is the one with a `libbcc.py` in it."""
+    for pattern in BCC_PLACES:
+        for place in reversed(system.glob(pattern)):
+            if system.exists(f"{place}/libbcc.py"):
+                return place
+    return None
+
+
+def impostors(system: System) -> list[str]:
+    """Packages called `bcc` that are not BCC: the package index's is about crystal lattices."""
+    places = [f"{entry}/{name}" for entry in system.module_path if entry for name in ("bcc", "bcc.py")]
+    return [place for place in places if system.exists(place) and not system.exists(f"{place}/libbcc.py")]
+
+
+def bcc(system: System) -> Check:
+    """The distribution's `bcc` is there; what a virtual environment calls `bcc` is another package."""
+    place, others = bcc_directory(system), impostors(system)
+    note = f"; {', '.join(others)} is another package of that name (crystal lattices)" if others else ""
+    if place is not None:
+        match = re.search(r"['\"]([^'\"]+)['\"]", system.text(f"{place}/version.py") or "")
+        return Check(
+            "bcc", Status.OK, f"{match[1] if match else 'unknown version'} in {place}{note and note + ', ignored'}"
+        )
+    return Check(
+        "bcc",
+        Status.FAILED,
+        f"the distribution's `bcc` is not installed{note}",
+        f"{_install(system)}\nnot `pip install bcc`: that is an unrelated package"
+        + ("".join(f"\n  {sys.executable} -m pip uninstall bcc" for _ in others[:1])),
+    )
+
+
+def library(system: System) -> Check:
+    """`libbcc.so.0` holds the compiler."""
+    found = [path for pattern in LIBRARY_PLACES for path in system.glob(pattern)]
+    if found:
+        return Check("libbcc", Status.OK, found[0])
+    return Check("libbcc", Status.FAILED, "libbcc.so.0, which holds the compiler, is not installed", _install(system))
+
+
+def listening(system: System, host: str, port: int) -> Check:
+    """The address of /metrics is free, or an agent that answers is why it is not."""
+    name = "address to listen on"
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    code = system.listen_error(host, port)
+    if code == 0:
+        return Check(name, Status.OK, f"{where} is free")
+    if code == errno.EADDRINUSE:
+        why, remedy = "is taken", f"sudo ss -ltnp 'sport = :{port}'    # who has it\notel-jb run --port {port + 1}"
+    elif code == errno.EACCES:
+        why, remedy = "may not be bound", "choose a port from 1024 up:\n  otel-jb run --port 9310"
+    elif code == -1:
+        why, remedy = "has a host name that cannot be resolved", "otel-jb run --listen 127.0.0.1:9310"
+    else:
+        why, remedy = f"cannot be bound: {os.strerror(code)}", "ip -brief address    # the addresses of this machine"
+    return Check(name, Status.FAILED, f"{where} {why}", remedy, AddressInUseError)
+
+
+def _install(system: System) -> str:
+    return {
+        "debian": "sudo apt-get install python3-bpfcc",
+        "fedora": "sudo dnf install python3-bcc",
+    }.get(system.family, "install BCC with its Python package:\n  Debian: python3-bpfcc    Fedora: python3-bcc")

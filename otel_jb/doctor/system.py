@@ -1,0 +1,170 @@
+"""What the checks ask of the machine, in one place that a test can replace: files, capabilities, system calls, sockets.
+
+Nothing here raises for what is missing: absence is an answer.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import platform
+import socket
+import sys
+from functools import cached_property
+from pathlib import Path
+
+from otel_jb.probes import features
+
+#: Bits of CapEff (linux/capability.h).
+CAPABILITIES = {
+    "CAP_DAC_READ_SEARCH": 2,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+    "CAP_SYS_PTRACE": 19,
+    "CAP_SYS_ADMIN": 21,
+    "CAP_PERFMON": 38,
+    "CAP_BPF": 39,
+}
+
+
+class System:
+    """The machine that the agent runs on."""
+
+    @property
+    def release(self) -> str:
+        """Kernel release, as `uname -r` prints it."""
+        return os.uname().release
+
+    @property
+    def machine(self) -> str:
+        return platform.machine()
+
+    @property
+    def user_id(self) -> int:
+        return os.geteuid()
+
+    @property
+    def interpreter(self) -> str:
+        """The file of the Python that runs this, links resolved."""
+        return os.path.realpath(sys.executable)
+
+    @property
+    def module_path(self) -> tuple[str, ...]:
+        return tuple(sys.path)
+
+    def text(self, path: str) -> str | None:
+        """The file's text, or None where it cannot be read."""
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return file.read(1 << 20)
+        except OSError:
+            return None
+
+    def exists(self, path: str) -> bool:
+        return os.access(path, os.F_OK)
+
+    def glob(self, pattern: str) -> list[str]:
+        return sorted(glob.glob(pattern))  # noqa: PTH207 - Path.glob takes no absolute pattern
+
+    def real_path(self, path: str) -> str:
+        return os.path.realpath(path)
+
+    def link(self, path: str) -> str | None:
+        """What a symbolic link says, or None."""
+        try:
+            return str(Path(path).readlink())
+        except OSError:
+            return None
+
+    def file_capabilities(self, path: str) -> bool:
+        """Whether the file grants capabilities to whoever runs it (`setcap`)."""
+        try:
+            return bool(os.getxattr(path, "security.capability"))
+        except OSError:
+            return False
+
+    @cached_property
+    def capabilities(self) -> frozenset[str]:
+        """Names of the effective capabilities, of those that matter here."""
+        mask = int(self.status("CapEff") or "0", 16)
+        return frozenset(name for name, bit in CAPABILITIES.items() if mask >> bit & 1)
+
+    def status(self, key: str) -> str | None:
+        """A line of /proc/self/status."""
+        for line in (self.text("/proc/self/status") or "").splitlines():
+            name, _, value = line.partition(":")
+            if name == key:
+                return value.strip()
+        return None
+
+    @property
+    def family(self) -> str:
+        """`debian`, `fedora` (RHEL and its kin too) or `other`, by os-release."""
+        words: set[str] = set()
+        for line in (self.text("/etc/os-release") or "").splitlines():
+            key, _, value = line.partition("=")
+            if key in ("ID", "ID_LIKE"):
+                words |= set(value.strip("\"'").split())
+        if words & {"debian", "ubuntu"}:
+            return "debian"
+        return "fedora" if words & {"fedora", "rhel", "centos"} else "other"
+
+    def bpf_error(self) -> int:
+        """Error number of making a BPF map; 0: it works."""
+        return features.bpf_error()
+
+    def multi_link_error(self) -> int:
+        """0 where uprobe multi links can be used, else the error number that says why not (`features.multi_link_error`)."""
+        return features.multi_link_error()
+
+    def compile(self) -> str:
+        """Compile the BPF program in the loader child and load it, as `run` does; says what came of it. Raises AgentError."""
+        from otel_jb.config.model import DEFAULT_BOUNDARIES
+        from otel_jb.probes.programs.compiled import Loading
+        from otel_jb.probes.programs.instances import Instances
+        from otel_jb.probes.read.boundaries import build
+
+        buckets = build(DEFAULT_BOUNDARIES)
+        loaded = Loading(len(buckets.bounds_ns) + 1, buckets.cell_bits, 16).result()
+        try:
+            Instances(loaded.templates, loaded.maps, multi=loaded.links == "multi").check()
+        finally:
+            loaded.close()
+        return f"compiled and loaded with BCC {loaded.bcc_version}, for {loaded.links} links"
+
+    def listen_error(self, host: str, port: int) -> int:
+        """Error number of listening on an address; 0: it is free. -1: the name cannot be resolved."""
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(address)
+                listener.listen(1)
+        except socket.gaierror:
+            return -1
+        except OSError as error:
+            return error.errno or errno.EINVAL
+        return 0
+
+    def connect_error(self, host: str, port: int) -> str | None:
+        """Why a TCP connection is not to be had within a second; None: it is."""
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+        except OSError as error:
+            return error.strerror or str(error)
+        return None
+
+    def http(self, host: str, port: int, path: str) -> tuple[int, str] | None:
+        """Status and text of a GET, within a second; None where nobody speaks HTTP there."""
+        import http.client
+
+        connection = http.client.HTTPConnection(host, port, timeout=1)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read(4096).decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()

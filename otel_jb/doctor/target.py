@@ -1,0 +1,193 @@
+"""The checks of `doctor` that are about a target: can it be read, is it of this machine, has it names, are they known."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_jb.doctor.machine import Check, Status
+from otel_jb.doctor.system import System
+from otel_jb.model.errors import AgentError, ElfError, NoFunctionError, TargetError
+
+if TYPE_CHECKING:
+    from otel_jb.config.model import Config
+    from otel_jb.sandbox.report import FileReport
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedFile:
+    """One file of the target, and the functions of it that the catalog knows."""
+
+    path: str
+    report: FileReport
+    functions: tuple[str, ...]
+    generic: tuple[str, ...]  #: known by the look of their names only
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """The target's files that could be read, and why the others could not."""
+
+    what: str  #: the target, in words
+    files: tuple[InspectedFile, ...]
+    errors: tuple[AgentError, ...] = ()
+
+
+Inspect = Callable[[str, "Config"], Inspected]
+
+
+def target_checks(system: System, config: Config, target: str, inspect: Inspect | None = None) -> Iterator[Check]:
+    """Each check needs what the one before it found, so the first ✗ is the last line."""
+    try:
+        found = (inspect or inspect_target)(target, config)
+    except AgentError as error:
+        yield Check("target", Status.FAILED, error.message, error.help, type(error))
+        return
+    yield Check("target", Status.OK, f"{found.what}, {_count(len(found.files), 'file')} read")
+    for check in (
+        architecture(system, found),
+        symbols(system, found, target),
+        functions(system, config, found, target),
+    ):
+        yield check
+        if check.status is Status.FAILED:
+            return
+
+
+def architecture(system: System, found: Inspected) -> Check:
+    """Probes go into code of the machine's own kind."""
+    foreign = [file for file in found.files if file.report.arch != system.machine]
+    if not foreign:
+        return Check("target's architecture", Status.OK, system.machine)
+    return Check(
+        "target's architecture",
+        Status.FAILED,
+        f"{foreign[0].path} is for {foreign[0].report.arch}, this machine is {system.machine}",
+        "name the file or process of this machine's own architecture",
+        ElfError,
+    )
+
+
+def symbols(system: System, found: Inspected, target: str) -> Check:
+    """Without names nothing can be found by name."""
+    name = "symbols"
+    count = sum(file.report.symbol_count for file in found.files)
+    stripped = [file.path for file in found.files if not file.report.has_symtab]
+    if count:
+        note = f"; {len(stripped)} without .symtab, so with exported names only" if stripped else ""
+        return Check(name, Status.OK, f"{count} names in {_count(len(found.files), 'file')}{note}")
+    return Check(
+        name,
+        Status.FAILED,
+        f"{found.what} is stripped: there is not one name in it",
+        _debug_symbols(system, target),
+        NoFunctionError,
+    )
+
+
+def functions(system: System, config: Config, found: Inspected, target: str) -> Check:
+    """The functions that would be probed, after --function and --exclude."""
+    name = "jitter-buffer functions"
+    known = [function for file in found.files for function in file.functions]
+    generic = [function for file in found.files for function in file.generic]
+    wanted = [function for function in [*known, *generic] if config.functions.selects(function)]
+    if wanted:
+        note = f" ({len(generic)} of them by the look of the name only)" if generic else ""
+        return Check(name, Status.OK, f"{_list(wanted)}{note}")
+    if known or generic:
+        return Check(
+            name,
+            Status.FAILED,
+            f"--function and --exclude leave none of {_list([*known, *generic])}",
+            "write the demangled name without arguments, or a glob:\n"
+            f"  otel-jb run --function '*{(known or generic)[0].rpartition('::')[2]}*'",
+            NoFunctionError,
+        )
+    stripped = not any(file.report.has_symtab for file in found.files)
+    hidden = (
+        f"internal functions have no name in a stripped file; {_debug_symbols(system, target)}\n" if stripped else ""
+    )
+    return Check(
+        name,
+        Status.FAILED,
+        f"no profile and no pattern knows a name in {found.what}",
+        f"{hidden}see what is there, and describe it in a profile of your own (docs/profiles.md):\n"
+        f"  otel-jb discover {target}\n  nm -DC {_file_of(target)} | grep -i -E 'jitter|rtp'\n"
+        "or the functions are inlined: build without -O3/LTO, or look one level up the callers",
+        NoFunctionError,
+    )
+
+
+def inspect_target(target: str, config: Config) -> Inspected:
+    """Read the target's files in the sandbox. Raises AgentError where there is nothing to read."""
+    from otel_jb import catalog
+    from otel_jb.elf.image import open_regular
+    from otel_jb.sandbox.client import Inspector
+    from otel_jb.sandbox.report import inspect_file
+
+    known = catalog.load([Path(path) for path in config.profiles])
+    what, name, places = _of_process(target) if target.isdecimal() else (target, Path(target).name, [])
+    if not places:
+        places = [(target, lambda: open_regular(target))]
+    inspected: list[InspectedFile] = []
+    errors: list[AgentError] = []
+    with Inspector() as inspector:
+        for shown, opened in places:
+            try:
+                descriptor = opened()
+                try:
+                    report = inspect_file(inspector, descriptor, shown, known.patterns())
+                finally:
+                    os.close(descriptor)
+            except AgentError as error:
+                errors.append(error)
+                continue
+            matches = known.match(report.soname, name, report.symbols)
+            inspected.append(
+                InspectedFile(
+                    shown,
+                    report,
+                    tuple(match.symbol.function for match in matches if not match.function.generic),
+                    tuple(match.symbol.function for match in matches if match.function.generic),
+                )
+            )
+    if not inspected:
+        raise errors[0] if errors else TargetError(f"{what} maps no file")
+    return Inspected(what, tuple(inspected), tuple(errors))
+
+
+def _of_process(target: str) -> tuple[str, str, list[tuple[str, Callable[[], int]]]]:
+    """The process in words, its executable's name, and its files, each with what opens it. Raises TargetError."""
+    from otel_jb.host import procfs
+
+    process = procfs.process(procfs.parse_pid(target))
+    files = procfs.mapped_files(process.pid)
+    # `functools.partial`, as a lambda would open the loop's last file for each.
+    places = [(file.path, partial(procfs.open_file, process, file)) for file in files if not file.path.startswith("[")]
+    return f"process {process.pid} ({process.name})", process.name, [*places]
+
+
+def _debug_symbols(system: System, target: str) -> str:
+    file = _file_of(target)
+    return {
+        "debian": f"install its debug symbols:\n  sudo apt-get install debian-goodies && find-dbgsym-packages {file}",
+        "fedora": f"install its debug symbols:\n  sudo dnf debuginfo-install $(rpm -qf {file})",
+    }.get(system.family, "install its debug symbols") + "\nor build it without `strip` and -s"
+
+
+def _file_of(target: str) -> str:
+    return f"/proc/{target}/exe" if target.isdecimal() else target
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word if number == 1 else word + 's'}"
+
+
+def _list(names: list[str]) -> str:
+    names = list(dict.fromkeys(names))
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

@@ -1,0 +1,58 @@
+"""Which container a process is in, and what its PID is there."""
+
+from __future__ import annotations
+
+import re
+
+from otel_jb.host.procfs import PROC
+
+_ID = r"([0-9a-f]{64})"
+#: the last part of a cgroup path: docker, containerd and cri-o by systemd (`docker-ID.scope`) or by cgroupfs (`ID`), podman
+_CGROUP = re.compile(rf"^(?:(?:docker|cri-containerd|crio|libpod|nerdctl|containerd|buildkit)[-_:])?{_ID}(?:\.scope)?$")
+_CRI_SYSTEMD = re.compile(rf":(?:cri-containerd|crio|docker):{_ID}$")
+_POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})(?:\.slice)?$")
+#: a container's own view of its cgroup is `/`; what its runtime mounts into it still names it
+_MOUNT = re.compile(rf"/(?:containers|overlay-containers|sandboxes)/{_ID}/(?:\S*/)?(?:hostname|resolv\.conf|hosts)\b")
+_MAX_BYTES = 1 << 20
+
+
+def container_id(pid: int) -> str | None:
+    """The container's full id (64 hexadecimal digits), None for a process of the host or one that ended."""
+    for path in _cgroups(pid):
+        for part in reversed(path.split("/")):
+            found = _CGROUP.match(part) or _CRI_SYSTEMD.search(part)
+            if found:
+                return found[1]
+    found = _MOUNT.search(_read(f"{PROC}/{pid}/mountinfo"))
+    return found[1] if found else None
+
+
+def pod_uid(pid: int) -> str | None:
+    """The UID of the Kubernetes pod that the process is in, None where it is in none."""
+    for path in _cgroups(pid):
+        for part in reversed(path.split("/")):
+            found = _POD.search(part)
+            if found:
+                return found[1].replace("_", "-")
+    return None
+
+
+def namespace_pids(pid: int) -> tuple[int, ...]:
+    """The PIDs of a process from the agent's PID namespace inwards; one where it is in the same namespace."""
+    for line in _read(f"{PROC}/{pid}/status").splitlines():
+        if line.startswith("NSpid:"):
+            return tuple(int(number) for number in line.split()[1:])
+    return ()
+
+
+def _cgroups(pid: int) -> list[str]:
+    """Paths of the process's cgroups; version 2 has one line, `0::PATH`, version 1 one a hierarchy."""
+    return [line.split(":", 2)[2] for line in _read(f"{PROC}/{pid}/cgroup").splitlines() if line.count(":") >= 2]
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="backslashreplace") as file:
+            return file.read(_MAX_BYTES)
+    except OSError:
+        return ""

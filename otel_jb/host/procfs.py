@@ -1,0 +1,373 @@
+"""Processes as /proc shows them: identity, executable, mapped files.
+
+A process may end at any moment, and its PID may be given to another: everything read about one is held against its start
+time, and what has ended is a `TargetError` that says so. Paths are as the process sees them; `Process.root` leads there.
+"""
+
+# Names under /proc are short-lived strings, and there are thousands of them at each look: no Path objects.
+# ruff: noqa: PTH115, PTH116, PTH119, PTH208
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from otel_jb.model.errors import PermissionDeniedError, TargetError
+
+PROC = "/proc"
+_PF_KTHREAD = 0x00200000
+_MAX_PID = 1 << 22  #: PID_MAX_LIMIT of a 64-bit kernel
+_MAX_MAPPINGS = 1 << 20
+_DELETED = " (deleted)"
+_OCTAL = re.compile(r"\\([0-7]{3})")
+_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+) +(/.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One user process. Two that are equal are the same process running the same program."""
+
+    pid: int  #: as the host counts
+    start_time_ticks: int  #: clock ticks since boot; with the PID it is the process's identity
+    start_time_unix_nano: int
+    name: str  #: base name of the executable, or the kernel's short name where the executable cannot be read
+    executable: str  #: path as the process sees it; empty where it cannot be read
+    root: str  #: `/proc/PID/root`
+    comm: str = ""  #: the kernel's short name, at most 15 bytes
+    deleted: bool = False  #: the executable was replaced or removed since it was started
+    device: int = 0  #: of the executable; 0 where it cannot be read
+    inode: int = 0
+
+    @property
+    def executable_path(self) -> str:
+        """Where the agent opens the program that runs, also when its file was deleted."""
+        return f"{PROC}/{self.pid}/exe"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A mapping of a file. `deleted`: the file has no name any more."""
+
+    start: int
+    end: int
+    permissions: str
+    offset: int
+    device: str
+    inode: int
+    path: str
+    deleted: bool
+
+    @property
+    def executable(self) -> bool:
+        return "x" in self.permissions
+
+
+@dataclass(frozen=True, slots=True)
+class MappedFile:
+    """A file that a process has code of: its executable mappings, in order of address."""
+
+    path: str
+    device: str
+    inode: int
+    deleted: bool
+    mappings: tuple[Mapping, ...]
+
+
+class Stat(NamedTuple):
+    """What /proc/PID/stat says."""
+
+    comm: str
+    state: str
+    flags: int
+    threads: int
+    start_time_ticks: int
+
+    @property
+    def kernel_thread(self) -> bool:
+        return bool(self.flags & _PF_KTHREAD)
+
+    @property
+    def ended(self) -> bool:
+        """A zombie without other threads; a first thread may end long before its process does."""
+        return self.state in ("Z", "X", "x") and self.threads <= 1
+
+
+def parse_pid(text: str) -> int:
+    """A PID from the command line. Raises TargetError."""
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:12]) <= _MAX_PID:
+        raise TargetError(f"{text!r} is not a PID", f"A PID is a number from 1 to {_MAX_PID}.")
+    return int(text)
+
+
+def processes() -> Iterator[Process]:
+    """Every user process that has not ended; kernel threads and zombies are left out."""
+    for entry in os.listdir(PROC):
+        if entry.isdecimal():
+            found = look(int(entry))
+            if found is not None:
+                yield found
+
+
+def process(pid: int) -> Process:
+    """The process of this PID. Raises TargetError: no such PID, a thread, a kernel thread, ended."""
+    if not 0 < pid <= _MAX_PID:
+        raise TargetError(f"{pid} is not a PID", f"A PID is a number from 1 to {_MAX_PID}.")
+    status = read_stat(pid)
+    if status is None:
+        raise TargetError(f"no process with PID {pid}", "It may have ended; `otel-jb discover` lists those that run.")
+    if status.kernel_thread:
+        raise TargetError(f"PID {pid} ({status.comm}) is a kernel thread, which runs no program that could be measured")
+    leader = _thread_group(pid)
+    if leader not in (None, pid):
+        raise TargetError(f"{pid} is a thread of process {leader}", f"Name the process: --pid {leader}.")
+    if status.ended:
+        raise TargetError(f"process {pid} ({status.comm}) has ended; its parent has not collected it yet")
+    found = look(pid)
+    if found is None or found.start_time_ticks != status.start_time_ticks:
+        raise ended(pid, status.comm)
+    return found
+
+
+def ended(pid: int, name: str) -> TargetError:
+    """The error for a process that ended while it was being looked at."""
+    return TargetError(f"process {pid} ({name}) ended while it was being read", "Start it again, or name another one.")
+
+
+def look(pid: int) -> Process | None:
+    """The user process of this PID, None where there is none (any more)."""
+    status = read_stat(pid)
+    if status is None or status.kernel_thread or status.ended:
+        return None
+    executable, deleted, device, inode = "", False, 0, 0
+    try:
+        link = f"{PROC}/{pid}/exe"
+        if status.state in ("Z", "X"):  # the first thread is gone, the others still have the program
+            link = _task_link(pid) or link
+        executable = os.readlink(link)
+        found = os.stat(link)
+        device, inode = found.st_dev, found.st_ino
+        if executable.endswith(_DELETED) and found.st_nlink == 0:
+            executable, deleted = executable[: -len(_DELETED)], True
+    except PermissionError:
+        pass
+    except (FileNotFoundError, ProcessLookupError):
+        if read_stat(pid) is None:
+            return None
+    return Process(
+        pid=pid,
+        start_time_ticks=status.start_time_ticks,
+        start_time_unix_nano=start_time_unix_nano(status.start_time_ticks),
+        name=os.path.basename(executable) or status.comm,
+        executable=executable,
+        root=f"{PROC}/{pid}/root",
+        comm=status.comm,
+        deleted=deleted,
+        device=device,
+        inode=inode,
+    )
+
+
+def alive(target: Process) -> bool:
+    """Whether this very process still runs (not another of its PID, not a zombie)."""
+    status = read_stat(target.pid)
+    return status is not None and status.start_time_ticks == target.start_time_ticks and not status.ended
+
+
+def read_stat(pid: int) -> Stat | None:
+    """/proc/PID/stat, None where there is no such process."""
+    try:
+        with open(f"{PROC}/{pid}/stat", "rb") as file:
+            data = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name is in parentheses and may hold any byte, parentheses and spaces among them.
+    start, end = data.find(b"("), data.rfind(b")")
+    fields = data[end + 1 :].split()
+    if start < 0 or len(fields) < 20:
+        return None
+    comm = data[start + 1 : end].decode("utf-8", "backslashreplace")
+    return Stat(comm, fields[0].decode(), int(fields[6]), int(fields[17]), int(fields[19]))
+
+
+def has_shadow_stack(pid: int) -> bool:
+    """Whether the process runs with a user shadow stack (x86, Linux 6.6); False where that cannot be read."""
+    try:
+        with open(f"{PROC}/{pid}/status", "rb") as file:
+            return any(line.startswith(b"x86_Thread_features:") and b"shstk" in line.split() for line in file)
+    except OSError:
+        return False
+
+
+def has_system_call_filter(pid: int) -> bool:
+    """Whether a seccomp filter decides which system calls the process may make; False where that cannot be read."""
+    try:
+        with open(f"{PROC}/{pid}/status", "rb") as file:
+            return any(line.split() == [b"Seccomp:", b"2"] for line in file)
+    except OSError:
+        return False
+
+
+def start_time_unix_nano(ticks: int) -> int:
+    """Wall-clock time of a start time in clock ticks since boot."""
+    return _boot_time_unix_nano() + ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+def maps(pid: int) -> list[Mapping]:
+    """The mappings of files, in order of address. Raises TargetError (ended), PermissionDeniedError."""
+    found = []
+    try:
+        with open(f"{PROC}/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
+            for number, line in enumerate(file):
+                if number >= _MAX_MAPPINGS:
+                    break
+                match = _MAPPING.match(line.rstrip("\n"))
+                if match is None or match[6] == "0":
+                    continue
+                path = _OCTAL.sub(lambda octal: chr(int(octal[1], 8)), match[7])
+                deleted = path.endswith(_DELETED)
+                found.append(
+                    Mapping(
+                        int(match[1], 16),
+                        int(match[2], 16),
+                        match[3],
+                        int(match[4], 16),
+                        match[5],
+                        int(match[6]),
+                        path[: -len(_DELETED)] if deleted else path,
+                        deleted,
+                    )
+                )
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise ended(pid, "?") from error
+    except PermissionError as error:
+        raise _denied(pid) from error
+    return found
+
+
+def has_unnamed_code(pid: int) -> bool:
+    """Whether a process has executable memory that is of no file: what a just-in-time compiler makes. True where nobody can tell."""
+    try:
+        with open(f"{PROC}/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                words = line.split(maxsplit=5)
+                # The kernel's own are named: [vdso], [vsyscall], [uprobes].
+                own = len(words) > 5 and words[5].startswith(("[v", "[uprobe"))
+                if len(words) >= 5 and "x" in words[1] and words[4] == "0" and not own:
+                    return True
+    except OSError:
+        return True
+    return False
+
+
+def mapped_files(pid: int) -> list[MappedFile]:
+    """The files that a process has executable mappings of, in order of address."""
+    grouped: dict[tuple[str, int], list[Mapping]] = {}
+    for mapping in maps(pid):
+        if mapping.executable:
+            grouped.setdefault((mapping.device, mapping.inode), []).append(mapping)
+    return [
+        MappedFile(group[0].path, device, inode, group[0].deleted, tuple(group))
+        for (device, inode), group in grouped.items()
+    ]
+
+
+def file_path(target: Process, file: MappedFile) -> str:
+    """Where the agent opens a mapped file. Raises TargetError (ended, replaced), PermissionDeniedError.
+
+    `/proc/PID/map_files` leads to the very file, deleted or not, but asks for privileges; without them it is
+    `/proc/PID/root`, provided that the name still leads to the file that is mapped.
+    """
+    first = file.mappings[0]
+    exact = f"{PROC}/{target.pid}/map_files/{first.start:x}-{first.end:x}"
+    named = target.root + file.path
+    try:
+        # A name stays valid when the process ends, so it is preferred where it is the same file.
+        if not file.deleted and os.stat(named, follow_symlinks=False).st_ino == file.inode:
+            return named
+    except OSError:
+        pass
+    try:
+        os.stat(exact)
+        return exact
+    except PermissionError:
+        pass
+    except (FileNotFoundError, ProcessLookupError) as error:
+        if not alive(target):
+            raise ended(target.pid, target.name) from error
+    if file.inode == target.inode:
+        return target.executable_path
+    if os.geteuid() != 0:
+        raise _denied(target.pid)
+    raise TargetError(
+        f"process {target.pid} ({target.name}): {file.path} was replaced since it was loaded",
+        "Restart the process, so that it runs the file that is there now.",
+    )
+
+
+def open_file(target: Process, file: MappedFile) -> int:
+    """A read-only descriptor of a mapped file. Raises TargetError, PermissionDeniedError; never blocks."""
+    path = file_path(target, file)
+    try:
+        # O_PATH first: opening a FIFO that took the file's place would block, opening a device might act on it.
+        looked = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(looked).st_mode):
+                raise TargetError(f"process {target.pid} ({target.name}): {file.path} is no regular file")
+            return os.open(f"{PROC}/self/fd/{looked}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        finally:
+            os.close(looked)
+    except PermissionError as error:
+        raise _denied(target.pid) from error
+    except OSError as error:
+        if not alive(target):
+            raise ended(target.pid, target.name) from error
+        raise TargetError(
+            f"process {target.pid} ({target.name}): {file.path} cannot be opened: {error.strerror}"
+        ) from error
+
+
+def _denied(pid: int) -> PermissionDeniedError:
+    return PermissionDeniedError(
+        f"process {pid} cannot be looked at: permission denied",
+        "It belongs to another user, or is protected. Run as root (sudo), or with CAP_SYS_PTRACE.",
+    )
+
+
+def _thread_group(pid: int) -> int | None:
+    try:
+        with open(f"{PROC}/{pid}/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"Tgid:"):
+                    return int(line[5:])
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        pass
+    return None
+
+
+def _task_link(pid: int) -> str | None:
+    try:
+        for task in os.listdir(f"{PROC}/{pid}/task"):
+            link = f"{PROC}/{pid}/task/{task}/exe"
+            try:
+                os.readlink(link)
+                return link
+            except OSError:
+                continue
+    except OSError:
+        pass
+    return None
+
+
+@lru_cache(maxsize=1)
+def _boot_time_unix_nano() -> int:
+    """Read once: the kernel derives it from the wall clock, so a step of the clock would give a process another start."""
+    with open(f"{PROC}/stat", "rb") as file:
+        for line in file:
+            if line.startswith(b"btime "):
+                return int(line[6:]) * 1_000_000_000
+    return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -1,0 +1,86 @@
+"""Which processes are new and which have ended since one last looked."""
+
+# Names under /proc are short-lived strings, and there are thousands of them at each look: no Path objects.
+# ruff: noqa: PTH116
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from otel_jb.host.procfs import PROC, Process, look, read_stat
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A PID at the last poll. `entry` is the inode of /proc/PID, which a reused PID does not have."""
+
+    entry: int
+    process: Process | None  #: None: a kernel thread, a zombie, or one that ended at once
+    kernel: bool
+    selected: bool
+
+
+class Watcher:
+    """Reports the processes that a predicate selects, as they come and go.
+
+    `poll` costs one directory listing, and a `stat` of the executable for each user process, so that `exec` is noticed;
+    /proc/PID is read only where one of the two changed. A process that executes another program has ended and is new.
+    """
+
+    def __init__(self, predicate: Callable[[Process], bool]) -> None:
+        self._predicate = predicate
+        self._seen: dict[int, _Seen] = {}
+
+    def poll(self) -> tuple[list[Process], list[Process]]:
+        """(new, ended) since the last poll; at the first one every selected process is new."""
+        new: list[Process] = []
+        ended: list[Process] = []
+        present: dict[int, int] = {}
+        with os.scandir(PROC) as entries:
+            for entry in entries:
+                if entry.name.isdecimal():
+                    present[int(entry.name)] = entry.inode()
+        for pid in self._seen.keys() - present.keys():
+            self._forget(pid, ended)
+        for pid, inode in present.items():
+            seen = self._seen.get(pid)
+            if seen is not None and seen.entry == inode and (seen.kernel or not _changed(seen.process, pid)):
+                continue
+            self._renew(pid, inode, new, ended)
+        return new, ended
+
+    def _renew(self, pid: int, inode: int, new: list[Process], ended: list[Process]) -> None:
+        seen = self._seen.get(pid)
+        process = look(pid)
+        if seen is not None and seen.process == process:
+            seen.entry = inode  # the kernel had only forgotten the directory entry
+            return
+        if seen is not None:
+            self._forget(pid, ended)
+        if process is None:
+            status = read_stat(pid)
+            self._seen[pid] = _Seen(inode, None, status is not None and status.kernel_thread, selected=False)
+            return
+        selected = self._predicate(process)
+        self._seen[pid] = _Seen(inode, process, kernel=False, selected=selected)
+        if selected:
+            new.append(process)
+
+    def _forget(self, pid: int, ended: list[Process]) -> None:
+        seen = self._seen.pop(pid)
+        if seen.selected and seen.process is not None:
+            ended.append(seen.process)
+
+
+def _changed(process: Process | None, pid: int) -> bool:
+    """Whether the executable is another one, or cannot be read any more."""
+    if process is None:
+        return True
+    if process.inode == 0:  # it could not be read in the first place; its end is seen when the PID goes
+        return False
+    try:
+        found = os.stat(f"{PROC}/{pid}/exe")
+    except OSError:
+        return True
+    return (found.st_dev, found.st_ino) != (process.device, process.inode)

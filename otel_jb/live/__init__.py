@@ -1,1 +1,0 @@
-"""Views of what is measured, for people: the terminal's table."""

@@ -1,0 +1,1 @@
+"""The frozen records that travel between the rooms, names, and errors. Imports nothing else of the agent."""

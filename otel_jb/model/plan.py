@@ -1,0 +1,144 @@
+"""Plan records: which functions to probe, at which instructions, and what to read there.
+
+Addresses are virtual addresses of the ELF image unless the name says `offset` (a file offset).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from otel_jb.model.names import without_arguments
+from otel_jb.model.reads import ReadProgram
+
+
+class SymbolSource(Enum):
+    """Where a symbol came from."""
+
+    SYMTAB = ".symtab"
+    DYNSYM = ".dynsym"
+    DEBUG_FILE = "debug file"
+    MINI_DEBUG = ".gnu_debugdata"
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A function symbol. `size` is 0 where the table does not say; aliases are other names of the same address."""
+
+    name: str
+    address: int
+    size: int
+    source: SymbolSource
+    demangled: str  #: full demangled name with arguments; equal to `name` where it is not mangled
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def function(self) -> str:
+        """Demangled name without arguments, template arguments kept: `SrsRtpJitterBuffer::put`."""
+        return without_arguments(self.demangled)
+
+
+class EndStrategy(Enum):
+    """How the end of a call is seen."""
+
+    EDGE_SITES = "edge-sites"
+    URETPROBE = "uretprobe"
+    RET_SITES = "ret-sites"
+    ENTRY_ONLY = "entry-only"
+
+
+class SiteKind(Enum):
+    """What a probe site does."""
+
+    ENTRY = "entry"
+    URETPROBE = "uretprobe"
+    RET = "ret"
+    EDGE = "edge"
+
+
+class FrameBase(Enum):
+    """The register that a site's frame is counted from."""
+
+    SP = "sp"
+    FP = "fp"  #: rbp on x86-64, x29 on AArch64
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSite:
+    """One instruction that carries a probe.
+
+    The frame (the key of a call in flight) is `frame_base` + `frame_offset` at this instruction. On x86-64 it is the address of
+    the return address (CFA - 8), on AArch64 the CFA. For a URETPROBE site `address` is where the return probe sits.
+    An EDGE site fires an end only if its condition holds: `condition` is the x86 condition code (0 to 15, low bit
+    negates) or the AArch64 one, None for an unconditional one; `taken` tells which way is the way out.
+    AArch64's `cbz/cbnz/tbz/tbnz` are never chosen as conditional sites.
+    """
+
+    kind: SiteKind
+    address: int
+    offset: int
+    frame_base: FrameBase = FrameBase.SP
+    frame_offset: int = 0
+    condition: int | None = None
+    taken: bool = False
+    optional: bool = False  #: the end of a tail-called function: closes the call if it is open, is nothing otherwise
+    return_valid: bool = True  #: the return register holds the function's return value here
+    instruction: str = ""  #: disassembled, for people
+    return_register: int | None = None  #: hardware number of the general register that holds it here instead
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One function of one file, with everything the kernel needs to measure it."""
+
+    function: str  #: code.function.name
+    symbol: Symbol
+    file: str  #: path as the agent opens it (may go through /proc/PID/root)
+    build_id: str | None
+    role: str
+    primary: bool
+    profile: str  #: profile id, or "generic"
+    strategy: EndStrategy
+    reason: str  #: why this strategy
+    sites: tuple[ProbeSite, ...]
+    read: ReadProgram
+    has_packets: bool
+    has_bytes: bool
+    has_depth: bool
+    has_duplicates: bool
+    drop_reasons: tuple[str, ...] = ()
+    error_return: tuple[
+        tuple[int, int], ...
+    ] = ()  #: inclusive ranges of the (sign-extended) return value that mean failure
+    return_width: int = 0  #: bytes of the return value; 0: returns nothing
+    return_signed: bool = True
+    cost_ns: float = 0.0  #: predicted cost of one call, where known
+    names: tuple[str, ...] = ()  #: all names at this address
+    gated: bool = False  #: no return probe is put any more as soon as the process loads a further library
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A function that was found but is not probed."""
+
+    function: str
+    file: str
+    profile: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadHook:
+    """The dynamic loader's function that is called whenever it has mapped or unmapped a library, before that runs."""
+
+    file: str  #: path as the agent opens it
+    offset: int  #: in the file
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """What to attach to one process (or to predict for one file)."""
+
+    probes: tuple[Probe, ...]
+    skipped: tuple[Skipped, ...] = ()
+    load_hook: LoadHook | None = None  #: where the process says that it loads a library, if a probe is gated

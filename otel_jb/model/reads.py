@@ -1,0 +1,79 @@
+"""Read programs: what a probe reads at the entry and at the end of a call, before it becomes BPF instructions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Op(IntEnum):
+    """Operations of a read program.
+
+    A program works on 64-bit registers r0 to r15. At an entry r0 to r5 hold the integer arguments 1 to 6 and r6 the frame
+    (address of the return address on x86-64, the stack pointer at entry on AArch64). At an end r0 holds the return value,
+    r1 the bytes and r2 the stream that the entry emitted, r3 to r5 what it saved, r6 the frame. Others are 0.
+    Jumps are relative, forward only: `skip` = how many of the following operations are left out.
+    A READ that faults is counted under its `fieldno` and ends the program; nothing that it did not emit is credited,
+    and the call's outcome is then unknown (counted as a fault, never guessed).
+    """
+
+    END = 0
+    READ = 1  #: dst = *(width *)(src + imm); width: 1, 2, 4, 8, | SIGNED, | BIG_ENDIAN; `skip` holds fieldno
+    MOVI = 2  #: dst = imm (sign-extended)
+    MOV = 3  #: dst = src
+    ADD = 4  #: dst += src
+    SUB = 5  #: dst -= src
+    ADDI = 6  #: dst += imm
+    ANDI = 7  #: dst &= imm (sign-extended)
+    SHRI = 8  #: dst >>= imm (logical)
+    SHLI = 9  #: dst <<= imm
+    EXT = 10  #: dst = the low width bytes of dst, sign-extended if SIGNED, else zero-extended
+    JEQ = 11  #: if dst == imm (sign-extended, 64 bit): skip the next `skip` operations
+    JNE = 12
+    JLT = 13  #: signed
+    JGE = 14  #: signed
+    JMP = 15
+    BYTES = 16  #: emit src as the packet's size (entry or end)
+    STREAM = 17  #: emit src as the stream's identity (entry only): usually the address of the buffer object
+    SAVE = 18  #: keep src in slot imm (0 to 2) for the end program (entry only)
+    DEPTH = 19  #: emit src as the packets that the stream's buffer holds now
+    OUTCOME = 20  #: what the call was: imm is an Outcome, or Outcome.DROP + index into `drop_reasons`
+    CLOSE = 21  #: forget the buffer whose identity is src (its depth no longer counts)
+    OPEN = 22  #: the buffer whose identity is src exists from now on and holds 0
+
+
+SIGNED = 0x10
+BIG_ENDIAN = 0x20
+MAX_OPS = 32  #: operations of one program, the final END included
+MAX_DROP_REASONS = 8
+MAX_FIELDS = 8  #: fields whose faults are told apart
+
+
+class Outcome(IntEnum):
+    """What a returned call did with a packet; without an OUTCOME operation the call is PACKET."""
+
+    PACKET = 0  #: handled one packet
+    NO_PACKET = 1  #: carried none: RTCP, drain, empty get
+    DUPLICATE = 2  #: handled one packet, which was a duplicate
+    DROP = 8  #: + index of the reason: handled one packet and discarded it
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOp:
+    """One operation of a read program."""
+
+    op: Op
+    dst: int = 0
+    src: int = 0
+    width: int = 0
+    skip: int = 0
+    imm: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadProgram:
+    """Entry and end program of a function; `fields` names the field numbers that READ operations count faults under."""
+
+    entry: tuple[ReadOp, ...] = ()
+    end: tuple[ReadOp, ...] = ()
+    fields: tuple[str, ...] = ()

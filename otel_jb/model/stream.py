@@ -1,0 +1,195 @@
+"""Stream records: everything that crosses from the probes to telemetry: targets, series, snapshots, slow calls, probe states.
+
+The stream is serialisable: a recording (`otel_jb.agent.recording`) is this stream in a file. Times are nanoseconds of
+CLOCK_MONOTONIC (`_ns`) unless the name says `_unix_nano`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A process that is measured."""
+
+    id: int  #: dense number, never reused while the agent runs
+    pid: int  #: as the host counts
+    start_time_unix_nano: int
+    name: str  #: executable's base name
+    executable: str  #: path as the process sees it
+    build_id: str | None
+    service_name: str
+    service_instance_id: str
+    attached_unix_nano: int  #: start time of every cumulative point of this target
+    attributes: tuple[tuple[str, str], ...] = ()  #: further resource attributes (container.id, k8s.*, configured ones)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One probed function of one target: the identity behind a `SeriesSnapshot`."""
+
+    id: int  #: dense number, never reused while the agent runs
+    target: int  #: Target.id
+    function: str  #: code.function.name; with arguments where two of one target would collide
+    role: str
+    primary: bool
+    profile: str
+    strategy: str
+    reason: str
+    file: str
+    has_timing: bool
+    has_packets: bool
+    has_bytes: bool
+    has_depth: bool
+    has_duplicates: bool
+    drop_reasons: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    error_return: tuple[tuple[int, int], ...] = ()
+
+
+class ProbeState(Enum):
+    """Where a probe stands."""
+
+    ATTACHED = "attached"
+    SHED = "shed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStatus:
+    """The state of one probe; a new record replaces the earlier one of the same (target, function, file)."""
+
+    target: int
+    function: str
+    file: str
+    profile: str
+    state: ProbeState
+    reason: str
+    strategy: str = ""
+    series: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A series over the agent's last complete interval; only calls that returned in it."""
+
+    count: int
+    sum_ns: int
+    min_ns: int
+    max_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSnapshot:
+    """Cumulative values of one series since it was attached. Entries = returned + abandoned + missed + untimed + in_flight.
+
+    `buckets` are counts, one a bucket of `Snapshot.bounds_ns` plus the last (+Inf). `untimed` counts entries of a function
+    whose ends are not observed (strategy entry-only); `orphan_ends` are ends of calls that were already running when the
+    probe was attached, or whose entry was missed: they are in no other number.
+    """
+
+    series: int
+    returned: int
+    abandoned: int
+    missed: int
+    untimed: int
+    in_flight: int
+    orphan_ends: int
+    sum_ns: int
+    buckets: tuple[int, ...]
+    no_packet: int
+    unknown: int  #: returned calls whose outcome could not be read
+    bytes: int
+    drops: tuple[int, ...]  #: by `Series.drop_reasons`
+    duplicates: int
+    faults: tuple[int, ...]  #: by `Series.fields`
+    slow: int  #: calls over the threshold
+    events_emitted: int
+    events_suppressed: int  #: held back by the token bucket
+    events_lost: int  #: the ring buffer was full
+    attached_ns: int  #: how long the probe was attached, in all
+    interval: Interval | None = None  #: None: no call returned in the last complete interval
+    minmax_lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DepthSnapshot:
+    """Packets held by the live buffers of one target, as its functions of one role group last read them."""
+
+    target: int
+    series: int  #: the series that reads the depth
+    packets: int  #: sum over live buffers
+    buffers: int
+    max_packets: int | None  #: fullest buffer in the last complete interval; None: no reading in it
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that the kernel counted, read at one moment."""
+
+    time_unix_nano: int
+    time_ns: int
+    bounds_ns: tuple[int, ...]  #: upper bounds, inclusive, of the buckets; one more bucket than bounds
+    series: tuple[SeriesSnapshot, ...]
+    depths: tuple[DepthSnapshot, ...] = ()
+    interval_ns: int = 0  #: length of the last complete interval
+
+
+@dataclass(frozen=True, slots=True)
+class NestedCall:
+    """A probed call that ran inside a slow one."""
+
+    series: int
+    frame: int
+    start_ns: int
+    end_ns: int
+
+
+Memory = bytes  #: inside SlowCall the word `bytes` means the field, to type checkers and to get_type_hints alike
+
+
+@dataclass(frozen=True, slots=True)
+class SlowCall:
+    """A call over its function's threshold."""
+
+    series: int
+    thread_id: int
+    thread_name: str
+    frame: int
+    start_ns: int
+    end_ns: int
+    bytes: int | None
+    stream: int | None
+    return_value: int | None
+    outcome: int | None
+    stack: tuple[
+        int, ...
+    ] = ()  #: return addresses by frame pointers, innermost first, absolute addresses of the process
+    stack_pointer: int = 0
+    instruction_pointer: int = 0
+    frame_pointer: int = 0
+    link_register: int = 0  #: AArch64: where a call leaves the return address
+    stack_copy: Memory = b""  #: memory from `stack_pointer` upwards
+    nested: tuple[NestedCall, ...] = ()
+    nested_omitted: int = 0  #: more ran inside than the event has room for
+
+
+@dataclass(frozen=True, slots=True)
+class TargetEnded:
+    """The process is gone; its last snapshot came before this record."""
+
+    target: int
+    time_unix_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCost:
+    """Measured at start: seconds that one probe hit of each kind costs on this machine."""
+
+    seconds_by_kind: tuple[tuple[str, float], ...] = field(default=())
+
+
+StreamRecord = Target | Series | ProbeStatus | Snapshot | SlowCall | TargetEnded | AgentCost

@@ -1,0 +1,1 @@
+"""From processes and files to a plan: what is measured, where its probes go, and why."""

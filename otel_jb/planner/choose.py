@@ -1,0 +1,199 @@
+"""Choosing the sites and the end strategy of every function, and which functions are left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from otel_jb.code.facts import FunctionCode
+from otel_jb.model.plan import EndStrategy, Probe, ProbePlan, Skipped, Symbol
+from otel_jb.planner.ends import Refusal, Way, edge_way, entry_way, ret_way, uretprobe_way
+from otel_jb.planner.inputs import FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
+from otel_jb.planner.process import UNKNOWN, ProcessFacts
+
+#: A return probe is preferred to edge sites that would cost this many times as much (their entry site is stepped).
+_DEARER = 2.0
+
+
+def make_plan(
+    files: Sequence[FileFacts],
+    kernel: KernelFacts | None = None,
+    options: Options | None = None,
+    process: ProcessFacts = UNKNOWN,
+) -> ProbePlan:
+    """The plan for one process (or for files alone)."""
+    kernel = kernel or KernelFacts()
+    options = options or Options()
+    probes: list[Probe] = []
+    skipped: list[Skipped] = []
+    for facts in files:
+        for group in _folded(facts.matches):
+            made = _plan_one(facts, group, kernel, options, process)
+            if isinstance(made, Probe):
+                probes.append(made)
+            else:
+                skipped.append(made)
+    kept, over = _limit(probes, options.max_probes)
+    gated = process.loads != "" and any(probe.gated for probe in kept)
+    # All return probes of the process then: one that is put after another was let go would take that one for left over.
+    kept = [replace(probe, gated=gated and probe.strategy is EndStrategy.URETPROBE) for probe in kept]
+    return ProbePlan(_told_apart(kept), (*skipped, *over), process.load_hook if gated else None)
+
+
+def _folded(matches: Sequence[MatchedFunction]) -> Iterable[list[MatchedFunction]]:
+    """Functions of one address together, the one that decides first: a primary, else a profile's before a pattern's."""
+    groups: dict[int, list[MatchedFunction]] = {}
+    for match in matches:
+        groups.setdefault(match.symbol.address, []).append(match)
+    for group in groups.values():
+        yield sorted(group, key=lambda match: (match.function.generic, not match.function.primary))
+
+
+def _names(group: Sequence[MatchedFunction]) -> tuple[str, ...]:
+    names = [match.symbol.function for match in group]
+    return tuple(dict.fromkeys([*names, *(alias for match in group for alias in match.symbol.aliases)]))
+
+
+def _matches(symbols: Iterable[Symbol], globs: Sequence[str]) -> bool:
+    texts = [text for s in symbols for text in (s.function, s.demangled, s.name, *s.aliases)]
+    return any(fnmatchcase(text, glob) for text in texts for glob in globs)
+
+
+def _plan_one(
+    facts: FileFacts, group: list[MatchedFunction], kernel: KernelFacts, options: Options, process: ProcessFacts
+) -> Probe | Skipped:
+    symbol, meaning = group[0].symbol, group[0].function
+    name = symbol.function
+    symbols = [match.symbol for match in group]
+
+    def skip(reason: str) -> Skipped:
+        return Skipped(name, facts.file, meaning.profile, reason)
+
+    if options.functions and not _matches(symbols, options.functions):
+        return skip("not among the functions asked for")
+    if _matches(symbols, options.exclude):
+        return skip("excluded")
+    if not options.functions and not meaning.attach_by_default and not (meaning.generic and options.target_named):
+        return skip("attached only where it is asked for by name")
+    code = facts.code.get(symbol.address)
+    if code is None:
+        return skip("its code was not examined")
+    if code.problem:
+        return skip(code.problem)
+    forced = _matches(symbols, options.unsafe_uretprobe)
+    way = choose(code, meaning, kernel, options.end_strategy, process=process, forced=forced)
+    if isinstance(way, Refusal):
+        return skip(way.reason)
+    return Probe(
+        function=name,
+        symbol=symbol,
+        file=facts.file,
+        build_id=facts.build_id,
+        role=meaning.role,
+        primary=meaning.primary,
+        profile=meaning.profile,
+        strategy=way.strategy,
+        reason=way.reason,
+        sites=way.sites,
+        read=meaning.program,
+        has_packets=meaning.has_packets,
+        has_bytes=meaning.has_bytes,
+        has_depth=meaning.has_depth,
+        has_duplicates=meaning.has_duplicates,
+        drop_reasons=tuple(meaning.drop_reasons),
+        error_return=tuple(meaning.error_return),
+        return_width=meaning.return_width,
+        return_signed=meaning.return_signed,
+        cost_ns=way.cost_ns,
+        names=_names(group),
+        gated=way.rests_on_process,
+    )
+
+
+def choose(
+    code: FunctionCode,
+    meaning: FunctionMeaning,
+    kernel: KernelFacts,
+    wish: EndStrategy | None = None,
+    *,
+    process: ProcessFacts = UNKNOWN,
+    forced: bool = False,
+) -> Way | Refusal:
+    """The way to measure one function: safety before price, the first that holds; its reason names what did not."""
+    returning = uretprobe_way(code, meaning, kernel, process=process, forced=forced)
+    if forced and isinstance(returning, Way):
+        return returning
+    if wish is EndStrategy.ENTRY_ONLY:
+        return _say(entry_way(code, meaning, kernel, process=process), "as --end-strategy demands")
+    rets = ret_way(code, meaning, kernel, process=process)
+    if wish is EndStrategy.RET_SITES and isinstance(rets, Way):
+        return _say(rets, "as --end-strategy demands")
+    edges = edge_way(code, meaning, kernel, process=process)
+    if wish is EndStrategy.URETPROBE and isinstance(returning, Way):
+        return returning
+    # AArch64's kernel simulates `ret`: as cheap as an edge and closer to the end, so it comes first there.
+    cheap_rets = code.arch == "aarch64"
+    if cheap_rets and isinstance(rets, Way):
+        return _say(rets, "the kernel simulates them")
+    notes = [] if cheap_rets else [f"no edge sites: {edges.reason}"] if isinstance(edges, Refusal) else []
+    if isinstance(edges, Way) and (wish is EndStrategy.EDGE_SITES or not _better(returning, edges)):
+        return _say(edges)
+    if isinstance(edges, Way):
+        notes = ["edge sites would be dearer" if not edges.partial else f"edge sites would not time {edges.partial}"]
+    safe_wish = wish in (EndStrategy.EDGE_SITES, EndStrategy.RET_SITES)
+    if isinstance(returning, Way) and not safe_wish:
+        return _say(returning, *notes)
+    if isinstance(edges, Way):
+        return _say(edges)
+    if isinstance(returning, Refusal):
+        notes.append(f"no return probe: {returning.reason}")
+    if isinstance(rets, Way):
+        return _say(rets, *notes)
+    notes.append(f"no ret sites: {rets.reason}")
+    return _say(entry_way(code, meaning, kernel, process=process), *notes)
+
+
+def _better(returning: Way | Refusal, edges: Way) -> bool:
+    """Whether a return probe, shown to be safe, measures more of the call or costs much less."""
+    return isinstance(returning, Way) and (bool(edges.partial) or edges.cost_ns > _DEARER * returning.cost_ns)
+
+
+def _say(way: Way | Refusal, *notes: str) -> Way | Refusal:
+    if isinstance(way, Refusal):
+        return way
+    if way.partial:
+        notes = (f"not timed: {way.partial}", *notes)
+    return replace(way, reason="; ".join((way.reason, *notes)))
+
+
+def _limit(probes: list[Probe], most: int | None) -> tuple[list[Probe], list[Skipped]]:
+    """At most `most` probes: the primaries of each role first, then the cheap ones before the dear."""
+    if most is None or len(probes) <= most:
+        return probes, []
+    ranked = sorted(range(len(probes)), key=lambda n: (not probes[n].primary, n))
+    roles: Counter[tuple[str, bool]] = Counter()
+    turn: dict[int, int] = {}
+    for number in ranked:
+        key = (probes[number].role, probes[number].primary)
+        turn[number] = roles[key]
+        roles[key] += 1
+    ranked.sort(key=lambda n: (not probes[n].primary, turn[n], n))
+    kept = set(ranked[:most])
+    reason = f"over --max-probes {most}: the primary functions of each role come first"
+    over = [Skipped(p.function, p.file, p.profile, reason) for n, p in enumerate(probes) if n not in kept]
+    return [p for n, p in enumerate(probes) if n in kept], over
+
+
+def _told_apart(probes: Sequence[Probe]) -> tuple[Probe, ...]:
+    """Functions of one name (overloads) get their arguments added, and their file where that is not enough."""
+    once = Counter(probe.function for probe in probes)
+    named = [replace(p, function=p.symbol.demangled) if once[p.function] > 1 else p for p in probes]
+    twice = Counter(probe.function for probe in named)
+    return tuple(
+        replace(p, function=f"{p.function} [{p.file.rsplit('/', 1)[-1]}+{p.symbol.address:#x}]")
+        if twice[p.function] > 1
+        else p
+        for p in named
+    )

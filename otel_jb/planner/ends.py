@@ -1,0 +1,197 @@
+"""The ways to measure one function, each with its sites, its price and its reason; `choose` takes the first that holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from otel_jb.code.facts import Ends, FunctionCode, Spot
+from otel_jb.model.plan import EndStrategy, FrameBase, ProbeSite, SiteKind
+from otel_jb.planner.inputs import FunctionMeaning, KernelFacts
+from otel_jb.planner.process import UNKNOWN, ProcessFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way that holds."""
+
+    strategy: EndStrategy
+    sites: tuple[ProbeSite, ...]
+    cost_ns: float
+    reason: str
+    partial: str = ""  #: what of the call is not in the measured time
+    rests_on_process: bool = False  #: it holds only as long as the process loads nothing that breaks it
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One way that does not hold, and why."""
+
+    reason: str
+
+
+def entry_site(
+    code: FunctionCode,
+    meaning: FunctionMeaning,
+    kernel: KernelFacts,
+    ends: Sequence[Spot],
+    *,
+    at_return: bool = False,
+    process: ProcessFacts = UNKNOWN,
+) -> Spot | None:
+    """The cheapest correct entry site: the arguments that are read still in their registers, before any end site.
+
+    Where there is a user shadow stack, never a `call`: emulated or stepped, its return address may miss that stack.
+    """
+    block = {spot.address for spot in code.entries}
+    first_end = min((spot.address for spot in ends if spot.address in block), default=None)
+    fit = [
+        spot
+        for spot in code.entries
+        if not meaning.argument_registers.intersection(spot.clobbered)
+        and (first_end is None or spot.address < first_end)
+        and (spot.at_return or not at_return)
+        and not (process.shadow_stack and spot.text.startswith("call"))
+    ]
+    return min(fit, key=lambda spot: kernel.cost_ns(spot.price), default=None)
+
+
+def site(kind: SiteKind, spot: Spot) -> ProbeSite:
+    """The record of a spot."""
+    return ProbeSite(
+        kind,
+        spot.address,
+        spot.offset,
+        FrameBase(spot.base),
+        spot.displacement,
+        spot.condition,
+        spot.taken,
+        spot.optional,
+        spot.return_valid,
+        spot.text,
+        None if spot.return_valid else spot.return_register,
+    )
+
+
+def edge_way(
+    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, process: ProcessFacts = UNKNOWN
+) -> Way | Refusal:
+    """Emulated branches before the epilogue."""
+    if code.edges.refused:
+        return Refusal(code.edges.refused)
+    if not code.edges.spots:
+        return Refusal("it never returns")
+    if meaning.uses_return and not all(
+        spot.return_valid or spot.return_register is not None for spot in code.edges.spots
+    ):
+        return Refusal("the return value, which is needed, is made after the last branch")
+    entry = entry_site(code, meaning, kernel, code.edges.spots, process=process)
+    if entry is None:
+        return Refusal("no instruction before the first end can carry the entry probe")
+    cost = kernel.cost_ns(entry.price) + max(kernel.cost_ns(spot.price) for spot in code.edges.spots)
+    count = len(code.edges.spots)
+    reason = "every way out crosses " + ("one emulated branch" if count == 1 else f"one of {count} emulated branches")
+    sites = (site(SiteKind.ENTRY, entry), *(site(SiteKind.EDGE, spot) for spot in code.edges.spots))
+    return Way(EndStrategy.EDGE_SITES, sites, cost, reason, code.edges.note)
+
+
+def ret_way(
+    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, process: ProcessFacts = UNKNOWN
+) -> Way | Refusal:
+    """The return instructions themselves."""
+    ends: Ends = code.rets
+    if ends.refused:
+        return Refusal(ends.refused)
+    if not ends.spots:
+        return Refusal("it never returns")
+    entry = entry_site(code, meaning, kernel, ends.spots, process=process)
+    if entry is None:
+        return Refusal("it returns with its first instruction")
+    cost = kernel.cost_ns(entry.price) + max(kernel.cost_ns(spot.price) for spot in ends.spots)
+    sites = (
+        site(SiteKind.ENTRY, entry),
+        *(site(SiteKind.RET if spot.ret else SiteKind.EDGE, spot) for spot in ends.spots),
+    )
+    count = sum(spot.ret for spot in ends.spots)
+    reason = "probes on its return instruction" if count == 1 else f"probes on {count} return instructions"
+    if count == 0:
+        reason = "probes on the jumps at its end"
+    return Way(EndStrategy.RET_SITES, sites, cost, reason, ends.note)
+
+
+def uretprobe_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, process: ProcessFacts,
+                  forced: bool) -> Way | Refusal:  # fmt: skip
+    """A return probe, where it is shown to be safe or was demanded by name."""
+    entry = entry_site(code, meaning, kernel, (), at_return=True, process=process)
+    if entry is None:
+        return Refusal(
+            "no instruction of its entry has the return address on top of the stack and the arguments intact"
+        )
+    why = "demanded by --unsafe-uretprobe" if forced else ""
+    if not why:
+        refusal = _why_unsafe(code, meaning, kernel, process)
+        if refusal:
+            return Refusal(refusal)
+        why = _why_safe(code, meaning, process)
+    cost = kernel.cost_ns(entry.price) + kernel.uretprobe_ns
+    sites = (site(SiteKind.ENTRY, entry), replace(site(SiteKind.URETPROBE, entry), return_valid=True))
+    rests = not forced and rests_on_process(code, meaning, kernel, process)
+    return Way(EndStrategy.URETPROBE, sites, cost, why, rests_on_process=rests)
+
+
+def entry_way(
+    code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, process: ProcessFacts = UNKNOWN
+) -> Way | Refusal:
+    """Counts without time."""
+    entry = entry_site(code, meaning, kernel, (), process=process)
+    if entry is None:
+        return Refusal("no instruction of its entry can carry the probe")
+    return Way(EndStrategy.ENTRY_ONLY, (site(SiteKind.ENTRY, entry),), kernel.cost_ns(entry.price), "counts, no times")
+
+
+def _why_unsafe(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, process: ProcessFacts) -> str:
+    if process.shadow_stack and not kernel.shadow_stack_safe:
+        return "the process has a shadow stack, which return probes break before Linux 6.11"
+    if process.system_call_filter and not kernel.seccomp_passes:
+        return "the process filters its system calls, and from Linux 6.11 to 6.13 return probes make one that its filter sees"
+    if code.recursive:
+        return "it is recursive"
+    if meaning.uretprobe_forbidden:
+        return f"its profile forbids it: {meaning.uretprobe_forbidden}"
+    if code.reach.kills:
+        return code.reach.reason
+    if process.signal_stacks:
+        # A handler that calls a function with a return probe, on a stack above the one that it interrupted, takes the return
+        # address of the call there for one that is left over (tests/bpf/hazards, alternate-stack).
+        return f"signal handlers may run on stacks of their own: {process.signal_stacks}"
+    if (
+        code.leaf
+        or code.reach.safe
+        or meaning.uretprobe is not None
+        or rests_on_process(code, meaning, kernel, process)
+    ):
+        return ""
+    return code.reach.reason
+
+
+def rests_on_process(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, process: ProcessFacts) -> bool:
+    """Whether a return probe is shown to be safe by what holds of the whole process, and by nothing else."""
+    if code.leaf or code.reach.safe or meaning.uretprobe is not None:
+        return False
+    # What is loaded later may switch stacks: only a session link can keep return probes from being put from then on.
+    noticed = process.loads == "" or (kernel.sessions and process.load_hook is not None)
+    return code.reach.open and process.closed and noticed
+
+
+def _why_safe(code: FunctionCode, meaning: FunctionMeaning, process: ProcessFacts) -> str:
+    if code.leaf:
+        return "a leaf: it calls nothing that could switch stacks or throw"
+    if code.reach.safe:
+        return code.reach.reason
+    if meaning.uretprobe is None:
+        return (
+            f"no code of the process can switch stacks or throw ({process.files} files), so it does not matter that "
+            f"{code.reach.reason}"
+        )
+    reference = getattr(meaning.uretprobe, "reference", meaning.uretprobe)
+    return f"its profile vouches for a return probe ({reference})"

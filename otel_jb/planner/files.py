@@ -1,0 +1,210 @@
+"""ELF files of processes, read in the sandbox, each once: what was found is kept by device, inode, size and time of change, so that a
+hundred processes that map the same library cost one analysis.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from otel_jb.catalog.matching import Match
+from otel_jb.model.errors import AgentError, ElfError
+from otel_jb.planner.inputs import FileFacts
+from otel_jb.sandbox.client import MAX_FILES
+
+if TYPE_CHECKING:
+    from otel_jb.catalog import Catalog
+    from otel_jb.code.facts import FunctionCode
+    from otel_jb.sandbox.client import Inspector
+    from otel_jb.sandbox.report import FileReport
+
+MAX_KNOWN_FILES = 1024  #: what was read of so many files is kept
+
+FileKey = tuple[int, int, int, int]  #: device, inode, size, time of change
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One ELF file, read: its identity and the functions that the catalogue knows in it, with their code."""
+
+    path: str  #: as the agent opens it
+    report: FileReport
+    facts: FileFacts
+
+    @property
+    def matches(self) -> Sequence[Match]:
+        """The catalogue's matches, in the order of the symbol table."""
+        return [match for match in self.facts.matches if isinstance(match, Match)]
+
+
+class Files:
+    """Reads files and keeps what was learned of them. Safe to ask from several threads, one at a time."""
+
+    def __init__(self, inspector: Inspector, catalog: Catalog, more_patterns: Sequence[str], *, thorough: bool) -> None:
+        """`more_patterns`: functions that are to be found although no profile knows them. `thorough`: follow the calls of every
+        function, for what is said of it, not only of those whose plan depends on them.
+        """
+        self._inspector, self._catalog, self._thorough = inspector, catalog, thorough
+        self._patterns = (*catalog.patterns(), *more_patterns)
+        self._cache: dict[tuple[FileKey, str, frozenset[tuple[str, int]]], Examined | ElfError] = {}
+        self._reports: dict[FileKey, FileReport | ElfError] = {}  # whatever program maps the file
+
+    def is_read(self, path: str) -> bool:
+        """Whether the file is known."""
+        return path_key(path) in self._reports
+
+    def examine(
+        self,
+        path: str,
+        executable_name: str,
+        shown: str | None = None,
+        root: str = "/",
+        libraries: Sequence[str] = (),
+        beside: frozenset[tuple[str, int]] = frozenset(),
+    ) -> Examined:
+        """Read one file in the sandbox. Raises ElfError, TargetError, PermissionDeniedError.
+
+        `root` is where its debug files are looked for, `libraries` the files that the process maps beside it: calls into them
+        are followed, so what was learned of a function holds only `beside` these files (device and inode).
+        """
+        with ExitStack() as opened:
+            file = opened_file(opened, path)
+            identity = file_key(file)
+            alone = self._cache.get((identity, executable_name, frozenset()))
+            # Where no function is known in it nothing depends on what is beside it.
+            key = (identity, executable_name, beside if isinstance(alone, Examined) and alone.matches else frozenset())
+            known = self._cache.get(key)
+            if known is None:
+                try:
+                    known = self._read(opened, file, path, executable_name, shown or path, root, libraries)
+                except ElfError as error:
+                    known = error
+                keep(self._cache, key, known)
+                if isinstance(known, Examined) and known.matches:
+                    keep(self._cache, (identity, executable_name, beside), known)
+        if isinstance(known, ElfError):
+            raise known
+        return replace(known, path=path, facts=replace(known.facts, file=path))
+
+    def _read(
+        self,
+        opened: ExitStack,
+        file: int,
+        path: str,
+        executable_name: str,
+        shown: str,
+        root: str,
+        libraries: Sequence[str],
+    ) -> Examined:
+        from otel_jb.elf.debugfile import candidate_paths
+        from otel_jb.sandbox.functions import examine_file
+        from otel_jb.sandbox.report import inspect_file
+
+        key = file_key(file)
+        known = self._reports.get(key)
+        if isinstance(known, ElfError):
+            raise known
+        report = known or inspect_file(self._inspector, file, shown, self._patterns)
+        keep(self._reports, key, report)
+        if report.arch != platform.machine():
+            raise ElfError(
+                f"{shown} is for {report.arch}, this machine is {platform.machine()}",
+                "A program of another architecture cannot be probed here.",
+            )
+        debug: list[int] = []
+        if not report.has_symtab:
+            for candidate in candidate_paths(shown, report.build_id, report.debug_link, root):
+                try:
+                    debug.append(opened_file(opened, candidate))
+                except AgentError:
+                    continue
+            if debug:
+                report = inspect_file(self._inspector, file, shown, self._patterns, debug)
+        matches = self._catalog.match(report.soname, executable_name, report.symbols)
+        code: Mapping[int, FunctionCode] = {}
+        if matches:
+            functions = [(match.symbol.address, match.symbol.size) for match in matches]
+            others = [opened_file(opened, other) for other in libraries[: MAX_FILES - 1 - len(debug)] if other != path]
+            code = examine_file(
+                self._inspector,
+                file,
+                shown,
+                functions,
+                debug_files=debug,
+                libraries=others,
+                thorough=self._thorough,
+            )
+        return Examined(path, report, FileFacts(path, report.build_id, matches, code))
+
+    def read_ahead(self, files: Sequence[tuple[str, str]]) -> None:
+        """Read all files, (path, name to show), that are not known yet, many by one request: it costs more than most files."""
+        left = iter(files)
+        while self._read_some(left):
+            pass
+
+    def _read_some(self, files: Iterator[tuple[str, str]]) -> bool:
+        """Read the next files that are not known yet, as many as one request takes; whether there were that many."""
+        from otel_jb.elf.image import open_regular
+        from otel_jb.sandbox.report import inspect_files
+
+        with ExitStack() as opened:
+            unread: dict[FileKey, tuple[int, str]] = {}
+            for path, shown in files:
+                try:
+                    file = open_regular(path)
+                except AgentError:
+                    continue  # it is an error, or not, when it is examined
+                key = file_key(file)
+                if key in self._reports or key in unread:
+                    os.close(file)
+                    continue
+                opened.callback(os.close, file)
+                unread[key] = (file, shown)
+                if len(unread) == MAX_FILES:
+                    break
+            if not unread:
+                return False
+            reports = inspect_files(self._inspector, list(unread.values()), self._patterns)
+            for key, report in zip(unread, reports, strict=True):
+                keep(self._reports, key, report)
+            return len(unread) == MAX_FILES
+
+
+def file_key(file: int) -> FileKey:
+    """The key of an open file."""
+    return _key(os.fstat(file))
+
+
+def path_key(path: str) -> FileKey | None:
+    """The key of the file of a name, None where there is none."""
+    try:
+        return _key(Path(path).stat())
+    except OSError:
+        return None
+
+
+def _key(status: os.stat_result) -> FileKey:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def keep(known: dict[_K, _V], key: _K, value: _V) -> None:
+    """Remember what was learned of a file; the one that was learned first is forgotten where there are too many."""
+    known[key] = value
+    if len(known) > MAX_KNOWN_FILES:
+        del known[next(iter(known))]
+
+
+def opened_file(stack: ExitStack, path: str) -> int:
+    """A read-only descriptor of a regular file, closed with the stack."""
+    from otel_jb.elf.image import open_regular
+
+    file = open_regular(path)
+    stack.callback(os.close, file)
+    return file

@@ -1,0 +1,121 @@
+"""What a plan is made of: facts about the kernel, about one file's functions, and what the user asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from otel_jb.arch.instruction import Price
+from otel_jb.code.facts import FunctionCode
+from otel_jb.model.plan import EndStrategy, Symbol
+from otel_jb.model.reads import ReadProgram
+
+
+class FunctionMeaning(Protocol):
+    """What the plan needs of a `catalog.FunctionProfile`."""
+
+    @property
+    def profile(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def primary(self) -> bool: ...
+    @property
+    def program(self) -> ReadProgram: ...
+    @property
+    def drop_reasons(self) -> tuple[str, ...]: ...
+    @property
+    def has_packets(self) -> bool: ...
+    @property
+    def has_bytes(self) -> bool: ...
+    @property
+    def has_depth(self) -> bool: ...
+    @property
+    def has_duplicates(self) -> bool: ...
+    @property
+    def error_return(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def return_width(self) -> int: ...
+    @property
+    def return_signed(self) -> bool: ...
+    @property
+    def uses_return(self) -> bool: ...
+    @property
+    def argument_registers(self) -> frozenset[int]: ...
+    @property
+    def uretprobe(self) -> object | None: ...
+    @property
+    def uretprobe_forbidden(self) -> str | None: ...
+    @property
+    def generic(self) -> bool: ...
+    @property
+    def attach_by_default(self) -> bool: ...
+
+
+class MatchedFunction(Protocol):
+    """What the plan needs of a `catalog.Match`."""
+
+    @property
+    def symbol(self) -> Symbol: ...
+    @property
+    def function(self) -> FunctionMeaning: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFacts:
+    """What this kernel does with probes. Costs are nanoseconds of one hit, the BPF program included.
+
+    The defaults were measured on Linux 6.18 (docs/strategies.md); the agent puts its own measurements in their place.
+    """
+
+    version: tuple[int, int] = (6, 18)
+    multi_links: bool = True  #: BPF_TRACE_UPROBE_MULTI (6.6)
+    sessions: bool = True  #: BPF_TRACE_UPROBE_SESSION (6.13): a probe can leave its return half out, call by call
+    shadow_stack_safe: bool = True  #: a return probe in a process with a user shadow stack does not kill it (6.11)
+    seccomp_passes: bool = True  #: a return probe's system call is none that a filter of the process sees
+    long_nops_emulated: bool = True  #: nops of 3 to 5 bytes (6.16)
+    emulated_ns: float = 520.0
+    stepped_ns: float = 9600.0
+    uretprobe_ns: float = 395.0  #: of the return half
+
+    @classmethod
+    def of_version(cls, major: int, minor: int) -> KernelFacts:
+        """What holds from the version alone."""
+        version = (major, minor)
+        return cls(
+            version,
+            multi_links=version >= (6, 6),
+            sessions=version >= (6, 13),
+            shadow_stack_safe=version >= (6, 11),
+            # Return probes make a system call since 6.11; filters that do not know it are passed by since 6.14 (cf6cb56ef244).
+            seccomp_passes=not (6, 11) <= version < (6, 14),
+            long_nops_emulated=version >= (6, 16),
+        )
+
+    def cost_ns(self, price: Price) -> float:
+        """What a probe on such an instruction costs a hit."""
+        cheap = price is Price.EMULATED or (price is Price.LONG_NOP and self.long_nops_emulated)
+        return self.emulated_ns if cheap else self.stepped_ns
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """One file of the process: what the catalogue recognised in it and what its code is."""
+
+    file: str  #: path as the agent opens it
+    build_id: str | None
+    matches: Sequence[MatchedFunction]
+    code: Mapping[int, FunctionCode] = field(default_factory=dict)  #: by address
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user may ask for; globs match a function's name without arguments, its full or its mangled name."""
+
+    end_strategy: EndStrategy | None = None  #: forces a safer one than the plan would choose
+    unsafe_uretprobe: tuple[str, ...] = ()  #: a return probe even where it is not shown safe
+    functions: tuple[str, ...] = ()  #: only these; empty: all
+    exclude: tuple[str, ...] = ()
+    max_probes: int | None = None
+    target_named: bool = False  #: the user named the process or file, so functions that a mere pattern found count too

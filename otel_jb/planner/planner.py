@@ -1,0 +1,210 @@
+"""From a process or files to a plan: which of its files are read, what is known of it as a whole, and what follows."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import platform
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_jb.catalog import Catalog, load
+from otel_jb.host import procfs
+from otel_jb.host.procfs import MappedFile, Process
+from otel_jb.model.errors import ElfError, NoFunctionError, TargetError
+from otel_jb.model.plan import EndStrategy, ProbePlan
+from otel_jb.model.stream import AgentCost
+from otel_jb.planner.choose import make_plan
+from otel_jb.planner.evidence import Evidence
+from otel_jb.planner.files import Examined, Files, keep
+from otel_jb.planner.inputs import KernelFacts, Options
+from otel_jb.planner.process import UNKNOWN, ProcessFacts, signal_stacks
+
+if TYPE_CHECKING:
+    from otel_jb.config.model import Config
+    from otel_jb.sandbox.client import Inspector
+
+_logger = logging.getLogger(__name__)
+
+PATIENCE_S = 30.0  #: that somebody waits for what a plan depends on, who asks for nothing else
+
+#: Libraries of every process that hold no jitter buffer: reading them at each start would cost more than all others.
+_PLAIN = re.compile("|".join(map(fnmatch.translate, (
+    "ld-linux*", "libc.so*", "libc-*", "libm.so*", "libm-*", "libpthread*", "libdl.so*", "libdl-*", "librt.so*", "librt-*",
+    "libresolv*", "libnss_*", "libgcc_s*", "libstdc++*", "libz.so*", "libcrypto*", "libssl*", "libsystemd*", "libselinux*",
+    "libpcre*", "liblzma*", "libzstd*", "libcap.so*", "libgcrypt*", "libgpg-error*", "libLLVM*", "libX*", "libGL*", "libicu*",
+))))  # fmt: skip
+
+
+class Planner:
+    """Plans processes and files; keeps what it learned of files."""
+
+    def __init__(
+        self, config: Config, inspector: Inspector, catalog: Catalog | None = None, *, thorough: bool = False
+    ) -> None:
+        """Loads the catalogue, the user's own profiles first. `thorough`: follow the calls of every function. Raises ConfigError."""
+        self.config = config
+        self.catalog = catalog or load([Path(name) for name in config.profiles])
+        self.kernel = kernel_facts(perf=config.link.value == "perf")
+        self.files = Files(inspector, self.catalog, config.functions.include, thorough=thorough)
+        self._evidence = Evidence(inspector)
+        self._planning = (
+            threading.RLock()
+        )  # plans are made by the thread that looks at processes and by the one that gathers
+        self.wishes: dict[Process, None] = {}  #: processes of which more should be known, see `gather`
+        #: files of processes at the time when all was learned of them that can be
+        self._gathered: dict[Process, frozenset[tuple[str, int]]] = {}
+
+    def examine_process(self, process: Process) -> list[Examined]:
+        """Every file of the process that could be read; raises only where its own program cannot be."""
+        files = paths(process)
+        everything = [path for path, _ in files]
+        beside = frozenset((file.device, file.inode) for _, file in files)
+        files = worth_reading(process, files)
+        self.files.read_ahead([(path, file.path) for path, file in files])
+        examined = []
+        for path, file in files:
+            own = is_program(process, file)
+            try:
+                examined.append(self.files.examine(path, process.name, file.path, process.root, everything, beside))
+            except (ElfError, TargetError) as error:
+                if own:
+                    raise
+                _logger.debug("%s", error.message)
+        return examined
+
+    def plan(self, examined: Sequence[Examined], *, named: bool, process: Process | None = None) -> ProbePlan:
+        """The plan for files of one process, or for files alone. `named`: the user named the target, so generic matches are
+        attached too.
+        """
+        config = self.config
+        options = Options(
+            end_strategy=config.end_strategy.strategy,
+            unsafe_uretprobe=config.unsafe_uretprobe,
+            functions=config.functions.include,
+            exclude=config.functions.exclude,
+            max_probes=config.max_probes,
+            target_named=named,
+        )
+        facts = self.process_facts(process, examined) if process is not None else UNKNOWN
+        plan = make_plan([each.facts for each in examined], self.kernel, options, process=facts)
+        wanting = process is not None and facts.switches is None and self._would_help(plan, examined)
+        if process is not None and wanting and self._gathered.get(process) != _mapped(process):
+            self.wishes[process] = None
+        return plan
+
+    def plan_process(self, process: Process, *, named: bool) -> ProbePlan:
+        """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
+        return self.examined_plan(process, named=named)[1]
+
+    def examined_plan(self, process: Process, *, named: bool) -> tuple[list[Examined], ProbePlan]:
+        """The same, with the files that it comes from."""
+        with self._planning:
+            examined = self.examine_process(process)
+            return examined, self.plan(examined, named=named, process=process)
+
+    # -- what holds of a whole process ----------------------------------------------------------------------
+
+    def process_facts(self, process: Process, examined: Sequence[Examined]) -> ProcessFacts:
+        """What is known of the process as a whole, without reading anything for it. Raises TargetError, PermissionDeniedError."""
+        stacks = signal_stacks([(_name(each), each.report.signal_stacks) for each in examined])
+        facts = ProcessFacts(
+            shadow_stack=procfs.has_shadow_stack(process.pid),
+            system_call_filter=procfs.has_system_call_filter(process.pid),
+            signal_stacks=stacks,
+        )
+        return self._evidence.known(process, paths(process), facts)
+
+    def _would_help(self, plan: ProbePlan, examined: Sequence[Examined]) -> bool:
+        """Whether a function would be measured at a lower price if nothing in the process could switch stacks or throw."""
+        code = {each.path: each.facts.code for each in examined}
+        dear = (EndStrategy.RET_SITES, EndStrategy.ENTRY_ONLY)
+        return self.config.end_strategy.strategy in (None, EndStrategy.URETPROBE) and any(
+            probe.strategy in dear and code[probe.file][probe.symbol.address].reach.open for probe in plan.probes
+        )
+
+    def plan_patiently(self, examined: Sequence[Examined], process: Process, seconds: float = PATIENCE_S) -> ProbePlan:
+        """The plan for a process that the user named, once all of its files were read, or `seconds` are over."""
+        plan = self.plan(examined, named=True, process=process)
+        if process not in self.wishes:
+            return plan
+        until = time.monotonic() + seconds
+        self.gather(process, lambda: time.monotonic() < until)
+        return self.plan(examined, named=True, process=process)
+
+    def gather(self, process: Process, goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Read what plans of this process want to know of all its files; may take seconds. Raises TargetError and the like."""
+        self.wishes.pop(process, None)
+        keep(self._gathered, process, _mapped(process))
+        self._evidence.gather(process, paths(process), ProcessFacts(), goes_on)
+
+    def use_costs(self, cost: AgentCost) -> None:
+        """Plan with what probes were measured to cost here."""
+        measured = {kind: seconds * 1e9 for kind, seconds in cost.seconds_by_kind if seconds > 0}
+        if measured:
+            self.kernel = replace(
+                self.kernel,
+                emulated_ns=measured.get("emulated", self.kernel.emulated_ns),
+                stepped_ns=measured.get("stepped", self.kernel.stepped_ns),
+                uretprobe_ns=measured.get("uretprobe", self.kernel.uretprobe_ns),
+            )
+
+    def without_sessions(self) -> None:
+        """The kernel has no session links, whatever its version says."""
+        self.kernel = replace(self.kernel, sessions=False)
+
+
+def _mapped(process: Process) -> frozenset[tuple[str, int]]:
+    return frozenset((file.device, file.inode) for file in procfs.mapped_files(process.pid))
+
+
+def paths(process: Process) -> list[tuple[str, MappedFile]]:
+    """The files that a process has code of, each with where the agent opens it; its program first."""
+    files = [(procfs.file_path(process, file), file) for file in procfs.mapped_files(process.pid)]
+    return sorted(files, key=lambda item: not is_program(process, item[1]))
+
+
+def worth_reading(process: Process, files: Sequence[tuple[str, MappedFile]]) -> list[tuple[str, MappedFile]]:
+    return [(path, file) for path, file in files if is_program(process, file) or not _is_plain(file)]
+
+
+def _is_plain(file: MappedFile) -> bool:
+    return _PLAIN.match(Path(file.path).name) is not None
+
+
+def _name(examined: Examined) -> str:
+    return examined.report.soname or examined.path.rsplit("/", 1)[-1]
+
+
+def is_program(process: Process, file: MappedFile) -> bool:
+    return file.inode == process.inode and file.path == process.executable
+
+
+def no_function(name: str, what: str, examined: Sequence[Examined], plan: ProbePlan) -> NoFunctionError:
+    """Why nothing can be probed, with what was looked at and what would help."""
+    if plan.skipped:
+        reasons = "\n".join(f"  {s.function}: {s.reason}" for s in plan.skipped[:10])
+        return NoFunctionError(
+            f"no jitter-buffer function of {what} ({name}) can be probed", f"Found, but left out:\n{reasons}"
+        )
+    symbols = sum(each.report.symbol_count for each in examined)
+    stripped = [each.path for each in examined if not each.report.has_symtab]
+    help_text = f"Looked at {symbols} symbols of {len(examined)} files; `otel-jb discover --all` lists what is there."
+    if stripped:
+        help_text += (
+            f"\n{stripped[0]} is stripped: install its debug symbols (Debian: PACKAGE-dbgsym, Fedora: dnf debuginfo-install),\n"
+            "or run a build that keeps its symbol table. A profile of your own (--profile) can name further functions."
+        )
+    return NoFunctionError(f"no jitter-buffer function in {what} ({name})", help_text)
+
+
+def kernel_facts(*, perf: bool = False) -> KernelFacts:
+    """What the running kernel does with probes, from its version. `perf`: they are attached by perf events, as older ones do."""
+    numbers = platform.release().split("-")[0].split(".")
+    facts = KernelFacts.of_version(int(numbers[0]), int("".join(c for c in numbers[1] if c.isdigit()) or 0))
+    return replace(facts, multi_links=False, sessions=False) if perf else facts

@@ -1,0 +1,321 @@
+"""Which processes are measured: those that run, those that come, those that end or load further libraries."""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_jb.host import procfs
+from otel_jb.host.identity import make_target
+from otel_jb.host.procfs import Process
+from otel_jb.host.watch import Watcher
+from otel_jb.model.errors import AgentError
+from otel_jb.model.plan import ProbePlan
+from otel_jb.model.stream import Target
+from otel_jb.planner.planner import Planner, no_function, paths, worth_reading
+from otel_jb.sandbox.client import MAX_FILES
+
+if TYPE_CHECKING:
+    from otel_jb.catalog import Catalog
+    from otel_jb.config.model import Config, TargetSelector
+    from otel_jb.sandbox.client import Inspector
+
+_logger = logging.getLogger(__name__)
+
+FIRST_LOOK_S = 1.0  #: after which the files that a process maps are looked at again
+LAST_LOOK_S = 16.0
+SLICE_S = 0.25  #: how long new processes are looked at before what was found is handed on
+
+_AT_ONCE = 16  #: processes whose files are read ahead together
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A process that is to be measured, and how."""
+
+    process: Process
+    target: Target
+    plan: ProbePlan
+
+    def still_runs(self) -> bool:
+        """Whether it is still this very process."""
+        return procfs.alive(self.process)
+
+
+class Discovery:
+    """Finds processes and has them planned."""
+
+    def __init__(self, config: Config, inspector: Inspector, catalog: Catalog | None = None) -> None:
+        """Loads the catalogue, the user's own profiles first. Raises ConfigError."""
+        self.config = config
+        self.planner = Planner(config, inspector, catalog)
+        self._numbers = itertools.count(1)
+        self._watcher = Watcher(self._selected)
+        self._looks: dict[Process, _Look] = {}
+        self._target_of: dict[Process, int] = {}
+        self._pending: dict[Process, None] = {}  # came and were not looked at yet; in the order in which they will be
+
+    def gather_next(self, goes_on: Callable[[], bool]) -> tuple[int, ProbePlan] | None:
+        """Gather for one of the processes that are measured, if more should be known of any: its target's id and its plan then."""
+        for process in list(self.planner.wishes):
+            target = self._target_of.get(process)
+            if target is None:
+                if not procfs.alive(process):
+                    self.planner.wishes.pop(process, None)
+                continue
+            try:
+                self.planner.gather(process, goes_on)
+                return (target, self._plan(process)) if goes_on() else None
+            except AgentError as error:
+                _logger.debug("%s", error.message)
+        return None
+
+    def unchanged(self, target: int) -> bool:
+        """Whether the process of a target maps what it did when it was planned."""
+        process = self._process_of(target)
+        return (
+            process is not None
+            and process in self._looks
+            and _files(process, unnamed=True) == self._looks[process].files
+        )
+
+    def look_now(self, target: int) -> None:
+        """Have the next poll look at what the process of a target maps."""
+        process = self._process_of(target)
+        if process is not None and process in self._looks:
+            self._looks[process] = replace(self._looks[process], next_s=0.0)
+
+    def _process_of(self, target: int) -> Process | None:
+        return next((process for process, number in list(self._target_of.items()) if number == target), None)
+
+    def _plan(self, process: Process) -> ProbePlan:
+        """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
+        return self.planner.plan_process(process, named=self._selector(process) is not None)
+
+    def find(self, process: Process, selector: TargetSelector | None) -> Found:
+        """Plan one process. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""
+        examined, plan = self.planner.examined_plan(process, named=selector is not None)
+        if not plan.probes:
+            raise no_function(process.name, f"process {process.pid}", examined, plan)
+        build_id = next((each.report.build_id for each in examined if each.path == self._program(process)), None)
+        target = make_target(
+            process,
+            next(self._numbers),
+            build_id or (examined[0].report.build_id if examined else None),
+            selector.service_name if selector else None,
+            selector.attributes if selector else None,
+        )
+        return Found(process, target, plan)
+
+    @staticmethod
+    def _program(process: Process) -> str:
+        return process.root + process.executable
+
+    # -- selection ------------------------------------------------------------------------------------------
+
+    def _selector(self, process: Process) -> TargetSelector | None:
+        """The first selector that means this process."""
+        for selector in self.config.targets:
+            if selector.pid is not None and selector.pid == process.pid:
+                return selector
+            if selector.name is not None and fnmatch.fnmatchcase(process.name, selector.name):
+                return selector
+            if selector.binary is not None and self._runs(process, selector.binary):
+                return selector
+        return None
+
+    @staticmethod
+    def _runs(process: Process, binary: str) -> bool:
+        """Whether the process runs this file or maps it."""
+        try:
+            wanted = Path(binary).stat()
+        except OSError:
+            return process.executable == binary
+        if (wanted.st_dev, wanted.st_ino) == (process.device, process.inode):
+            return True
+        try:
+            return any(file.inode == wanted.st_ino for file in procfs.mapped_files(process.pid))
+        except AgentError:
+            return False
+
+    def _selected(self, process: Process) -> bool:
+        if process.pid == os.getpid():
+            return False
+        if self.config.targets:
+            return self._selector(process) is not None  # also one that cannot be read: who named its PID is told why
+        return bool(process.executable)
+
+    def first(self) -> list[Found]:
+        """The processes that are to be measured now, those that were named by PID first; others that take longer come by `poll`.
+
+        A target that the user named and that can never be measured is an error at once: TargetError, ElfError, NoFunctionError.
+        A file or name that no process runs yet is none; it is waited for.
+        """
+        for selector in self.config.targets:
+            if selector.pid is not None:
+                procfs.process(selector.pid)
+            elif selector.binary is not None:
+                self._check_binary(selector.binary)
+        new, _ = self._watcher.poll()
+        found = []
+        for process in new:
+            chosen = self._selector(process)
+            if chosen is not None and chosen.pid is not None:
+                files = _files(process)  # before the plan: what is loaded meanwhile is news at the next look
+                found.append(self._remember(self.find(process, chosen)))
+                self._looks[process] = _Look(files, time.monotonic() + FIRST_LOOK_S, FIRST_LOOK_S)
+            else:
+                self._pending[process] = None
+        # Programs that a profile is named after are the likeliest to be measured.
+        likely = tuple(profile.profile for profile in self.planner.catalog.profiles)
+        self._pending = dict.fromkeys(sorted(self._pending, key=lambda each: not each.name.startswith(likely)))
+        return found + self._look_at_pending()
+
+    @property
+    def more(self) -> bool:
+        """Whether processes wait to be looked at."""
+        return bool(self._pending)
+
+    def _look_at_pending(self) -> list[Found]:
+        """Look at processes that came, for at most about SLICE_S."""
+        found = []
+        until = time.monotonic() + SLICE_S
+        while self._pending and time.monotonic() < until:
+            for process in self._read_next():
+                del self._pending[process]
+                if (each := self._try(process, time.monotonic())) is not None:
+                    found.append(each)
+        return found
+
+    def _read_next(self) -> list[Process]:
+        """The next processes to look at: as many as have one request's worth of files that are not known, which are read."""
+        files: list[tuple[str, str]] = []
+        processes: list[Process] = []
+        for process in itertools.islice(self._pending, _AT_ONCE):
+            try:
+                mapped = worth_reading(process, paths(process))
+            except AgentError:
+                mapped = []  # it ended; `_try` says so
+            unread = [(path, file.path) for path, file in mapped if not self.planner.files.is_read(path)]
+            if processes and len(files) + len(unread) > MAX_FILES:
+                break
+            processes.append(process)
+            files += unread
+        self.planner.files.read_ahead(files)
+        return processes
+
+    def _check_binary(self, binary: str) -> None:
+        """Whether processes of this file could be measured at all."""
+        name = Path(binary).name
+        examined = self.planner.files.examine(binary, name)
+        if examined.report.kind == "executable" and not examined.matches and not examined.report.needed:
+            raise no_function(name, binary, [examined], ProbePlan(()))
+
+    def _remember(self, found: Found) -> Found:
+        self._target_of[found.process] = found.target.id
+        return found
+
+    def forget(self, found: Found) -> None:
+        """It could not be attached after all; it is planned anew when it maps other files."""
+        self._target_of.pop(found.process, None)
+
+    def plans_again(self) -> list[tuple[int, ProbePlan]]:
+        """(target id, plan) of the processes that are measured, planned anew: what they cost now, nothing is attached by it."""
+        plans = []
+        for process, target in list(self._target_of.items()):  # another thread may be at it
+            try:
+                plans.append((target, self._plan(process)))
+            except AgentError:
+                continue  # it ended meanwhile
+        return plans
+
+    def poll(self) -> Changes:
+        """What happened since last time: processes came, ended, or loaded further libraries.
+
+        A host full of processes is looked at in several calls (`Changes.more`); the newest first, since a server that was
+        started again waits for its probes.
+        """
+        now = time.monotonic()
+        new, ended = self._watcher.poll()
+        self._pending = dict.fromkeys([*new, *self._pending])
+        gone = [self._target_of.pop(process) for process in ended if process in self._target_of]
+        for process in ended:
+            self._looks.pop(process, None)
+            self._pending.pop(process, None)
+        found = self._look_at_pending()
+        grown: list[tuple[int, ProbePlan]] = []
+        for process, look in list(self._looks.items()):
+            if now < look.next_s:
+                continue
+            files = _files(process, unnamed=process in self._target_of)
+            changed = files != look.files
+            self._looks[process] = look.again(now, files)
+            if not changed:
+                continue
+            if process not in self._target_of:
+                again = self._try(process, now)
+                found += [again] if again is not None else []
+            else:
+                target = self._target_of[process]
+                try:
+                    grown.append((target, self._plan(process)))
+                except AgentError as error:
+                    _logger.debug("%s", error.message)
+        return Changes(found, gone, grown, more=self.more)
+
+    def _try(self, process: Process, now: float) -> Found | None:
+        """Plan a process that may have nothing to measure (yet); it is looked at again when it maps other files."""
+        files = _files(process)
+        selector = self._selector(process)
+        if process not in self._looks:
+            self._looks[process] = _Look(files, now + FIRST_LOOK_S, FIRST_LOOK_S)
+        try:
+            return self._remember(self.find(process, selector))
+        except AgentError as error:
+            _log_unmeasured(process, error, named=selector is not None)
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a poll found."""
+
+    found: list[Found]
+    ended: list[int]  #: target ids
+    grown: list[tuple[int, ProbePlan]]  #: target id and its plan with what it loaded since
+    more: bool = False  #: processes wait to be looked at: call again soon
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """When a process's mapped files are looked at again; a young process loads libraries, an old one hardly."""
+
+    files: frozenset[tuple[str, int]]
+    next_s: float
+    step_s: float
+
+    def again(self, now: float, files: frozenset[tuple[str, int]]) -> _Look:
+        """The look after this one: soon where something changed, else ever later."""
+        step = FIRST_LOOK_S if files != self.files else min(LAST_LOOK_S, self.step_s * 2)
+        return _Look(files, now + step, step)
+
+
+def _files(process: Process, *, unnamed: bool = False) -> frozenset[tuple[str, int]]:
+    """What the process has code of: files by device and inode, and if asked for also code that is of no file."""
+    try:
+        files = {(file.device, file.inode) for file in procfs.mapped_files(process.pid)}
+        return frozenset(files | ({("", 0)} if unnamed and procfs.has_unnamed_code(process.pid) else set()))
+    except AgentError:
+        return frozenset()
+
+
+def _log_unmeasured(process: Process, error: AgentError, *, named: bool) -> None:
+    level = logging.WARNING if named else logging.DEBUG
+    _logger.log(level, "%s (process %d) is not measured: %s", process.name, process.pid, error.message)

@@ -1,0 +1,1 @@
+"""The kernel side: programs, links, and reading what they count. The only room that loads `bcc`."""

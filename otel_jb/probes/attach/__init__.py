@@ -1,0 +1,1 @@
+"""Putting probes into programs and taking them out."""

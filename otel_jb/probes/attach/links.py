@@ -1,0 +1,140 @@
+"""Attaching by hand: BPF_LINK_CREATE for uprobe-multi links (Linux 6.6) and for perf events with cookies (5.15).
+
+BCC attaches a probe as a perf event without a cookie and needs a BPF object in the process; with links of its own the agent
+needs neither, one program serves every probe, and closing a descriptor detaches.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from platform import machine
+
+from otel_jb.probes.bpf import (
+    ATTACH_PERF_EVENT,
+    ATTACH_UPROBE_MULTI,
+    ATTACH_UPROBE_SESSION,
+    LINK_CREATE,
+    BpfError,
+    bpf,
+    perf_event_open,
+)
+
+_BPF_F_UPROBE_MULTI_RETURN = 1
+_PERF_FLAG_FD_CLOEXEC = 8
+REMEDY = "Run `otel-jb doctor`; it checks every requirement and names the remedy."
+_PMU = "/sys/bus/event_source/devices/uprobe"
+#: The frame is the place of the return address on x86-64, the CFA itself on AArch64, which keeps it in a register.
+FRAME_BELOW_CFA = -8 if machine() == "x86_64" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One place to attach to: a file offset, its cookie, and whether it is a return probe there."""
+
+    offset: int
+    cookie: int
+    is_return: bool = False
+
+
+def link_multi(program: int, path: str, points: Sequence[Point], pid: int = 0, *, session: bool = False) -> int:
+    """One link for all points (all entry-like or all return probes); pid 0 means every process. Returns its descriptor.
+
+    `session` (Linux 6.13): the program runs at entry and return, and says at the entry whether the return is to be seen.
+    """
+    count = len(points)
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    offsets = (ctypes.c_uint64 * count)(*(point.offset for point in points))
+    cookies = (ctypes.c_uint64 * count)(*(point.cookie for point in points))
+    flags = _BPF_F_UPROBE_MULTI_RETURN if points[0].is_return and not session else 0
+    kind = ATTACH_UPROBE_SESSION if session else ATTACH_UPROBE_MULTI
+    attributes = struct.pack("=IIII", program, 0, kind, 0) + struct.pack(
+        "=QQQQIII", ctypes.addressof(name), ctypes.addressof(offsets), 0, ctypes.addressof(cookies), count, flags, pid
+    )
+    return bpf(LINK_CREATE, attributes)
+
+
+def link_perf(program: int, path: str, point: Point, pid: int = -1) -> tuple[int, int]:
+    """A perf uprobe event with the program and its cookie; returns the descriptors (link, event). pid -1: every process."""
+    with open(f"{_PMU}/type") as file:
+        pmu = int(file.read())
+    return_bit = 1 << _return_bit() if point.is_return else 0
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    attributes = bytearray(128)
+    # struct perf_event_attr: type, size, config, sample_period; uprobe_path and probe_offset are config1 and config2
+    struct.pack_into("=IIQQQQ", attributes, 0, pmu, 128, return_bit, 1, 0, 0)
+    struct.pack_into("=QQ", attributes, 56, ctypes.addressof(name), point.offset)
+    cpu = -1 if pid > 0 else 0
+    event = perf_event_open(bytes(attributes), pid, cpu, _PERF_FLAG_FD_CLOEXEC)
+    try:
+        attributes_link = struct.pack("=IIII", program, event, ATTACH_PERF_EVENT, 0) + struct.pack("=Q", point.cookie)
+        return bpf(LINK_CREATE, attributes_link), event
+    except BpfError:
+        os.close(event)
+        raise
+
+
+def _return_bit() -> int:
+    """The config bit that makes a uprobe event a return probe (format/retprobe says `config:0`)."""
+    with open(f"{_PMU}/format/retprobe") as file:
+        return int(file.read().strip().removeprefix("config:"))
+
+
+def attach(kind: str, program: int, path: str, points: Sequence[Point], pid: int) -> list[int]:
+    """Attach the points to one process (pid 0: all); returns the descriptors that keep them attached.
+
+    Raises BpfError with nothing left attached.
+    """
+    groups = ([p for p in points if not p.is_return], [p for p in points if p.is_return])
+    opened: list[int] = []
+    try:
+        for group in groups:
+            if not group:
+                continue
+            if kind == "multi":
+                opened.append(link_multi(program, path, group, pid))
+            else:
+                for point in group:
+                    opened.extend(link_perf(program, path, point, pid or -1))
+    except BpfError:
+        close(opened)
+        raise
+    return opened
+
+
+def close(descriptors: Sequence[int]) -> None:
+    """Detach. Each close waits for a grace period (about 24 ms), so many are closed side by side."""
+    if len(descriptors) < 3:
+        for fd in descriptors:
+            os.close(fd)
+        return
+    step = -(-len(descriptors) // 32)
+    parts = [descriptors[at : at + step] for at in range(0, len(descriptors), step)]
+    threads = [threading.Thread(target=_close_in_turn, args=(part,)) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _close_in_turn(descriptors: Sequence[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)
+
+
+def explain(error: BpfError) -> str:
+    """Why the kernel refused a probe, in words."""
+    return {
+        errno.EPERM: "not permitted (CAP_SYS_ADMIN is needed since Linux 6.15 and its backports)",
+        errno.EACCES: "not permitted (CAP_SYS_ADMIN is needed since Linux 6.15 and its backports)",
+        errno.ENOENT: "the file is gone",
+        errno.ESRCH: "the process ended",
+        errno.EINVAL: "the kernel refuses this instruction or offset",
+        errno.EOPNOTSUPP: "the kernel cannot probe this instruction",
+        errno.ENOMEM: "out of memory",
+    }.get(error.errno or 0, os.strerror(error.errno or 0))

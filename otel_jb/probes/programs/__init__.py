@@ -1,0 +1,1 @@
+"""The BPF programs: compiled, kept, filled in for each probe, loaded."""

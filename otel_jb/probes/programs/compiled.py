@@ -1,0 +1,212 @@
+"""Gets the compiled BPF programs, from the cache or a loader child, and makes the maps that they use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from otel_jb.model import errors
+from otel_jb.probes import abi, features
+from otel_jb.probes.bpf import MAP_CREATE, BpfError, bpf
+from otel_jb.probes.programs import cache
+from otel_jb.probes.programs.instances import PRIVILEGES, refusal
+from otel_jb.probes.programs.template import Template
+
+TIMEOUT_S = 60.0
+RING_BYTES = 1 << 20
+LinkKind = Literal["multi", "perf"]
+
+
+_MAX_ANSWER = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Templates of the programs, and the descriptors of the maps; whoever holds it closes them."""
+
+    templates: dict[str, Template]
+    maps: dict[str, int]
+    links: LinkKind
+    bcc_version: str
+
+    def close(self) -> None:
+        """Close every descriptor; the kernel frees what nothing else refers to."""
+        for fd in self.maps.values():
+            os.close(fd)
+
+
+class _Child:
+    """A loader child and this side's end of its socket."""
+
+    def __init__(self) -> None:
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Isolated (-I): neither the environment nor the current directory says what a privileged process imports.
+        # Without site (-S): what is installed beside the agent is not needed there, and looking it up takes time.
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, str(Path(__file__).parents[3]), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        theirs.close()
+
+    def end(self) -> None:
+        """End it, whatever it does, and reap it."""
+        self.socket.close()
+        self.process.kill()
+        self.process.communicate()
+
+
+#: Signals that end the agent (a terminal and a service manager send them to its children too) are not for the child: the agent
+#: stops when it has started, and ends what it still has.
+_PROGRAM = (
+    "import signal, sys; [signal.signal(number, signal.SIG_IGN) for number in (1, 2, 15)]; sys.path.insert(0, sys.argv[1]);"
+    "from otel_jb.probes.programs.compiler import main; main(int(sys.argv[2]))"
+)
+_early: list[_Child] = []
+
+
+def start_early() -> None:
+    """Start a child before it is known what to compile: BCC is mapped by the time that the first `Loading` asks for it.
+
+    Where something compiled is kept, chances are that no child is needed.
+    """
+    if not _early and not cache.holds_some():
+        _early.append(_Child())
+
+
+def end_early() -> None:
+    """End the child that nobody asked for anything."""
+    while _early:
+        _early.pop().end()
+
+
+class Loading:
+    """The programs on their way: started early, so that they are compiled while the agent looks for targets.
+
+    With `cached`, what an earlier start compiled is taken instead, and what is compiled is kept.
+    """
+
+    def __init__(
+        self, buckets: int, cell_bits: int, max_series: int, links: str = "auto", *, cached: bool = False
+    ) -> None:
+        self._links = links
+        self._request: dict[str, Any] = {
+            "cached": cached,
+            "defines": {
+                "BUCKETS": buckets,
+                "CELL_BITS": cell_bits,
+                "SERIES": max_series,
+                "RING_PAGES": RING_BYTES // resource.getpagesize(),
+            },
+        }
+        self._child: _Child | None = None
+        self._kept = cache.read(self._request) if cached else None
+        if self._kept is None:
+            self._compile()
+
+    def _compile(self) -> None:
+        self._child = _early.pop() if _early else _Child()
+        self._child.socket.settimeout(TIMEOUT_S)
+        with contextlib.suppress(BrokenPipeError):  # it ended: `result` says why
+            self._child.socket.send(json.dumps(self._request).encode())
+
+    def result(self) -> Loaded:
+        """Wait for what was compiled and make the maps. Raises PermissionDeniedError, UnsupportedError."""
+        links = _link_kind(self._links)
+        if self._kept is not None:
+            with contextlib.suppress(
+                KeyError, TypeError, ValueError, AttributeError, BpfError
+            ):  # not as it was written
+                return _made(self._kept, links)
+            self._compile()
+        try:
+            return _made(self._answer(), links)
+        except BpfError as error:
+            raise refusal(error) from error
+
+    def _answer(self) -> dict[str, Any]:
+        """What the child compiled; raises what it reported."""
+        assert self._child is not None
+        process = self._child.process
+        try:
+            data = self._child.socket.recv(_MAX_ANSWER)
+        except ConnectionResetError:  # it ended before it had read the request
+            data = b""
+        except TimeoutError:
+            process.kill()
+            raise errors.UnsupportedError(f"compiling the BPF program took more than {TIMEOUT_S:.0f} s") from None
+        finally:
+            self._child.socket.close()
+        _, stderr = process.communicate()
+        if not data:
+            last = stderr.decode(errors="replace").strip().splitlines()[-1:] or [_end(process.returncode)]
+            raise errors.UnsupportedError(
+                f"the process that compiles the BPF program ended: {last[0]}",
+                "Run `otel-jb doctor` for what is missing.",
+            )
+        answer: dict[str, Any] = json.loads(data)
+        if "error" in answer:
+            raise _error(answer, stderr)
+        return answer
+
+    def cancel(self) -> None:
+        """End what is at work without using what it makes."""
+        if self._child is not None:
+            self._child.end()
+
+
+def _link_kind(wish: str) -> LinkKind:
+    """How probes are attached here. Raises UnsupportedError where multi links are asked for in vain."""
+    # That a program loads for multi links proves nothing: kernels before 6.6 load it, and refuse only the link.
+    multi = wish != "perf" and features.multi_link_error() == 0
+    if wish == "multi" and not multi:
+        raise errors.UnsupportedError(
+            "this kernel has no uprobe multi links (Linux 6.6 brought them)", "Use --link auto."
+        )
+    return "multi" if multi else "perf"
+
+
+def _made(compiled: dict[str, Any], links: LinkKind) -> Loaded:
+    """Templates and maps of what was compiled. KeyError, TypeError, ValueError for what was not, BpfError where the kernel refuses."""
+    templates = {name: Template.from_plain(compiled["programs"][name]) for name in abi.PROGRAM_NAMES}
+    maps: dict[str, int] = {}
+    try:
+        for name in abi.MAPS:
+            kind, key, value, entries, flags = compiled["maps"][name]
+            attributes = struct.pack("=5I8x16s", kind, key, value, entries, flags, name.encode()[:15])
+            maps[name] = bpf(MAP_CREATE, attributes)
+        return Loaded(templates, maps, links, str(compiled["bcc"]))
+    except BaseException:
+        for descriptor in maps.values():
+            os.close(descriptor)
+        raise
+
+
+def _error(answer: dict[str, str], stderr: bytes) -> errors.AgentError:
+    kind = {
+        "PermissionDeniedError": errors.PermissionDeniedError,
+        "UnsupportedError": errors.UnsupportedError,
+    }.get(answer["error"], errors.UnsupportedError)
+    help_text = answer["help"]
+    if kind is errors.PermissionDeniedError:
+        message = "the kernel does not let this process load BPF programs"
+        return kind(message, PRIVILEGES)
+    detail = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()][-3:]
+    return kind(answer["message"], "\n".join([help_text, *detail]).strip())
+
+
+def _end(status: int) -> str:
+    """How a process without a message ended."""
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"no message, exit status {status}"

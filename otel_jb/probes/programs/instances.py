@@ -1,0 +1,114 @@
+"""BPF programs for probes: filled from a template, loaded once for all probes that need the same, and closed with the last."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from otel_jb.model.errors import AgentError, PermissionDeniedError, UnsupportedError
+from otel_jb.model.reads import ReadProgram
+from otel_jb.probes.bpf import PROG_LOAD, PROG_TYPE_KPROBE, BpfError, bpf
+from otel_jb.probes.programs.template import Shape, Template, shape_of
+
+MOST_OF_ONE_PROBE = 512  #: programs with a cookie of their own; each takes about 10 KiB of the kernel's memory
+UPROBE_MULTI, UPROBE_SESSION = 48, 57  #: enum bpf_attach_type, BPF_TRACE_UPROBE_MULTI and BPF_TRACE_UPROBE_SESSION
+_LOG_BYTES = 1 << 20
+
+PRIVILEGES = "Run as root, or with CAP_BPF, CAP_PERFMON and (since Linux 6.15 and its backports) CAP_SYS_ADMIN."
+
+
+@dataclass(slots=True)
+class _Instance:
+    descriptor: int
+    users: int
+
+
+class Instances:
+    """Loads programs of templates by name; equal ones are loaded once."""
+
+    def __init__(self, templates: Mapping[str, Template], maps: Mapping[str, int], *, multi: bool) -> None:
+        self._templates, self._maps = templates, maps
+        self._attach_type = UPROBE_MULTI if multi else 0
+        self._loaded: dict[tuple[str, Shape], _Instance] = {}
+
+    def check(self) -> None:
+        """Load each program once, as it is for a probe that reads nothing. Raises PermissionDeniedError, UnsupportedError."""
+        for name in ("on_entry", "on_end"):  # those that every kernel has a use for
+            shape = shape_of(ReadProgram(), events=True, nests=True)
+            self.take(name, shape)
+            self.give_back(name, shape)
+
+    def room(self, programs: int) -> bool:
+        """Whether so many more programs may have a cookie of their own; others ask the kernel for it and are shared."""
+        return sum(shape.cookie is not None for _, shape in self._loaded) + programs <= MOST_OF_ONE_PROBE
+
+    def take(self, name: str, shape: Shape) -> int:
+        """The descriptor of the program `name` for this shape; to be given back. Raises PermissionDeniedError, UnsupportedError."""
+        key = (name, shape)
+        if key not in self._loaded:
+            session = name == "on_session"
+            maps = {**self._maps, "nowhere": self._maps["nowhere_in_session"]} if session else self._maps
+            code = self._templates[name].filled(shape, maps)
+            attach_type = UPROBE_SESSION if session else self._attach_type
+            self._loaded[key] = _Instance(load_program(name, code, attach_type), 0)
+        self._loaded[key].users += 1
+        return self._loaded[key].descriptor
+
+    def give_back(self, name: str, shape: Shape) -> None:
+        """One user less; the kernel frees the program when its last link is gone."""
+        key = (name, shape)
+        self._loaded[key].users -= 1
+        if not self._loaded[key].users:
+            os.close(self._loaded.pop(key).descriptor)
+
+    def close(self) -> None:
+        """Close every program."""
+        for instance in self._loaded.values():
+            os.close(instance.descriptor)
+        self._loaded.clear()
+
+
+def shared(shape: Shape) -> Shape:
+    """The shape for all probes that differ in nothing but their cookie."""
+    return replace(shape, cookie=None)
+
+
+def load_program(name: str, code: bytes, attach_type: int) -> int:
+    """A descriptor of the loaded program. Raises PermissionDeniedError, UnsupportedError with what the verifier says."""
+    try:
+        return _load(name, code, attach_type, None)
+    except BpfError as error:
+        if error.errno in (errno.EPERM, errno.ENOSYS):
+            raise refusal(error) from error
+    log = ctypes.create_string_buffer(_LOG_BYTES)  # again, for the reason: writing the log takes longer than verifying
+    try:
+        return _load(name, code, attach_type, log)
+    except BpfError as error:
+        said = [line for line in log.value.decode(errors="replace").splitlines() if line.strip()]
+        reason = next((line for line in reversed(said) if not line.startswith("processed ")), error.strerror)
+        raise UnsupportedError(f"the kernel does not load the BPF program {name}: {reason}") from error
+
+
+def refusal(error: BpfError) -> AgentError:
+    """The error of a system call `bpf` that the kernel refused."""
+    if error.errno == errno.EPERM:
+        return PermissionDeniedError("the kernel does not let this process load BPF programs", PRIVILEGES)
+    if error.errno == errno.ENOSYS:
+        return UnsupportedError("this kernel has no BPF, or a filter keeps the system call from this process")
+    return UnsupportedError(f"the kernel refuses BPF maps or programs: {error.strerror}")
+
+
+def _load(name: str, code: bytes, attach_type: int, log: ctypes.Array[ctypes.c_char] | None) -> int:
+    instructions = ctypes.create_string_buffer(code, len(code))
+    license_text = ctypes.create_string_buffer(b"GPL")
+    pointers = (ctypes.addressof(instructions), ctypes.addressof(license_text))
+    logging = (1, len(log), ctypes.addressof(log)) if log is not None else (0, 0, 0)
+    # union bpf_attr of BPF_PROG_LOAD: type, instructions, licence, log level, size and buffer, version, flags, name, device, attach type
+    head = struct.pack(
+        "=IIQQIIQII16sI", PROG_TYPE_KPROBE, len(code) // 8, *pointers, *logging, 0, 0, name.encode()[:15], 0
+    )
+    return bpf(PROG_LOAD, head + struct.pack("=I", attach_type))

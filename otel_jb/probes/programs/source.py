@@ -1,0 +1,25 @@
+"""Where the BPF sources are: beside the package in the wheel, at the top of the tree in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from otel_jb.model.errors import UnsupportedError
+
+PROGRAM = "otel_jb.bpf.c"
+
+
+def bpf_directory() -> Path:
+    """The directory that holds the BPF program, its headers and the header shim.
+
+    A checkout's own `bpf/` comes first: an editable installation may leave an older copy among the installed packages.
+    Raises UnsupportedError where the installation is incomplete.
+    """
+    package = Path(__file__).resolve().parents[2]
+    for directory in (package.parent / "bpf", package / "bpf"):
+        if (directory / PROGRAM).is_file():
+            return directory
+    raise UnsupportedError(
+        f"the BPF program {PROGRAM} is not part of this installation",
+        "Install the project again: pip install --force-reinstall otel-jb, or from a complete checkout.",
+    )

@@ -1,0 +1,1 @@
+"""The process in which hostile files are read, and the questions that can be put to it."""

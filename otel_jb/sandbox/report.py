@@ -1,0 +1,177 @@
+"""What is read of a file inside the sandbox, as plain data, and the dataclasses that are made of it outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from otel_jb.elf.image import printable
+from otel_jb.model.errors import ElfError
+from otel_jb.model.plan import Symbol, SymbolSource
+
+if TYPE_CHECKING:
+    from otel_jb.sandbox.client import Inspector
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """Identity and matching functions of one ELF file."""
+
+    arch: str
+    kind: str  #: `executable` or `library`
+    build_id: str | None
+    soname: str | None
+    needed: tuple[str, ...]
+    has_symtab: bool
+    debug_link: tuple[str, int] | None  #: name and CRC-32 of the separate debug file that the file asks for
+    symbols: tuple[Symbol, ...]
+    symbol_count: int  #: entries of all symbol tables that were read, debug files' among them
+    demangles: bool  #: False where no C++ runtime is installed, so that C++ names stay mangled
+    signal_stacks: str = ""  #: by what it may run signal handlers on stacks of their own
+
+
+def inspect_file(
+    inspector: Inspector, file: int, name: str, patterns: Sequence[str], debug_files: Sequence[int] = ()
+) -> FileReport:
+    """Read an open file in the sandbox. `debug_files` are candidates for its separate debug file; wrong ones are ignored.
+
+    Raises ElfError.
+    """
+    plain = inspector.call(
+        "otel_jb.sandbox.report:read", [file, *debug_files], name=name, file_name=name, patterns=list(patterns)
+    )
+    try:
+        return _report(plain)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ElfError(f"{name}: its analysis gave nonsense", "The file is made to harm its reader.") from error
+
+
+def inspect_files(
+    inspector: Inspector, files: Sequence[tuple[int, str]], patterns: Sequence[str]
+) -> list[FileReport | ElfError]:
+    """Read several open files, (descriptor, name), without their debug files: one request for many, since a request costs
+    more than the reading of a usual library. Where they are too much for one, each is read by itself.
+    """
+    from otel_jb.sandbox.client import MAX_FILES
+
+    found: list[FileReport | ElfError] = []
+    for start in range(0, len(files), MAX_FILES):
+        batch = files[start : start + MAX_FILES]
+        names = [name for _, name in batch]
+        try:
+            plain = inspector.call(
+                "otel_jb.sandbox.report:read_each",
+                [file for file, _ in batch],
+                file_names=names,
+                patterns=list(patterns),
+            )
+            if len(plain) != len(batch):
+                raise ValueError("one answer for each file")
+            found += [_report_or_error(each) for each in plain]
+        except (ElfError, KeyError, TypeError, ValueError):
+            found += [_inspect_alone(inspector, file, name, patterns) for file, name in batch]
+    return found
+
+
+def _inspect_alone(inspector: Inspector, file: int, name: str, patterns: Sequence[str]) -> FileReport | ElfError:
+    try:
+        return inspect_file(inspector, file, name, patterns)
+    except ElfError as error:
+        return error
+
+
+def _report_or_error(plain: Any) -> FileReport | ElfError:
+    if isinstance(plain, list):
+        return ElfError(printable(_text(plain[0])), printable(_text(plain[1])))
+    return _report(plain)
+
+
+def read_each(files: Sequence[int], file_names: Sequence[str], patterns: Sequence[str]) -> list[Any]:
+    """Runs in the sandbox: `read` of each file, or its error's message and help."""
+    found: list[Any] = []
+    for file, name in zip(files, file_names, strict=True):
+        try:
+            found.append(read([file], name, patterns))
+        except ElfError as error:
+            found.append([error.message, error.help])
+    return found
+
+
+def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> dict[str, Any]:
+    """Runs in the sandbox: the first file's identity and its functions that match, with the debug files that follow."""
+    from otel_jb.elf import debugfile, demangle, symbols
+    from otel_jb.elf.image import Image
+    from otel_jb.sandbox import whole_file as evidence
+
+    image = Image.from_file(files[0], file_name)
+    own = symbols.tables(image)
+    debug = debugfile.matching_images(image, files[1:])
+    found = symbols.find(image, patterns, debug)
+    return {
+        "arch": image.arch,
+        "kind": image.kind,
+        "build_id": image.build_id,
+        "soname": image.soname,
+        "needed": list(image.needed),
+        "has_symtab": any(table.source is SymbolSource.SYMTAB for table in own),
+        "debug_link": debugfile.debug_link(image),
+        "symbols": [symbol_to_plain(symbol) for symbol in found],
+        "symbol_count": sum(table.count for table in symbols.all_tables(image, debug)),
+        "demangles": demangle.available(),
+        "signal_stacks": evidence.signal_stacks(image),
+    }
+
+
+def symbol_to_plain(symbol: Symbol) -> list[Any]:
+    """A symbol as JSON can hold it."""
+    return [
+        symbol.name,
+        symbol.address,
+        symbol.size,
+        symbol.source.value,
+        symbol.demangled,
+        list(symbol.aliases),
+    ]
+
+
+def symbol_from_plain(plain: Sequence[Any]) -> Symbol:
+    """The symbol that `symbol_to_plain` wrote. Raises ValueError or TypeError for anything else."""
+    name, address, size, source, demangled, aliases = plain
+    return Symbol(
+        _text(name),
+        _number(address),
+        _number(size),
+        SymbolSource(source),
+        _text(demangled),
+        tuple(_text(alias) for alias in aliases),
+    )
+
+
+def _report(plain: dict[str, Any]) -> FileReport:
+    link = plain["debug_link"]
+    return FileReport(
+        arch=_text(plain["arch"]),
+        kind=_text(plain["kind"]),
+        build_id=None if plain["build_id"] is None else bytes.fromhex(plain["build_id"]).hex(),
+        soname=None if plain["soname"] is None else _text(plain["soname"]),
+        needed=tuple(_text(name) for name in plain["needed"]),
+        has_symtab=bool(plain["has_symtab"]),
+        debug_link=None if link is None else (_text(link[0]), _number(link[1])),
+        symbols=tuple(symbol_from_plain(symbol) for symbol in plain["symbols"]),
+        symbol_count=_number(plain["symbol_count"]),
+        demangles=bool(plain["demangles"]),
+        signal_stacks=printable(_text(plain["signal_stacks"])),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("text expected")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < 1 << 64:
+        raise ValueError("an unsigned 64-bit number expected")
+    return value

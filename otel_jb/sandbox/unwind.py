@@ -1,0 +1,181 @@
+"""What it takes to walk a stack: for an instruction's address, the rule that finds its caller, and the function's name.
+
+Runs in the sandbox. The walk itself (`otel_jb.stacks.unwinder`) happens outside, on a copy of the stack, and remembers the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from otel_jb.elf.image import Image
+from otel_jb.elf.unwind_tables import Frames, frame_pointer, stack_pointer
+from otel_jb.model.errors import ElfError
+
+if TYPE_CHECKING:
+    from otel_jb.sandbox.client import Inspector
+
+
+#: `mov x8, #139` (rt_sigreturn) and `svc #0`
+_AARCH64_SIGRETURN = bytes.fromhex("681180d2 010000d4")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How to get from an instruction's frame to its caller's; `base` None: it cannot be known."""
+
+    base: (
+        str | None
+    )  #: `sp` or `fp`: CFA = that register + `offset`; `signal`: the kernel made this frame for a handler
+    offset: int = 0
+    frame_pointer_at: int | None = None  #: the caller's frame pointer lies at CFA + this; None: unchanged
+    return_address_at: int | None = None  #: likewise; None: in the link register, that is, not in the stack
+    function: str = ""  #: demangled, without arguments; empty where no symbol covers it
+    displacement: int = 0  #: of the address from the function's start, or from the file's where there is no function
+    outermost: bool = False  #: nothing called it: `_start`, the start of a thread
+
+
+def rules(
+    inspector: Inspector, files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[int]]
+) -> list[dict[int, Rule]]:
+    """For each open file, the rule of each of its wanted addresses (virtual ones of the image). Raises ElfError."""
+    plain = inspector.call(
+        "otel_jb.sandbox.unwind:read",
+        files,
+        name="mapped files",
+        names=list(names),
+        wanted=[list(each) for each in wanted],
+    )
+    try:
+        return [
+            {address: _rule(each) for address, each in zip(addresses, found, strict=True)}
+            for addresses, found in zip(wanted, plain, strict=True)
+        ]
+    except (TypeError, ValueError) as error:
+        raise ElfError("the analysis of a stack gave nonsense") from error
+
+
+def _rule(plain: Sequence[Any]) -> Rule:
+    base, offset, frame_at, return_at, function, displacement, outermost = plain
+    if base not in ("sp", "fp", "signal", None) or not isinstance(function, str):
+        raise ValueError("not a rule")
+    numbers = [offset, displacement, *(n for n in (frame_at, return_at) if n is not None)]
+    if not all(isinstance(number, int) for number in numbers):
+        raise ValueError("not a rule")
+    return Rule(base, offset, frame_at, return_at, function, displacement, bool(outermost))
+
+
+def read(files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[int]]) -> list[list[list[Any]]]:
+    """Runs in the sandbox: rules of addresses of several files; a file that cannot be read has none."""
+    answers = []
+    for file, name, addresses in zip(files, names, wanted, strict=True):
+        try:
+            answers.append(_of_file(Image.from_file(file, name), addresses))
+        except ElfError:
+            answers.append([[None, 0, None, None, "", address, False] for address in addresses])
+    return answers
+
+
+def _of_file(image: Image, addresses: Sequence[int]) -> list[list[Any]]:
+    from otel_jb.elf import debugfile, symbols
+    from otel_jb.elf.demangle import demangle
+    from otel_jb.model.names import without_arguments
+
+    frames = Frames(image)
+    functions = sorted(
+        {(f.address, f.name) for f in symbols.all_functions(image, debugfile.matching_images(image, []))}
+    )
+    starts = [address for address, _ in functions]
+    registers = {stack_pointer(image.arch): "sp", frame_pointer(image.arch): "fp"}
+    found = []
+    for address in addresses:
+        frame = row = None
+        try:
+            frame = frames.at(address)
+            row = frame.row(address) if frame else None
+        except ElfError:
+            pass
+        base = registers.get(row.register) if row and row.register is not None else None
+        low = frame.start if frame else None
+        if frame is not None and frame.signal:
+            base = "signal"
+        elif _returns_from_handler(image, address):
+            base, address = "signal", address + 1
+            low = address
+        function, displacement = "", address
+        start = _start(starts, address, low)
+        if start is not None:
+            name = functions[start][1]
+            function, displacement = without_arguments(demangle(name)), address - starts[start]
+        if base == "signal":
+            found.append([base, 0, None, None, function, displacement, False])
+        elif row is None or base is None:
+            found.append([None, 0, None, None, function, displacement, False])
+        else:
+            places = [row.frame_pointer_at, row.return_address_at]
+            found.append([base, row.offset, *places, function, displacement, row.outermost])
+    return found
+
+
+def _returns_from_handler(image: Image, address: int) -> bool:
+    """AArch64: whether the instruction behind `address`, a return address less one, is where the kernel lets signal handlers return to.
+
+    It has no frame description (the kernel's arch/arm64/kernel/vdso/sigreturn.S says why): unwinders know it by its instructions.
+    """
+    if image.arch != "aarch64" or address % 4 != 3:
+        return False
+    try:
+        return image.read(address + 1, 8) == _AARCH64_SIGRETURN
+    except ElfError:
+        return False
+
+
+def _start(starts: Sequence[int], address: int, low: int | None) -> int | None:
+    """The index of the symbol that covers an address: the last one before it, and none from before the code that holds it.
+
+    A stripped file has exported symbols far apart; naming a function by a distant neighbour would be a guess.
+    """
+    from bisect import bisect_right
+
+    index = bisect_right(starts, address) - 1
+    if index < 0 or (low is not None and starts[index] < low):
+        return None
+    return index if low is not None or address - starts[index] < 4096 else None
+
+
+def segments(files: Sequence[int]) -> list[list[int]]:
+    """Runs in the sandbox: (first file offset, end, virtual address - offset) of the executable segments of one file."""
+    image = Image.from_file(files[0], "a mapped file")
+    return [
+        [segment.offset, segment.offset + segment.file_size, segment.address - segment.offset]
+        for segment in image.segments
+        if segment.executable
+    ]
+
+
+def switching(files: Sequence[int]) -> list[str]:
+    """Runs in the sandbox: names of functions by which these files could switch stacks, imported or their own; at most a few.
+
+    The C library has such functions for everybody; only who uses them counts, so its own are left out.
+    """
+    from otel_jb.code import known
+    from otel_jb.elf import imports as plt
+    from otel_jb.elf import symbols
+
+    found: set[str] = set()
+    for file in files:
+        try:
+            image = Image.from_file(file, "a mapped file")
+            if (image.soname or "").startswith(("libc.so", "ld-linux", "libpthread", "libgcc_s")):
+                continue
+            imports = plt.read_imports(image)
+            names = {*imports.stubs.values(), *imports.slots.values(), *(f.name for f in symbols.all_functions(image))}
+        except ElfError:
+            continue
+        found.update(
+            n for n in names if known.judge(n.partition("@")[0]) is known.Verdict.SWITCHES and n != "sigaltstack"
+        )
+        if len(found) > 8:
+            break
+    return sorted(found)[:8]

@@ -1,0 +1,1 @@
+"""Call stacks of slow calls: walked from copied memory, and named."""

@@ -1,0 +1,182 @@
+"""The walk of a stack: from a slow call out to the outermost function, on the copy of the stack that came with it.
+
+It is arithmetic on plain data. Which rule holds at an address is asked for, so nothing here reads a file or a process, and the
+architecture is an argument: the stacks of either can be walked on both.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from otel_jb.model.stream import SlowCall
+from otel_jb.sandbox.unwind import Rule
+
+MAX_FRAMES = 64
+_OUTERMOST = ("_start", "__clone", "__clone3", "clone3", "clone", "start_thread", "_st_thread_main")
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """What calls and signals leave on a stack."""
+
+    pushed: int  #: bytes of return address that a call pushes
+    #: where the kernel's signal frame has frame pointer, stack pointer, instruction pointer and, if there is one, link register
+    interrupted: tuple[int, ...]
+    signs: bool  #: return addresses may be signed in the bits that no address of user space has
+
+
+#: struct rt_sigframe behind its return address: struct ucontext, uc_mcontext
+X86_64 = Architecture(pushed=8, interrupted=(120, 160, 168), signs=False)
+#: struct rt_sigframe: siginfo, then struct ucontext, uc_mcontext
+AARCH64 = Architecture(pushed=0, interrupted=(544, 560, 568, 552), signs=True)
+_ADDRESS_BITS = 48
+
+
+def address_mask(arch: Architecture, highest: int) -> int:
+    """The bits of a return address that are its own, in a process that has code or stack as far up as `highest`.
+
+    Like the kernel (`perf_callchain_user` by `ptrauth_user_pac_mask`) this takes a signature away wherever there may be one, whether
+    the frame description says so or not. How wide addresses are is the kernel's choice, from 36 to 52 bits; what it maps highest, it
+    maps in the upper half of them.
+    """
+    return (1 << (highest.bit_length() if arch.signs else _ADDRESS_BITS)) - 1
+
+
+class Place(NamedTuple):
+    """What is known of an address."""
+
+    file: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A stack, walked."""
+
+    lines: tuple[str, ...]  #: innermost first
+    frames: frozenset[int]  #: the frame (see `records.ProbeSite`) of every function on it that was reached
+    complete: bool  #: reached the outermost function
+    reached: int  #: the highest stack address that the walk got to
+    callers: tuple[
+        tuple[int, str], ...
+    ] = ()  #: frame and function of those above the call itself, as far as both are known
+
+
+def walk(
+    arch: Architecture,
+    function: str,
+    call: SlowCall,
+    find: Callable[[int], Place | None],
+    *,
+    mask: int,
+    returned: bool = False,
+) -> Walk:
+    """Walk from a call outwards.
+
+    Args:
+        arch: of the process.
+        function: the name of the function that was called.
+        call: the call, with the registers of its end and the copy of its stack.
+        find: what is known of an address.
+        mask: the bits of an address that are its own.
+        returned: the end was a return probe, which runs when the function has returned.
+    """
+    copy, low = call.stack_copy, call.stack_pointer
+
+    def word(address: int) -> int | None:
+        at = address - low
+        return struct.unpack_from("<Q", copy, at)[0] if 0 <= at <= len(copy) - 8 else None
+
+    lines = [function]
+    frames: set[int] = {call.frame}
+    callers: list[tuple[int, str]] = []
+
+    def walked(complete: bool) -> Walk:
+        return Walk(tuple(lines), frozenset(frames), complete, cfa, tuple(callers))
+
+    cfa = call.frame + arch.pushed
+    pc, fp = _caller(arch, call, find, word, returned)
+    if pc is None:
+        return walked(False)
+    link: int | None = None  # what a function that a signal interrupted may still have in x30
+    behind = 1
+    for _ in range(MAX_FRAMES):
+        pc &= mask
+        # A return address lies behind the call; the call itself is what runs.
+        pc, behind = pc - behind, 1
+        place = find(pc)
+        if place is None:
+            return walked(pc < 0)
+        rule = place.rule
+        lines.append(_line(place))
+        if rule.base == "signal":
+            # What the handler's caller was doing: the stack goes on where it was interrupted.
+            fp, cfa, pc, *rest = (word(cfa + at) or 0 for at in arch.interrupted)
+            link = rest[0] if rest else None
+            behind = 0
+            continue
+        if rule.base is None:
+            return walked(_is_outermost(rule))
+        base = cfa if rule.base == "sp" else fp
+        above = base + rule.offset
+        if above <= cfa and rule.base != "sp":
+            return walked(False)
+        cfa = above
+        back = None if rule.outermost else link
+        if rule.return_address_at is not None:
+            back = word(cfa + rule.return_address_at)
+        link = None
+        fp = _saved(word, cfa, rule.frame_pointer_at, fp)
+        if back is None or back == 0:
+            # Where calls push it, a return address that is not in the stack is nowhere.
+            outermost = rule.outermost or (bool(arch.pushed) and rule.return_address_at is None)
+            return walked(back == 0 or outermost or _is_outermost(rule))
+        frames.add(cfa - arch.pushed)
+        callers.append((cfa - arch.pushed, rule.function))
+        pc = back
+    return walked(False)
+
+
+def _caller(
+    arch: Architecture,
+    call: SlowCall,
+    find: Callable[[int], Place | None],
+    word: Callable[[int], int | None],
+    returned: bool,
+) -> tuple[int | None, int]:
+    """Where the call goes back to, None where that is not known, and the frame pointer there."""
+    cfa, fp = call.frame + arch.pushed, call.frame_pointer
+    if returned:
+        # Execution is there already. The kernel has put its trampoline where the function expected the return address: in x30.
+        return call.instruction_pointer, fp
+    if not arch.pushed and call.stack_pointer == cfa:
+        return call.link_register, fp  # a `ret`, or a jump to a function that returns in this one's stead
+    place = find(call.instruction_pointer)
+    rule = place.rule if place is not None and place.rule.base is not None else None
+    if rule is not None:
+        fp = _saved(word, cfa, rule.frame_pointer_at, fp)
+    if arch.pushed:
+        return word(call.frame), fp
+    if rule is None:
+        return None, fp
+    return call.link_register if rule.return_address_at is None else word(cfa + rule.return_address_at), fp
+
+
+def _saved(word: Callable[[int], int | None], cfa: int, at: int | None, now: int) -> int:
+    value = word(cfa + at) if at is not None else None
+    return now if value is None else value
+
+
+def _line(place: Place) -> str:
+    file, rule = place
+    if rule.function:
+        return f"{rule.function}+{rule.displacement:#x} ({file})"
+    return f"{file}+{rule.displacement:#x}"
+
+
+def _is_outermost(rule: Rule) -> bool:
+    """`_start` and the start of a thread have no caller; their frame descriptions say so by an undefined return address."""
+    return rule.function in _OUTERMOST
