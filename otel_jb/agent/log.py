@@ -1,4 +1,7 @@
-"""The agent's own log: one line an event on standard error, for people or as JSON."""
+"""The agent's own log: one line an event on standard error, for people or as JSON.
+
+Nothing in a message can end its line or move a cursor, whatever a target calls itself.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,52 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from otel_jb.model.stream import Target
+from otel_jb.model.text import printable, printable_lines
+
+FIELDS = ("pid", "target", "function")  #: what a record may be about; fields of their own in JSON
+_MAX_MESSAGE = 8192
+
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+def about(target: Target, function: str | None = None) -> Mapping[str, str | int]:
+    """What a message is about, for `extra=`: the process, its service name, and a function of it."""
+    fields: dict[str, str | int] = {"pid": target.pid, "target": target.service_name}
+    if function is not None:
+        fields["function"] = function
+    return fields
+
+
+class _TextFormatter(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's own name)
+        record.message = printable(record.message, _MAX_MESSAGE)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802
+        return printable_lines(super().formatException(ei))
 
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """One JSON object: time (UTC), level, logger, message."""
+        """One JSON object: time (UTC), level, logger, message, what it is about, and the exception where there is one."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        return json.dumps(
-            {
-                "time": f"{stamp}.{int(record.msecs):03d}Z",
-                "level": record.levelname.lower(),
-                "logger": record.name,
-                "message": record.getMessage(),
-            }
-        )
+        entry: dict[str, object] = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": printable(record.getMessage(), _MAX_MESSAGE),
+        }
+        for name in FIELDS:
+            value = getattr(record, name, None)
+            if value is not None:
+                entry[name] = printable(value) if isinstance(value, str) else value
+        if record.exc_info:
+            entry["exception"] = printable_lines(self.formatException(record.exc_info))
+        return json.dumps(entry)
 
 
 def configure(level: str, form: str) -> None:
@@ -31,7 +66,7 @@ def configure(level: str, form: str) -> None:
     if form == "json":
         handler.setFormatter(_JsonFormatter())
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        handler.setFormatter(_TextFormatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logger = logging.getLogger("otel_jb")
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())

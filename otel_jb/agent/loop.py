@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from otel_jb.agent.governor import Governor, Reading
+from otel_jb.agent.log import about
 from otel_jb.diagnosis.thresholds import PercentileThreshold
 from otel_jb.model.errors import AgentError, AttachError, TargetError
 from otel_jb.model.plan import ProbePlan
@@ -322,6 +323,7 @@ class Agent:
                         self._targets[status.target].pid,
                         "detached" if decision.shed else "attached again",
                         decision.reason,
+                        extra=about(self._targets[status.target], status.function),
                     )
 
     def _follow_percentiles(self, snapshot: Snapshot) -> None:
@@ -395,12 +397,25 @@ class Agent:
             target.name,
             target.pid,
             ", ".join(f"{s.function} [{s.strategy}]" for s in series[:8]) + (" …" if len(series) > 8 else ""),
+            extra=about(target),
         )
         for record in records:
             if isinstance(record, ProbeStatus) and record.state is ProbeState.FAILED:
-                _logger.warning("%s in process %d cannot be probed: %s", record.function, target.pid, record.reason)
+                _logger.warning(
+                    "%s in process %d cannot be probed: %s",
+                    record.function,
+                    target.pid,
+                    record.reason,
+                    extra=about(target, record.function),
+                )
         for skipped in plan.skipped:
-            _logger.debug("%s in process %d is not probed: %s", skipped.function, target.pid, skipped.reason)
+            _logger.debug(
+                "%s in process %d is not probed: %s",
+                skipped.function,
+                target.pid,
+                skipped.reason,
+                extra=about(target, skipped.function),
+            )
 
     def _apply(self, changes: Changes) -> None:
         assert self.discovery is not None
@@ -477,7 +492,7 @@ class Agent:
         self._emit(last)
         if ended:
             self._pids.pop(target_id, None)
-            _logger.info("%s (process %d) ended", target.name, target.pid)
+            _logger.info("%s (process %d) ended", target.name, target.pid, extra=about(target))
             self._emit(TargetEnded(target_id, last.time_unix_nano))
             self._problem = "the processes that were measured have ended"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from otel_jb.elf.image import printable
+from otel_jb.model.text import printable, printable_lines
 
 SCHEMA_VERSION = 1
 _WIDTH = 100
@@ -145,7 +145,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _wrapped(text: str, indent: str, width: int) -> Iterator[str]:
-    for line in printable(text.replace("\n", "\r")).replace("\\r", "\n").splitlines():
+    for line in printable_lines(text).splitlines():
         yield from textwrap.wrap(
             line, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
         )

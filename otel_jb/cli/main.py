@@ -13,6 +13,7 @@ from typing import NoReturn
 from otel_jb import __version__
 from otel_jb.cli import exitcodes
 from otel_jb.model.errors import AgentError, ExitCode, UsageError
+from otel_jb.model.text import printable, printable_lines
 
 #: Each is a module of this package with `add_parser(subparsers)` and `run(args) -> int`, in the order of `--help`.
 COMMANDS = ("demo", "discover", "doctor", "plan", "run", "record", "replay")
@@ -111,9 +112,9 @@ def _parser(arguments: list[str]) -> Parser:
 
 def _complain(message: str, help_text: str) -> None:
     try:
-        print(f"otel-jb: {message}", file=sys.stderr)
+        print(f"otel-jb: {printable(message, 4096)}", file=sys.stderr)
         if help_text:
-            print(textwrap.indent(help_text.rstrip(), "    "), file=sys.stderr)
+            print(textwrap.indent(printable_lines(help_text.rstrip()), "    "), file=sys.stderr)
         sys.stderr.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import IO, Any
 
 from otel_jb.model.errors import ElfError, PermissionDeniedError, TargetError
+from otel_jb.model.text import printable
 
 MAX_FILE_BYTES = 4 << 30
 MAX_HEADERS = 65_536  #: sections, and segments
@@ -459,11 +460,6 @@ def open_regular(path: str) -> int:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ElfError(f"{shown}: cannot be opened: {reason}") from error
-
-
-def printable(name: str) -> str:
-    """A name from outside, with what would disturb a terminal or a log line escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in name)
 
 
 def _require_regular(mode: int, shown: str) -> None:

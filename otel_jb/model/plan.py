@@ -10,6 +10,7 @@ from enum import Enum
 
 from otel_jb.model.names import without_arguments
 from otel_jb.model.reads import ReadProgram
+from otel_jb.model.text import make_printable
 
 
 class SymbolSource(Enum):
@@ -116,6 +117,9 @@ class Probe:
     names: tuple[str, ...] = ()  #: all names at this address
     gated: bool = False  #: no return probe is put any more as soon as the process loads a further library
 
+    def __post_init__(self) -> None:
+        make_printable(self, "function")
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -125,6 +129,9 @@ class Skipped:
     file: str
     profile: str
     reason: str
+
+    def __post_init__(self) -> None:
+        make_printable(self, "function", "reason")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,16 @@
 """Stream records: everything that crosses from the probes to telemetry: targets, series, snapshots, slow calls, probe states.
 
 The stream is serialisable: a recording (`otel_jb.agent.recording`) is this stream in a file. Times are nanoseconds of
-CLOCK_MONOTONIC (`_ns`) unless the name says `_unix_nano`.
+CLOCK_MONOTONIC (`_ns`) unless the name says `_unix_nano`. Text that a target controls is made printable as a record is made, so
+that no reader of the stream, a file's neither, can forget it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+
+from otel_jb.model.text import make_printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,9 @@ class Target:
     service_instance_id: str
     attached_unix_nano: int  #: start time of every cumulative point of this target
     attributes: tuple[tuple[str, str], ...] = ()  #: further resource attributes (container.id, k8s.*, configured ones)
+
+    def __post_init__(self) -> None:
+        make_printable(self, "name", "executable", "service_name", "service_instance_id", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,9 @@ class Series:
     fields: tuple[str, ...] = ()
     error_return: tuple[tuple[int, int], ...] = ()
 
+    def __post_init__(self) -> None:
+        make_printable(self, "function", "role", "profile", "strategy", "reason", "file", "drop_reasons", "fields")
+
 
 class ProbeState(Enum):
     """Where a probe stands."""
@@ -70,6 +79,9 @@ class ProbeStatus:
     reason: str
     strategy: str = ""
     series: int | None = None
+
+    def __post_init__(self) -> None:
+        make_printable(self, "function", "file", "profile", "reason", "strategy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +187,9 @@ class SlowCall:
     stack_copy: Memory = b""  #: memory from `stack_pointer` upwards
     nested: tuple[NestedCall, ...] = ()
     nested_omitted: int = 0  #: more ran inside than the event has room for
+
+    def __post_init__(self) -> None:
+        make_printable(self, "thread_name")
 
 
 @dataclass(frozen=True, slots=True)

@@ -318,4 +318,5 @@ def _files(process: Process, *, unnamed: bool = False) -> frozenset[tuple[str, i
 
 def _log_unmeasured(process: Process, error: AgentError, *, named: bool) -> None:
     level = logging.WARNING if named else logging.DEBUG
-    _logger.log(level, "%s (process %d) is not measured: %s", process.name, process.pid, error.message)
+    about = {"pid": process.pid, "target": process.name}
+    _logger.log(level, "%s (process %d) is not measured: %s", process.name, process.pid, error.message, extra=about)

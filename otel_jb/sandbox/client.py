@@ -24,8 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from otel_jb.elf.image import printable
 from otel_jb.model.errors import AgentError, ElfError
+from otel_jb.model.text import printable, printable_lines
 from otel_jb.sandbox.limits import give_up_privileges, limit
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _result(answer: bytes, name: str) -> Any:
         decoded = json.loads(answer)
         if "error" in decoded:
             message, help_text = decoded["error"]
-            raise ElfError(printable(str(message)), printable(str(help_text)))
+            raise ElfError(printable(str(message)), printable_lines(str(help_text)))
         return decoded["result"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ElfError(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from otel_jb.elf.image import printable
 from otel_jb.model.errors import ElfError
 from otel_jb.model.plan import Symbol, SymbolSource
+from otel_jb.model.text import printable, printable_lines
 
 if TYPE_CHECKING:
     from otel_jb.sandbox.client import Inspector
@@ -83,7 +83,7 @@ def _inspect_alone(inspector: Inspector, file: int, name: str, patterns: Sequenc
 
 def _report_or_error(plain: Any) -> FileReport | ElfError:
     if isinstance(plain, list):
-        return ElfError(printable(_text(plain[0])), printable(_text(plain[1])))
+        return ElfError(printable(_text(plain[0])), printable_lines(_text(plain[1])))
     return _report(plain)
 
 

@@ -20,9 +20,10 @@ from otel_jb.code.known import ENDS_THREAD, SWITCHES, THROWS
 from otel_jb.code.stack_pointer import foreign_load, moves_stack_pointer
 from otel_jb.code.vouched import TAKES_BACK
 from otel_jb.elf.addresses import Names
-from otel_jb.elf.image import Image, printable
+from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import SymbolTable, tables
 from otel_jb.model.errors import ElfError
+from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
     from otel_jb.sandbox.client import Inspector

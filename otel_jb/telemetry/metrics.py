@@ -6,8 +6,9 @@ that OTLP (`otlp`) and Prometheus (`prometheus`) both render, so that the two ca
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from otel_jb.model.stream import DepthSnapshot, Interval, SeriesSnapshot, Target
@@ -186,6 +187,13 @@ EXPORT_FAILURES = Instrument(
     "otel_jb_export_failures_total",
     "Exports that failed for good.",
 )
+POINTS_LEFT_OUT = Instrument(
+    "otel_jb.points.left_out",
+    Kind.COUNTER,
+    "{point}",
+    "otel_jb_points_left_out_total",
+    "Data points that a scrape or an export went without, because they cannot be encoded.",
+)
 NESTING_DOUBTFUL = Instrument(
     "otel_jb.nesting.doubtful",
     Kind.COUNTER,
@@ -238,6 +246,7 @@ SELF_INSTRUMENTS: tuple[Instrument, ...] = (
     EVENTS_SUPPRESSED,
     SPANS_DROPPED,
     EXPORT_FAILURES,
+    POINTS_LEFT_OUT,
     NESTING_DOUBTFUL,
     PROBE_COST,
     PROBE_ATTACHED_TIME,
@@ -323,15 +332,51 @@ def resource_attributes(target: Target) -> dict[str, str | int]:
     return attributes
 
 
+#: Told of a target some of whose points were left out, and how many.
+LeftOut = Callable[[Target, int], None]
+
+
 def target_metrics(
-    view: StateView, shape: HistogramShape = DEFAULT_SHAPE, exemplars: ExemplarSource | None = None
+    view: StateView,
+    shape: HistogramShape = DEFAULT_SHAPE,
+    exemplars: ExemplarSource | None = None,
+    left_out: LeftOut | None = None,
 ) -> tuple[TargetMetrics, ...]:
-    """The data points of every target in the view.
+    """The data points of every target in the view that can be encoded; `left_out` is told of the others.
+
+    A receiver gets many targets in one request, and one number that does not fit would cost all of them their series. The numbers
+    are sums of what targets hold in their memory, so a hostile one chooses them.
 
     Raises:
         ConfigError: the calls were not counted by the boundaries of `shape`.
     """
-    return tuple(_metrics_of(target, shape, exemplars) for target in view.targets)
+    return tuple(_encodable(_metrics_of(target, shape, exemplars), left_out) for target in view.targets)
+
+
+def _encodable(target: TargetMetrics, left_out: LeftOut | None) -> TargetMetrics:
+    missing = 0
+    kept: list[tuple[Instrument, tuple[Point, ...]]] = []
+    for instrument, points in target.points:
+        fitting = tuple(point for point in points if _fits(point))
+        missing += len(points) - len(fitting)
+        if fitting:
+            kept.append((instrument, fitting))
+    if not missing:
+        return target
+    if left_out is not None:
+        left_out(target.target, missing)
+    return replace(target, points=tuple(kept))
+
+
+def _fits(point: Point) -> bool:
+    """Whether every format has room for the numbers: OTLP has 64 bits, of which values are signed."""
+    if isinstance(point, HistogramPoint):
+        fits = all(0 <= count < 1 << 64 for count in point.counts) and abs(point.sum_ns) < 1 << 64
+    elif isinstance(point.value, int):
+        fits = -(1 << 63) <= point.value < 1 << 63
+    else:
+        fits = math.isfinite(point.value)
+    return fits and all(0 <= time < 1 << 64 for time in (point.start_unix_nano, point.time_unix_nano))
 
 
 @dataclass(slots=True)

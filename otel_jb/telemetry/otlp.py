@@ -37,6 +37,7 @@ from otel_jb.telemetry.metrics import (
     HistogramPoint,
     Instrument,
     Kind,
+    LeftOut,
     NumberPoint,
     Point,
     TargetMetrics,
@@ -85,6 +86,7 @@ class TargetExporter(MetricExporter):
         outcome: counts and logs failures.
         ending: told whether the points of the next requests only end their series (`exporters.EndingSeries.ending`); None: the
             receiver's expiry has to end them.
+        left_out: told of points that cannot be encoded.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class TargetExporter(MetricExporter):
         temporality: str = "cumulative",
         exemplars: ExemplarSource | None = None,
         ending: Callable[[bool], None] | None = None,
+        left_out: LeftOut | None = None,
     ) -> None:
         super().__init__(
             preferred_temporality=getattr(inner, "_preferred_temporality", None),
@@ -108,6 +111,7 @@ class TargetExporter(MetricExporter):
         self._temporality = Temporality(temporality)
         self._exemplars = exemplars
         self._ending = ending
+        self._left_out = left_out
         self._sent: dict[_Key, Sent] = {}
         self._last: dict[int, TargetMetrics] = {}
         self._told_end: set[int] = set()
@@ -120,7 +124,8 @@ class TargetExporter(MetricExporter):
         """Send the agent's own metrics and the targets', in as many requests as they need; stops at the first failure."""
         del kwargs
         view = self._view()
-        present = {one.target.id: one for one in target_metrics(view, self._shape, self._exemplars)}
+        shown_now = target_metrics(view, self._shape, self._exemplars, self._left_out)
+        present = {one.target.id: one for one in shown_now}
         gone = self._gone(present)
         self._last.update(present)
         waiting = [one for key, one in self._last.items() if key not in present and key not in gone]

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import otel_jb
 from otel_jb.config.otel import OtelSettings
-from otel_jb.model.stream import Series, SlowCall
+from otel_jb.model.stream import Series, SlowCall, Target
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
-from otel_jb.telemetry.metrics import EXPORT_FAILURES, SELF_SCOPE, ExemplarSource
+from otel_jb.telemetry.metrics import EXPORT_FAILURES, POINTS_LEFT_OUT, SELF_SCOPE, ExemplarSource
 from otel_jb.telemetry.state import StreamState
 from otel_jb.telemetry.tally import Tally
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import MetricReader
 
+    from otel_jb.telemetry.metrics import LeftOut
     from otel_jb.telemetry.nesting import SameStack
     from otel_jb.telemetry.outcome import Failure
     from otel_jb.telemetry.prometheus import MetricsPage
@@ -102,6 +103,7 @@ class Telemetry:
         self._provider: MeterProvider | None = None
         self._periodic_readers: list[MetricReader] = []
         self._resource = agent_resource(settings)
+        self._told_left_out: set[int] = set()
 
     @property
     def resource(self) -> Mapping[str, str | int]:
@@ -195,7 +197,11 @@ class Telemetry:
             disable_target_info=True, scope_info_enabled=False, registry=own, cardinality_limits=_limits()
         )
         registry = CollectorRegistry()
-        registry.register(TargetCollector(self.state.view, self.shape, self._exemplars, self._resource))
+        registry.register(
+            TargetCollector(
+                self.state.view, self.shape, self._exemplars, self._resource, left_out=self._left_out("prometheus")
+            )
+        )
         registry.register(SelfCollector(own))
         self.page = MetricsPage(registry)
         return reader
@@ -231,11 +237,28 @@ class Telemetry:
             self.settings.temporality,
             self._exemplars,
             ending,
+            self._left_out("otlp"),
         )
         timeout = self.settings.metric_timeout_seconds
         reader = PeriodicExportingMetricReader(exporter, self._interval * 1000, timeout * 1000, _limits())
         self._periodic_readers.append(reader)
         return reader
+
+    def _left_out(self, surface: str) -> LeftOut:
+        def count(target: Target, points: int) -> None:
+            names = {"target": target.service_name, "pid": str(target.pid), "surface": surface}
+            self.tally.add(POINTS_LEFT_OUT, points, **names)
+            if target.id not in self._told_left_out:
+                self._told_left_out.add(target.id)
+                _logger.warning(
+                    "%d values of %s (process %d) are not exported: they are larger than 64 bits, so they are no counts",
+                    points,
+                    target.name,
+                    target.pid,
+                    extra={"pid": target.pid, "target": target.service_name},
+                )
+
+        return count
 
     def _view(self) -> Any:
         if self._refresh is not None:

@@ -28,6 +28,7 @@ from otel_jb.telemetry.metrics import (
     HistogramPoint,
     Instrument,
     Kind,
+    LeftOut,
     NumberPoint,
     TargetMetrics,
     resource_attributes,
@@ -56,6 +57,7 @@ class TargetCollector(Collector):
         agent: resource attributes of the agent itself, added to `target_info`.
         created: also expose `_created` samples (OpenMetrics). Off by default: the text format turns them into series of
             their own, which double what Prometheus stores, and it reads start times from nowhere else.
+        left_out: told of points that cannot be encoded.
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class TargetCollector(Collector):
         exemplars: ExemplarSource | None = None,
         agent: Mapping[str, str | int] | None = None,
         created: bool = False,
+        left_out: LeftOut | None = None,
     ) -> None:
+        self._left_out = left_out
         self._view = view
         self._shape = HistogramShape(shape.bounds_ns)
         self._exemplars = exemplars
@@ -79,7 +83,7 @@ class TargetCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The families, each once, with the samples of all targets."""
-        targets = target_metrics(self._view(), self._shape, self._exemplars)
+        targets = target_metrics(self._view(), self._shape, self._exemplars, self._left_out)
         families = {instrument: self._family(instrument) for instrument in INSTRUMENTS}
         for target in targets:
             base = _base_labels(target.target)

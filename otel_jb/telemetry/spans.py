@@ -22,6 +22,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 import otel_jb
 from otel_jb.model.stream import NestedCall, Series, SlowCall, Target
+from otel_jb.model.text import printable
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.holding import Held, Holding
@@ -285,6 +286,7 @@ class SpanMaker:
 
 def _stack(lines: Sequence[str]) -> str:
     """The lines, as far as they fit; what is left out is said."""
+    lines = [printable(line) for line in lines]  # names of files and functions
     length = 0
     for place, line in enumerate(lines):
         length += len(line) + 1
@@ -310,10 +312,12 @@ def _identity(series: Series, call: SlowCall) -> dict[str, Any]:
 
 def _attributes(series: Series, call: SlowCall) -> dict[str, Any]:
     attributes = _identity(series, call)
-    if call.bytes is not None:
+    # A number of a hostile target's memory may be too large for OTLP's signed 64 bits, and would cost the others their spans.
+    if call.bytes is not None and call.bytes < 1 << 63:
         attributes["jitterbuffer.packet.size"] = call.bytes
     if call.return_value is not None:
-        attributes["jitterbuffer.return_value"] = call.return_value
+        fits = -(1 << 63) <= call.return_value < 1 << 63
+        attributes["jitterbuffer.return_value"] = call.return_value if fits else f"{call.return_value:#x}"
     if call.stream is not None:
         attributes["jitterbuffer.stream"] = f"{call.stream:#x}"
     return attributes

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from otel_jb.model.text import printable
 from otel_jb.telemetry.metrics import packets
 from otel_jb.telemetry.state import SeriesView, StateView, StreamState
 
@@ -186,11 +187,6 @@ def render(rows: Sequence[Row], title: str = "", caption: str = "") -> Table:
             shown[8].stylize("bold red")
         table.add_row(*shown, style="dim" if row.ended else "")
     return table
-
-
-def printable(text: str) -> str:
-    """`text` with everything that a terminal might obey made visible."""
-    return "".join(each if each.isprintable() else "�" for each in text)
 
 
 def _number(value: float | None) -> str:

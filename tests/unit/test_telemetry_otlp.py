@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -110,6 +111,22 @@ def test_otlp_and_the_exposition_say_the_same(protocol: str) -> None:
                 assert number(point) == sample.value
     assert seen == set(points)
     assert len(seen) > 20
+
+
+@both
+def test_a_number_that_otlp_has_no_room_for_costs_no_other_target_its_points(protocol: str) -> None:
+    """A target whose memory says 2^63 bytes loses that point alone; the other target's points arrive, and it is counted."""
+    state = samples.state()
+    state.apply(samples.snapshot(replace(samples.snapshot_of(samples.PUT, [1] * 50), bytes=1 << 63)))
+    with RECEIVERS[protocol]() as receiver, exporting(receiver.endpoint, protocol, state) as telemetry:
+        telemetry.flush()
+        points = of_targets(receiver)
+        left_out = telemetry.tally.read(metrics.POINTS_LEFT_OUT)
+    sized = {(pid, dict(names)["code.function.name"]) for pid, name, names in points if name == "jitterbuffer.bytes"}
+    assert ("4712", samples.PUT.function) not in sized
+    assert ("4711", samples.PARSE.function) in sized
+    assert {pid for pid, _, _ in points} == {"4711", "4712"}
+    assert left_out == (((("pid", "4712"), ("surface", "otlp"), ("target", "live")), 1),)
 
 
 @both
@@ -483,7 +500,12 @@ def test_self_metrics_are_on_both_routes_with_the_contracts_names() -> None:
     state = samples.state()
     with grpc_receiver() as receiver:
         telemetry = Telemetry(state, read(environ(receiver.endpoint, "grpc")), overhead=lambda: {1: 0.25})
-        for instrument in (metrics.SPANS_DROPPED, metrics.EXPORT_FAILURES, metrics.NESTING_DOUBTFUL):
+        for instrument in (
+            metrics.SPANS_DROPPED,
+            metrics.EXPORT_FAILURES,
+            metrics.POINTS_LEFT_OUT,
+            metrics.NESTING_DOUBTFUL,
+        ):
             telemetry.tally.add(instrument, 3, signal="traces")
         telemetry.start()
         telemetry.flush()

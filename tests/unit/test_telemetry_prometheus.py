@@ -4,6 +4,7 @@ import gzip
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,21 @@ def test_names_follow_the_standard_translation() -> None:
         if instrument.kind is Kind.COUNTER:
             expected += "_total"
         assert instrument.prometheus == expected
+
+
+def test_a_number_that_no_format_has_room_for_costs_only_itself() -> None:
+    """A sum of 2^63 bytes, which a target may have in its memory, is left out and told of; everything else is there."""
+    from otel_jb.telemetry.metrics import BYTES, PACKET_COUNT, target_metrics
+
+    state = samples.state()
+    whole = {instrument for one in target_metrics(state.view()) if one.target.id == 2 for instrument, _ in one.points}
+    grown = replace(samples.snapshot_of(samples.PUT, [1] * 50), bytes=1 << 63)
+    state.apply(samples.snapshot(grown))
+    told: list[tuple[int, int]] = []
+    left = target_metrics(state.view(), left_out=lambda target, count: told.append((target.id, count)))
+    points = {one.target.id: dict(one.points) for one in left}
+    assert told == [(2, 1)]
+    assert BYTES in whole
+    assert whole - set(points[2]) <= {BYTES}
+    assert PACKET_COUNT in points[2]
+    assert BYTES in points[1]

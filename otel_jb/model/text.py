@@ -1,0 +1,63 @@
+"""Text that somebody else chose, made fit to be shown.
+
+Names of processes, files, symbols, threads and containers belong to the programs that are measured. They may hold line ends, terminal
+escapes, marks that reverse the direction of writing, bytes that are not UTF-8, or a megabyte of nothing. `printable` is the one
+function that they pass before they reach a log, a label, a span, a page or a terminal; the records of the stream apply it themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+LIMIT = 1024  #: characters of one name; C++ names of real programs stay below it
+_HASH_DIGITS = 16
+
+
+def printable(text: str, limit: int = LIMIT) -> str:
+    r"""The text with everything escaped that a terminal, a log or a parser might obey, and cut where it is too long.
+
+    Bytes that are not UTF-8 (surrogates of `os.fsdecode`) become `\xff`, other control characters `\n` or `\u202e`. A text of
+    more than `limit` characters keeps its beginning and gets a hash of the whole, so that two long names stay two. What comes out
+    is left as it is by another call.
+    """
+    if len(text) <= limit and text.isprintable():
+        return text
+    digest = ""
+    if len(text) > limit:  # before the rest is escaped: a megabyte of control characters would become six
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
+        text = text[:limit]
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+    if digest or len(shown) > limit:
+        digest = digest or hashlib.sha256(shown.encode()).hexdigest()[:_HASH_DIGITS]
+        shown = f"{shown[: limit - _HASH_DIGITS - 2]}…#{digest}"
+    return shown
+
+
+def printable_lines(text: str, limit: int = 16 * LIMIT) -> str:
+    """The same for a text whose line ends and tabs are meant, such as a message of several lines."""
+    return "\n".join(printable(line.replace("\t", "    "), limit) for line in text[: 4 * limit].split("\n"))
+
+
+def make_printable(record: Any, *fields: str) -> None:
+    """Make these fields of a frozen record printable, each a text or tuples of texts, while the record is being made."""
+    for field in fields:
+        value = getattr(record, field)
+        shown = _shown(value)
+        if shown is not value:
+            object.__setattr__(record, field, shown)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, tuple) and value:
+        return tuple(_shown(each) for each in value)
+    return value
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that could not be decoded (PEP 383)
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape", "backslashreplace").decode()
