@@ -235,6 +235,10 @@ class Histogram:
             raise KeyValueError("boundaries", "boundaries must be above 0 and ascend")
 
 
+#: Roles of functions that wait for a packet or only look: how long they take says nothing of a packet.
+IDLE_ROLES = frozenset({"wait", "tick", "query"})
+
+
 @dataclass(frozen=True, slots=True)
 class Slow:
     """Slow calls: what is slow, and how many events a second one probe may send (a token bucket)."""
@@ -251,11 +255,14 @@ class Slow:
                 raise KeyValueError(key, f"expected {key} from 1 to 1000000, got {getattr(self, key)}")
 
     def of(self, function: str, role: str) -> Threshold | None:
-        """The threshold of a function: its own, else its role's, else the general one; None = no events."""
+        """The threshold of a function: its own, else its role's, else the general one; None = no events.
+
+        The general one does not hold for functions that wait or look (`IDLE_ROLES`): an idle player sleeps in one for seconds.
+        """
         for pattern, threshold in self.functions.items():
             if fnmatch.fnmatchcase(function, pattern):
                 return threshold
-        return self.roles.get(role, self.threshold)
+        return self.roles.get(role, None if role in IDLE_ROLES else self.threshold)
 
 
 _BUDGET = CpuShare(0.10)

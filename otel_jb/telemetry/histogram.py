@@ -50,32 +50,6 @@ def exponential_bound_ns(index: int, scale: int) -> int:
     return power
 
 
-def exponential_bounds_ns(scale: int, lowest_ns: int = 100, highest_ns: int = 1024 * NS_PER_SECOND) -> tuple[int, ...]:
-    """Upper bounds of the base-2 exponential buckets from about `lowest_ns` to at least `highest_ns`, for the kernel's table.
-
-    Raises:
-        ConfigError: a scale outside MIN_SCALE to MAX_SCALE.
-    """
-    if not MIN_SCALE <= scale <= MAX_SCALE:
-        raise ConfigError(f"the scale of an exponential histogram is {MIN_SCALE} to {MAX_SCALE}, not {scale}")
-    index = -(31 << scale)
-    while exponential_bound_ns(index + 1, scale) <= lowest_ns:
-        index += 1
-    bounds = [exponential_bound_ns(index, scale)]
-    while bounds[-1] < highest_ns:
-        index += 1
-        bounds.append(exponential_bound_ns(index, scale))
-    return tuple(sorted(set(bounds)))
-
-
-def kernel_bounds_ns(shape: HistogramShape) -> tuple[int, ...]:
-    """All bounds that the kernel has to count by so that `shape` can be folded exactly from its buckets."""
-    bounds = set(shape.bounds_ns)
-    if shape.exponential_scale is not None:
-        bounds.update(exponential_bounds_ns(shape.exponential_scale))
-    return tuple(sorted(bounds))
-
-
 @lru_cache(maxsize=16)
 def _positions(bounds_ns: tuple[int, ...], wanted_ns: tuple[int, ...]) -> tuple[int, ...]:
     positions = []
@@ -150,23 +124,3 @@ def fold_exponential(counts: Sequence[int], bounds_ns: tuple[int, ...], scale: i
         end -= 1
     offset = first + begin if end > begin else 0
     return ExponentialCounts(scale, zero_count, exponential_bound_ns(first, scale), offset, tuple(folded[begin:end]))
-
-
-def quantile_ns(counts: Sequence[int], bounds_ns: Sequence[int], quantile: float) -> float | None:
-    """Estimated quantile in nanoseconds, linear within its bucket, as Prometheus estimates it; None without calls.
-
-    For people only (the live view): a quantile in the last, unbounded bucket is its lower bound.
-    """
-    total = sum(counts)
-    if not total:
-        return None
-    rank = quantile * total
-    seen = 0
-    for position, count in enumerate(counts):
-        if count and seen + count >= rank:
-            if position == len(bounds_ns):
-                return float(bounds_ns[-1])
-            low = bounds_ns[position - 1] if position else 0
-            return low + (bounds_ns[position] - low) * max(0.0, rank - seen) / count
-        seen += count
-    return float(bounds_ns[-1])

@@ -14,9 +14,9 @@ from tests.otlp_receiver import Receiver, grpc_receiver
 CALLS, THREADS = 100_000, 2
 #: Longer than the threshold of 1 µs, whatever the clock's resolution.
 SPIN_NS = 2_000
-SLOW = "slow: {threshold: 1us}\n"
+SLOW = "slow: {roles: {query: 1us}}\n"
 #: What the ring buffer and the span maker are for is then all that limits.
-UNLIMITED = "slow: {threshold: 1us, rate: 1000000, burst: 1000000}\n"
+UNLIMITED = "slow: {roles: {query: 1us}, rate: 1000000, burst: 1000000}\n"
 FUNCTION = "SrsRtpJitterBuffer::get_time"
 #: The agent's default: events at once, and a second.
 BURST, RATE = 200, 100
@@ -107,8 +107,8 @@ def test_slow_calls_cost_the_target_little_more_than_others(program: Path, tmp_p
     with Conversation(program) as server:
         unprobed = best_ns(server)
     # What a probe itself costs is measured elsewhere.
-    probe = measured("slow: {threshold: 10s}\n", 0) - unprobed
-    suppressed = measured("slow: {threshold: 1us, rate: 1, burst: 1}\n", CALLS - 100) - unprobed
+    probe = measured("slow: {roles: {query: 10s}}\n", 0) - unprobed
+    suppressed = measured("slow: {roles: {query: 1us}, rate: 1, burst: 1}\n", CALLS - 100) - unprobed
     default = measured(SLOW, CALLS - 10_000) - unprobed
     assert probe > 0
     assert suppressed <= 1.5 * probe, (probe, suppressed)

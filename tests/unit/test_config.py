@@ -73,6 +73,17 @@ log: {level: debug, format: json}
     assert parsed.slow.of("other", "put") == Threshold(percentile=99.5)
 
 
+@pytest.mark.parametrize("role", ["wait", "tick", "query"])
+def test_what_waits_or_looks_has_a_threshold_only_where_the_user_sets_one(role: str) -> None:
+    """Neither the default nor a general threshold holds for these roles; one for the function or the role does."""
+    assert Config().slow.of("SrsRtcConsumer::wait", role) is None
+    assert Config().slow.of("SrsRtcConsumer::wait", "get") == Threshold(ns=10_000_000)
+    assert parse("slow: {threshold: 1ms}").slow.of("SrsRtcConsumer::wait", role) is None
+    assert parse(f"slow: {{roles: {{{role}: 2ms}}}}").slow.of("SrsRtcConsumer::wait", role) == Threshold(ns=2_000_000)
+    named = parse('slow: {functions: {"*::wait": p99}}')
+    assert named.slow.of("SrsRtcConsumer::wait", role) == Threshold(percentile=99)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -16,8 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from otel_jb.config.otel import read
 from otel_jb.model.stream import ProbeState, ProbeStatus, Target, TargetEnded
+from otel_jb.probes.read.boundaries import build
 from otel_jb.telemetry import metrics, otlp
-from otel_jb.telemetry.histogram import HistogramShape, kernel_bounds_ns
+from otel_jb.telemetry.histogram import HistogramShape
 from otel_jb.telemetry.metrics import Exemplar
 from otel_jb.telemetry.pipeline import Telemetry
 from otel_jb.telemetry.state import StreamState
@@ -294,7 +295,7 @@ def test_many_points_are_split_below_grpcs_limit() -> None:
 def test_exponential_histograms_are_sent_as_configured(protocol: str) -> None:
     """With `exponential` the delay is an exponential histogram with the calls in their buckets, by OTLP only."""
     shape = HistogramShape(exponential_scale=3)
-    bounds = kernel_bounds_ns(shape)
+    bounds = build(shape.bounds_ns, 3).bounds_ns
     state = StreamState()
     for record in (samples.SRS, samples.PUT):
         state.apply(record)

@@ -17,11 +17,8 @@ from otel_jb.telemetry.histogram import (
     DEFAULT_BOUNDS_NS,
     HistogramShape,
     exponential_bound_ns,
-    exponential_bounds_ns,
     fold_explicit,
     fold_exponential,
-    kernel_bounds_ns,
-    quantile_ns,
 )
 from otel_jb.telemetry.metrics import HistogramPoint, Instrument, NumberPoint, Point, target_metrics
 from otel_jb.telemetry.state import StateView, StreamState
@@ -174,14 +171,14 @@ def counted(values: list[int], bounds: tuple[int, ...]) -> tuple[int, ...]:
 @given(durations, st.integers(0, 5))
 def test_explicit_buckets_are_exact(values: list[int], scale: int) -> None:
     """Folding the kernel's finer buckets gives what counting by the wanted boundaries would have given."""
-    fine = kernel_bounds_ns(HistogramShape(DEFAULT_BOUNDS_NS, scale))
+    fine = boundaries.build(DEFAULT_BOUNDS_NS, scale).bounds_ns
     assert fold_explicit(counted(values, fine), fine, DEFAULT_BOUNDS_NS) == counted(values, DEFAULT_BOUNDS_NS)
 
 
 @given(st.lists(st.integers(200, 1000 * 10**9), min_size=1), st.integers(0, 3))
 def test_exponential_buckets_are_exact(values: list[int], scale: int) -> None:
     """Every call lies in the base-2 exponential bucket that rational arithmetic puts it into, upper bound included."""
-    bounds = kernel_bounds_ns(HistogramShape(DEFAULT_BOUNDS_NS, scale))
+    bounds = boundaries.build(DEFAULT_BOUNDS_NS, scale).bounds_ns
     folded = fold_exponential(counted(values, bounds), bounds, scale)
     assert folded.zero_count == 0
     assert sum(folded.counts) == len(values)
@@ -214,7 +211,7 @@ def test_the_kernels_own_boundaries_fold_exactly(values: list[int]) -> None:
 def test_exponential_bounds_are_monotonic_and_powers_of_two_exact() -> None:
     """The bounds increase, hold 1 s exactly, and differ from the float computation by less than a nanosecond."""
     for scale in range(4):
-        bounds = exponential_bounds_ns(scale)
+        bounds = tuple(boundaries.exponential_bounds(scale).values())
         assert list(bounds) == sorted(set(bounds))
         assert exponential_bound_ns(0, scale) == 10**9
         for index in range(-20 << scale, 3 << scale):
@@ -224,7 +221,7 @@ def test_exponential_bounds_are_monotonic_and_powers_of_two_exact() -> None:
 
 def test_calls_of_no_time_are_in_the_zero_bucket() -> None:
     """Calls at or below the lowest exponential boundary are counted as zero, none is lost."""
-    bounds = exponential_bounds_ns(1)
+    bounds = tuple(boundaries.exponential_bounds(1).values())
     folded = fold_exponential(counted([0, bounds[0], bounds[0] + 1], bounds), bounds, 1)
     assert (folded.zero_count, sum(folded.counts)) == (2, 1)
     assert folded.zero_threshold_ns == bounds[0]
@@ -236,11 +233,3 @@ def test_a_boundary_that_was_not_counted_is_an_error() -> None:
         fold_explicit((1, 2, 3), (1_000, 3_000), (2_000,))
     with pytest.raises(ConfigError, match="scale 3"):
         fold_exponential((1, 2, 3), (1_001, 3_001), 3)
-
-
-def test_quantiles_interpolate_within_a_bucket() -> None:
-    """The estimate follows Prometheus's rule; no calls, no quantile."""
-    assert quantile_ns((0, 0), (100,), 0.5) is None
-    assert quantile_ns((10, 0, 0), (100, 200), 0.5) == 50
-    assert quantile_ns((0, 10, 0), (100, 200), 0.99) == 199
-    assert quantile_ns((0, 0, 4), (100, 200), 0.5) == 200
