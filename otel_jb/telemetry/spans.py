@@ -25,7 +25,7 @@ from otel_jb.model.stream import NestedCall, Series, SlowCall, Target
 from otel_jb.model.text import printable
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
-from otel_jb.telemetry.holding import Held, Holding
+from otel_jb.telemetry.holding import Held, Holding, Key, key_of
 from otel_jb.telemetry.metrics import NESTING_DOUBTFUL, SCOPE, SPANS_DROPPED, Exemplar, resource_attributes
 from otel_jb.telemetry.nesting import SameStack, nest
 from otel_jb.telemetry.state import StreamState
@@ -45,7 +45,7 @@ _MAX_STACK_CHARACTERS = 8192
 #: Slow calls that wait to be made into spans. An event with a copy of the stack is some KiB.
 _MAX_WAITING = 512
 #: Calls that have a trace of their own and may yet turn out to be inside a longer one.
-_MAX_TOLD = 1024
+_MAX_TOLD = 4096
 
 
 def sampler(name: str, ratio: float = 1.0) -> sampling.Sampler:
@@ -98,7 +98,7 @@ class SpanMaker:
         self._around = around
         self._now = now
         self._holding = Holding()
-        self._told: OrderedDict[tuple[int, int, int], SpanContext] = OrderedDict()
+        self._told: OrderedDict[Key, SpanContext] = OrderedDict()
         self._ids = RandomIdGenerator()
         self._resources: dict[int, Resource] = {}
         self._waiting: deque[tuple[float, SlowCall]] = deque()  # with the time of arrival
@@ -181,13 +181,13 @@ class SpanMaker:
         inside = self._holding.inside(call, target)
         inner = {held.key: held for held in inside}
         # Those that the event names already are told once.
-        named = {(one.series, one.frame, one.start_ns) for one in call.nested}
+        named = {key_of(one) for one in call.nested}
         more = tuple(held.nested() for held in inside if held.around is not None and held.key not in named)
         nesting = nest(replace(call, nested=(*call.nested, *more)), target.pid, self._same_stack)
         if nesting.doubtful:
             names = {"target": target.service_name, "pid": str(target.pid), "function": series.function}
             self._tally.add(NESTING_DOUBTFUL, len(nesting.doubtful), **names)
-        children = {(one.series, one.frame, one.start_ns) for one, _ in nesting.children}
+        children = {key_of(one) for one, _ in nesting.children}
         self._holding.remove([held for key, held in inner.items() if key in children])
 
         trace_id = self._ids.generate_trace_id()
@@ -205,21 +205,30 @@ class SpanMaker:
         shift = end - call.end_ns
         context = SpanContext(trace_id, self._ids.generate_span_id(), False, _SAMPLED)
         times = (call.start_ns + shift, end)
-        spans = [self._span(target, series, context, None, times, attributes, _status(series, call))]
+        links: list[Link] = []
+        spans: list[ReadableSpan] = []
         exemplars = [_exemplar(call, shift, context)]
-        told = {(call.series, call.frame, call.start_ns): context}
-        contexts: list[SpanContext] = []
+        told = {key_of(call): context}
+        #: Of each nested call, by its place: the span that what ran in it hangs on; None: it has been told with all that ran in it.
+        contexts: list[SpanContext | None] = []
         for nested, parent in nesting.children:
             above = context if parent is None else contexts[parent]
-            key = (nested.series, nested.frame, nested.start_ns)
+            key = key_of(nested)
+            own = self._told.get(key)
+            if above is None or own is not None:
+                # It could not wait for this call and has a trace of its own: a second span would count it twice.
+                contexts.append(None)
+                links += [Link(own)] if own is not None and above is not None else []
+                continue
             child = self._child(call, nested, inner.get(key), target, above, shift)
             contexts.append(above if child is None else child[0])  # without one: what ran in it hangs on the next above
             if child is not None:
                 spans.append(child[1])
                 if key in inner:
-                    told[key] = contexts[-1]
-                    exemplars.append(_exemplar(inner[key].call, shift, contexts[-1]))
-        if not self._offer(spans):
+                    told[key] = child[0]
+                    exemplars.append(_exemplar(inner[key].call, shift, child[0]))
+        root = self._span(target, series, context, None, times, attributes, _status(series, call), links)
+        if not self._offer([root, *spans]):
             return False
         if self._exemplars is not None:
             for of, exemplar in exemplars:
@@ -237,18 +246,15 @@ class SpanMaker:
             return None
         series = known[0]
         status: Status | None = None
-        links: tuple[Link, ...] = ()
         if held is not None:  # slow itself: its own event says more
             attributes, status = _attributes(series, held.call), _status(series, held.call)
             if held.stack:
                 attributes["code.stacktrace"] = held.stack
         else:
             attributes = _identity(series, call)
-            own = self._told.get((nested.series, nested.frame, nested.start_ns))
-            links = (Link(own),) if own is not None else ()  # it could not wait: its own trace knows the rest
         context = SpanContext(above.trace_id, self._ids.generate_span_id(), False, _SAMPLED)
         times = (nested.start_ns + shift, nested.end_ns + shift)
-        return context, self._span(target, series, context, above, times, attributes, status, links)
+        return context, self._span(target, series, context, above, times, attributes, status)
 
     def _span(
         self,

@@ -8,13 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, sampling
 
 from otel_jb.model.stream import NestedCall, Series, SlowCall
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
-from otel_jb.telemetry.holding import HOLD_S, MAX_HELD
+from otel_jb.telemetry.holding import HOLD_S, MAX_HELD, Holding, Key, key_of
 from otel_jb.telemetry.spans import SpanMaker
 from otel_jb.telemetry.tally import Tally
 from tests import telemetry_samples as samples
@@ -137,7 +139,7 @@ def samples_nested(one: SlowCall) -> NestedCall:
 
 
 def test_a_call_whose_outer_one_is_not_told_in_time_has_its_own_trace(made: Maker) -> None:
-    """After the wait it is a trace with what ran in it; an outer call that comes later links to it, and no exemplar changes."""
+    """After the wait it is a trace with what ran in it; an outer call that comes later links to it and tells none of it again."""
     made.take(INNER)
     made.pass_time(HOLD_S / 2)
     made.take(MIDDLE)  # what is inside waits as long as it does
@@ -147,13 +149,58 @@ def test_a_call_whose_outer_one_is_not_told_in_time_has_its_own_trace(made: Make
     alone = [(GET, None), (DECODE, GET)]
     assert made.shapes() == [alone]
     before = made.exemplar(samples.DECODE)
-    made.take(replace(OUTER, nested=(samples_nested(MIDDLE), samples_nested(INNER))))
-    assert made.shapes() == [alone, ONE_TRACE]
+    quick = call(samples.DECODE, 1, 2, TOP - 0x300)
+    made.take(replace(OUTER, nested=(samples_nested(quick), samples_nested(MIDDLE), samples_nested(INNER))))
+    assert made.shapes() == [alone, [(PUT, None), (DECODE, PUT)]]
     own = next(trace for trace in made.traces if trace[0].name == GET)
     again = made.traces[-1]
-    for place in (0, 1):
-        assert [link.context for link in again[place + 1].links] == [own[place].get_span_context()]
+    assert [link.context for link in again[0].links] == [own[0].get_span_context()]
     assert made.exemplar(samples.DECODE) == before
+
+
+@given(
+    order=st.permutations(range(40)),
+    most=st.integers(min_value=1, max_value=12),
+    cut=st.sets(st.integers(min_value=0, max_value=39)),
+)
+@settings(deadline=None, max_examples=60)
+def test_chains_of_slow_calls_are_one_trace_each_however_little_may_wait(
+    order: list[int], most: int, cut: set[int]
+) -> None:
+    """Packets whose calls nest three deep, between calls of others: no slow call is in two traces, no waiting outer one is left behind.
+
+    Where stacks are cut off, the outer call's event names what ran in it.
+    """
+    holding = Holding(most=most)
+    released: list[list[Key]] = []
+
+    def make(outer: SlowCall) -> None:
+        inside = holding.inside(outer, samples.SRS)
+        mine = [held for held in inside if held.around is not None or key_of(held.call) in map(key_of, outer.nested)]
+        holding.remove(mine)
+        released.append([key_of(outer), *(held.key for held in mine)])
+
+    for at, packet in enumerate(order):
+        base, now = TOP + 0x10000 * packet, float(at)
+        chain = [call(samples.PUT, at * 100, at * 100 + 90, base)]
+        for series, depth in ((samples.GET, 1), (samples.DECODE, 2)):
+            chain.append(call(series, at * 100 + depth, at * 100 + 90 - depth, base - 0x100 * depth))
+        chain[0] = replace(chain[0], nested=tuple(samples_nested(one) for one in chain[1:]))
+        chain[1] = replace(chain[1], nested=(samples_nested(chain[2]),))
+        for depth in (2, 1, 0):
+            # Around the outermost there is a call that never ends, as in a server's loop.
+            frames = [one.frame for one in chain[:depth]] + [base + 0x1000]
+            around = None if packet in cut else frames
+            holding.add(chain[depth], samples.PUT, samples.SRS, "", around, now)
+        for held in holding.release(now):
+            make(held.call)
+    for held in holding.release(None):
+        make(held.call)
+    every = [key for trace in released for key in trace]
+    assert len(every) == len(set(every)) == 3 * len(order)
+    # The whole chain waits when the limit is met only after it: with room for one chain none is ever taken apart.
+    if most >= 3:
+        assert sorted(map(len, released)) == [3] * len(order)
 
 
 def test_a_call_of_another_stack_does_not_take_it(made: Maker) -> None:
