@@ -64,7 +64,9 @@ class Holding:
         self._hold = hold_seconds
         self._most = most
         self._held: dict[Key, Held] = {}  # in the order of arrival
-        self._due: list[tuple[float, Key]] = []  # a heap; entries of calls that are gone or wait longer now are passed over
+        self._due: list[
+            tuple[float, Key]
+        ] = []  # a heap; entries of calls that are gone or wait longer now are passed over
         self._at: dict[tuple[int, int], dict[Key, Held]] = {}  # by target and their own frame
         self._inside: dict[tuple[int, int], dict[Key, Held]] = {}  # by target and each frame around them
         self._unsure: dict[int, dict[Key, Held]] = {}  # by target: their stacks are cut off
@@ -152,9 +154,7 @@ class Holding:
             named = self._held.get(self._named.get(held.key, (0, 0, 0)))
             found = [named] if named is not None else []
         else:
-            found = [
-                outer for frame in held.around for outer in self._at.get((held.target.id, frame), {}).values()
-            ]
+            found = [outer for frame in held.around for outer in self._at.get((held.target.id, frame), {}).values()]
         # A frame around another lies above it, so a walk along these ends.
         around = [outer for outer in found if held.within(outer.call) and outer.call.frame > held.call.frame]
         return min(around, key=lambda outer: outer.call.start_ns, default=None)

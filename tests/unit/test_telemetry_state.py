@@ -15,7 +15,6 @@ from otel_jb.probes.read import boundaries
 from otel_jb.telemetry import metrics
 from otel_jb.telemetry.histogram import (
     DEFAULT_BOUNDS_NS,
-    HistogramShape,
     exponential_bound_ns,
     fold_explicit,
     fold_exponential,
