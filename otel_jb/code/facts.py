@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from otel_jb.arch.instruction import Price
 from otel_jb.model.plan import FrameBase
@@ -70,25 +67,3 @@ class FunctionCode:
     recursive: bool = False
     returns: bool = True
     reach: Reach = Reach(False, "not examined")
-
-
-def to_plain(code: FunctionCode) -> dict[str, Any]:
-    """The analysis as dictionaries, lists, numbers and texts (JSON)."""
-    return dataclasses.asdict(code)
-
-
-def from_plain(data: Mapping[str, Any]) -> FunctionCode:
-    """The inverse of `to_plain`. KeyError, TypeError or ValueError where it is not what that made."""
-    values = dict(data)
-    values["entries"] = tuple(_spot_from(spot) for spot in values["entries"])
-    for name in ("edges", "rets"):
-        ends = dict(values[name])
-        ends["spots"] = tuple(_spot_from(spot) for spot in ends["spots"])
-        values[name] = Ends(**ends)
-    values["reach"] = Reach(**values["reach"])
-    values["first_price"] = Price(values["first_price"])
-    return FunctionCode(**values)
-
-
-def _spot_from(data: Mapping[str, Any]) -> Spot:
-    return Spot(**{**data, "price": Price(data["price"]), "clobbered": tuple(data["clobbered"])})

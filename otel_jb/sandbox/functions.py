@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from otel_jb.code.facts import FunctionCode, from_plain, to_plain
+from otel_jb.code.facts import FunctionCode
+from otel_jb.model import codec
 from otel_jb.model.errors import ElfError
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def examine_file(
         thorough=thorough,
     )
     try:
-        return {code.address: code for code in map(from_plain, plain)}
-    except (KeyError, TypeError, ValueError) as error:
+        return {code.address: code for code in codec.decode(plain, tuple[FunctionCode, ...])}
+    except ValueError as error:
         raise ElfError(f"{name}: its analysis gave nonsense", "The file is made to harm its reader.") from error
 
 
@@ -59,4 +60,4 @@ def read(
     names = Names(image, debugfile.matching_images(image, files[1 : 1 + debug_count]))
     libraries = [(library, Names(library)) for library in map(Image.from_file, files[1 + debug_count :])]
     wanted = [(address, size) for address, size in functions]
-    return [to_plain(code) for code in analyse(image, wanted, names, libraries, thorough=thorough)]
+    return [codec.encode(code) for code in analyse(image, wanted, names, libraries, thorough=thorough)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from otel_jb.model import codec
 from otel_jb.model.errors import ElfError
 from otel_jb.model.plan import Symbol, SymbolSource
 from otel_jb.model.text import printable, printable_lines
@@ -30,6 +31,12 @@ class FileReport:
     demangles: bool  #: False where no C++ runtime is installed, so that C++ names stay mangled
     signal_stacks: str = ""  #: by what it may run signal handlers on stacks of their own
 
+    def __post_init__(self) -> None:
+        if self.build_id is not None:
+            bytes.fromhex(self.build_id)  # it becomes part of paths; ValueError
+        if any(symbol.address < 0 or symbol.size < 0 for symbol in self.symbols):
+            raise ValueError("a symbol has a negative address or size")
+
 
 def inspect_file(
     inspector: Inspector, file: int, name: str, patterns: Sequence[str], debug_files: Sequence[int] = ()
@@ -42,8 +49,8 @@ def inspect_file(
         "otel_jb.sandbox.report:read", [file, *debug_files], name=name, file_name=name, patterns=list(patterns)
     )
     try:
-        return _report(plain)
-    except (KeyError, TypeError, ValueError) as error:
+        return codec.decode(plain, FileReport)
+    except ValueError as error:
         raise ElfError(f"{name}: its analysis gave nonsense", "The file is made to harm its reader.") from error
 
 
@@ -83,8 +90,9 @@ def _inspect_alone(inspector: Inspector, file: int, name: str, patterns: Sequenc
 
 def _report_or_error(plain: Any) -> FileReport | ElfError:
     if isinstance(plain, list):
-        return ElfError(printable(_text(plain[0])), printable_lines(_text(plain[1])))
-    return _report(plain)
+        message, help_text = codec.decode(plain, tuple[str, str])
+        return ElfError(printable(message), printable_lines(help_text))
+    return codec.decode(plain, FileReport)
 
 
 def read_each(files: Sequence[int], file_names: Sequence[str], patterns: Sequence[str]) -> list[Any]:
@@ -98,80 +106,27 @@ def read_each(files: Sequence[int], file_names: Sequence[str], patterns: Sequenc
     return found
 
 
-def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> dict[str, Any]:
+def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> Any:
     """Runs in the sandbox: the first file's identity and its functions that match, with the debug files that follow."""
     from otel_jb.elf import debugfile, demangle, symbols
     from otel_jb.elf.image import Image
-    from otel_jb.sandbox import whole_file as evidence
+    from otel_jb.sandbox import whole_file
 
     image = Image.from_file(files[0], file_name)
     own = symbols.tables(image)
     debug = debugfile.matching_images(image, files[1:])
     found = symbols.find(image, patterns, debug)
-    return {
-        "arch": image.arch,
-        "kind": image.kind,
-        "build_id": image.build_id,
-        "soname": image.soname,
-        "needed": list(image.needed),
-        "has_symtab": any(table.source is SymbolSource.SYMTAB for table in own),
-        "debug_link": debugfile.debug_link(image),
-        "symbols": [symbol_to_plain(symbol) for symbol in found],
-        "symbol_count": sum(table.count for table in symbols.all_tables(image, debug)),
-        "demangles": demangle.available(),
-        "signal_stacks": evidence.signal_stacks(image),
-    }
-
-
-def symbol_to_plain(symbol: Symbol) -> list[Any]:
-    """A symbol as JSON can hold it."""
-    return [
-        symbol.name,
-        symbol.address,
-        symbol.size,
-        symbol.source.value,
-        symbol.demangled,
-        list(symbol.aliases),
-    ]
-
-
-def symbol_from_plain(plain: Sequence[Any]) -> Symbol:
-    """The symbol that `symbol_to_plain` wrote. Raises ValueError or TypeError for anything else."""
-    name, address, size, source, demangled, aliases = plain
-    return Symbol(
-        _text(name),
-        _number(address),
-        _number(size),
-        SymbolSource(source),
-        _text(demangled),
-        tuple(_text(alias) for alias in aliases),
+    report = FileReport(
+        arch=image.arch,
+        kind=image.kind,
+        build_id=image.build_id,
+        soname=image.soname,
+        needed=tuple(image.needed),
+        has_symtab=any(table.source is SymbolSource.SYMTAB for table in own),
+        debug_link=debugfile.debug_link(image),
+        symbols=tuple(found),
+        symbol_count=sum(table.count for table in symbols.all_tables(image, debug)),
+        demangles=demangle.available(),
+        signal_stacks=printable(whole_file.signal_stacks(image)),
     )
-
-
-def _report(plain: dict[str, Any]) -> FileReport:
-    link = plain["debug_link"]
-    return FileReport(
-        arch=_text(plain["arch"]),
-        kind=_text(plain["kind"]),
-        build_id=None if plain["build_id"] is None else bytes.fromhex(plain["build_id"]).hex(),
-        soname=None if plain["soname"] is None else _text(plain["soname"]),
-        needed=tuple(_text(name) for name in plain["needed"]),
-        has_symtab=bool(plain["has_symtab"]),
-        debug_link=None if link is None else (_text(link[0]), _number(link[1])),
-        symbols=tuple(symbol_from_plain(symbol) for symbol in plain["symbols"]),
-        symbol_count=_number(plain["symbol_count"]),
-        demangles=bool(plain["demangles"]),
-        signal_stacks=printable(_text(plain["signal_stacks"])),
-    )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("text expected")
-    return value
-
-
-def _number(value: object) -> int:
-    if not isinstance(value, int) or not 0 <= value < 1 << 64:
-        raise ValueError("an unsigned 64-bit number expected")
-    return value
+    return codec.encode(report)

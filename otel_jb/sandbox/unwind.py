@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_jb.elf.image import Image
 from otel_jb.elf.unwind_tables import Frames, frame_pointer, stack_pointer
+from otel_jb.model import codec
 from otel_jb.model.errors import ElfError
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class Rule:
     displacement: int = 0  #: of the address from the function's start, or from the file's where there is no function
     outermost: bool = False  #: nothing called it: `_start`, the start of a thread
 
+    def __post_init__(self) -> None:
+        if self.base not in ("sp", "fp", "signal", None):
+            raise ValueError("not a rule")
+
 
 def rules(
     inspector: Inspector, files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[int]]
@@ -48,36 +53,24 @@ def rules(
         wanted=[list(each) for each in wanted],
     )
     try:
-        return [
-            {address: _rule(each) for address, each in zip(addresses, found, strict=True)}
-            for addresses, found in zip(wanted, plain, strict=True)
-        ]
-    except (TypeError, ValueError) as error:
+        answers = codec.decode(plain, tuple[tuple[Rule, ...], ...])
+        return [dict(zip(addresses, found, strict=True)) for addresses, found in zip(wanted, answers, strict=True)]
+    except ValueError as error:
         raise ElfError("the analysis of a stack gave nonsense") from error
 
 
-def _rule(plain: Sequence[Any]) -> Rule:
-    base, offset, frame_at, return_at, function, displacement, outermost = plain
-    if base not in ("sp", "fp", "signal", None) or not isinstance(function, str):
-        raise ValueError("not a rule")
-    numbers = [offset, displacement, *(n for n in (frame_at, return_at) if n is not None)]
-    if not all(isinstance(number, int) for number in numbers):
-        raise ValueError("not a rule")
-    return Rule(base, offset, frame_at, return_at, function, displacement, bool(outermost))
-
-
-def read(files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[int]]) -> list[list[list[Any]]]:
+def read(files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[int]]) -> Any:
     """Runs in the sandbox: rules of addresses of several files; a file that cannot be read has none."""
-    answers = []
+    answers: list[tuple[Rule, ...]] = []
     for file, name, addresses in zip(files, names, wanted, strict=True):
         try:
             answers.append(_of_file(Image.from_file(file, name), addresses))
         except ElfError:
-            answers.append([[None, 0, None, None, "", address, False] for address in addresses])
-    return answers
+            answers.append(tuple(Rule(None, displacement=address) for address in addresses))
+    return codec.encode(tuple(answers))
 
 
-def _of_file(image: Image, addresses: Sequence[int]) -> list[list[Any]]:
+def _of_file(image: Image, addresses: Sequence[int]) -> tuple[Rule, ...]:
     from otel_jb.elf import debugfile, symbols
     from otel_jb.elf.demangle import demangle
     from otel_jb.model.names import without_arguments
@@ -109,13 +102,13 @@ def _of_file(image: Image, addresses: Sequence[int]) -> list[list[Any]]:
             name = functions[start][1]
             function, displacement = without_arguments(demangle(name)), address - starts[start]
         if base == "signal":
-            found.append([base, 0, None, None, function, displacement, False])
+            found.append(Rule(base, function=function, displacement=displacement))
         elif row is None or base is None:
-            found.append([None, 0, None, None, function, displacement, False])
+            found.append(Rule(None, function=function, displacement=displacement))
         else:
-            places = [row.frame_pointer_at, row.return_address_at]
-            found.append([base, row.offset, *places, function, displacement, row.outermost])
-    return found
+            places = row.frame_pointer_at, row.return_address_at
+            found.append(Rule(base, row.offset, *places, function, displacement, row.outermost))
+    return tuple(found)
 
 
 def _returns_from_handler(image: Image, address: int) -> bool:

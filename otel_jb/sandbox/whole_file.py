@@ -7,11 +7,12 @@ a large library, and only where it can decide something. x86-64 only: AArch64 ne
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from otel_jb.code.vouched import TAKES_BACK
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import SymbolTable, tables
+from otel_jb.model import codec
 from otel_jb.model.errors import ElfError
 from otel_jb.model.text import printable
 
@@ -70,21 +72,19 @@ def names_of(inspector: Inspector, files: Sequence[tuple[int, str]]) -> list[Nam
             )
             if len(plain) != len(batch):
                 raise ValueError("one answer for each file")
-            found += [_from_plain(each) for each in plain]
+            found += [_printable(codec.decode(each, NameEvidence)) if each is not None else None for each in plain]
         except (ElfError, TypeError, ValueError, KeyError):
             found += [None] * len(batch)
     return found
 
 
-def _from_plain(data: Any) -> NameEvidence | None:
-    if data is None:
-        return None
-    texts = {key: tuple(printable(str(name)) for name in data[key]) for key in ("switches", "throws", "takes_back")}
-    return NameEvidence(
-        name=printable(str(data["name"])),
-        loads=bool(data["loads"]),
-        code_bytes=int(data["code_bytes"]),
-        **texts,
+def _printable(found: NameEvidence) -> NameEvidence:
+    return dataclasses.replace(
+        found,
+        name=printable(found.name),
+        switches=tuple(map(printable, found.switches)),
+        throws=tuple(map(printable, found.throws)),
+        takes_back=tuple(map(printable, found.takes_back)),
     )
 
 
@@ -113,7 +113,7 @@ def read_names(files: Sequence[int], file_names: Sequence[str]) -> list[dict[str
     found: list[dict[str, Any] | None] = []
     for file, name in zip(files, file_names, strict=True):
         try:
-            found.append(asdict(name_evidence(Image.from_file(file, name))))
+            found.append(codec.encode(name_evidence(Image.from_file(file, name))))
         except ElfError:
             found.append(None)
     return found

@@ -12,11 +12,12 @@ import pytest
 from otel_jb.arch import aarch64 as arm64
 from otel_jb.arch import x86_64 as x86
 from otel_jb.arch.instruction import Flow, Price
-from otel_jb.code.facts import FunctionCode, Reach, from_plain, to_plain
+from otel_jb.code.facts import FunctionCode, Reach
 from otel_jb.code.sites import analyse
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
+from otel_jb.model import codec
 
 Analyse = Callable[..., dict[str, FunctionCode]]
 
@@ -236,7 +237,7 @@ def test_analysis_survives_json(examined: Analyse) -> None:
     codes = examined("void g(char *); int t_f(int a) { char b[64]; g(b); return a > 3 ? b[a] : 1; }", "-O2")
     assert codes
     for code in codes.values():
-        assert from_plain(json.loads(json.dumps(to_plain(code)))) == code
+        assert codec.decode(json.loads(json.dumps(codec.encode(code))), FunctionCode) == code
 
 
 def test_code_that_runs_on_into_its_neighbour_has_no_known_ends(examined: Analyse) -> None:

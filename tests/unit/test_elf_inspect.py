@@ -20,12 +20,13 @@ import pytest
 
 from otel_jb.elf import debugfile
 from otel_jb.elf.image import Image
+from otel_jb.model import codec
 from otel_jb.model.errors import ElfError
 from otel_jb.model.plan import SymbolSource
 from otel_jb.sandbox import client as sandbox
 from otel_jb.sandbox import report
 from otel_jb.sandbox.client import Inspector
-from otel_jb.sandbox.report import inspect_file, inspect_files, symbol_from_plain
+from otel_jb.sandbox.report import FileReport, inspect_file, inspect_files
 
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1"
 
@@ -232,16 +233,23 @@ def test_the_sandbox_ends_with_its_owner() -> None:
         os.close(descriptor)
 
 
-def test_an_answer_is_never_believed(library: int) -> None:
+def test_an_answer_is_never_believed(inspector: Inspector, library: int) -> None:
     """Answers of wrong shape, wrong types and impossible numbers are refused."""
+    report = codec.encode(inspect_file(inspector, library, LIBRARY, ["jitter_buffer_put"]))
+    good = report["symbols"][0]
+    assert codec.decode(report, FileReport).symbols
     for plain in (
         [],
-        ["f", -1, 0, ".symtab", "f", []],
-        ["f", 1 << 64, 0, ".symtab", "f", []],
-        [1, 1, 1, ".symtab", "f", []],
+        ["f", 1, 0, ".symtab", "f", []],
+        {**good, "address": -1},
+        {**good, "address": 1 << 64},
+        {**good, "name": 1},
+        {**good, "source": "elsewhere"},
     ):
-        with pytest.raises((ValueError, TypeError)):
-            symbol_from_plain(plain)
+        with pytest.raises(ValueError, match=r"expected|negative|lacks|valid"):
+            codec.decode({**report, "symbols": [plain]}, FileReport)
+    with pytest.raises(ValueError, match="hexadecimal"):
+        codec.decode({**report, "build_id": "../../x"}, FileReport)
     with pytest.raises(ElfError):
         sandbox._result(b"[" * 100_000, "file")
     with pytest.raises(ElfError):

@@ -13,7 +13,8 @@ import pytest
 
 from otel_jb.elf.image import Image
 from otel_jb.elf.unwind_tables import Frames, Row
-from otel_jb.sandbox.unwind import Rule, _rule, read
+from otel_jb.model import codec
+from otel_jb.sandbox.unwind import Rule, read
 
 GOLDEN = Path(__file__).parent / "golden/aarch64"
 FLAGS = (
@@ -40,7 +41,7 @@ def rules(path: Path, *addresses: int) -> list[Rule]:
     """What the sandbox would answer about these addresses."""
     with path.open("rb") as file:
         (found,) = read([file.fileno()], [path.name], [addresses])
-    return [_rule(each) for each in found]
+    return [codec.decode(each, Rule) for each in found]
 
 
 def symbols(path: Path) -> dict[str, int]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from otel_jb.model import codec
 from otel_jb.model.stream import SlowCall
-from otel_jb.sandbox.unwind import Rule, _rule, read
+from otel_jb.sandbox.unwind import Rule, read
 from otel_jb.stacks.walk import AARCH64, X86_64, Architecture, Place, Walk, address_mask, walk
 
 STACK = 0x7FFC_0000_1000
@@ -281,7 +282,7 @@ def test_a_program_with_signed_return_addresses_is_walked_by_its_own_rules() -> 
     wanted = [ret, *(address - 1 for address in after.values())]
     with path.open("rb") as file:
         (found,) = read([file.fileno()], ["frames"], [wanted])
-    rules = {address: _rule(plain) for address, plain in zip(wanted, found, strict=True)}
+    rules = {address: codec.decode(plain, Rule) for address, plain in zip(wanted, found, strict=True)}
     signed = 0x0055 << 48
     stack = memory(
         {
