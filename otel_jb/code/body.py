@@ -14,7 +14,7 @@ from otel_jb.arch.instruction import CALLS, FALLS_THROUGH, Flow, Instruction
 from otel_jb.code import jump_tables as tables
 from otel_jb.code import known
 from otel_jb.elf.image import Image
-from otel_jb.elf.unwind_tables import Frame, Frames, Row, frame_pointer, stack_pointer
+from otel_jb.elf.unwind_tables import Frame, Frames, Row
 from otel_jb.model.errors import ElfError
 from otel_jb.model.plan import FrameBase
 
@@ -66,17 +66,17 @@ class Context:
 
     def entry_rule(self) -> tuple[int, int]:
         """(DWARF register, offset) of the CFA at the first instruction of any function."""
-        return stack_pointer(self.image.arch), 8 if self.image.arch == "x86_64" else 0
+        return self.image.machine.stack_pointer, self.image.machine.pushed
 
     def frame_rule(self, row: Row | None) -> tuple[FrameBase, int] | None:
         """(base, offset) of the frame by a row: CFA - 8 on x86-64, the CFA on AArch64."""
         if row is None:
             return None
-        pushed = 8 if self.image.arch == "x86_64" else 0
-        if row.register == stack_pointer(self.image.arch):
-            return FrameBase.SP, row.offset - pushed
-        if row.register == frame_pointer(self.image.arch):
-            return FrameBase.FP, row.offset - pushed
+        machine = self.image.machine
+        if row.register == machine.stack_pointer:
+            return FrameBase.SP, row.offset - machine.pushed
+        if row.register == machine.frame_pointer:
+            return FrameBase.FP, row.offset - machine.pushed
         return None
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import IO, Any
 
+from otel_jb.arch.machine import MACHINES
 from otel_jb.model.errors import ElfError, PermissionDeniedError, TargetError
 from otel_jb.model.text import printable
 
@@ -30,14 +31,13 @@ PF_W = 2
 _EHDR_SIZE = 64
 _PHDR_SIZE = 56
 _SHDR_SIZE = 64
-_EM_X86_64 = 62
-_EM_AARCH64 = 183
 _ET_REL, _ET_EXEC, _ET_DYN, _ET_CORE = 1, 2, 3, 4
 _SHN_XINDEX = 0xFFFF
 _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_SONAME, _DT_FLAGS_1 = 1, 5, 10, 14, 0x6FFFFFFB
 _DF_1_PIE = 0x08000000
 _NT_GNU_BUILD_ID = 3
 _SUPPORTED = "otel_jb measures 64-bit x86-64 and AArch64 programs (little-endian)."
+_SUPPORTED_MACHINES = {machine.elf_number: machine for machine in MACHINES.values()}
 _MACHINES = {
     2: "SPARC",
     3: "32-bit x86",
@@ -185,7 +185,8 @@ class Image:
         structs.create_basic_structs()
         header: Any = structs.Elf_Ehdr.parse(bytes(self._buffer[:_EHDR_SIZE]))
         structs.create_advanced_structs(header.e_type, header.e_machine, header.e_ident.EI_OSABI)
-        self.arch = "x86_64" if header.e_machine == "EM_X86_64" else "aarch64"
+        self.machine = _SUPPORTED_MACHINES[int.from_bytes(self._buffer[18:20], "little")]
+        self.arch = self.machine.name
         self.entry: int = header.e_entry
         self.segments = self._parse_segments(structs, header)
         self._loads = sorted((s for s in self.segments if s.type == "PT_LOAD"), key=lambda s: s.address)
@@ -218,7 +219,7 @@ class Image:
         if start[5] != 1 or start[6] != 1:
             raise self.corrupt("its byte order or version is unknown")
         kind, machine_number = struct.unpack_from("<HH", start, 16)
-        if machine_number not in (_EM_X86_64, _EM_AARCH64):
+        if machine_number not in _SUPPORTED_MACHINES:
             machine = _MACHINES.get(machine_number, f"machine {machine_number}")
             raise ElfError(f"{self.name}: built for another architecture ({machine})", _SUPPORTED)
         if kind == _ET_REL:

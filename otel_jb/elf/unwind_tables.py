@@ -21,9 +21,6 @@ MAX_ROWS = 20_000  #: rows of one function; compilers write one or two a pushed 
 MAX_ENTRIES = 2_000_000  #: entries read where no search table leads to them
 
 _POINTER_FORMATS = {0x00: "Q", 0x02: "H", 0x03: "I", 0x04: "Q", 0x0A: "h", 0x0B: "i", 0x0C: "q"}
-_STACK_POINTER = {"x86_64": 7, "aarch64": 31}
-_FRAME_POINTER = {"x86_64": 6, "aarch64": 29}
-_RETURN_ADDRESS = {"x86_64": 16, "aarch64": 30}
 
 #: CFA register and offset, where frame pointer and return address are saved, and whether there is no return address
 _State = tuple["int | None", int, "int | None", "int | None", bool]
@@ -313,7 +310,7 @@ class Frames:
         """Run call frame instructions; what moves the CFA, the frame pointer or the return address is kept, the rest passed over."""
         register, offset, fp_at, return_at, outermost = state
         places = [fp_at, return_at]
-        kept = {_FRAME_POINTER[self.image.arch]: 0, _RETURN_ADDRESS[self.image.arch]: 1}
+        kept = {self.image.machine.frame_pointer: 0, self.image.machine.return_address: 1}
         at_start = list(places)  # what `restore` goes back to: the common entry's state
         outermost_at_start = outermost
         stack: list[tuple[int | None, int, list[int | None], bool]] = []
@@ -322,7 +319,7 @@ class Frames:
             nonlocal outermost
             if number in kept:
                 places[kept[number]] = place
-            if number == _RETURN_ADDRESS[self.image.arch]:
+            if number == self.image.machine.return_address:
                 outermost = undefined
             return number in kept
 
@@ -392,13 +389,3 @@ class Frames:
                 if len(rows) > MAX_ROWS or len(stack) > MAX_ROWS:
                     raise ElfError(f"{self.image.name}: corrupt: a frame description has too many rows")
         return register, offset, places[0], places[1], outermost
-
-
-def stack_pointer(arch: str) -> int:
-    """DWARF number of the stack pointer."""
-    return _STACK_POINTER[arch]
-
-
-def frame_pointer(arch: str) -> int:
-    """DWARF number of the frame pointer."""
-    return _FRAME_POINTER[arch]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from otel_jb.arch.machine import named
 from otel_jb.code.facts import FunctionCode
 from otel_jb.model.plan import EndStrategy, Probe, ProbePlan, Skipped, Symbol
 from otel_jb.planner.ends import Refusal, Way, edge_way, entry_way, ret_way, uretprobe_way
@@ -134,7 +135,7 @@ def choose(
     if wish is EndStrategy.URETPROBE and isinstance(returning, Way):
         return returning
     # AArch64's kernel simulates `ret`: as cheap as an edge and closer to the end, so it comes first there.
-    cheap_rets = code.arch == "aarch64"
+    cheap_rets = named(code.arch).emulates_return
     if cheap_rets and isinstance(rets, Way):
         return _say(rets, "the kernel simulates them")
     notes = [] if cheap_rets else [f"no edge sites: {edges.reason}"] if isinstance(edges, Refusal) else []

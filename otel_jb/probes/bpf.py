@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from platform import machine
 
-from otel_jb.model.errors import UnsupportedError
+from otel_jb.arch.machine import here
 
 MAP_CREATE = 0
 MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_DELETE_ELEM, MAP_GET_NEXT_KEY = 1, 2, 3, 4
@@ -19,7 +18,6 @@ ATTACH_PERF_EVENT = 41
 ATTACH_UPROBE_MULTI = 48
 ATTACH_UPROBE_SESSION = 57
 
-_NUMBERS = {"x86_64": (321, 298, 324), "aarch64": (280, 241, 283)}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -30,27 +28,24 @@ class BpfError(OSError):
 def bpf(command: int, attributes: bytes) -> int:
     """Make the system call with a `union bpf_attr`; returns its descriptor, or 0. Raises BpfError."""
     buffer = ctypes.create_string_buffer(attributes, max(len(attributes), 128))
-    return _call(0, command, buffer, len(buffer))
+    return _call("bpf", command, buffer, len(buffer))
 
 
 def perf_event_open(attributes: bytes, pid: int, cpu: int, flags: int) -> int:
     """The descriptor of a perf event. Raises BpfError."""
-    return _call(1, ctypes.create_string_buffer(attributes, len(attributes)), pid, cpu, -1, flags)
+    return _call("perf_event_open", ctypes.create_string_buffer(attributes, len(attributes)), pid, cpu, -1, flags)
 
 
 def membarrier(command: int) -> bool:
     """Ask for a memory barrier; False where the kernel refuses."""
     try:
-        return _call(2, command, 0, 0) == 0
+        return _call("membarrier", command, 0, 0) == 0
     except BpfError:
         return False
 
 
-def _call(which: int, *arguments: object) -> int:
-    numbers = _NUMBERS.get(machine())
-    if numbers is None:
-        raise UnsupportedError(f"this machine ({machine()}) is neither x86-64 nor AArch64")
-    result: int = _libc.syscall(numbers[which], *arguments)
+def _call(name: str, *arguments: object) -> int:
+    result: int = _libc.syscall(here().system_calls[name], *arguments)
     if result < 0:
         code = ctypes.get_errno()
         raise BpfError(code, os.strerror(code))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from otel_jb.elf.image import Image
-from otel_jb.elf.unwind_tables import Frames, frame_pointer, stack_pointer
+from otel_jb.elf.unwind_tables import Frames
 from otel_jb.model import codec
 from otel_jb.model.errors import ElfError
 
@@ -80,7 +80,7 @@ def _of_file(image: Image, addresses: Sequence[int]) -> tuple[Rule, ...]:
         {(f.address, f.name) for f in symbols.all_functions(image, debugfile.matching_images(image, []))}
     )
     starts = [address for address, _ in functions]
-    registers = {stack_pointer(image.arch): "sp", frame_pointer(image.arch): "fp"}
+    registers = {image.machine.stack_pointer: "sp", image.machine.frame_pointer: "fp"}
     found = []
     for address in addresses:
         frame = row = None

@@ -17,16 +17,16 @@ from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from platform import machine
 from typing import TYPE_CHECKING
 
+from otel_jb.arch.machine import AARCH64, here
 from otel_jb.host import procfs, vdso
 from otel_jb.model.errors import AgentError
 from otel_jb.model.plan import EndStrategy
 from otel_jb.model.stream import NestedCall, Series, SlowCall
 from otel_jb.sandbox.client import MAX_FILES, Inspector
 from otel_jb.sandbox.unwind import Rule, rules
-from otel_jb.stacks.walk import AARCH64, X86_64, Place, Walk, address_mask, walk
+from otel_jb.stacks.walk import Place, Walk, address_mask, walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ _logger = logging.getLogger(__name__)
 MAX_ADDRESSES = 2000  #: asked for in one request
 REMEMBERED_RULES = 50_000
 REMEMBERED_CHAINS = 4096
-_ARCHITECTURE = AARCH64 if machine() == "aarch64" else X86_64
+_ARCHITECTURE = here()
 
 _Key = tuple[int, int, int]  # device, inode, address in the image
 

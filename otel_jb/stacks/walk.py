@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from otel_jb.arch.machine import Machine
 from otel_jb.model.stream import SlowCall
 from otel_jb.sandbox.unwind import Rule
 
@@ -18,24 +19,10 @@ MAX_FRAMES = 64
 _OUTERMOST = ("_start", "__clone", "__clone3", "clone3", "clone", "start_thread", "_st_thread_main")
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """What calls and signals leave on a stack."""
-
-    pushed: int  #: bytes of return address that a call pushes
-    #: where the kernel's signal frame has frame pointer, stack pointer, instruction pointer and, if there is one, link register
-    interrupted: tuple[int, ...]
-    signs: bool  #: return addresses may be signed in the bits that no address of user space has
-
-
-#: struct rt_sigframe behind its return address: struct ucontext, uc_mcontext
-X86_64 = Architecture(pushed=8, interrupted=(120, 160, 168), signs=False)
-#: struct rt_sigframe: siginfo, then struct ucontext, uc_mcontext
-AARCH64 = Architecture(pushed=0, interrupted=(544, 560, 568, 552), signs=True)
 _ADDRESS_BITS = 48
 
 
-def address_mask(arch: Architecture, highest: int) -> int:
+def address_mask(arch: Machine, highest: int) -> int:
     """The bits of a return address that are its own, in a process that has code or stack as far up as `highest`.
 
     Like the kernel (`perf_callchain_user` by `ptrauth_user_pac_mask`) this takes a signature away wherever there may be one, whether
@@ -66,7 +53,7 @@ class Walk:
 
 
 def walk(
-    arch: Architecture,
+    arch: Machine,
     function: str,
     call: SlowCall,
     find: Callable[[int], Place | None],
@@ -141,7 +128,7 @@ def walk(
 
 
 def _caller(
-    arch: Architecture,
+    arch: Machine,
     call: SlowCall,
     find: Callable[[int], Place | None],
     word: Callable[[int], int | None],

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from otel_jb.arch.machine import AARCH64, X86_64, Machine
 from otel_jb.model import codec
 from otel_jb.model.stream import SlowCall
 from otel_jb.sandbox.unwind import Rule, read
-from otel_jb.stacks.walk import AARCH64, X86_64, Architecture, Place, Walk, address_mask, walk
+from otel_jb.stacks.walk import Place, Walk, address_mask, walk
 
 STACK = 0x7FFC_0000_1000
 BITS_48 = (1 << 48) - 1
@@ -45,7 +46,7 @@ def found(rules: Mapping[int, Rule]) -> Callable[[int], Place | None]:
 
 
 def walked(
-    arch: Architecture, rules: Mapping[int, Rule], stack: bytes, registers: Registers, *, mask: int = BITS_48, returned: bool = False
+    arch: Machine, rules: Mapping[int, Rule], stack: bytes, registers: Registers, *, mask: int = BITS_48, returned: bool = False
 ) -> Walk:  # fmt: skip
     """The walk of a call of `put` that ended with these registers and this copy of its stack."""
     slow = SlowCall(

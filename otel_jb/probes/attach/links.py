@@ -13,8 +13,8 @@ import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from platform import machine
 
+from otel_jb.arch.machine import here
 from otel_jb.probes.bpf import (
     ATTACH_PERF_EVENT,
     ATTACH_UPROBE_MULTI,
@@ -30,7 +30,7 @@ _PERF_FLAG_FD_CLOEXEC = 8
 REMEDY = "Run `otel-jb doctor`; it checks every requirement and names the remedy."
 _PMU = "/sys/bus/event_source/devices/uprobe"
 #: The frame is the place of the return address on x86-64, the CFA itself on AArch64, which keeps it in a register.
-FRAME_BELOW_CFA = -8 if machine() == "x86_64" else 0
+FRAME_BELOW_CFA = -here().pushed
 
 
 @dataclass(frozen=True, slots=True)
