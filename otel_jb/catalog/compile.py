@@ -26,12 +26,11 @@ from otel_jb.catalog.expression import (
     negate,
     parts,
 )
-from otel_jb.model.reads import MAX_FIELDS, MAX_OPS, SIGNED, Op, Outcome, ReadOp, ReadProgram
+from otel_jb.model.reads import MAX_FIELDS, MAX_OPS, OPERANDS, SIGNED, Op, Outcome, ReadOp, ReadProgram
 
 _TEMPORARY = range(7, 16)
 _BYTES, _STREAM, _SAVED = 1, 2, (3, 4, 5)  #: registers at a call's end
 _BITS = {"<<": Op.SHLI, ">>": Op.SHRI, "&": Op.ANDI}
-_JUMPS = (Op.JEQ, Op.JNE, Op.JLT, Op.JGE, Op.JMP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +83,7 @@ def compile_meaning(meaning: Meaning) -> ReadProgram:
 
 def registers_read(operations: Iterable[ReadOp]) -> frozenset[int]:
     """The registers whose value at the start matters to the program (or may)."""
-    found: set[int] = set()
-    for operation in operations:
-        if operation.op in (Op.ADD, Op.SUB, Op.ADDI, Op.ANDI, Op.SHRI, Op.SHLI, Op.EXT, *_JUMPS[:4]):
-            found.add(operation.dst)
-        if operation.op not in (Op.END, Op.MOVI, Op.ADDI, Op.ANDI, Op.SHRI, Op.SHLI, Op.EXT, Op.OUTCOME, *_JUMPS):
-            found.add(operation.src)
-    return frozenset(found)
+    return frozenset(register for operation in operations for register in operation.reads())
 
 
 def _at_entry(tree: Expression) -> Expression:
@@ -449,17 +442,15 @@ def _all_mentioned(code: list[_Item]) -> set[int]:
 
 
 def _mentioned(operation: ReadOp) -> set[int]:
-    found = set(registers_read([operation]))
-    if operation.op in (Op.READ, Op.MOVI, Op.MOV):
-        found.add(operation.dst)
-    return found
+    return {*operation.reads(), *([operation.dst] if OPERANDS[operation.op].writes_dst else [])}
 
 
 def _renamed(item: _Item, old: int, new: int) -> _Item:
     if isinstance(item, int) or old not in _mentioned(item[0]):
         return item
     operation, label = item
-    has_dst = operation.op in (Op.READ, Op.MOVI, Op.MOV) or operation.dst in registers_read([replace(operation, src=0)])
-    dst = new if has_dst and operation.dst == old else operation.dst
-    has_src = old in registers_read([replace(operation, dst=-1)]) and operation.src == old
-    return replace(operation, dst=dst, src=new if has_src else operation.src), label
+    operands = OPERANDS[operation.op]
+    uses_dst = operands.reads_dst or operands.writes_dst
+    dst = new if uses_dst and operation.dst == old else operation.dst
+    src = new if operands.reads_src and operation.src == old else operation.src
+    return replace(operation, dst=dst, src=src), label

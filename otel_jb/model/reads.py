@@ -42,6 +42,48 @@ class Op(IntEnum):
     OPEN = 22  #: the buffer whose identity is src exists from now on and holds 0
 
 
+@dataclass(frozen=True, slots=True)
+class Operands:
+    """What an operation does with its two registers, and whether it may continue elsewhere."""
+
+    reads_dst: bool = False
+    reads_src: bool = False
+    writes_dst: bool = False
+    jumps: bool = False
+
+
+_CHANGES = Operands(reads_dst=True, writes_dst=True)
+_COMBINES = Operands(reads_dst=True, reads_src=True, writes_dst=True)
+_COPIES = Operands(reads_src=True, writes_dst=True)
+_EMITS = Operands(reads_src=True)
+_TESTS = Operands(reads_dst=True, jumps=True)
+#: The one place that says which operation uses what; the compiler, the translator to BPF and the checks all ask here.
+OPERANDS = {
+    Op.END: Operands(),
+    Op.READ: _COPIES,
+    Op.MOVI: Operands(writes_dst=True),
+    Op.MOV: _COPIES,
+    Op.ADD: _COMBINES,
+    Op.SUB: _COMBINES,
+    Op.ADDI: _CHANGES,
+    Op.ANDI: _CHANGES,
+    Op.SHRI: _CHANGES,
+    Op.SHLI: _CHANGES,
+    Op.EXT: _CHANGES,
+    Op.JEQ: _TESTS,
+    Op.JNE: _TESTS,
+    Op.JLT: _TESTS,
+    Op.JGE: _TESTS,
+    Op.JMP: Operands(jumps=True),
+    Op.BYTES: _EMITS,
+    Op.STREAM: _EMITS,
+    Op.SAVE: _EMITS,
+    Op.DEPTH: _EMITS,
+    Op.OUTCOME: Operands(),
+    Op.CLOSE: _EMITS,
+    Op.OPEN: _EMITS,
+}
+
 SIGNED = 0x10
 BIG_ENDIAN = 0x20
 MAX_OPS = 32  #: operations of one program, the final END included
@@ -68,6 +110,11 @@ class ReadOp:
     width: int = 0
     skip: int = 0
     imm: int = 0
+
+    def reads(self) -> frozenset[int]:
+        """The registers whose value it looks at."""
+        operands = OPERANDS[self.op]
+        return frozenset(([self.dst] if operands.reads_dst else []) + ([self.src] if operands.reads_src else []))
 
 
 @dataclass(frozen=True, slots=True)

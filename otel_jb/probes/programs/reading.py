@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otel_jb.model.reads import BIG_ENDIAN, MAX_FIELDS, MAX_OPS, SIGNED, Op, ReadOp
+from otel_jb.model.reads import BIG_ENDIAN, MAX_FIELDS, MAX_OPS, OPERANDS, SIGNED, Op, ReadOp
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs.instructions import Instruction
@@ -28,16 +28,11 @@ _EMITTED = {
     Op.OPEN: abi.REG_OPEN,
 }
 _JUMPS = {Op.JEQ: bpf.EQUAL, Op.JNE: bpf.NOT_EQUAL, Op.JLT: bpf.LESS, Op.JGE: bpf.AT_LEAST}
-_ALL_JUMPS = frozenset({*_JUMPS, Op.JMP})
-#: operations that look at their destination's old value, and at a source register
-_OF_DESTINATION = frozenset({Op.ADD, Op.SUB, Op.ADDI, Op.ANDI, Op.SHRI, Op.SHLI, Op.EXT, *_JUMPS})
-_OF_SOURCE = frozenset({Op.READ, Op.MOV, Op.ADD, Op.SUB, Op.SAVE, *_EMITTED})
-_TO_DESTINATION = frozenset({Op.READ, Op.MOVI, Op.MOV, Op.ADD, Op.SUB, Op.ADDI, Op.ANDI, Op.SHRI, Op.SHLI, Op.EXT})
 
 
 def reads_return(end: Sequence[ReadOp]) -> bool:
     """Whether an end program looks at register 0, the return value."""
-    return any(0 in _read_by(op) for op in end)
+    return any(0 in op.reads() for op in end)
 
 
 def emits(operations: Sequence[ReadOp], op: Op) -> bool:
@@ -58,7 +53,7 @@ def compiled(operations: Sequence[ReadOp]) -> list[Instruction]:
         made.add(Instruction(bpf.STORE, 10, 1, LOWEST))
     for register in _unset(operations):
         made.add(Instruction(bpf.STORE_IMMEDIATE, _WORDS, offset=8 * register))
-    targets = {at + 1 + op.skip for at, op in enumerate(operations) if op.op in _ALL_JUMPS}
+    targets = {at + 1 + op.skip for at, op in enumerate(operations) if OPERANDS[op.op].jumps}
     for at, op in enumerate(operations):
         if at in targets:
             made.label(at)
@@ -78,7 +73,7 @@ def _check(operations: Sequence[ReadOp]) -> None:
     for at, op in enumerate(operations):
         if not (0 <= op.dst < _OWN and 0 <= op.src < _OWN):
             raise ValueError("read program names no register")
-        if op.op in _ALL_JUMPS and not 0 <= op.skip < len(operations) - at:
+        if OPERANDS[op.op].jumps and not 0 <= op.skip < len(operations) - at:
             raise ValueError("read program jumps out of itself")
         if op.op is Op.READ and (op.width & 15 not in (1, 2, 4, 8) or not 0 <= op.skip < MAX_FIELDS):
             raise ValueError(f"read of {op.width & 15} bytes, counted under field {op.skip}")
@@ -90,21 +85,15 @@ def _check(operations: Sequence[ReadOp]) -> None:
             raise ValueError(f"shift by {op.imm}")
 
 
-def _read_by(op: ReadOp) -> set[int]:
-    """The registers that an operation looks at."""
-    found = {op.dst} if op.op in _OF_DESTINATION else set()
-    return found | {op.src} if op.op in _OF_SOURCE else found
-
-
 def _unset(operations: Sequence[ReadOp]) -> list[int]:
     """The registers of its own that a program may read before it writes them."""
     written: set[int] = set(range(_GIVEN))
     found: set[int] = set()
     straight = True  # until the first jump, what is written is written on every path
     for op in operations:
-        found |= _read_by(op) - written
-        straight = straight and op.op not in _ALL_JUMPS
-        if straight and op.op in _TO_DESTINATION:
+        found |= op.reads() - written
+        straight = straight and not OPERANDS[op.op].jumps
+        if straight and OPERANDS[op.op].writes_dst:
             written.add(op.dst)
     return sorted(found)
 
