@@ -10,7 +10,7 @@ from pathlib import Path
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
 from otel_jb.probes.attach import links
-from otel_jb.probes.programs.bcc import load
+from otel_jb.probes.programs.bcc_module import load
 from otel_jb.probes.programs.source import bpf_directory
 
 _SOURCE = """

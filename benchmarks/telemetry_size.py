@@ -19,7 +19,7 @@ from uuid import uuid4
 import grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 
-from otel_jb.config.otel import read
+from otel_jb.config.environment import read
 from otel_jb.model.stream import Series, Snapshot
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from otel_jb.telemetry.pipeline import Telemetry

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from otel_jb.agent.loop import STOP_BUDGET_S, Agent, Sink
-from otel_jb.config import otel as environment
+from otel_jb.config import environment
 from otel_jb.config.model import HistogramKind
 from otel_jb.model.errors import UsageError
 from otel_jb.model.stream import SlowCall, StreamRecord

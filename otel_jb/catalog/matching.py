@@ -12,7 +12,7 @@ from pathlib import Path
 from otel_jb.catalog.expression import Scope
 from otel_jb.catalog.generic import PATTERNS, generic_profile
 from otel_jb.catalog.model import FunctionProfile, FunctionSpec, ProfileSpec
-from otel_jb.config import yaml as yamlfile
+from otel_jb.config import yamlfile
 from otel_jb.model.errors import ConfigError
 from otel_jb.model.plan import Symbol
 

@@ -1,6 +1,6 @@
 """The schema of a profile file, and `FunctionProfile`, what the rest of the agent knows of one function.
 
-The dataclasses named *...Spec* mirror the YAML (docs/profiles.md); `otel_jb.config.yaml` reads them, so their names are the keys.
+The dataclasses named *...Spec* mirror the YAML (docs/profiles.md); `otel_jb.config.yamlfile` reads them, so their names are the keys.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from otel_jb.catalog.expression import (
     parts,
     resolve,
 )
-from otel_jb.config.yaml import KeyValueError
+from otel_jb.config.yamlfile import KeyValueError
 from otel_jb.model.errors import ConfigError
 from otel_jb.model.reads import MAX_DROP_REASONS, SIGNED, Outcome, ReadProgram
 

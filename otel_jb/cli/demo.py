@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from otel_jb.config.model import Address, Config, TargetSelector
     from otel_jb.demo.ffmpeg import Receiver, find_ffmpeg, temporary_directory
     from otel_jb.demo.relay import Impairment
-    from otel_jb.doctor.machine import preflight
+    from otel_jb.doctor.preflight import preflight
 
     # The log would break the table; what matters of it is said here.
     quiet = dataclasses.replace(Config(), listen=Address("127.0.0.1", args.port))

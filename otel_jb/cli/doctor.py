@@ -12,14 +12,14 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from otel_jb.doctor import machine as preflight
-from otel_jb.doctor.machine import Check, Status
+from otel_jb.doctor import preflight
+from otel_jb.doctor.preflight import Check, Status
 from otel_jb.doctor.system import System
 from otel_jb.model.errors import AgentError, ExitCode
 
 if TYPE_CHECKING:
+    from otel_jb.config.environment import OtelSettings
     from otel_jb.config.model import Config
-    from otel_jb.config.otel import OtelSettings
 
 EXAMPLES = """\
 examples:
@@ -54,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Print every check. Raises ConfigError for a configuration that cannot be read."""
     from otel_jb.cli.run import configuration
-    from otel_jb.config.otel import read
+    from otel_jb.config.environment import read
 
     config = configuration(args, os.environ)
     settings = read(os.environ, config.otlp, config.otlp_command_line)

@@ -190,7 +190,7 @@ def _examine(planner: Planner, target: str) -> tuple[Process | None, Sequence[Ex
 
 def _measured() -> AgentCost:
     from otel_jb.config.model import Config
-    from otel_jb.doctor.machine import preflight
+    from otel_jb.doctor.preflight import preflight
     from otel_jb.probes.backend import KernelOptions
     from otel_jb.probes.live import BpfBackend
 

@@ -152,19 +152,19 @@ def early_children(args: argparse.Namespace) -> Iterator[None]:
     if args.print_config:
         yield
         return
-    from otel_jb.probes.programs import compiled as load
+    from otel_jb.probes.programs import compiled
 
-    load.start_early()
+    compiled.start_early()
     try:
-        from otel_jb.sandbox import client as inspect
+        from otel_jb.sandbox import client
 
-        inspect.start_early()
+        client.start_early()
         try:
             yield
         finally:
-            inspect.end_early()
+            client.end_early()
     finally:
-        load.end_early()
+        compiled.end_early()
 
 
 def run_with(config: Config, args: argparse.Namespace) -> int:
@@ -174,7 +174,7 @@ def run_with(config: Config, args: argparse.Namespace) -> int:
 
         sys.stdout.write(to_yaml(config))
         return 0
-    from otel_jb.doctor.machine import preflight
+    from otel_jb.doctor.preflight import preflight
 
     preflight(config)
     from otel_jb.agent import service
@@ -205,10 +205,10 @@ def _standard(environ: Mapping[str, str], config: Config) -> dict[str, object]:
 
     What goes by OTLP, where and how is settled by the agent from the same variables, `otlp` and `otlp_command_line`.
     """
+    from otel_jb.config.environment import read as read_standard
     from otel_jb.config.layers import read
     from otel_jb.config.model import Address, Config, HistogramKind
-    from otel_jb.config.otel import read as read_standard
-    from otel_jb.config.yaml import Duration
+    from otel_jb.config.yamlfile import Duration
 
     settings = read_standard(environ, config.otlp)
     values: dict[str, object] = {}

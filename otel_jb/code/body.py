@@ -8,11 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 
-from otel_jb.arch import aarch64 as arm64
-from otel_jb.arch import x86_64 as x86
+from otel_jb.arch import aarch64, x86_64
 from otel_jb.arch.instruction import CALLS, FALLS_THROUGH, Flow, Instruction
-from otel_jb.code import jump_tables as tables
-from otel_jb.code import known
+from otel_jb.code import jump_tables, known
 from otel_jb.elf.image import Image
 from otel_jb.elf.unwind_tables import Frame, Frames, Row
 from otel_jb.model.errors import ElfError
@@ -27,6 +25,9 @@ _CELL = re.compile(r"qword ptr \[rip ([+-]) (0x[0-9a-f]+|\d)\]$")
 
 
 _EPILOGUE = re.compile(r"pop r\w+$|add rsp, |leave$|ldp .*\[sp\], #|add sp, sp, #")
+
+
+_DECODERS = {"x86_64": x86_64, "aarch64": aarch64}
 
 
 class UndecodableError(Exception):
@@ -49,7 +50,7 @@ class Context:
         """Prepare an image."""
         sections = (image.section(name) for name in (".plt", ".plt.sec", ".plt.got", ".iplt"))
         plt = tuple((s.address, s.address + s.size) for s in sections if s is not None)
-        return cls(image, names, Frames(image), plt, x86 if image.arch == "x86_64" else arm64)
+        return cls(image, names, Frames(image), plt, _DECODERS[image.arch])
 
     def in_plt(self, address: int) -> bool:
         """Whether the address is a stub that jumps to another file."""
@@ -235,7 +236,7 @@ def _build(context: Context, start: int, size: int) -> Body:
         if instruction.flow is Flow.INDIRECT_JUMP:
             _classify_indirect(body, position)
     if body.indirect_inside and context.image.arch == "x86_64":
-        body.table_targets = tables.targets(context.image, instructions, index)
+        body.table_targets = jump_tables.targets(context.image, instructions, index)
         body.tables_resolved = bool(body.table_targets)
     return body
 

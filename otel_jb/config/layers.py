@@ -1,6 +1,6 @@
 """The layers of the configuration: file < environment < command line.
 
-`otel_jb.config.yaml` reads the file, so an error there names file and line. `override` lays the environment and the
+`otel_jb.config.yamlfile` reads the file, so an error there names file and line. `override` lays the environment and the
 command line over it, key by key (`slow.threshold`). A list in a later layer replaces the whole earlier one. `to_yaml`
 writes a configuration that reads back equal.
 """
@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from otel_jb.config import yaml as yamlfile
+from otel_jb.config import yamlfile
 from otel_jb.config.model import OFF, Config, Otlp
 from otel_jb.model.errors import ConfigError
 

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from otel_jb.config.yaml import Duration, KeyValueError
+from otel_jb.config.yamlfile import Duration, KeyValueError
 from otel_jb.model.plan import EndStrategy
 
 T = TypeVar("T")
@@ -308,7 +308,7 @@ class Config:
     record_to: str | None = None  #: file that the stream of records is written to
     log: Log = Log()
     #: What the command line says of OTLP. Apart from `otlp`, because the standard variables, which have an endpoint, a
-    #: protocol and headers per signal, come between the two (`otel_jb.config.otel.read`).
+    #: protocol and headers per signal, come between the two (`otel_jb.config.environment.read`).
     otlp_command_line: Otlp = field(default=Otlp(), metadata={"key": "otlp on the command line"})
 
     def __post_init__(self) -> None:

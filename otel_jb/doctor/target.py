@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_jb.doctor.machine import Check, Status
+from otel_jb.doctor.preflight import Check, Status
 from otel_jb.doctor.system import System
 from otel_jb.model.errors import AgentError, ElfError, NoFunctionError, TargetError
 

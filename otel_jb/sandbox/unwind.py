@@ -153,8 +153,7 @@ def switching(files: Sequence[int]) -> list[str]:
     The C library has such functions for everybody; only who uses them counts, so its own are left out.
     """
     from otel_jb.code import known
-    from otel_jb.elf import imports as plt
-    from otel_jb.elf import symbols
+    from otel_jb.elf import imports, symbols
 
     found: set[str] = set()
     for file in files:
@@ -162,8 +161,12 @@ def switching(files: Sequence[int]) -> list[str]:
             image = Image.from_file(file, "a mapped file")
             if (image.soname or "").startswith(("libc.so", "ld-linux", "libpthread", "libgcc_s")):
                 continue
-            imports = plt.read_imports(image)
-            names = {*imports.stubs.values(), *imports.slots.values(), *(f.name for f in symbols.all_functions(image))}
+            imported = imports.read_imports(image)
+            names = {
+                *imported.stubs.values(),
+                *imported.slots.values(),
+                *(f.name for f in symbols.all_functions(image)),
+            }
         except ElfError:
             continue
         found.update(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from otel_jb.config.environment import SignalSettings
 from otel_jb.config.model import OtlpProtocol
-from otel_jb.config.otel import SignalSettings
 from otel_jb.model.errors import ConfigError
 
 if TYPE_CHECKING:

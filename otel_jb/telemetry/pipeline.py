@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import otel_jb
-from otel_jb.config.otel import OtelSettings
+from otel_jb.config.environment import OtelSettings
 from otel_jb.model.stream import Series, SlowCall, Target
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore

@@ -17,7 +17,7 @@ import pytest
 
 from otel_jb.agent.loop import Agent
 from otel_jb.config.model import Config, TargetSelector
-from otel_jb.config.yaml import Duration
+from otel_jb.config.yamlfile import Duration
 from otel_jb.host import procfs, watch
 from otel_jb.host.procfs import Mapping, Process
 from otel_jb.model.errors import PermissionDeniedError, TargetError

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from otel_jb.probes.programs import cache
-from otel_jb.probes.programs import compiled as load
+from otel_jb.probes.programs import cache, compiled
 from otel_jb.probes.programs.instances import Instances
 from otel_jb.probes.programs.source import bpf_directory
 
@@ -39,7 +38,7 @@ os._exit(0)
 
 
 @pytest.fixture(scope="module")
-def compiled() -> Iterator[Path]:
+def kept() -> Iterator[Path]:
     """A cache directory in which one program was kept, as the loader does it."""
     with tempfile.TemporaryDirectory(dir="/var/cache", prefix="otel-jb-test-") as name:
         place = Path(name) / "kept"
@@ -49,12 +48,12 @@ def compiled() -> Iterator[Path]:
 
 
 @pytest.fixture
-def place(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def place(kept: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of it for one test to spoil."""
     with tempfile.TemporaryDirectory(dir="/var/cache", prefix="otel-jb-test-") as name:
-        kept = Path(shutil.copytree(compiled, Path(name) / "kept"))
-        monkeypatch.setattr(cache, "PLACE", kept.parts[1:])
-        yield kept
+        copy = Path(shutil.copytree(kept, Path(name) / "kept"))
+        monkeypatch.setattr(cache, "PLACE", copy.parts[1:])
+        yield copy
 
 
 def loaded(request: dict[str, Any]) -> dict[str, Any] | None:
@@ -72,9 +71,9 @@ def test_what_is_kept_is_private_and_loads_without_a_compiler(place: Path, monke
     """An entry is readable by root alone, and the kernel takes its maps and programs; no child is started."""
     assert place.stat().st_mode & 0o777 == 0o700
     assert entry(place).stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(load, "_Child", None)
-    monkeypatch.setattr(load, "RING_BYTES", 256 * resource.getpagesize())
-    result = load.Loading(8, 5, 16, cached=True).result()
+    monkeypatch.setattr(compiled, "_Child", None)
+    monkeypatch.setattr(compiled, "RING_BYTES", 256 * resource.getpagesize())
+    result = compiled.Loading(8, 5, 16, cached=True).result()
     instances = Instances(result.templates, result.maps, multi=result.links == "multi")
     instances.check()
     instances.close()
@@ -83,11 +82,11 @@ def test_what_is_kept_is_private_and_loads_without_a_compiler(place: Path, monke
 
 def test_nonsense_with_the_right_digest_is_compiled_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What passes for an entry but is none costs a compilation and nothing else."""
-    monkeypatch.setattr(load, "RING_BYTES", 256 * resource.getpagesize())
+    monkeypatch.setattr(compiled, "RING_BYTES", 256 * resource.getpagesize())
     text = b'{"bcc": "1", "maps": {"calls": [2, 4]}, "programs": {}}'
     entry(place).write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
     assert loaded(REQUEST) is not None
-    result = load.Loading(8, 5, 16, cached=True).result()
+    result = compiled.Loading(8, 5, 16, cached=True).result()
     assert len(result.templates["on_end"].code) > 100
     result.close()
 

@@ -22,7 +22,7 @@ from otel_jb.elf import symbols
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
 from otel_jb.probes.attach import links
-from otel_jb.probes.programs import bcc as bcc_module
+from otel_jb.probes.programs import bcc_module
 from otel_jb.probes.programs.source import bpf_directory
 from tests import corpus_functions as corpus
 from tests.bpf.conftest import LINKS

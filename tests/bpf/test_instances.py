@@ -13,7 +13,7 @@ from otel_jb.model.reads import ReadProgram
 from otel_jb.probes import abi, features
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
-from otel_jb.probes.programs import compiled as load
+from otel_jb.probes.programs import compiled
 from otel_jb.probes.programs.instances import Instances, load_program, shared
 from otel_jb.probes.programs.template import Template, shape_of
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.bpf
 
 @pytest.fixture(scope="module")
 def instances() -> Iterator[Instances]:
-    loaded = load.Loading(24, 5, 64).result()
+    loaded = compiled.Loading(24, 5, 64).result()
     made = Instances(loaded.templates, loaded.maps, multi=loaded.links == "multi")
     yield made
     made.close()

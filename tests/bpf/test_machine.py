@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from otel_jb.config.model import Config
-from otel_jb.doctor import machine as preflight
+from otel_jb.doctor import preflight
 from otel_jb.doctor.system import System
 from otel_jb.model.errors import UnsupportedError
 from otel_jb.probes.attach import links

@@ -10,7 +10,7 @@ import pytest
 
 from otel_jb.probes import features
 from otel_jb.probes.bpf import OBJ_GET_INFO_BY_FD, bpf
-from otel_jb.probes.programs import compiled as load
+from otel_jb.probes.programs import compiled
 from otel_jb.probes.programs.instances import Instances
 from otel_jb.probes.programs.template import shape_of
 from otel_jb.probes.read.boundaries import build
@@ -37,7 +37,7 @@ def machine_code(program: int) -> bytes:
 def test_programs_run_on_the_stack_of_the_thread_that_they_interrupt(cookie: int | None) -> None:
     """A stack per CPU would be shared by all that are preempted there inside the program: oops (Linux 6.13 and later)."""
     buckets = build([1_000_000])
-    loaded = load.Loading(len(buckets.bounds_ns) + 1, buckets.cell_bits, 16).result()
+    loaded = compiled.Loading(len(buckets.bounds_ns) + 1, buckets.cell_bits, 16).result()
     instances = Instances(loaded.templates, loaded.maps, multi=False)
     try:
         for name in ("on_entry", "on_end", *(["on_session"] if features.has_sessions() else [])):

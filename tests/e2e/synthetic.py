@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from otel_jb.config.otel import read
+from otel_jb.config.environment import read
 from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from otel_jb.doctor.machine import SERVICE_CAPABILITIES
+from otel_jb.doctor.preflight import SERVICE_CAPABILITIES
 from otel_jb.model.stream import ProbeState, ProbeStatus
 from otel_jb.telemetry.metrics import (
     EXPORT_FAILURES,

@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from otel_jb.doctor.machine import SERVICE_CAPABILITIES
+from otel_jb.doctor.preflight import SERVICE_CAPABILITIES
 from tests.e2e.agent_process import ROOT, free_tcp_port, until
 from tests.e2e.collector import program, prometheus, running
 from tests.e2e.synthetic import world

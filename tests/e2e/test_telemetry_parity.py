@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from otel_jb.config.otel import read
+from otel_jb.config.environment import read
 from otel_jb.model.stream import TargetEnded
 from otel_jb.telemetry.pipeline import Telemetry
 from otel_jb.telemetry.state import StreamState

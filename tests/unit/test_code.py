@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.arch import aarch64 as arm64
-from otel_jb.arch import x86_64 as x86
+from otel_jb.arch import aarch64, x86_64
 from otel_jb.arch.instruction import Flow, Price
 from otel_jb.code.facts import FunctionCode, Reach
 from otel_jb.code.sites import analyse
@@ -74,7 +73,7 @@ def assembly(name: str, *lines: str) -> str:
 )
 def test_price_is_what_the_kernel_does(raw: str, price: Price) -> None:
     """Each encoding has the price of arch/x86/kernel/uprobes.c."""
-    (instruction,), done = x86.decode(bytes.fromhex(raw), 0x1000)
+    (instruction,), done = x86_64.decode(bytes.fromhex(raw), 0x1000)
     assert done == len(raw) // 2
     assert instruction.price is price
 
@@ -93,7 +92,7 @@ def test_instructions_are_those_of_objdump() -> None:
         address, separator, text = line.strip().partition(":\t")
         if separator:
             expected[int(address, 16)] = text
-    instructions, done = x86.decode(section.data, section.address)
+    instructions, done = x86_64.decode(section.data, section.address)
     assert done == section.size
     assert [i.address for i in instructions] == sorted(expected)
     for instruction in instructions:
@@ -290,7 +289,7 @@ def words(*values: int) -> bytes:
 )
 def test_price_on_arm_is_what_the_kernel_does(word: int, flow: Flow, price: Price, target: int | None) -> None:
     """Each AArch64 encoding has the flow and the price of arch/arm64/kernel/probes/decode-insn.c."""
-    (instruction,), done = arm64.decode(words(word), 0x1000)
+    (instruction,), done = aarch64.decode(words(word), 0x1000)
     assert (done, instruction.flow, instruction.price, instruction.target) == (4, flow, price, target)
 
 

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_jb.cli import run
-from otel_jb.config import layers, model
-from otel_jb.config import yaml as yamlfile
+from otel_jb.config import layers, model, yamlfile
 from otel_jb.config.model import Address, Config, CpuShare, EndChoice, Otlp, OtlpProtocol, TargetSelector, Threshold
-from otel_jb.config.yaml import Duration
+from otel_jb.config.yamlfile import Duration
 from otel_jb.model.errors import ConfigError, UsageError
 from otel_jb.model.plan import EndStrategy
 

@@ -18,7 +18,7 @@ import pytest
 from otel_jb.cli.main import main
 from otel_jb.host import procfs
 from otel_jb.model.errors import ExitCode
-from otel_jb.planner import planner as planning
+from otel_jb.planner import planner
 from otel_jb.planner.inputs import KernelFacts
 
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1"
@@ -178,7 +178,7 @@ def test_a_shadow_stack_on_an_old_kernel_forbids_return_probes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before 6.11 a return probe kills a process that has a shadow stack: none is planned, and other tools' are warned of."""
-    monkeypatch.setattr(planning, "kernel_facts", lambda **_: KernelFacts.of_version(6, 8))
+    monkeypatch.setattr(planner, "kernel_facts", lambda **_: KernelFacts.of_version(6, 8))
     with running(*speex()) as child:
         (before,) = document(capsys, str(child.pid))["targets"]
         monkeypatch.setattr(procfs, "has_shadow_stack", lambda pid: pid == child.pid)

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from otel_jb.cli import doctor
+from otel_jb.config.environment import OtelSettings, read
 from otel_jb.config.model import Config, Functions, Overhead
-from otel_jb.config.otel import OtelSettings, read
-from otel_jb.doctor import machine as preflight
+from otel_jb.doctor import preflight
 from otel_jb.doctor import target as doctor_target
-from otel_jb.doctor.machine import Check, Status
+from otel_jb.doctor.preflight import Check, Status
 from otel_jb.doctor.system import CAPABILITIES, System
 from otel_jb.doctor.target import Inspected, InspectedFile
 from otel_jb.model.errors import (

@@ -14,8 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otel_jb.elf import debugfile, symbols
-from otel_jb.elf import imports as plt
+from otel_jb.elf import debugfile, imports, symbols
 from otel_jb.elf.image import Image
 from otel_jb.model.errors import ElfError, TargetError
 
@@ -153,7 +152,7 @@ def read_everything(data: bytes) -> None:
     _ = image.build_id, image.soname, image.needed
     symbols.find(image, ["jitter_buffer_*", "*::put"])
     list(symbols.all_functions(image))
-    plt.read_imports(image)
+    imports.read_imports(image)
     debugfile.debug_link(image)
     debugfile.mini_debug(image)
     for start, _ in image.executable_ranges:

@@ -15,7 +15,7 @@ import otel_jb
 from otel_jb.catalog.model import Role
 from otel_jb.cli import exitcodes, main
 from otel_jb.config.model import Config
-from otel_jb.config.yaml import parse
+from otel_jb.config.yamlfile import parse
 from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS, Kind
 
 pytestmark = pytest.mark.unit

@@ -14,7 +14,7 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from otel_jb.config.otel import read
+from otel_jb.config.environment import read
 from otel_jb.model.stream import ProbeState, ProbeStatus, Target, TargetEnded
 from otel_jb.probes.read.boundaries import build
 from otel_jb.telemetry import metrics, otlp

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_jb.config.otel import read
+from otel_jb.config.environment import read
 from otel_jb.model.stream import NestedCall, Series, SlowCall
 from otel_jb.telemetry import metrics
 from otel_jb.telemetry.exemplars import ExemplarStore

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_jb.config.yaml import MAX_BYTES, ByteSize, Duration, KeyValueError, load, parse
+from otel_jb.config.yamlfile import MAX_BYTES, ByteSize, Duration, KeyValueError, load, parse
 from otel_jb.model.errors import ConfigError
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_jb import __version__
-from otel_jb.probes.programs import bcc as bcc_module
+from otel_jb.probes.programs import bcc_module
 from otel_jb.probes.programs.source import bpf_directory
 
 PLACE = ("var", "cache", "otel-jb")

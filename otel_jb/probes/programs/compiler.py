@@ -49,7 +49,7 @@ def main(descriptor: int) -> NoReturn:
 def _prepared() -> Callable[[dict[str, Any]], dict[str, Any]]:
     """What answers a request. BCC and all else is imported before there is one: that takes 0.1 s."""
     from otel_jb.probes import abi  # noqa: F401
-    from otel_jb.probes.programs import bcc as bcc_module
+    from otel_jb.probes.programs import bcc_module
 
     try:
         return partial(compile_programs, bcc_module.load())

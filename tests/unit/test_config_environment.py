@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from otel_jb.config.environment import read
 from otel_jb.config.model import Otlp, OtlpProtocol
-from otel_jb.config.otel import read
 from otel_jb.model.errors import ConfigError
 
 pytestmark = pytest.mark.unit
