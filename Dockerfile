@@ -35,8 +35,8 @@ RUN apt-get -q update \
 COPY --from=build /opt/otel-jb /opt/otel-jb
 ENV PATH=/opt/otel-jb/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 EXPOSE 9310
-# Python is there already; curl is not.
+# Python is there already; curl is not. /health and not /ready: a host without a media server has no probes, and its agent is well.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s \
-    CMD ["/opt/otel-jb/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9310/ready', timeout=4)"]
+    CMD ["/opt/otel-jb/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9310/health', timeout=4)"]
 ENTRYPOINT ["/opt/otel-jb/bin/otel-jb"]
 CMD ["run"]

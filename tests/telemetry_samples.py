@@ -47,6 +47,7 @@ SRS = Target(
     service_name="live",
     service_instance_id="8d9c1f3e-0000-5000-8000-000000000002",
     attached_unix_nano=ATTACHED + 1,
+    attributes=(("host.name", "media-1"),),
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -17,6 +18,8 @@ from otel_jb.model.text import printable, printable_lines
 
 FIELDS = ("pid", "target", "function")  #: what a record may be about; fields of their own in JSON
 _MAX_MESSAGE = 8192
+
+_logger = logging.getLogger(__name__)
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -58,9 +61,10 @@ class _JsonFormatter(logging.Formatter):
 
 
 def configure(level: str, form: str) -> None:
-    """Log to standard error from `level` on, as `text` or `json`.
+    """Log to standard error from `level` on, as `text` or `json`; nothing else writes there.
 
-    Only the agent's own loggers: what libraries log about an unreachable Collector would be said again and again.
+    The agent's own loggers; those of libraries at level `debug` only, since what they log about an unreachable Collector would be
+    said again and again. Warnings and exceptions of threads, which Python would print raw, become records too.
     """
     handler = logging.StreamHandler(sys.stderr)
     if form == "json":
@@ -71,3 +75,19 @@ def configure(level: str, form: str) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+    # A logger without any handler would print its warnings as they are.
+    logging.getLogger().handlers[:] = [handler if level == "debug" else logging.NullHandler()]
+    logging.captureWarnings(True)
+    threading.excepthook = _log_thread
+    sys.unraisablehook = _log_unraisable
+
+
+def _log_thread(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_type is SystemExit or failed.exc_value is None:
+        return
+    name = failed.thread.name if failed.thread is not None else "?"
+    _logger.error("the thread %s ended", name, exc_info=failed.exc_value)
+
+
+def _log_unraisable(failed: sys.UnraisableHookArgs) -> None:
+    _logger.debug("%s: %r", failed.err_msg or "ignored", failed.exc_value)

@@ -98,6 +98,7 @@ class Service:
             symbolise=self._stacks.symbolise,
             same_stack=self._stacks.same_stack,
             around=self._stacks.around,
+            host=config.host_name,
         )
         telemetry.start()
         self.telemetry = telemetry

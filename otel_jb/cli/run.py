@@ -217,6 +217,9 @@ def _standard(environ: Mapping[str, str], config: Config) -> dict[str, object]:
     if settings.exponential_histogram is not None:
         exponential = settings.exponential_histogram
         values["histogram.kind"] = HistogramKind.EXPONENTIAL if exponential else HistogramKind.EXPLICIT
+    host = dict(settings.resource_attributes).get("host.name")
+    if host:
+        values["host_name"] = host
     if settings.log_level is not None:
         values["log.level"] = read("log.level", settings.log_level)
     base = config.listen or Config().listen

@@ -230,7 +230,7 @@ def read(environ: Mapping[str, str], file: Otlp | None = None, command_line: Otl
         span_queue=queue,
         span_batch=min(queue, int(reader.number(512, 1, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"))),
         span_delay_seconds=reader.number(1000, 0, "OTEL_BSP_SCHEDULE_DELAY") / 1000,
-        warnings=tuple(reader.warnings),
+        warnings=tuple(dict.fromkeys(reader.warnings)),  # both signals may read the same variable
     )
 
 

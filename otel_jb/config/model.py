@@ -305,6 +305,7 @@ class Config:
     unsafe_uretprobe: tuple[str, ...] = ()  #: globs of functions that get a uretprobe though it is not shown to be safe
     retain: Duration = _RETAIN  #: how long an ended target's last values stay
     link: LinkKind = LinkKind.AUTO
+    host_name: str | None = None  #: `host.name` of targets and agent; the system's name unless given
     record_to: str | None = None  #: file that the stream of records is written to
     log: Log = Log()
     #: What the command line says of OTLP. Apart from `otlp`, because the standard variables, which have an endpoint, a

@@ -105,12 +105,13 @@ class Discovery:
         if not plan.probes:
             raise no_function(process.name, f"process {process.pid}", examined, plan)
         build_id = next((each.report.build_id for each in examined if each.path == self._program(process)), None)
+        host = self.config.host_name
         target = make_target(
             process,
             next(self._numbers),
             build_id or (examined[0].report.build_id if examined else None),
             selector.service_name if selector else None,
-            selector.attributes if selector else None,
+            {**({"host.name": host} if host else {}), **(selector.attributes if selector else {})},
         )
         return Found(process, target, plan)
 

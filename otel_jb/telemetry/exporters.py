@@ -6,6 +6,7 @@ the encoded request, at the one place in each exporter where it passes by.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from otel_jb.config.environment import SignalSettings
@@ -15,6 +16,9 @@ from otel_jb.model.errors import ConfigError
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
     from opentelemetry.sdk.trace.export import SpanExporter
+
+# gRPC's core writes lines of its own to standard error, between those of the log; what went wrong, `outcome` says.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 _NO_RECORDED_VALUE = 1  # opentelemetry.proto.metrics.v1.DataPointFlags
 

@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-def agent_resource(settings: OtelSettings) -> dict[str, str | int]:
-    """The agent's own resource: what the environment names it, and what only this process knows."""
+def agent_resource(settings: OtelSettings, host: str | None = None) -> dict[str, str | int]:
+    """The agent's own resource: what the environment names it, and what only this process knows. `host`: its name, as configured."""
     return {
         "service.version": otel_jb.__version__,
         "service.instance.id": str(uuid.uuid4()),
-        "host.name": platform.node(),
+        "host.name": host or platform.node(),
         "process.pid": os.getpid(),
         "telemetry.sdk.name": "opentelemetry",
         "telemetry.sdk.language": "python",
@@ -68,6 +68,7 @@ class Telemetry:
         exemplars: latest exemplars of a series by its id; its own, made of the spans, unless given.
         refresh: called before each periodic export, to read the kernel.
         tally: counts of what was lost.
+        host: the host's name, where it is not what the system says.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Telemetry:
         exemplars: ExemplarSource | None = None,
         refresh: Callable[[], object] | None = None,
         tally: Tally | None = None,
+        host: str | None = None,
     ) -> None:
         self.state = state
         self.settings = settings
@@ -102,7 +104,7 @@ class Telemetry:
         self._refresh = refresh
         self._provider: MeterProvider | None = None
         self._periodic_readers: list[MetricReader] = []
-        self._resource = agent_resource(settings)
+        self._resource = agent_resource(settings, host)
         self._told_left_out: set[int] = set()
 
     @property
@@ -202,7 +204,7 @@ class Telemetry:
                 self.state.view, self.shape, self._exemplars, self._resource, left_out=self._left_out("prometheus")
             )
         )
-        registry.register(SelfCollector(own))
+        registry.register(SelfCollector(own, str(self._resource["host.name"])))
         self.page = MetricsPage(registry)
         return reader
 

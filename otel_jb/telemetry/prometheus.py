@@ -1,6 +1,6 @@
 """The targets' metrics as Prometheus families, and the text that a scrape is answered with.
 
-Labels of a sample: `pid` and `function` for people and for the guide's queries; `code_function_name`, `jitterbuffer_role`,
+Labels of a sample: `host_name`, `pid` and `function` for people and for the guide's queries; `code_function_name`, `jitterbuffer_role`,
 `outcome`, `reason` as the standard translation of OpenTelemetry's attributes makes them; `job` (service.name) and `instance`
 (service.instance.id), which lead to the other resource attributes in `target_info`. The Collector's exporter makes the same ones.
 A scrape job without `honor_labels` renames the last two to `exported_job` and `exported_instance`, here as there.
@@ -145,7 +145,9 @@ class TargetCollector(Collector):
 
 
 def _base_labels(target: Target) -> dict[str, str]:
-    return {"pid": str(target.pid), "job": target.service_name, "instance": target.service_instance_id}
+    labels = {"pid": str(target.pid), "job": target.service_name, "instance": target.service_instance_id}
+    host = dict(target.attributes).get("host.name")
+    return labels if host is None else {"host_name": host, **labels}
 
 
 def _labels(base: Mapping[str, str], attributes: Attributes) -> dict[str, str]:

@@ -153,10 +153,12 @@ class SelfCollector(Collector):
 
     Args:
         registry: holds the SDK's Prometheus reader and nothing else.
+        host: the label `host_name` of every sample, which the Collector takes from the resource.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, host: str) -> None:
         self._registry = registry
+        self._host = host
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: names are known only after a collection."""
@@ -166,6 +168,9 @@ class SelfCollector(Collector):
         """What the reader makes, with the unit `1` of gauges as `ratio`, which the exporter leaves out and the Collector writes."""
         name = metrics.OVERHEAD.prometheus.removesuffix("_ratio")
         for family in self._registry.collect():
+            family.samples = [
+                sample._replace(labels={"host_name": self._host, **sample.labels}) for sample in family.samples
+            ]
             if family.name == name:
                 renamed = Metric(metrics.OVERHEAD.prometheus, family.documentation, family.type, "ratio")
                 renamed.samples = [sample._replace(name=renamed.name) for sample in family.samples]

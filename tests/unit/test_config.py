@@ -150,6 +150,7 @@ CONFIGS = st.builds(
     overhead=st.builds(model.Overhead, st.none() | st.integers(1, 10_000).map(lambda n: CpuShare(n / 1000))),
     end_strategy=st.sampled_from(EndChoice),
     retain=st.integers(0, 86_400_000_000_000).map(Duration),
+    host_name=st.none() | WORDS,
     record_to=st.none() | WORDS,
 )
 

@@ -92,6 +92,7 @@ def test_disabled_overrules_everything() -> None:
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
         ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier-pigeon"),
         ("OTEL_SDK_DISABLED", "maybe"),
         ("OTEL_LOG_LEVEL", "loud"),
         ("OTEL_RESOURCE_ATTRIBUTES", "no-equals-sign"),
@@ -101,7 +102,7 @@ def test_disabled_overrules_everything() -> None:
 def test_unusable_values_are_ignored_with_a_warning(name: str, value: str) -> None:
     """A value that cannot be used leaves the default, and a warning names the variable and the value."""
     settings = read({name: value})
-    assert len(settings.warnings) >= 1
+    assert len(settings.warnings) == 1  # also of a variable that both signals read
     assert name in settings.warnings[0]
     assert value in settings.warnings[0]
     fields = ("sampler", "temporality", "disabled", "metrics", "metrics_exporters")

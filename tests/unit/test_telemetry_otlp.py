@@ -484,15 +484,15 @@ def test_what_the_agent_says_of_probes_has_few_label_values() -> None:
     for share in ("12.5%", "13.1%"):
         reason = f"overhead budget: the target's probes would exceed {share} of a CPU"
         state.apply(ProbeStatus(1, "ff_rtp_parse_packet", "/f", "ffmpeg", ProbeState.SHED, reason, "edge-sites", 1))
-    telemetry = Telemetry(state, read({}))
+    telemetry = Telemetry(state, read({}), host="h")
     telemetry.tally.add(metrics.NESTING_DOUBTFUL, 3, target="ffmpeg", pid="4711", function="put")
     telemetry.tally.add(metrics.NESTING_DOUBTFUL, 5, target="ffmpeg", pid="999", function="put")
     telemetry.start()
     assert telemetry.page is not None
     text = telemetry.page.render("", "")[0].decode()
     telemetry.shutdown(2.0)
-    assert 'otel_jb_probes{reason="overhead budget",state="shed",strategy="edge-sites"} 1.0' in text
-    assert 'otel_jb_nesting_doubtful_total{function="put",pid="4711",target="ffmpeg"} 3.0' in text
+    assert 'otel_jb_probes{host_name="h",reason="overhead budget",state="shed",strategy="edge-sites"} 1.0' in text
+    assert 'otel_jb_nesting_doubtful_total{function="put",host_name="h",pid="4711",target="ffmpeg"} 3.0' in text
     assert 'pid="999"' not in text
 
 
@@ -500,7 +500,7 @@ def test_self_metrics_are_on_both_routes_with_the_contracts_names() -> None:
     """Each of the agent's own metrics that has a value appears once on /metrics and in OTLP, under its documented names."""
     state = samples.state()
     with grpc_receiver() as receiver:
-        telemetry = Telemetry(state, read(environ(receiver.endpoint, "grpc")), overhead=lambda: {1: 0.25})
+        telemetry = Telemetry(state, read(environ(receiver.endpoint, "grpc")), overhead=lambda: {1: 0.25}, host="h")
         for instrument in (
             metrics.SPANS_DROPPED,
             metrics.EXPORT_FAILURES,
@@ -519,10 +519,10 @@ def test_self_metrics_are_on_both_routes_with_the_contracts_names() -> None:
     for instrument in metrics.SELF_INSTRUMENTS:
         assert instrument.name in sent
         assert instrument.prometheus in families, instrument.prometheus
-    assert 'otel_jb_overhead_ratio{pid="4711",target="ffmpeg"} 0.25' in text
-    assert 'otel_jb_probes{reason="inlined everywhere",state="skipped",strategy=""} 1.0' in text
+    assert 'otel_jb_overhead_ratio{host_name="h",pid="4711",target="ffmpeg"} 0.25' in text
+    assert 'otel_jb_probes{host_name="h",reason="inlined everywhere",state="skipped",strategy=""} 1.0' in text
     assert (
-        'otel_jb_reads_faulted_total{field="queue_len",function="ff_rtp_parse_packet",pid="4711",target="ffmpeg"} 2.0'
+        'otel_jb_reads_faulted_total{field="queue_len",function="ff_rtp_parse_packet",host_name="h",pid="4711",target="ffmpeg"} 2.0'
         in text
     )
     assert text.count("# TYPE target_info") == 1
@@ -539,3 +539,18 @@ def test_a_disabled_sdk_exports_nothing() -> None:
         telemetry.flush()
         assert telemetry.page is None
     assert not receiver.metric_requests
+
+
+def test_every_sample_on_the_page_bears_the_hosts_name() -> None:
+    """Series of targets and of the agent itself carry `host_name`, which the configuration may give."""
+    telemetry = Telemetry(samples.state(), read({}), overhead=lambda: {1: 0.25}, host="node-7")
+    telemetry.start()
+    assert telemetry.page is not None
+    text = telemetry.page.render("", "")[0].decode()
+    telemetry.shutdown(2.0)
+    hosts: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name != "target_info":
+                hosts.setdefault(sample.name.partition("_")[0], set()).add(sample.labels["host_name"])
+    assert hosts == {"jitterbuffer": {"media-1"}, "otel": {"node-7"}, "process": {"node-7"}}
