@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The stable exit codes; the table in the README is checked against this one by a test."""
+    """The stable exit codes; the table in docs/troubleshooting.md is checked against this one by a test."""
 
     OK = 0
     INTERNAL = 1  #: a defect of the agent itself

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import otel_jb
+from otel_jb.catalog import FunctionProfile, load
 from otel_jb.catalog.model import Role
 from otel_jb.cli import exitcodes, main
 from otel_jb.config.model import Config
@@ -89,10 +90,29 @@ def test_commands_parse(page: str) -> None:
 
 
 def test_readme_shows_commands() -> None:
-    """The README shows every command of the program, the demo and the plain run first."""
+    """The README shows every command of the program, and its first block is the three that a newcomer needs."""
     shown = [words[0] for words in command_lines(README)]
-    assert shown[:2] == ["demo", "run"]
+    assert shown[:3] == ["demo", "discover", "run"]
     assert set(commands()) <= set(shown)
+
+
+def test_readme_claims_of_each_server_what_its_profiles_yield() -> None:
+    """The table of servers has every profile of the program, and each of its cells is what those profiles can tell."""
+    functions: dict[str, list[FunctionProfile]] = {}
+    for function in load().functions():
+        functions.setdefault(function.profile, []).append(function)
+    del functions["srs-unreleased"]  # names that no server has
+    rows = re.findall(r"^\| [^|]+ \| (`[^|]+`) \| (.*) \| [^|]+ \|$", README, re.MULTILINE)
+    for profiles, claimed in rows:
+        known = [function for name in re.findall(r"`([\w-]+)`", profiles) for function in functions.pop(name)]
+        yields = (
+            "✓" if any(function.has_packets for function in known) else "–",
+            "✓" if any(function.has_bytes for function in known) else "–",
+            ", ".join(sorted({reason for function in known for reason in function.drop_reasons})) or "–",
+            "✓" if any(function.has_depth for function in known) else "–",
+        )
+        assert tuple(claimed.split(" | ")) == yields, profiles
+    assert not functions
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -166,8 +186,10 @@ def test_named_files_exist(page: str) -> None:
 
 
 def test_exit_codes() -> None:
-    """The README's table of exit codes is the program's own."""
-    assert exitcodes.markdown() in README
+    """The README leads to the page that has the program's own table of exit codes, and does not repeat it."""
+    assert exitcodes.markdown() not in README
+    (page,) = re.findall(r"\[[^\]]+\]\(([^)]+)\), which also lists the exit codes", README)
+    assert exitcodes.markdown() in (ROOT / page).read_text()
 
 
 def test_configuration_example() -> None:
