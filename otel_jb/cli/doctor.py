@@ -96,6 +96,7 @@ def all_checks(system: System, config: Config, settings: OtelSettings, target: s
         preflight.user_namespace,
         preflight.pid_namespace,
         preflight.bpf,
+        preflight.seccomp,
         uprobe_pmu,
         multi_links,
         tracefs,

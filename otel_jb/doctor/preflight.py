@@ -17,6 +17,7 @@ from pathlib import Path
 from otel_jb.config.model import Config
 from otel_jb.doctor.system import System
 from otel_jb.model.errors import AddressInUseError, AgentError, PermissionDeniedError, UnsupportedError
+from otel_jb.sandbox.seccomp import REMEDY
 
 BCC_PLACES = (
     "/usr/lib/python3/dist-packages/bcc",
@@ -60,7 +61,15 @@ def preflight(config: Config, system: System | None = None) -> None:
     """Raise PermissionDeniedError, UnsupportedError or AddressInUseError where `run` could only fail later."""
     system = system or System()
     checks = [machine(system), kernel(system), interpreter_capabilities(system, blocking=True), capabilities(system)]
-    for check in (*checks, user_namespace(system), pid_namespace(system), bpf(system), bcc(system), library(system)):
+    checks += [
+        user_namespace(system),
+        pid_namespace(system),
+        bpf(system),
+        seccomp(system),
+        bcc(system),
+        library(system),
+    ]
+    for check in checks:
         if check.status is Status.FAILED:
             raise check.error(check.detail, check.remedy)
     if config.listen is not None:
@@ -212,6 +221,14 @@ def bpf(system: System) -> Check:
         "use a kernel with CONFIG_BPF_SYSCALL=y (every distribution's has it):\n"
         "  zgrep CONFIG_BPF_SYSCALL /proc/config.gz /boot/config-$(uname -r)",
     )
+
+
+def seccomp(system: System) -> Check:
+    """Files that targets control are read in a sandbox, and only where the kernel confines it."""
+    name, why = "sandbox", system.seccomp_refusal()
+    if not why:
+        return Check(name, Status.OK, "the kernel takes its seccomp filter")
+    return Check(name, Status.FAILED, f"no file can be read safely here: {why}", REMEDY)
 
 
 def bcc_directory(system: System) -> str | None:

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from otel_jb.probes import features
+from otel_jb.sandbox import seccomp
 
 #: Bits of CapEff (linux/capability.h).
 CAPABILITIES = {
@@ -113,6 +114,10 @@ class System:
     def bpf_error(self) -> int:
         """Error number of making a BPF map; 0: it works."""
         return features.bpf_error()
+
+    def seccomp_refusal(self) -> str:
+        """Why the kernel would not take the sandbox's filter of system calls; empty where it would."""
+        return seccomp.refusal()
 
     def multi_link_error(self) -> int:
         """0 where uprobe multi links can be used, else the error number that says why not (`features.multi_link_error`)."""

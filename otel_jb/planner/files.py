@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from otel_jb.catalog.matching import Match
 from otel_jb.model.errors import AgentError, ElfError
 from otel_jb.planner.inputs import FileFacts
-from otel_jb.sandbox.client import MAX_FILES
+from otel_jb.sandbox.limits import MAX_FILES
 
 if TYPE_CHECKING:
     from otel_jb.catalog import Catalog

@@ -20,7 +20,7 @@ from otel_jb.model.errors import AgentError
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import Target
 from otel_jb.planner.planner import Planner, no_function, paths, worth_reading
-from otel_jb.sandbox.client import MAX_FILES
+from otel_jb.sandbox.limits import MAX_FILES
 
 if TYPE_CHECKING:
     from otel_jb.catalog import Catalog

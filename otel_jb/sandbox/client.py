@@ -1,43 +1,36 @@
-"""The sandbox in which files that may be hostile are read.
+"""The sandbox in which files that may be hostile are read, as the agent sees it.
 
-An `Inspector` is a child process without privileges, started before the agent has threads. It reads no file itself: each
-request runs in a fresh fork of it, with limits on time, memory and system calls (see `sandbox`), on descriptors that were
-opened outside. What comes back is JSON, bounded in size, of which the caller rebuilds its dataclasses; nothing that a
+An `Inspector` is a child process without privileges, started before the agent has threads (see `server`). It reads no file itself:
+each request runs in a fresh fork of it, with limits on time, memory and system calls (see `limits`), on descriptors that were
+opened outside. What comes back is JSON, bounded in size, from which the caller rebuilds its dataclasses; nothing that a
 child says is ever executed or unpickled. A request that crashes, runs out of time or out of memory is an `ElfError`, and
-what it left behind is gone with its process.
+what it left behind is gone with its process. Where the child cannot be confined, no file is read: an `UnsupportedError`.
 """
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import json
 import os
 import select
-import signal
 import socket
-import struct
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from otel_jb.model.errors import AgentError, ElfError
+from otel_jb.model.errors import ElfError, UnsupportedError
 from otel_jb.model.text import printable, printable_lines
-from otel_jb.sandbox.limits import give_up_privileges, limit
+from otel_jb.sandbox.limits import MAX_FILES
+from otel_jb.sandbox.server import serve_and_exit, write_all
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 MAX_ANSWER_BYTES = 64 << 20
-MAX_FILES = 32
-_ADDRESS_SPACE_BYTES = 1 << 30  #: beyond what the child has already, and twice the files' size
-_PACKAGE = "otel_jb.sandbox."
-#: imported by the child before it gives up its privileges, since nobody may be unable to read where Python is installed
-_PRELOAD = ("lzma", "zlib", "traceback", "elftools.elf.structs", "capstone")
 
 
 class Inspector:
@@ -51,16 +44,26 @@ class Inspector:
         self._lock = threading.Lock()
         self._pid, self._socket = _early.pop() if _early else _fork_server()
 
-    def call(self, function: str, files: Sequence[int], *, name: str = "the file", **arguments: Any) -> Any:
+    def call(
+        self, function: str, files: Sequence[int], *, name: str = "the file", patient: bool = False, **arguments: Any
+    ) -> Any:
         """`module:function` of `otel_jb.sandbox`, called as `function(files, **arguments)` in the sandbox; its plain answer.
 
-        `files` are open descriptors, `arguments` and the answer what JSON can hold, `name` what to call the file in errors.
-        Raises ElfError: the function's own, or that it crashed or exceeded its limits.
+        `files` are open descriptors, `arguments` and the answer what JSON can hold, `name` what to call the file in errors; `patient`
+        lets other processes go first.
+        Raises ElfError: the function's own, or that it crashed or exceeded its limits; UnsupportedError: the sandbox could not
+        be confined here, so it reads nothing.
         """
         if len(files) > MAX_FILES:
             raise ValueError(f"at most {MAX_FILES} files in a request")
         sizes = sum(os.fstat(file).st_size for file in files)
-        request = {"function": function, "arguments": arguments, "timeout": self.timeout_seconds, "bytes": sizes}
+        request = {
+            "function": function,
+            "arguments": arguments,
+            "timeout": self.timeout_seconds,
+            "bytes": sizes,
+            "patient": patient,
+        }
         data = json.dumps(request).encode()
         shown = printable(name)
         answer = self._ask(data, files, shown)
@@ -71,7 +74,7 @@ class Inspector:
     def _ask(self, request: bytes, files: Sequence[int], name: str) -> bytes:
         body = os.memfd_create("request", os.MFD_CLOEXEC)
         try:
-            _write_all(body, request)
+            write_all(body, request)
             reading, writing = os.pipe()
             try:
                 self._send([writing, body, *files])
@@ -93,6 +96,7 @@ class Inspector:
             try:
                 socket.send_fds(self._socket, [b"?"], descriptors)
             except OSError:
+                self._raise_refusal()
                 self._replace()
                 socket.send_fds(self._socket, [b"?"], descriptors)
 
@@ -103,8 +107,16 @@ class Inspector:
             poll.register(self._socket, 0)
             dead = bool(poll.poll(100))  # it hangs up as it dies, perhaps a moment after the request was lost with it
             if dead:
+                self._raise_refusal()
                 self._replace()
             return dead
+
+    def _raise_refusal(self) -> None:
+        """Raise what the server said before it ended, where it said something: it could not be confined."""
+        with contextlib.suppress(OSError):  # it said nothing
+            if said := self._socket.recv(1 << 16, socket.MSG_DONTWAIT):
+                message, help_text = json.loads(said)
+                raise UnsupportedError(f"no file can be read safely here: {message}", help_text)
 
     def _check_open(self) -> None:
         if self._pid == 0:  # closed by another thread: nobody waits for the answer any more
@@ -163,7 +175,7 @@ def _fork_server() -> tuple[int, socket.socket]:
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
-        _serve_and_exit(theirs)
+        serve_and_exit(theirs)
     theirs.close()
     return pid, ours
 
@@ -172,7 +184,7 @@ def _spawn_server() -> tuple[int, socket.socket]:
     import subprocess
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    program = "import sys; from otel_jb.sandbox.client import serve; serve(int(sys.argv[1]))"
+    program = "import sys; from otel_jb.sandbox.server import serve; serve(int(sys.argv[1]))"
     path = os.pathsep.join(entry or "." for entry in sys.path)
     with theirs:
         try:
@@ -181,6 +193,7 @@ def _spawn_server() -> tuple[int, socket.socket]:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": path},
             )
         except OSError as error:
@@ -229,121 +242,3 @@ def _result(answer: bytes, name: str) -> Any:
             f"{name}: reading it crashed, or took more memory or time than it is given",
             "The file is damaged or made to harm its reader; it is not measured.",
         ) from error
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-# -- the sandbox's side -----------------------------------------------------------------------------------------
-
-
-def serve(descriptor: int) -> None:
-    """Answer requests from this socket until it is closed. Entry of a replaced sandbox; does not return."""
-    _serve_and_exit(socket.socket(fileno=descriptor))
-
-
-def _serve_and_exit(requests: socket.socket) -> NoReturn:
-    status = 1
-    try:
-        _serve(requests)
-        status = 0
-    finally:
-        os._exit(status)  # never the caller's exit handlers, never its copy of anything buffered
-
-
-def _serve(requests: socket.socket) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # The terminal's Ctrl-C is for the agent, which then closes the socket.
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # workers are reaped by the kernel
-    signal.set_wakeup_fd(-1)
-    keep = requests.fileno()
-    os.closerange(3, keep)
-    os.closerange(keep + 1, 1 << 16)
-    _preload()
-    give_up_privileges()
-    import gc
-
-    gc.freeze()  # so that a worker's collection does not copy every page that it shares
-    server = os.getpid()
-    while True:
-        try:
-            message, descriptors, _, _ = socket.recv_fds(requests, 1, MAX_FILES + 2)
-        except InterruptedError:
-            continue
-        if not message:
-            return
-        if len(descriptors) >= 2 and os.fork() == 0:
-            _work_and_exit(server, requests, descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-
-def _preload() -> None:
-    """Import what a worker may need, so that no worker has to: all of this package, and what it imports late."""
-    rooms = Path(__file__).parents[1]
-    own = [
-        f"otel_jb.{room}.{path.stem}"
-        for room in ("arch", "code", "elf", "sandbox")
-        for path in (rooms / room).glob("*.py")
-        if path.stem != "__init__"
-    ]
-    for name in (*_PRELOAD, *own):
-        try:
-            importlib.import_module(name)
-        except (ImportError, OSError):  # a user who may not read the package has what was imported before
-            continue
-    from otel_jb.elf.demangle import available
-    from otel_jb.elf.image import Image
-
-    available()
-    try:
-        with open("/proc/self/exe", "rb") as file:
-            _ = Image.from_file(file).build_id  # the first use of a library costs more than the others
-    except (AgentError, OSError):
-        pass
-
-
-def _work_and_exit(server: int, requests: socket.socket, descriptors: list[int]) -> NoReturn:
-    status = 1
-    try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        requests.close()
-        answering, body, *files = descriptors
-        request = json.loads(os.pread(body, os.fstat(body).st_size, 0))
-        seconds = int(request["timeout"]) + 1
-        signal.alarm(seconds)
-        limit(seconds, _address_space() + _ADDRESS_SPACE_BYTES + 2 * request["bytes"], server)
-        answer = _answer(request, files)
-        _write_all(answering, struct.pack("<Q", len(answer)) + answer)
-        status = 0
-    finally:
-        os._exit(status)
-
-
-def _answer(request: dict[str, Any], files: list[int]) -> bytes:
-    try:
-        module, _, name = str(request["function"]).partition(":")
-        if not module.startswith(_PACKAGE) or name.startswith("_"):
-            raise ValueError(f"not a function of the sandbox: {module}:{name}")
-        function = getattr(importlib.import_module(module), name)
-        return json.dumps({"result": function(files, **request["arguments"])}).encode()
-    except AgentError as error:
-        return json.dumps({"error": [error.message, error.help]}).encode()
-    except MemoryError:
-        return b""
-    except Exception as error:  # noqa: BLE001
-        # A defect of the agent, or a file that nobody thought of: one clear error either way, with where it came from.
-        import traceback
-
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} in {last.name}: {error}"[:300]
-        return json.dumps({"error": [f"the file cannot be analysed ({where})", ""]}).encode()
-
-
-def _address_space() -> int:
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[0]) * struct.calcsize("P") // 8 * os.sysconf("SC_PAGE_SIZE")

@@ -60,7 +60,7 @@ def inspect_files(
     """Read several open files, (descriptor, name), without their debug files: one request for many, since a request costs
     more than the reading of a usual library. Where they are too much for one, each is read by itself.
     """
-    from otel_jb.sandbox.client import MAX_FILES
+    from otel_jb.sandbox.limits import MAX_FILES
 
     found: list[FileReport | ElfError] = []
     for start in range(0, len(files), MAX_FILES):

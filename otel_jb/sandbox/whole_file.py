@@ -59,7 +59,7 @@ class NameEvidence:
 
 def names_of(inspector: Inspector, files: Sequence[tuple[int, str]]) -> list[NameEvidence | None]:
     """Evidence of open files, (descriptor, name), by their names; None where one cannot be read."""
-    from otel_jb.sandbox.client import MAX_FILES
+    from otel_jb.sandbox.limits import MAX_FILES
 
     found: list[NameEvidence | None] = []
     for start in range(0, len(files), MAX_FILES):
@@ -95,7 +95,9 @@ def code_of(inspector: Inspector, file: int, name: str, goes_on: Callable[[], bo
     """
     first = 0
     while goes_on():
-        answer = inspector.call("otel_jb.sandbox.whole_file:read_code", [file], name=name, file_name=name, first=first)
+        answer = inspector.call(
+            "otel_jb.sandbox.whole_file:read_code", [file], name=name, patient=True, file_name=name, first=first
+        )
         try:
             found, first = printable(str(answer[0])), int(answer[1])
         except (TypeError, ValueError, IndexError) as error:
@@ -121,9 +123,6 @@ def read_names(files: Sequence[int], file_names: Sequence[str]) -> list[dict[str
 
 def read_code(files: Sequence[int], file_name: str, first: int) -> tuple[str, int]:
     """Runs in the sandbox: (why its code may switch stacks or "", where to go on or 0 at the end) from a position on."""
-    import os
-
-    os.nice(19)  # nobody waits for it
     return code_evidence(Image.from_file(files[0], file_name), first, PIECE_BYTES)
 
 

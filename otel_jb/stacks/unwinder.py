@@ -24,7 +24,8 @@ from otel_jb.host import procfs, vdso
 from otel_jb.model.errors import AgentError
 from otel_jb.model.plan import EndStrategy
 from otel_jb.model.stream import NestedCall, Series, SlowCall
-from otel_jb.sandbox.client import MAX_FILES, Inspector
+from otel_jb.sandbox.client import Inspector
+from otel_jb.sandbox.limits import MAX_FILES
 from otel_jb.sandbox.unwind import Rule, rules
 from otel_jb.stacks.walk import Place, Walk, address_mask, walk
 

@@ -51,6 +51,7 @@ class FakeSystem(System):
     marked: tuple[str, ...] = ()
     bpf = 0
     multi = 0
+    seccomp = ""
     listen = 0
     connect: str | None = None
     ready: tuple[int, str] | None = None
@@ -103,6 +104,9 @@ class FakeSystem(System):
     def bpf_error(self) -> int:
         return self.bpf
 
+    def seccomp_refusal(self) -> str:
+        return self.seccomp
+
     def multi_link_error(self) -> int:
         return self.multi
 
@@ -144,6 +148,13 @@ def test_a_machine_where_all_is_well_has_no_cross() -> None:
 CROSSES: list[tuple[str, FakeSystem, str, str, type[AgentError] | None]] = [
     # check, machine, part of the detail, part of the remedy, what run raises
     ("architecture", FakeSystem(machine="riscv64"), "riscv64", "no way round", UnsupportedError),
+    (
+        "sandbox",
+        FakeSystem(seccomp="Invalid argument"),
+        "no file can be read safely here: Invalid argument",
+        "CONFIG_SECCOMP_FILTER",
+        UnsupportedError,
+    ),
     (
         "kernel",
         FakeSystem(release="5.10.0-28-amd64"),
@@ -495,6 +506,7 @@ def test_the_preflight_is_quick() -> None:
         preflight.user_namespace,
         preflight.pid_namespace,
         preflight.bpf,
+        preflight.seccomp,
         preflight.bcc,
         preflight.library,
         lambda system: preflight.listening(system, "127.0.0.1", 0),

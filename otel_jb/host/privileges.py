@@ -1,0 +1,144 @@
+"""What the kernel lets a process do, given up for good: capabilities in every set, its user, and privileges yet to come.
+
+All of it concerns the calling thread and what it starts later, so it belongs before the first thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+#: linux/prctl.h
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_READ, PR_CAPBSET_DROP = 1, 4, 22, 23, 24
+PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 38, 47
+_AMBIENT_CLEAR_ALL = 4
+
+#: linux/capability.h: those that the agent names.
+CAPABILITIES = {
+    "CAP_DAC_OVERRIDE": 1,
+    "CAP_DAC_READ_SEARCH": 2,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+    "CAP_SETPCAP": 8,
+    "CAP_SYS_PTRACE": 19,
+    "CAP_SYS_ADMIN": 21,
+    "CAP_SYS_RESOURCE": 24,
+    "CAP_PERFMON": 38,
+    "CAP_BPF": 39,
+}
+_VERSION_3 = 0x20080522
+
+NOBODY = 65534
+#: User ids from here to 2^31 are given to nobody by login.defs, systemd, or container engines (systemd's UIDS-GIDS.md), so a process
+#: that takes one by its PID shares it with no other: nobody may signal or trace it, and its limit on processes is its own.
+_UNUSED_USERS = 0x70000000
+
+
+def prctl(option: int, value: int = 0, pointer: int = 0, third: int = 0) -> int:
+    """The system call; its answer. Raises OSError."""
+    arguments = [ctypes.c_ulong(number) for number in (value, pointer, third, 0)]
+    answer: int = _libc().prctl(option, *arguments)
+    return _checked(answer)
+
+
+def capabilities() -> tuple[int, int, int]:
+    """Masks of the effective, permitted and inheritable capabilities of this thread."""
+    header = ctypes.create_string_buffer(struct.pack("<Ii", _VERSION_3, 0))
+    data = ctypes.create_string_buffer(24)
+    _checked(_libc().capget(header, data))
+    low = struct.unpack("<6I", data.raw)
+    return low[0] | low[3] << 32, low[1] | low[4] << 32, low[2] | low[5] << 32
+
+
+def keep_only(names: Iterable[str]) -> None:
+    """Keep these capabilities of those that are held, and give up all others, in every set, for good.
+
+    What is kept is permitted and effective, never inheritable or ambient: no program that is started later has any. The bounding
+    set can be emptied only with CAP_SETPCAP; without it, an empty inheritable set and no_new_privs close the same way.
+    Raises OSError.
+    """
+    mask = 0
+    for name in names:
+        mask |= 1 << CAPABILITIES[name]
+    effective, permitted, _ = capabilities()
+    if effective >> CAPABILITIES["CAP_SETPCAP"] & 1:
+        _empty_bounding_set(keep=mask)
+    prctl(PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
+    kept = permitted & mask
+    header = ctypes.create_string_buffer(struct.pack("<Ii", _VERSION_3, 0))
+    words = (kept, kept, 0)
+    data = struct.pack("<6I", *(word & 0xFFFFFFFF for word in words), *(word >> 32 for word in words))
+    _checked(_libc().capset(header, ctypes.create_string_buffer(data)))
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    if capabilities() != (kept, kept, 0):
+        raise OSError(errno.EPERM, "capabilities are still held after they were given up")
+
+
+def give_up_everything() -> None:
+    """Become a user that nothing else runs as, where that is allowed, and hold no capability in any set, now or later.
+
+    Raises OSError where a capability would stay.
+    """
+    _become_a_user_of_its_own()
+    keep_only(())
+    prctl(PR_SET_DUMPABLE, 0)
+
+
+def _become_a_user_of_its_own() -> None:
+    """The bounding set needs CAP_SETPCAP and the groups CAP_SETGID, which go with the user: hence the order."""
+    effective, _, _ = capabilities()
+    if effective >> CAPABILITIES["CAP_SETPCAP"] & 1:
+        _empty_bounding_set(keep=0)
+    # Where it is not allowed to (a service user, or a root that may not), or such a user is not mapped in its user namespace, what
+    # it may do is bounded by what else it gives up.
+    with _unless_refused():
+        os.setgroups([])
+    with _unless_refused():
+        _change_user()
+
+
+@contextmanager
+def _unless_refused() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EINVAL):
+            raise
+
+
+def _change_user() -> None:
+    own = _UNUSED_USERS + os.getpid()
+    try:
+        os.setresgid(own, own, own)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        own = NOBODY
+        os.setresgid(own, own, own)
+    os.setresuid(own, own, own)
+
+
+def _empty_bounding_set(keep: int) -> None:
+    for number in range(64):
+        try:
+            held = prctl(PR_CAPBSET_READ, number)
+        except OSError:  # EINVAL: the kernel knows no more
+            return
+        if held and not keep >> number & 1:
+            prctl(PR_CAPBSET_DROP, number)
+
+
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(answer: int) -> int:
+    if answer < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return answer

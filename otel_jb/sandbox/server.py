@@ -1,0 +1,166 @@
+"""The sandbox's side: a server that forks a worker for each request, both of them confined before they see anything hostile.
+
+The server gives up its user, every capability and most system calls as soon as it has imported what workers need; from then on
+neither it nor a worker can open a file, make a socket, start a program, or touch another process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import socket
+import struct
+from pathlib import Path
+from typing import Any, NoReturn
+
+from otel_jb.host.privileges import give_up_everything
+from otel_jb.model.errors import AgentError, UnsupportedError
+from otel_jb.sandbox.limits import MAX_FILES, limit_server, limit_worker
+from otel_jb.sandbox.seccomp import REMEDY
+
+_ADDRESS_SPACE_BYTES = 1 << 30  #: beyond what the server has already, and twice the files' size
+_PACKAGE = "otel_jb.sandbox."
+#: imported before privileges are given up: afterwards nothing can be
+_PRELOAD = ("lzma", "zlib", "traceback", "elftools.elf.structs", "capstone")
+
+
+def serve(descriptor: int) -> None:
+    """Answer requests from this socket until it is closed. Entry of a replaced sandbox; does not return."""
+    serve_and_exit(socket.socket(fileno=descriptor))
+
+
+def serve_and_exit(requests: socket.socket) -> NoReturn:
+    """Answer requests until the socket is closed, then end this process."""
+    status = 1
+    try:
+        _serve(requests)
+        status = 0
+    finally:
+        os._exit(status)  # never the caller's exit handlers, never its copy of anything buffered
+
+
+def _serve(requests: socket.socket) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # The terminal's Ctrl-C is for the agent, which then closes the socket.
+        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT):
+        # A crash ends the worker at once; a handler of the caller's would want system calls that are refused, for ever.
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # workers are reaped by the kernel
+    signal.set_wakeup_fd(-1)
+    _let_go_of_everything_but(requests.fileno())
+    _preload()
+    address_space = _address_space()
+    try:
+        give_up_everything()
+        limit_server()
+    except (OSError, UnsupportedError) as error:
+        why = (
+            (error.message, error.help) if isinstance(error, AgentError) else (f"giving up privileges: {error}", REMEDY)
+        )
+        requests.send(json.dumps(why).encode())  # read where an answer fails to come
+        return
+    import gc
+
+    gc.freeze()  # so that a worker's collection does not copy every page that it shares
+    server = os.getpid()
+    while True:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(requests, 1, MAX_FILES + 2)
+        except InterruptedError:
+            continue
+        if not message:
+            return
+        if len(descriptors) >= 2 and os.fork() == 0:
+            _work_and_exit(server, address_space, requests, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _let_go_of_everything_but(keep: int) -> None:
+    """Leave the terminal, its session, and every descriptor: what is inherited is what attacker's code could use first."""
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        if standard != keep:
+            os.dup2(nothing, standard)
+    os.closerange(3, keep)
+    os.closerange(keep + 1, 1 << 16)
+
+
+def _preload() -> None:
+    """Import what a worker may need, since no worker can: all of this package, and what it imports late."""
+    rooms = Path(__file__).parents[1]
+    own = [
+        f"otel_jb.{room}.{path.stem}"
+        for room in ("arch", "code", "elf", "sandbox")
+        for path in (rooms / room).glob("*.py")
+        if path.stem != "__init__"
+    ]
+    for name in (*_PRELOAD, *own):
+        try:
+            importlib.import_module(name)
+        except (ImportError, OSError):  # a user who may not read the package has what was imported before
+            continue
+    from otel_jb.elf.demangle import available
+    from otel_jb.elf.image import Image
+
+    available()
+    try:
+        with open("/proc/self/exe", "rb") as file:
+            _ = Image.from_file(file).build_id  # the first use of a library costs more than the others
+    except (AgentError, OSError):
+        pass
+
+
+def _work_and_exit(server: int, address_space: int, requests: socket.socket, descriptors: list[int]) -> NoReturn:
+    status = 1
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        requests.close()
+        answering, body, *files = descriptors
+        request = json.loads(os.pread(body, os.lseek(body, 0, os.SEEK_END), 0))
+        seconds = int(request["timeout"]) + 1
+        signal.alarm(seconds)
+        if request["patient"]:
+            os.nice(19)
+        limit_worker(seconds, address_space + _ADDRESS_SPACE_BYTES + 2 * request["bytes"], server)
+        answer = _answer(request, files)
+        write_all(answering, struct.pack("<Q", len(answer)) + answer)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _answer(request: dict[str, Any], files: list[int]) -> bytes:
+    try:
+        module, _, name = str(request["function"]).partition(":")
+        if not module.startswith(_PACKAGE) or name.startswith("_"):
+            raise ValueError(f"not a function of the sandbox: {module}:{name}")
+        function = getattr(importlib.import_module(module), name)
+        return json.dumps({"result": function(files, **request["arguments"])}).encode()
+    except AgentError as error:
+        return json.dumps({"error": [error.message, error.help]}).encode()
+    except MemoryError:
+        return b""
+    except Exception as error:  # noqa: BLE001
+        # A defect of the agent, or a file that nobody thought of: one clear error either way, with where it came from.
+        import traceback
+
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} in {last.name}: {error}"[:300]
+        return json.dumps({"error": [f"the file cannot be analysed ({where})", ""]}).encode()
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it, however often the kernel takes only a part."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _address_space() -> int:
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
