@@ -1,0 +1,68 @@
+"""scripts/test: what its stages report, and that none of them fails in silence."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A tree with the real scripts, but with an environment whose Python always succeeds."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho pytest ran\n")
+    python.chmod(0o755)
+    return tmp_path
+
+
+def run(checkout: Path, bare_machine: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`scripts/test` with the bare machine replaced by a few lines of shell."""
+    (checkout / "scripts/try-bare").write_text(f"#!/bin/sh\n{bare_machine}\n")
+    environment = {key: value for key, value in os.environ.items() if key != "OTEL_JB_VENV"}
+    command = [str(checkout / "scripts/test"), "--no-setup", "--unit", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+PASSED = 'echo "executed: 7 unit, 0 bpf, 0 e2e"; echo "== passed: commit abc" >&2; echo noise; echo "$@" >../arguments'
+
+
+@pytest.mark.parametrize(("option", "asked"), [("--bare", "--test --lint --unit"), ("--bare-whole", "--test")])
+def test_a_bare_machine_that_passes_is_one_line_with_its_evidence(checkout: Path, option: str, asked: str) -> None:
+    """The stage asks for the kinds that its option names, prints how many tests ran of which commit, and the tests follow."""
+    done = run(checkout, PASSED.replace("..", str(checkout)), option)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert lines[:2] == ["executed: 7 unit, 0 bpf, 0 e2e", "== passed: commit abc"]
+    assert re.fullmatch(r"bare Debian +ok \(\d+ s\)", lines[2])
+    assert lines[3:] == ["pytest ran"]
+    assert (checkout / "arguments").read_text().strip() == asked
+
+
+@pytest.mark.parametrize(
+    "bare_machine",
+    ["echo it broke; exit 1", "exit 6", "kill -9 $$", "echo 'executed: 0 unit, 0 bpf, 0 e2e'"],
+    ids=["failing", "without root", "killed", "without a test"],
+)
+def test_a_bare_machine_that_fails_fails_the_run(checkout: Path, bare_machine: str) -> None:
+    """Whatever goes wrong there, the run fails though the tests here pass, and what the machine printed is shown."""
+    done = run(checkout, bare_machine, "--bare")
+    assert done.returncode == 1
+    assert re.search(r"^bare Debian +FAILED$", done.stdout, re.MULTILINE)
+    assert ("it broke" in done.stdout) == ("it broke" in bare_machine)
+    assert "pytest ran" in done.stdout
+
+
+def test_without_the_option_there_is_no_bare_machine(checkout: Path) -> None:
+    """The stage is asked for, and nothing of it is done otherwise."""
+    done = run(checkout, "exit 1")
+    assert (done.returncode, done.stdout) == (0, "pytest ran\n")
