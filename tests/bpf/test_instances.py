@@ -44,15 +44,32 @@ def test_the_verifier_takes_the_programs_of_every_profile(instances: Instances) 
                     instances.give_back(name, one)
 
 
+def programs_held() -> set[int]:
+    """The kernel's numbers of the BPF programs that this process has descriptors of."""
+    found = set()
+    for info in Path("/proc/self/fdinfo").iterdir():
+        try:
+            text = info.read_text()
+        except OSError:  # the descriptor of this very listing
+            continue
+        found |= {int(line.split()[1]) for line in text.splitlines() if line.startswith("prog_id:")}
+    return found
+
+
 def test_equal_programs_are_loaded_once_and_closed_with_the_last_user(instances: Instances) -> None:
-    """Two probes that need the same share a descriptor."""
+    """Two probes that need the same share a program, which this process holds until the second gives it back, and no longer."""
     shape = shape_of(ReadProgram(), events=True, nests=False)
+    before = programs_held()
     first = instances.take("on_entry", shape)
+    (made,) = programs_held() - before
+    assert instances.take("on_entry", shape) == first
+    assert programs_held() == before | {made}
+    instances.give_back("on_entry", shape)
+    assert programs_held() == before | {made}
     assert instances.take("on_entry", shape) == first
     instances.give_back("on_entry", shape)
-    assert instances.take("on_entry", shape) == first
     instances.give_back("on_entry", shape)
-    instances.give_back("on_entry", shape)
+    assert programs_held() == before
 
 
 def test_what_the_verifier_refuses_is_told_with_its_reason() -> None:

@@ -84,6 +84,20 @@ def test_bpf_sources_are_found_in_a_checkout() -> None:
     assert (bpf_directory() / PROGRAM).is_file()
 
 
+def test_the_supported_pythons_are_the_same_everywhere() -> None:
+    """What pip accepts, the type checker and ruff hold the code to the oldest Python that the list of the package names."""
+    text = (ROOT / "pyproject.toml").read_text()
+    named = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text)
+    oldest = named[0]
+    assert [f"3.{minor}" for minor in range(int(oldest[2:]), int(oldest[2:]) + len(named))] == named
+    assert re.findall(r'^requires-python = "(.*)"', text, re.MULTILINE) == [f">={oldest}"]
+    assert re.findall(r'^python_version = "(.*)"', text, re.MULTILINE) == [oldest]  # mypy's
+    assert re.findall(r'^target-version = "(.*)"', text, re.MULTILINE) == [f"py{oldest.replace('.', '')}"]  # ruff's
+    bootstrap = (ROOT / "scripts/bootstrap.sh").read_text()
+    assert f"sys.version_info < ({oldest.replace('.', ', ')})" in bootstrap
+    assert all(f"python{version} " in bootstrap for version in named)
+
+
 @pytest.mark.parametrize("name", ["scripts/otel-jb", "scripts/bootstrap.sh"])
 def test_bootstrap_is_posix_shell(name: str) -> None:
     """The scripts that run before anything is installed parse as POSIX sh."""

@@ -7,11 +7,13 @@ import dataclasses
 import re
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from otel_jb.catalog import Catalog, FunctionProfile, Role, check, load
-from otel_jb.catalog.model import PACKET_ROLES, FunctionSpec, MarkerSpec, OutcomeSpec, ProfileSpec, UretprobeSpec
+from otel_jb.catalog.expression import Text
+from otel_jb.catalog.model import FunctionSpec, MarkerSpec, OutcomeSpec, ProfileSpec, ReturnType, UretprobeSpec
 from otel_jb.model.reads import MAX_DROP_REASONS, MAX_FIELDS, MAX_OPS, Outcome
 from tests.unit import readvm
 from tests.unit.readvm import Memory
@@ -37,11 +39,47 @@ def test_every_shipped_profile_is_sound(catalog: Catalog) -> None:
         assert len(known.program.end) <= MAX_OPS
         assert len(known.program.fields) <= MAX_FIELDS
         assert len(known.drop_reasons) <= MAX_DROP_REASONS
-        assert known.has_packets <= (Role(known.role) in PACKET_ROLES or known.spec.packets is True)
         assert not (known.may_yield and known.uretprobe)
         assert not (known.may_yield and known.uretprobe_forbidden is None)
     roles = {(f.profile, f.role) for f in catalog.functions()}
     assert roles == {(f.profile, f.role) for f in catalog.functions() if f.primary}
+
+
+def test_packets_are_counted_where_they_pass(catalog: Catalog) -> None:
+    """In the shipped profiles the roles of which docs/profiles.md says that they handle a packet count packets, and no others do."""
+    counting = {known.role for known in catalog.functions() if known.has_packets}
+    assert counting == {"put", "get", "parse", "decode"}
+
+
+BY_RETURN = OutcomeSpec("drop", Text.from_yaml_at("ret < 0", "here"), "full")
+BY_ARGUMENT = OutcomeSpec("drop", Text.from_yaml_at("arg1 == 0", "here"), "full")
+
+
+@pytest.mark.parametrize(
+    ("spec", "belief", "counts"),
+    [
+        (FunctionSpec("f", Role.PUT), {}, True),
+        (FunctionSpec("f", Role.RESET), {}, False),
+        (FunctionSpec("f", Role.PUT, packets=False), {}, False),
+        (FunctionSpec("f", Role.RESET, packets=True), {}, True),
+        # A part of a function, and a clone whose arguments may be others.
+        (FunctionSpec("f", Role.PUT), {"whole": False}, False),
+        (FunctionSpec("f", Role.PUT), {"trusted": False}, True),
+        (FunctionSpec("f", Role.PUT, packet_when=Text.from_yaml_at("arg1 != 0", "here")), {"trusted": False}, False),
+        (FunctionSpec("f", Role.PUT, returns=ReturnType("i32"), outcomes=(BY_RETURN,)), {"trusted": False}, True),
+        (FunctionSpec("f", Role.PUT, returns=ReturnType("i32"), outcomes=(BY_ARGUMENT,)), {"trusted": False}, False),
+        (
+            FunctionSpec("f", Role.PUT, returns=ReturnType("i32"), outcomes=(BY_RETURN,)),
+            {"trusted": False, "return_trusted": False},
+            False,
+        ),
+    ],
+)  # fmt: skip
+def test_packets_are_counted_only_where_each_call_can_be_judged(
+    spec: FunctionSpec, belief: dict[str, Any], counts: bool
+) -> None:
+    """A function counts packets by its role or its profile's word, and not where a rule about them cannot be believed."""
+    assert FunctionProfile("p", "f", spec.role.value, True, spec, **belief).has_packets is counts
 
 
 def test_a_function_reads_nothing_it_does_not_use(catalog: Catalog) -> None:
