@@ -17,14 +17,9 @@ from pathlib import Path
 from otel_jb.config.model import Config
 from otel_jb.doctor.system import System
 from otel_jb.model.errors import AddressInUseError, AgentError, PermissionDeniedError, UnsupportedError
+from otel_jb.probes.programs import bcc_module
 from otel_jb.sandbox.seccomp import REMEDY
 
-BCC_PLACES = (
-    "/usr/lib/python3/dist-packages/bcc",
-    "/usr/lib/python3.*/site-packages/bcc",
-    "/usr/lib64/python3.*/site-packages/bcc",
-    "/usr/local/lib/python3*/dist-packages/bcc",
-)
 LIBRARY_PLACES = (
     "/usr/lib/*/libbcc.so.0",
     "/usr/lib64/libbcc.so.0",
@@ -231,24 +226,10 @@ def seccomp(system: System) -> Check:
     return Check(name, Status.FAILED, f"no file can be read safely here: {why}", REMEDY)
 
 
-def bcc_directory(system: System) -> str | None:
-    """The distribution's `bcc`, which is the one with a `libbcc.py` in it."""
-    for pattern in BCC_PLACES:
-        for place in reversed(system.glob(pattern)):
-            if system.exists(f"{place}/libbcc.py"):
-                return place
-    return None
-
-
-def impostors(system: System) -> list[str]:
-    """Packages called `bcc` that are not BCC: the package index's is about crystal lattices."""
-    places = [f"{entry}/{name}" for entry in system.module_path if entry for name in ("bcc", "bcc.py")]
-    return [place for place in places if system.exists(place) and not system.exists(f"{place}/libbcc.py")]
-
-
 def bcc(system: System) -> Check:
     """The distribution's `bcc` is there; what a virtual environment calls `bcc` is another package."""
-    place, others = bcc_directory(system), impostors(system)
+    place = bcc_module.find(system.glob, system.exists)
+    others = bcc_module.impostors(system.module_path, system.exists)
     note = f"; {', '.join(others)} is another package of that name (crystal lattices)" if others else ""
     if place is not None:
         match = re.search(r"['\"]([^'\"]+)['\"]", system.text(f"{place}/version.py") or "")

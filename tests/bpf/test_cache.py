@@ -30,9 +30,9 @@ REQUEST: dict[str, Any] = {
 
 _COMPILE = """
 import json, os, sys
-from otel_jb.probes.programs import bcc, cache, compiler
+from otel_jb.probes.programs import bcc_module, cache, compiler
 cache.PLACE = tuple(json.loads(sys.argv[1]))
-compiler.compile_programs(bcc.load(), json.loads(sys.argv[2]))
+compiler.compile_programs(bcc_module.load(), json.loads(sys.argv[2]))
 os._exit(0)
 """
 

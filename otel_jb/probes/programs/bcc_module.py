@@ -6,9 +6,11 @@ whatever Python runs the agent. PyPI's `bcc` is an unrelated crystal-lattice pac
 
 from __future__ import annotations
 
+import glob
 import importlib.util
+import os
 import sys
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from otel_jb.model.errors import UnsupportedError
@@ -28,22 +30,27 @@ REMEDY = (
 )
 
 
-def find() -> Path | None:
-    """The directory of the distribution's `bcc` package, or None."""
+def _glob(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern))  # noqa: PTH207 - Path.glob takes no absolute pattern
+
+
+def find(globbed: Callable[[str], list[str]] = _glob, exists: Callable[[str], bool] = os.path.exists) -> str | None:
+    """The directory of the distribution's `bcc`, or None: the package that has a `libbcc.py` in it.
+
+    `doctor` passes its own view of the file system, so that it looks where the loading looks.
+    """
     for pattern in CANDIDATES:
-        for path in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True):
-            if (path / "libbcc.py").is_file():
-                return path
+        for place in reversed(globbed(pattern)):
+            if exists(f"{place}/libbcc.py"):
+                return place
     return None
 
 
-def impostor() -> Path | None:
-    """Where this Python would import a `bcc` from that is not the BPF Compiler Collection, or None."""
-    for entry in sys.path:
-        path = Path(entry or ".") / "bcc"
-        if (path / "__init__.py").is_file() and not (path / "libbcc.py").is_file():
-            return path
-    return None
+def impostors(module_path: Sequence[str] | None = None, exists: Callable[[str], bool] = os.path.exists) -> list[str]:
+    """What this Python would import as `bcc` although it is not the BPF Compiler Collection."""
+    entries = sys.path if module_path is None else module_path
+    places = [f"{entry}/{name}" for entry in entries if entry for name in ("bcc", "bcc.py")]
+    return [place for place in places if exists(place) and not exists(f"{place}/libbcc.py")]
 
 
 def load() -> ModuleType:
@@ -53,10 +60,10 @@ def load() -> ModuleType:
     """
     path = find()
     if path is None:
-        fake = impostor()
-        found = f"; {fake} is PyPI's `bcc`, an unrelated package" if fake else ""
+        others = impostors()
+        found = f"; {others[0]} is PyPI's `bcc`, an unrelated package" if others else ""
         raise UnsupportedError(f"the BPF Compiler Collection's Python package is not installed{found}", REMEDY)
-    spec = importlib.util.spec_from_file_location("bcc", path / "__init__.py", submodule_search_locations=[str(path)])
+    spec = importlib.util.spec_from_file_location("bcc", f"{path}/__init__.py", submodule_search_locations=[path])
     if spec is None or spec.loader is None:
         raise UnsupportedError(f"{path} cannot be imported", REMEDY)
     module = importlib.util.module_from_spec(spec)

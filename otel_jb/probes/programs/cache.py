@@ -33,7 +33,7 @@ def origin() -> str:
     bcc = bcc_module.find()
     own = Path(__file__)
     files = [own, own.with_name("compiler.py"), own.with_name("template.py"), *sorted(bpf_directory().rglob("*.[ch]"))]
-    for path in [*files, bcc / "version.py"] if bcc else files:
+    for path in [*files, Path(bcc) / "version.py"] if bcc else files:
         made.update(hashlib.sha256(path.read_bytes()).digest())
     return made.hexdigest()[:32]
 
