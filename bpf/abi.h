@@ -19,14 +19,15 @@
 #define COOKIE_SERIES 0x7ffffULL  // bits 0-18: series index
 #define COOKIE_CC_SHIFT 20        // bits 20-23: condition code
 #define COOKIE_CONDITIONAL (1ULL << 24)
-#define COOKIE_TAKEN (1ULL << 25)             // the taken branch is the way out
-#define COOKIE_FP (1ULL << 26)                // the frame is counted from the frame pointer, not the stack pointer
-#define COOKIE_OPTIONAL (1ULL << 27)          // an end that may have no open call (end of a tail-called function)
-#define COOKIE_NO_RETURN (1ULL << 28)         // the return register does not hold the return value here
-#define COOKIE_ENTRY_ONLY (1ULL << 29)        // no end will be seen: count, do not open a call
-#define COOKIE_RETURN_ELSEWHERE (1ULL << 30)  // the return value is in the register of number (bits 32-35); the offset is in 36-63
-#define COOKIE_AT_ENTRY 0xffffffffULL         // without the offset
-#define COOKIE_OFFSET_SHIFT 32                // bits 32-63: signed offset from that register to the frame
+#define COOKIE_TAKEN (1ULL << 25)       // the taken branch is the way out
+#define COOKIE_FP (1ULL << 26)          // the frame is counted from the frame pointer, not the stack pointer
+#define COOKIE_OPTIONAL (1ULL << 27)    // an end that may have no open call (end of a tail-called function)
+#define COOKIE_NO_RETURN (1ULL << 28)   // the return register does not hold the return value here
+#define COOKIE_ENTRY_ONLY (1ULL << 29)  // no end will be seen: count, do not open a call
+#define COOKIE_SITE (1ULL << 30)        // the site has code of its own, of the number in bits 32-37; the offset is in 38-63
+#define COOKIE_AT_ENTRY 0xffffffffULL   // without the offset
+#define COOKIE_OFFSET_SHIFT 32          // bits 32-63: signed offset from that register to the frame
+#define COOKIE_SITE_BITS 6
 
 // A call in flight: one cache line.
 struct call {
@@ -57,6 +58,17 @@ struct cell {
 #define HOLE_CELLS 32518
 #define HOLE_CONTROL 32519
 #define HOLE_GATES 32520
+#define HOLE_SITE 32521  // what the end at this site is: r0 = SITE_*
+
+// Words that the code of a site works on: the general registers by hardware number, then these.
+#define SITE_FRAME 16
+#define SITE_IP 17
+#define SITE_NUMBER 18
+#define SITE_VALUE 19  // made by it: the return value
+#define SITE_WORDS 20
+#define SITE_KNOWN 0u    // an end, with its return value
+#define SITE_OTHER 1u    // the end of another caller's call
+#define SITE_UNKNOWN 2u  // an end whose return value cannot be read
 
 // What a probe's programs have to do.
 #define FEATURE_NEST 1u          // its calls may run inside other probed calls, or others inside it

@@ -47,12 +47,10 @@ static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 fla
   }
   return t ^ (cc & 1);
 }
-// By hardware number. Through memory: the verifier allows no variable offset into the context.
-static inline __attribute__((always_inline)) u64 general_register(REGS *c, u32 number) {
-  volatile u64 r[16] = {c->ax, c->cx, c->dx,  c->bx,  c->sp,  c->bp,  c->si,  c->di,
-                        c->r8, c->r9, c->r10, c->r11, c->r12, c->r13, c->r14, c->r15};
-  return r[number & 15];
-}
+// By hardware number.
+#define GENERAL_REGISTERS(c)                                                                                              \
+  (c)->ax, (c)->cx, (c)->dx, (c)->bx, (c)->sp, (c)->bp, (c)->si, (c)->di, (c)->r8, (c)->r9, (c)->r10, (c)->r11, (c)->r12, \
+      (c)->r13, (c)->r14, (c)->r15
 // x86 keeps a load before a later store (TSO), so a plain store hands a slot back.
 #define RELEASE_SLOT(p) (*(volatile u64 *)(p) = 0)
 
@@ -102,11 +100,9 @@ static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 pst
   return t ^ (cc & 1);
 }
 // `ret` is the end there, and the value is where it belongs; x0 to x15 for completeness.
-static inline __attribute__((always_inline)) u64 general_register(REGS *c, u32 number) {
-  volatile u64 r[16] = {c->regs[0], c->regs[1], c->regs[2],  c->regs[3],  c->regs[4],  c->regs[5],  c->regs[6],  c->regs[7],
-                        c->regs[8], c->regs[9], c->regs[10], c->regs[11], c->regs[12], c->regs[13], c->regs[14], c->regs[15]};
-  return r[number & 15];
-}
+#define GENERAL_REGISTERS(c)                                                                                                    \
+  (c)->regs[0], (c)->regs[1], (c)->regs[2], (c)->regs[3], (c)->regs[4], (c)->regs[5], (c)->regs[6], (c)->regs[7], (c)->regs[8], \
+      (c)->regs[9], (c)->regs[10], (c)->regs[11], (c)->regs[12], (c)->regs[13], (c)->regs[14], (c)->regs[15]
 // Arm may move a load behind a later plain store; an exchange is ordered both ways.
 #define RELEASE_SLOT(p) __sync_lock_test_and_set((u64 *)(p), 0)
 #else

@@ -44,12 +44,13 @@ BPF_PROG_ARRAY(nowhere_in_session, 1);  // put in its place in session programs:
 static long (*read_user)(void *to, u32 size, const void *from) = (void *)BPF_FUNC_probe_read_user;
 
 // Holes: calls of helpers that no kernel has, in whose place the agent puts the probe's cookie and features, each a constant,
-// what it reads: instructions over r[REGISTERS], whose result is 0, or 1 + the field whose read faulted; and the addresses of maps
-// of one element, which need neither a look-up nor a check.
+// what it reads: instructions over r[REGISTERS], whose result is 0, or 1 + the field whose read faulted; what an end at one site is
+// (over r[SITE_WORDS]); and the addresses of maps of one element, which need neither a look-up nor a check.
 static u64 (*hole_cookie)(void *ctx) = (void *)HOLE_COOKIE;
 static u64 (*hole_features)(void) = (void *)HOLE_FEATURES;
 static u64 (*hole_entry_reads)(u64 *r) = (void *)HOLE_ENTRY_READS;
 static u64 (*hole_end_reads)(u64 *r) = (void *)HOLE_END_READS;
+static u64 (*hole_site)(u64 *r) = (void *)HOLE_SITE;
 static struct call *(*hole_calls)(void) = (void *)HOLE_CALLS;
 static struct cell *(*hole_cells)(void) = (void *)HOLE_CELLS;
 static struct control *(*hole_control)(void) = (void *)HOLE_CONTROL;
@@ -150,7 +151,7 @@ INLINE u64 frame_of(REGS *ctx, u64 cookie) {
   // Both loads happen: a choice between two context addresses is refused by the verifier.
   asm volatile("" : "+r"(sp), "+r"(fp));
   s32 offset = (s32)(cookie >> COOKIE_OFFSET_SHIFT);
-  if (cookie & COOKIE_RETURN_ELSEWHERE) offset >>= 4;
+  if (cookie & COOKIE_SITE) offset >>= COOKIE_SITE_BITS;
   return (cookie & COOKIE_FP ? fp : sp) + (s64)offset;
 }
 
@@ -396,12 +397,23 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   *(volatile u64 *)&t->position = t->position + 1;
 }
 
+// What the code of a site says of an end there: SITE_*, and the return value.
+INLINE u32 at_site(REGS *ctx, u64 cookie, u64 frame, u64 *value) {
+  u64 r[SITE_WORDS] = {GENERAL_REGISTERS(ctx)};
+  r[SITE_FRAME] = frame;
+  r[SITE_IP] = REG_IP(ctx);
+  r[SITE_NUMBER] = cookie >> COOKIE_OFFSET_SHIFT & ((1 << COOKIE_SITE_BITS) - 1);
+  r[SITE_VALUE] = 0;
+  u32 verdict = any_value(hole_site(r));
+  *value = any_value(r[SITE_VALUE]);
+  return verdict;
+}
+
 INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
   u64 cc = REG_CC(ctx), rv = REG_RV(ctx);
   if (cookie & COOKIE_CONDITIONAL) {
     if (condition_holds(cookie >> COOKIE_CC_SHIFT & 15, cc) != !!(cookie & COOKIE_TAKEN)) return;
   }
-  if (cookie & COOKIE_RETURN_ELSEWHERE) rv = general_register(ctx, cookie >> COOKIE_OFFSET_SHIFT & 15);
   u32 index = cookie & COOKIE_SERIES;
   struct series *s = all_series.lookup(&index);
   if (!s) {
@@ -409,9 +421,21 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
     return;
   }
   u64 frame = frame_of(ctx, cookie), key = (frame >> 3) << SERIES_BITS | index;
-  struct call *c = &hole_calls()[call_slot(key)], v;
+  struct call *c = &hole_calls()[call_slot(key)], *o = 0, v;
+  u32 spilled = *(volatile u64 *)&c->key != key, verdict = SITE_KNOWN;
+  if (UNLIKELY(spilled)) {
+    o = overflow.lookup(&key);
+    if (!o) {
+      if (!(cookie & COOKIE_OPTIONAL)) ADD(s->orphan_ends, 1);
+      return;
+    }
+  }
+  if (cookie & COOKIE_SITE) {
+    verdict = at_site(ctx, cookie, frame, &rv);
+    if (verdict == SITE_OTHER) return;
+  }
   // A copy either way: the verifier would walk all that follows once for each place that a pointer may lead to.
-  if (!UNLIKELY(*(volatile u64 *)&c->key != key)) {
+  if (!o) {
     v.start = c->start;
     v.tid = c->tid;
     v.flags = c->flags;
@@ -424,15 +448,10 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
     }
     RELEASE_SLOT(&c->key);
   } else {
-    struct call *o = overflow.lookup(&key);
-    if (!o) {
-      if (!(cookie & COOKIE_OPTIONAL)) ADD(s->orphan_ends, 1);
-      return;
-    }
     v = *o;
     overflow.delete(&key);
   }
-  finish(ctx, s, features, index, &v, now, frame, rv, !(cookie & COOKIE_NO_RETURN));
+  finish(ctx, s, features, index, &v, now, frame, rv, !(cookie & COOKIE_NO_RETURN) && verdict == SITE_KNOWN);
 }
 
 int on_end(REGS *ctx) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from otel_jb.arch.instruction import Price
-from otel_jb.model.plan import FrameBase
+from otel_jb.model.plan import IN_RESULT, FrameBase, ReturnPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,13 @@ class Spot:
     condition: int | None = None
     taken: bool = False
     optional: bool = False
-    return_valid: bool = True  #: the return register holds the return value here
-    return_register: int | None = (
-        None  #: the general register that holds it here, where the return register does not yet
-    )
+    returned: ReturnPlace | None = IN_RESULT  #: where the return value is here; None: nobody knows
+    callers: tuple[tuple[int, int], ...] = ()  #: see `plan.ProbeSite`
     ret: bool = False  #: an end that is a return instruction itself
+
+    def __post_init__(self) -> None:
+        if any(not -(1 << 31) <= number < 1 << 31 for pair in self.callers for number in pair):
+            raise ValueError("a caller farther away than a file is large")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from otel_jb.code.facts import Ends, FunctionCode, Reach, Spot
 from otel_jb.code.reach import Program, examine_reach
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
-from otel_jb.model.plan import FrameBase
+from otel_jb.model.plan import IN_RESULT, FrameBase, Origin, ReturnPlace
 
 MAX_TAIL_DEPTH = 3
 MAX_FOLLOWED_SITES = 24  #: end sites taken over from tail-called functions
@@ -41,7 +41,9 @@ def analyse(
             moves = Reach(False, "it is Go code, whose runtime moves stacks", kills=True)
             found.append(dataclasses.replace(code, leaf=False, reach=moves))
             continue
-        wanting = code.edges.refused or code.edges.note or not all(spot.return_valid for spot in code.edges.spots)
+        wanting = (
+            code.edges.refused or code.edges.note or not all(spot.returned == IN_RESULT for spot in code.edges.spots)
+        )
         if not code.problem and not code.leaf and (wanting or thorough):
             code = dataclasses.replace(code, reach=examine_reach(program, address))
         found.append(code)
@@ -177,15 +179,14 @@ def crossing_spot(body: Body, crossing: edges.Crossing, end: int, indirect: bool
     frame = body.frame(instruction.address)
     assert frame is not None  # edges.cut refuses sites without one
     source = None if indirect else edges.return_source(body, crossing, end)
-    valid = source == body.context.machine.RETURN_REGISTER
+    place = None if source is None else ReturnPlace(Origin.REGISTER, source)
     return _spot(
         body,
         instruction,
         frame,
         condition=instruction.condition if crossing.taken is not None else None,
         taken=bool(crossing.taken),
-        return_valid=valid,
-        return_register=None if valid else source,
+        returned=IN_RESULT if source == body.context.machine.RETURN_REGISTER else place,
     )
 
 
@@ -199,7 +200,7 @@ def _tails(body: Body, depth: int, prefer_edges: bool) -> tuple[list[Spot], str,
             notes.append("a call through a pointer at its end")
             if not prefer_edges:
                 spots.append(_spot(body, instruction, body.frame(instruction.address) or (FrameBase.SP, 0),
-                                   return_valid=False))  # fmt: skip
+                                   returned=None))  # fmt: skip
             continue
         name = known.plain(body.context.names.get(exit_.target, ""))
         if known.never_returns(name):
@@ -237,7 +238,7 @@ def _jump_spot(body: Body, exit_: Exit) -> Spot:
         frame,
         condition=instruction.condition if branch else None,
         taken=branch,
-        return_valid=False,
+        returned=None,
     )
 
 
@@ -255,7 +256,6 @@ def _merge(spots: Sequence[Spot]) -> tuple[Spot, ...]:
             condition=None if both else other.condition,
             taken=False if both else other.taken,
             optional=other.optional and spot.optional,
-            return_valid=other.return_valid and spot.return_valid,
-            return_register=other.return_register if other.return_register == spot.return_register else None,
+            returned=other.returned if other.returned == spot.returned else None,
         )
     return tuple(found[address] for address in sorted(found))

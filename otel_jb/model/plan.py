@@ -64,6 +64,39 @@ class FrameBase(Enum):
     FP = "fp"  #: rbp on x86-64, x29 on AArch64
 
 
+class Origin(Enum):
+    """What kind of place holds a return value."""
+
+    RESULT = "result"  #: the return register
+    REGISTER = "register"
+    CONSTANT = "constant"
+    STACK = "stack"
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnPlace:
+    """Where an end site finds the function's return value, `width` bytes of it, sign-extended if `signed`, else zero-extended.
+
+    `number` is the hardware number of a general register, the constant itself, or the offset on the stack from the frame.
+    ValueError where that cannot be: it may come from the sandbox.
+    """
+
+    kind: Origin
+    number: int = 0
+    width: int = 8
+    signed: bool = False
+    known: int = 8  #: how many low bytes of what comes of it are the return value's; the rest may be anything
+
+    def __post_init__(self) -> None:
+        limits = {Origin.RESULT: (0, 0), Origin.REGISTER: (0, 15), Origin.STACK: (-(1 << 31), (1 << 31) - 1)}
+        low, high = limits.get(self.kind, (-(1 << 63), (1 << 63) - 1))
+        if not low <= self.number <= high or self.width not in (1, 2, 4, 8) or not 1 <= self.known <= 8:
+            raise ValueError(f"no place of a return value: {self.kind.value} {self.number}, {self.width} bytes")
+
+
+IN_RESULT = ReturnPlace(Origin.RESULT)
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeSite:
     """One instruction that carries a probe.
@@ -83,9 +116,16 @@ class ProbeSite:
     condition: int | None = None
     taken: bool = False
     optional: bool = False  #: the end of a tail-called function: closes the call if it is open, is nothing otherwise
-    return_valid: bool = True  #: the return register holds the function's return value here
     instruction: str = ""  #: disassembled, for people
-    return_register: int | None = None  #: hardware number of the general register that holds it here instead
+    returned: ReturnPlace | None = IN_RESULT  #: where the return value is here; None: nobody knows
+    #: The site is an end of a function that this one calls last. It ends this one's call if these return addresses lie on the stack:
+    #: (offset from the frame, distance from `address` to where it leads).
+    callers: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def has_code(self) -> bool:
+        """Whether the kernel must ask more at this site than its frame and condition."""
+        return bool(self.callers) or (self.returned is not None and self.returned != IN_RESULT)
 
 
 @dataclass(frozen=True, slots=True)

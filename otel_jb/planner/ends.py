@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from otel_jb.code.facts import Ends, FunctionCode, Spot
-from otel_jb.model.plan import EndStrategy, FrameBase, ProbeSite, SiteKind
+from otel_jb.model.plan import IN_RESULT, EndStrategy, FrameBase, ProbeSite, SiteKind
 from otel_jb.planner.inputs import FunctionMeaning, KernelFacts
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
@@ -67,9 +67,9 @@ def site(kind: SiteKind, spot: Spot) -> ProbeSite:
         spot.condition,
         spot.taken,
         spot.optional,
-        spot.return_valid,
         spot.text,
-        None if spot.return_valid else spot.return_register,
+        spot.returned,
+        spot.callers,
     )
 
 
@@ -81,9 +81,7 @@ def edge_way(
         return Refusal(code.edges.refused)
     if not code.edges.spots:
         return Refusal("it never returns")
-    if meaning.uses_return and not all(
-        spot.return_valid or spot.return_register is not None for spot in code.edges.spots
-    ):
+    if meaning.uses_return and any(spot.returned is None for spot in code.edges.spots):
         return Refusal("the return value, which is needed, is made after the last branch")
     entry = entry_site(code, meaning, kernel, code.edges.spots, process=process)
     if entry is None:
@@ -134,7 +132,7 @@ def uretprobe_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFa
             return Refusal(refusal)
         why = _why_safe(code, meaning, process)
     cost = kernel.cost_ns(entry.price) + kernel.uretprobe_ns
-    sites = (site(SiteKind.ENTRY, entry), replace(site(SiteKind.URETPROBE, entry), return_valid=True))
+    sites = (site(SiteKind.ENTRY, entry), replace(site(SiteKind.URETPROBE, entry), returned=IN_RESULT))
     rests = not forced and rests_on_process(code, meaning, kernel, process)
     return Way(EndStrategy.URETPROBE, sites, cost, why, rests_on_process=rests)
 

@@ -148,8 +148,8 @@ def cookie(number: int, spot: Spot, *, void: bool = False) -> int:
         value |= 16 | spot.condition | (32 if spot.taken else 0)
     value |= 64 if spot.base == "fp" else 0
     value |= 128 if spot.optional else 0
-    if spot.return_valid or spot.return_register is not None:
-        value |= 256 | (spot.return_register or 0) << 9
+    if spot.returned is not None:
+        value |= 256 | spot.returned.number << 9
     return value | (8192 if void else 0)
 
 

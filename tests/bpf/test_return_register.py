@@ -23,7 +23,7 @@ def test_outcomes_follow_a_value_that_is_not_in_its_register_yet(
     plan = plan_for(child.path, {"put": Meaning()})
     (probe,) = plan.probes
     assert probe.strategy is EndStrategy.EDGE_SITES
-    assert [site.return_register is not None for site in probe.sites] == [False, True]
+    assert [site.has_code for site in probe.sites] == [False, True]
     backend = BpfBackend(KernelOptions([1_000, 1_000_000], links=links))
     try:
         backend.attach(Target(1, child.pid, 0, "late_return", str(child.path), None, "late_return", "x", 0), plan)

@@ -49,6 +49,9 @@ def run(code: Sequence[Instruction], words: list[int], memory: Memory) -> int:
             if data is not None:
                 stack[at] = stack[at] >> 8 * len(data) << 8 * len(data) | int.from_bytes(data, "little")
             r[:6] = [0 if data is not None else (-14) & MASK, None, None, None, None, None]
+        elif op.opcode == 0x18:
+            r[op.dst] = (op.immediate & 0xFFFFFFFF) | (code[pc].immediate & 0xFFFFFFFF) << 32
+            pc += 1
         elif op.opcode == 0xDC:
             assert op.immediate == 64
             r[op.dst] = int.from_bytes(value(op.dst).to_bytes(8, "little"), "big")

@@ -9,7 +9,7 @@ import pytest
 
 from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import Ends, FunctionCode, Reach, Spot
-from otel_jb.model.plan import EndStrategy, LoadHook, Probe, ProbePlan, SiteKind
+from otel_jb.model.plan import EndStrategy, LoadHook, Origin, Probe, ProbePlan, ReturnPlace, SiteKind
 from otel_jb.planner.choose import make_plan
 from otel_jb.planner.inputs import FileFacts, KernelFacts, Options
 from otel_jb.planner.peers import peer_note
@@ -116,12 +116,12 @@ def test_a_profile_may_vouch() -> None:
 
 def test_a_return_value_that_is_not_there_yet_rules_edges_out() -> None:
     """A profile that reads the return value needs it at every end, in whatever register."""
-    late = replace(PLAIN, edges=Ends((replace(EDGE, return_valid=False),)))
-    elsewhere = replace(PLAIN, edges=Ends((replace(EDGE, return_valid=False, return_register=3),)))
+    late = replace(PLAIN, edges=Ends((replace(EDGE, returned=None),)))
+    elsewhere = replace(PLAIN, edges=Ends((replace(EDGE, returned=ReturnPlace(Origin.REGISTER, 3)),)))
     assert only(plan(late)).strategy is EndStrategy.EDGE_SITES
     assert only(plan(late, Meaning(uses_return=True))).strategy is EndStrategy.RET_SITES
     probe = only(plan(elsewhere, Meaning(uses_return=True)))
-    assert (probe.strategy, probe.sites[1].return_register) == (EndStrategy.EDGE_SITES, 3)
+    assert (probe.strategy, probe.sites[1].returned) == (EndStrategy.EDGE_SITES, ReturnPlace(Origin.REGISTER, 3))
 
 
 def test_the_entry_site_keeps_what_is_read() -> None:

@@ -183,7 +183,7 @@ def test_a_tail_call_into_another_file_ends_at_the_jump(examined: Analyse) -> No
     """The jump through the PLT is the end, and what it leaves out is said."""
     code = examined("void free(void *); void g(void *); void t_f(void **p) { g(*p); free(p); }", "-O2")["t_f"]
     assert code.edges.note == "the call of free at its end"
-    assert [(s.text.split()[0], s.return_valid) for s in code.edges.spots] == [("jmp", False)]
+    assert [(s.text.split()[0], s.returned) for s in code.edges.spots] == [("jmp", None)]
 
 
 def test_a_tail_called_function_lends_its_ends(examined: Analyse) -> None:
@@ -227,8 +227,8 @@ def test_the_register_that_holds_the_return_value_is_followed(examined: Analyse)
     """A value that is copied to eax behind the last branch is found where it is at that branch."""
     source = "int g(char *); int t_f(void) { char b[64]; int r = g(b); g(b + 1); return r; }"
     (spot,) = examined(source, "-O2", "-fstack-protector-all")["t_f"].edges.spots
-    assert not spot.return_valid
-    assert spot.return_register in (3, 5, 12)
+    assert spot.returned is not None
+    assert (spot.returned.kind.value, spot.returned.number in (3, 5, 12)) == ("register", True)
 
 
 def test_analysis_survives_json(examined: Analyse) -> None:

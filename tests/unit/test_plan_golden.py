@@ -13,7 +13,7 @@ from otel_jb.code.sites import analyse
 from otel_jb.elf import symbols
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
-from otel_jb.model.plan import ProbePlan, Skipped
+from otel_jb.model.plan import IN_RESULT, ProbePlan, Skipped
 from otel_jb.planner.choose import make_plan
 from otel_jb.planner.inputs import FileFacts, Options
 from otel_jb.planner.peers import peer_note
@@ -33,9 +33,11 @@ def listing(plan: ProbePlan, notes: dict[str, str]) -> str:
             frame = f"{site.frame_base.value}{site.frame_offset:+d}"
             condition = f" if condition {site.condition} is {site.taken}" if site.condition is not None else ""
             marks = " optional" if site.optional else ""
-            if not site.return_valid and site.kind.value != "entry":
-                where = f"register {site.return_register}" if site.return_register is not None else "unknown"
-                marks += f" return value: {where}"
+            if site.returned != IN_RESULT and site.kind.value != "entry":
+                kept = site.returned
+                marks += (
+                    f" return value: {kept.kind.value} {kept.number}" if kept is not None else " return value: unknown"
+                )
             place = f"+{site.address - probe.symbol.address}" if not site.optional else "elsewhere"
             name = site.instruction.split()[0]
             lines.append(f"    {site.kind.value} {place} {name} frame {frame}{condition}{marks}")

@@ -53,7 +53,8 @@ class Attacher:
             if item.probe.gated:
                 self._place(item, "on_session", ends, shape, item.entry_links, attached.target.pid)
             else:
-                self._place(item, "on_end", ends, shape, item.end_links, attached.target.pid)
+                with_code = replace(shape, sites=cookies.site_codes(item.probe))
+                self._place(item, "on_end", ends, with_code, item.end_links, attached.target.pid)
                 self._place(item, "on_entry", entries, shape, item.entry_links, attached.target.pid)
         except (BpfError, AgentError) as error:
             links.close([*item.entry_links, *item.end_links])

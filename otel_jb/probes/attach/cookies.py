@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from otel_jb.model.plan import EndStrategy, FrameBase, Probe, ProbeSite, SiteKind
 from otel_jb.probes import abi
 from otel_jb.probes.attach.links import FRAME_BELOW_CFA, Point
+from otel_jb.probes.programs.sitecode import SiteCode
 
 
 def points(probe: Probe, series: int) -> tuple[list[Point], list[Point]]:
@@ -12,25 +15,36 @@ def points(probe: Probe, series: int) -> tuple[list[Point], list[Point]]:
 
     Raises ValueError for a frame offset that the cookie cannot hold; no compiler makes one.
     """
-    entries = [_point(site, series, probe) for site in probe.sites if site.kind is SiteKind.ENTRY]
-    ends = [_point(site, series, probe) for site in probe.sites if site.kind is not SiteKind.ENTRY]
+    codes = site_codes(probe)
+    entries = [_point(site, series, probe, codes) for site in probe.sites if site.kind is SiteKind.ENTRY]
+    ends = [_point(site, series, probe, codes) for site in probe.sites if site.kind is not SiteKind.ENTRY]
     return entries, ends
 
 
-def _point(site: ProbeSite, series: int, probe: Probe) -> Point:
+def site_codes(probe: Probe) -> tuple[SiteCode, ...]:
+    """The code of a probe's end sites, by the number that their cookies carry."""
+    return tuple(dict.fromkeys(_code(site) for site in probe.sites if site.has_code))
+
+
+def _code(site: ProbeSite) -> SiteCode:
+    return SiteCode(site.returned, site.callers)
+
+
+def _point(site: ProbeSite, series: int, probe: Probe, codes: Sequence[SiteCode]) -> Point:
     base, offset = site.frame_base, site.frame_offset
     if site.kind is SiteKind.URETPROBE:
         # It runs after the return, when the stack pointer is the CFA again, wherever in the entry block it was placed.
         base, offset = FrameBase.SP, FRAME_BELOW_CFA
     if not -(1 << 31) <= offset < 1 << 31:
         raise ValueError(f"frame offset {offset}")
-    if site.return_register is not None:
-        if not -(1 << 27) <= offset < 1 << 27 or not 0 <= site.return_register < 16:
-            raise ValueError(f"frame offset {offset}, return value in register {site.return_register}")
-        offset = offset << 4 | site.return_register
+    if site.has_code:
+        bits = abi.COOKIE_SITE_BITS
+        if not -(1 << 31 - bits) <= offset < 1 << 31 - bits:
+            raise ValueError(f"frame offset {offset} of a site with code of its own")
+        offset = offset << bits | codes.index(_code(site))
     cookie = series | (offset & 0xFFFFFFFF) << abi.COOKIE_OFFSET_SHIFT
-    if site.return_register is not None:
-        cookie |= abi.COOKIE_RETURN_ELSEWHERE
+    if site.has_code:
+        cookie |= abi.COOKIE_SITE
     if base is FrameBase.FP:
         cookie |= abi.COOKIE_FP
     if site.kind is SiteKind.EDGE and site.condition is not None:
@@ -40,7 +54,7 @@ def _point(site: ProbeSite, series: int, probe: Probe) -> Point:
     if site.optional:
         cookie |= abi.COOKIE_OPTIONAL
     # Where nothing is returned there is nothing that an end could fail to know: its program runs at every end.
-    if probe.return_width and not site.return_valid and site.return_register is None:
+    if probe.return_width and site.returned is None:
         cookie |= abi.COOKIE_NO_RETURN
     if site.kind is SiteKind.ENTRY and probe.strategy is EndStrategy.ENTRY_ONLY:
         cookie |= abi.COOKIE_ENTRY_ONLY

@@ -17,7 +17,7 @@ _WORDS = 5  #: BPF register that points to the array
 LOWEST = (
     -512
 )  #: where on the BPF stack, from r10, the pointer is kept over calls: its last word, which the program leaves free
-_PROBE_READ_USER = 112
+PROBE_READ_USER = 112
 _GIVEN = 7  #: registers 0 to 6 are filled before the program; what else it reads before it writes it is 0
 _OWN = 16
 _EMITTED = {
@@ -195,7 +195,7 @@ def _read(made: _Code, op: ReadOp, size: int) -> None:
         Instruction(bpf.MOVE, 1, _WORDS),
         Instruction(bpf.by_value(bpf.ADD), 1, immediate=8 * op.dst),
         Instruction(bpf.by_value(bpf.MOVE), 2, immediate=size),
-        Instruction(bpf.CALL, immediate=_PROBE_READ_USER),
+        Instruction(bpf.CALL, immediate=PROBE_READ_USER),
     )
     made.fault_unless_zero(op.skip)
     shift = 64 - 8 * size

@@ -14,14 +14,16 @@ from typing import Any
 from otel_jb.model.reads import Op, ReadOp, ReadProgram
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
+from otel_jb.probes.programs import sitecode
 from otel_jb.probes.programs.instructions import Instruction
 from otel_jb.probes.programs.reading import LOWEST, compiled, emits, reads_return
+from otel_jb.probes.programs.sitecode import SiteCode
 
 _PAGE_MASK = 0xFFF  #: of the smallest page: files are mapped in whole ones
 _MAP_REFERENCE = 1  #: source register BPF_PSEUDO_MAP_FD of a 64-bit load: the immediate is a descriptor
 _GET_ATTACH_COOKIE = 174
 _MAP_VALUE = 2  #: BPF_PSEUDO_MAP_VALUE: the address within the only element, whose offset is in the second instruction
-_HOLES = frozenset({abi.HOLE_COOKIE, abi.HOLE_FEATURES, abi.HOLE_ENTRY_READS, abi.HOLE_END_READS})
+_HOLES = frozenset({abi.HOLE_COOKIE, abi.HOLE_FEATURES, abi.HOLE_ENTRY_READS, abi.HOLE_END_READS, abi.HOLE_SITE})
 _MAP_HOLES = {abi.HOLE_CALLS: "calls", abi.HOLE_CELLS: "cells", abi.HOLE_CONTROL: "control", abi.HOLE_GATES: "gates"}
 
 
@@ -32,6 +34,7 @@ class Shape:
     cookie: int | None
     features: int
     reads: ReadProgram
+    sites: tuple[SiteCode, ...] = ()  #: of an end program: what its sites are, by number
 
 
 def shape_of(reads: ReadProgram, *, events: bool, nests: bool, cookie: int | None = None, gate: int = 0) -> Shape:
@@ -124,5 +127,8 @@ def _piece(hole: int, shape: Shape) -> Sequence[Instruction]:
         if shape.cookie is None:
             return (Instruction(bpf.CALL, immediate=_GET_ATTACH_COOKIE),)
         return bpf.load_immediate(0, shape.cookie)
+    if hole == abi.HOLE_SITE:
+        only = None if shape.cookie is None else sitecode.number_in(shape.cookie)
+        return sitecode.compiled(shape.sites if shape.cookie is None or only is not None else (), only)
     operations: tuple[ReadOp, ...] = shape.reads.entry if hole == abi.HOLE_ENTRY_READS else shape.reads.end
     return compiled(operations)
