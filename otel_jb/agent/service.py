@@ -11,10 +11,13 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from otel_jb.agent.loop import STOP_BUDGET_S, Agent, Sink
+from otel_jb.agent.notify import tell
 from otel_jb.config import environment
 from otel_jb.config.model import HistogramKind
+from otel_jb.host.privileges import keep_only
 from otel_jb.model.errors import UsageError
 from otel_jb.model.stream import SlowCall, StreamRecord
+from otel_jb.probes.features import kept_capabilities
 from otel_jb.probes.read.boundaries import EXPONENTIAL_SCALE
 from otel_jb.stacks.unwinder import Stacks
 from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
@@ -34,10 +37,15 @@ def run(config: Config) -> int:
 
     configure(config.log.level.value, config.log.format.value)
     with Service(config) as service:
+        # What is opened once, a recording or a port below 1024, is open; threads, which would keep what they had, come later.
+        keep_only(kept_capabilities(config.link.value))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: service.agent.stop())
         service.start()
+        service.agent.on_tick.append(lambda: tell("WATCHDOG=1"))
+        tell("READY=1")
         service.agent.run()
+        tell("STOPPING=1")
     return 0
 
 

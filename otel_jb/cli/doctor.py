@@ -138,8 +138,8 @@ def uprobe_pmu(system: System) -> Check:
 def multi_links(system: System) -> Check:
     """One link for all probes of a file; without, each probe is a perf event."""
     name = "multi links"
-    if "CAP_SYS_ADMIN" not in system.capabilities:
-        return Check(name, Status.NOT_APPLICABLE, "cannot be tried without CAP_SYS_ADMIN")
+    if not preflight.may_attach(system):
+        return Check(name, Status.NOT_APPLICABLE, "cannot be tried without CAP_BPF and CAP_PERFMON")
     code = system.multi_link_error()
     if code == 0:
         return Check(name, Status.OK, "the kernel has them")
@@ -176,9 +176,9 @@ def lockdown(system: System) -> Check:
 
 
 def perf_event_paranoid(system: System) -> Check:
-    """Holds for users without CAP_PERFMON or CAP_SYS_ADMIN only."""
+    """Holds for users without CAP_PERFMON only."""
     value = (system.text("/proc/sys/kernel/perf_event_paranoid") or "unknown").strip()
-    return Check("perf_event_paranoid", Status.NOT_APPLICABLE, f"{value}; it binds only those without CAP_SYS_ADMIN")
+    return Check("perf_event_paranoid", Status.NOT_APPLICABLE, f"{value}; it binds only those without CAP_PERFMON")
 
 
 def memlock(system: System) -> Check:
@@ -198,8 +198,8 @@ def ptrace_scope(system: System) -> Check:
 def compiler(system: System) -> Check:
     """The program is really compiled and loaded, as `run` does it."""
     name = "compiler"
-    if "CAP_SYS_ADMIN" not in system.capabilities:
-        return Check(name, Status.NOT_APPLICABLE, "cannot be tried without CAP_SYS_ADMIN")
+    if not preflight.may_attach(system):
+        return Check(name, Status.NOT_APPLICABLE, "cannot be tried without CAP_BPF and CAP_PERFMON")
     try:
         return Check(name, Status.OK, system.compile())
     except AgentError as error:

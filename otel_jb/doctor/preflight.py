@@ -17,6 +17,7 @@ from pathlib import Path
 from otel_jb.config.model import Config
 from otel_jb.doctor.system import System
 from otel_jb.model.errors import AddressInUseError, AgentError, PermissionDeniedError, UnsupportedError
+from otel_jb.probes import features
 from otel_jb.probes.programs import bcc_module
 from otel_jb.sandbox.seccomp import REMEDY
 
@@ -27,10 +28,6 @@ LIBRARY_PLACES = (
     "/usr/local/lib*/libbcc.so.0",
 )
 HOST_PID_NAMESPACE = "pid:[4026531836]"  #: PROC_PID_INIT_INO of linux/proc_ns.h: the initial namespace, on every kernel
-
-#: What a service needs, and no more: attaching (ADMIN, with BPF and PERFMON for kernels that tell them apart), other users'
-#: processes (PTRACE, DAC_READ_SEARCH), and giving up the user identity in the child that parses ELF files (SETUID, SETGID).
-SERVICE_CAPABILITIES = "CAP_SYS_ADMIN CAP_BPF CAP_PERFMON CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID"
 
 
 class Status(Enum):
@@ -73,7 +70,23 @@ def preflight(config: Config, system: System | None = None) -> None:
             raise check.error(check.detail, check.remedy)
 
 
-def safe_way() -> str:
+def service_capabilities(system: System) -> tuple[str, ...]:
+    """What a service needs on this kernel, and no more."""
+    return features.CAPABILITIES if _has_multi_links(system) else (*features.CAPABILITIES, features.OLD_KERNELS)
+
+
+def may_attach(system: System) -> bool:
+    """Whether the kernel lets this process load programs for probes."""
+    return "CAP_SYS_ADMIN" in system.capabilities or {"CAP_BPF", "CAP_PERFMON"} <= system.capabilities
+
+
+def _has_multi_links(system: System) -> bool:
+    """By asking the kernel where it answers, else by its version."""
+    code = system.multi_link_error()
+    return _version(system) >= features.MULTI_LINKS_SINCE if code in (errno.EPERM, errno.EACCES) else code == 0
+
+
+def safe_way(system: System) -> str:
     """How to give the agent its power without giving it to every script: as commands and a unit file."""
     program = str(Path(sys.argv[0]).absolute()) if Path(sys.argv[0]).name == "otel-jb" else "otel-jb"
     return f"""\
@@ -82,7 +95,7 @@ run it as root:
 or as a service that has only what it needs, /etc/systemd/system/otel-jb.service:
   [Service]
   DynamicUser=yes
-  AmbientCapabilities={SERVICE_CAPABILITIES}
+  AmbientCapabilities={" ".join(service_capabilities(system))}
   ExecStart={program} run"""
 
 
@@ -98,10 +111,14 @@ def machine(system: System) -> Check:
     )
 
 
+def _version(system: System) -> tuple[int, int]:
+    match = re.match(r"(\d+)\.(\d+)", system.release)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
 def kernel(system: System) -> Check:
     """5.15 brought attach cookies for uprobes; RHEL 9's 5.14 has them by backport."""
-    match = re.match(r"(\d+)\.(\d+)", system.release)
-    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    version = _version(system)
     if version >= (5, 15):
         return Check("kernel", Status.OK, system.release)
     if version == (5, 14) and re.search(r"\.el9", system.release):
@@ -117,26 +134,31 @@ def kernel(system: System) -> Check:
 
 
 def capabilities(system: System) -> Check:
-    """Since CVE-2025-38466 (Linux 6.15 and backports) attaching a uprobe asks CAP_SYS_ADMIN; CAP_BPF is not enough."""
-    have = system.capabilities
-    wanted = ["CAP_SYS_ADMIN"] if "CAP_SYS_ADMIN" in have else ["CAP_SYS_ADMIN", "CAP_BPF", "CAP_PERFMON"]
-    missing = [name for name in wanted if name not in have]
+    """Multi links, as from Linux 6.6, ask CAP_BPF and CAP_PERFMON; perf events, before, CAP_SYS_ADMIN (CVE-2025-38466 and its backports)."""
+    have, name = system.capabilities, "capabilities"
+    old = features.OLD_KERNELS
+    needed = service_capabilities(system)
+    # CAP_SYS_ADMIN has all that attaching asks for in it.
+    missing = [
+        each for each in needed if each not in have and (old not in have or each not in ("CAP_BPF", "CAP_PERFMON"))
+    ]
     if not missing:
-        others = [name for name in ("CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH") if name not in have]
-        if not others:
-            return Check("capabilities", Status.OK, ", ".join(sorted(have)), error=PermissionDeniedError)
+        return Check(name, Status.OK, ", ".join(sorted(have)), error=PermissionDeniedError)
+    if set(missing) <= {"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"}:
         return Check(
-            "capabilities",
-            Status.FAILED if "CAP_SYS_PTRACE" in others else Status.OK,
-            f"{', '.join(others)} is missing: processes of other users cannot be read",
-            safe_way(),
+            name,
+            Status.FAILED if "CAP_SYS_PTRACE" in missing else Status.OK,
+            f"{', '.join(missing)} is missing: processes of other users cannot be read",
+            safe_way(system),
             PermissionDeniedError,
         )
+    why = "" if missing != [old] else f" (without multi links, which Linux 6.6 brought, it asks {old})"
+    in_container = " ".join(f"--cap-add {each.removeprefix('CAP_')}" for each in needed)
     return Check(
-        "capabilities",
+        name,
         Status.FAILED,
-        f"user {system.user_id} has no {', '.join(missing)}: the kernel lets it attach no probe",
-        f"{safe_way()}\nin a container: --cap-add SYS_ADMIN --cap-add SYS_PTRACE --cap-add BPF --cap-add PERFMON",
+        f"user {system.user_id} has no {', '.join(missing)}: the kernel lets it attach no probe{why}",
+        f"{safe_way(system)}\nin a container: {in_container}",
         PermissionDeniedError,
     )
 
@@ -157,7 +179,7 @@ def interpreter_capabilities(system: System, *, blocking: bool = False) -> Check
         "python's own capabilities",
         Status.FAILED,
         f"{' and '.join(marked)} has file capabilities (setcap): every user who may run it can take over this machine",
-        f"take them away:\n  {removal}\nthen {safe_way()}",
+        f"take them away:\n  {removal}\nthen {safe_way(system)}",
         PermissionDeniedError,
     )
 
@@ -196,14 +218,14 @@ def bpf(system: System) -> Check:
     code = system.bpf_error()
     if code == 0:
         return Check("bpf()", Status.OK, "a map could be made")
-    if code == errno.EPERM and "CAP_SYS_ADMIN" not in system.capabilities:
-        return Check("bpf()", Status.NOT_APPLICABLE, "cannot be tried without CAP_SYS_ADMIN")
+    if code == errno.EPERM and not system.capabilities & {"CAP_BPF", "CAP_SYS_ADMIN"}:
+        return Check("bpf()", Status.NOT_APPLICABLE, "cannot be tried without CAP_BPF")
     if code in (errno.EPERM, errno.EACCES):
         filtered = system.status("Seccomp") == "2"
         return Check(
             "bpf()",
             Status.FAILED,
-            "bpf() is refused" + (" by the container's seccomp profile" if filtered else " in spite of CAP_SYS_ADMIN"),
+            "bpf() is refused" + (" by the container's seccomp profile" if filtered else " in spite of CAP_BPF"),
             "docker run --security-opt seccomp=unconfined ...    # or a profile that allows bpf and perf_event_open"
             if filtered
             else "look for a security module that refuses it:\n  sudo dmesg | grep -i -E 'denied|bpf' | tail",

@@ -14,19 +14,9 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
+from otel_jb.host.privileges import CAPABILITIES
 from otel_jb.probes import features
 from otel_jb.sandbox import seccomp
-
-#: Bits of CapEff (linux/capability.h).
-CAPABILITIES = {
-    "CAP_DAC_READ_SEARCH": 2,
-    "CAP_SETGID": 6,
-    "CAP_SETUID": 7,
-    "CAP_SYS_PTRACE": 19,
-    "CAP_SYS_ADMIN": 21,
-    "CAP_PERFMON": 38,
-    "CAP_BPF": 39,
-}
 
 
 class System:

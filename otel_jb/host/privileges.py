@@ -15,8 +15,10 @@ from typing import Any
 
 #: linux/prctl.h
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_READ, PR_CAPBSET_DROP = 1, 4, 22, 23, 24
-PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 38, 47
+PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 28, 38, 47
 _AMBIENT_CLEAR_ALL = 4
+#: linux/securebits.h: SECBIT_NOROOT and its lock, so that a program that user 0 starts is given nothing for being started by it
+_NOROOT = 1 << 0 | 1 << 1
 
 #: linux/capability.h: those that the agent names.
 CAPABILITIES = {
@@ -30,6 +32,7 @@ CAPABILITIES = {
     "CAP_SYS_RESOURCE": 24,
     "CAP_PERFMON": 38,
     "CAP_BPF": 39,
+    "CAP_CHECKPOINT_RESTORE": 40,
 }
 _VERSION_3 = 0x20080522
 
@@ -55,19 +58,25 @@ def capabilities() -> tuple[int, int, int]:
     return low[0] | low[3] << 32, low[1] | low[4] << 32, low[2] | low[5] << 32
 
 
+def holds(name: str) -> bool:
+    """Whether this thread has the capability, effective."""
+    return bool(capabilities()[0] >> CAPABILITIES[name] & 1)
+
+
 def keep_only(names: Iterable[str]) -> None:
     """Keep these capabilities of those that are held, and give up all others, in every set, for good.
 
-    What is kept is permitted and effective, never inheritable or ambient: no program that is started later has any. The bounding
-    set can be emptied only with CAP_SETPCAP; without it, an empty inheritable set and no_new_privs close the same way.
-    Raises OSError.
+    What is kept is permitted and effective, never inheritable or ambient, so no program that is started later has any. That user 0's
+    programs have none either, and the bounding set, can be settled only with CAP_SETPCAP; without it, an empty inheritable set and
+    no_new_privs do the same for every other user. Raises OSError.
     """
     mask = 0
     for name in names:
         mask |= 1 << CAPABILITIES[name]
-    effective, permitted, _ = capabilities()
-    if effective >> CAPABILITIES["CAP_SETPCAP"] & 1:
+    _, permitted, _ = capabilities()
+    if holds("CAP_SETPCAP"):
         _empty_bounding_set(keep=mask)
+        prctl(PR_SET_SECUREBITS, _NOROOT)
     prctl(PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
     kept = permitted & mask
     header = ctypes.create_string_buffer(struct.pack("<Ii", _VERSION_3, 0))
@@ -91,8 +100,7 @@ def give_up_everything() -> None:
 
 def _become_a_user_of_its_own() -> None:
     """The bounding set needs CAP_SETPCAP and the groups CAP_SETGID, which go with the user: hence the order."""
-    effective, _, _ = capabilities()
-    if effective >> CAPABILITIES["CAP_SETPCAP"] & 1:
+    if holds("CAP_SETPCAP"):
         _empty_bounding_set(keep=0)
     # Where it is not allowed to (a service user, or a root that may not), or such a user is not mapped in its user namespace, what
     # it may do is bounded by what else it gives up.

@@ -21,6 +21,21 @@ from otel_jb.probes.bpf import (
 
 _ARRAY_MAP = 2
 
+#: What attaching (BPF, PERFMON) and reading other users' processes and files (SYS_PTRACE, DAC_READ_SEARCH) need where the kernel has
+#: multi links, as from Linux 6.6.
+CAPABILITIES = ("CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH")
+#: Without multi links a probe is a perf event, for which the kernel asks this one too (since the fix of CVE-2025-38466).
+OLD_KERNELS = "CAP_SYS_ADMIN"
+#: Opens the deleted or replaced files of a process, beside CAP_SYS_ADMIN; whoever has it keeps it (proc_pid(5), map_files).
+DELETED_FILES = "CAP_CHECKPOINT_RESTORE"
+MULTI_LINKS_SINCE = (6, 6)
+
+
+def kept_capabilities(links: str) -> tuple[str, ...]:
+    """Those that the agent keeps of what it was started with; `links` is how probes are to be attached (`auto`, `multi`, `perf`)."""
+    old = () if links != "perf" and multi_link_error() == 0 else (OLD_KERNELS,)
+    return (*CAPABILITIES, DELETED_FILES, *old)
+
 
 def bpf_error() -> int:
     """Error number of making a BPF map; 0: it works."""

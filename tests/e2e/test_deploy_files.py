@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from otel_jb.doctor.preflight import SERVICE_CAPABILITIES
 from otel_jb.model.stream import ProbeState, ProbeStatus
+from otel_jb.probes import features
 from otel_jb.telemetry.metrics import (
     EXPORT_FAILURES,
     INSTRUMENTS,
@@ -195,7 +195,7 @@ def test_compose_names_each_privilege() -> None:
     """docker-compose accepts the file; the agent has the documented capabilities one by one, and nobody is privileged."""
     services = compose()["services"]
     assert set(services) == {"agent", "collector", "prometheus", "tempo", "jaeger", "grafana", "traffic"}
-    wanted = {name.removeprefix("CAP_") for name in SERVICE_CAPABILITIES.split()}
+    wanted = {name.removeprefix("CAP_") for name in features.CAPABILITIES}
     assert set(services["agent"]["cap_add"]) == wanted
     assert services["agent"]["cap_drop"] == ["ALL"]
     assert services["agent"]["pid"] == "host"
@@ -209,6 +209,7 @@ def test_compose_names_each_privilege() -> None:
     source = (ROOT / "docker-compose.yml").read_text()
     for name in wanted:
         assert re.search(rf"- {name} # \w+", source), f"{name} has no reason beside it"
+    assert f"# - {features.OLD_KERNELS.removeprefix('CAP_')}\n" in source
     flags = services["prometheus"]["command"]
     assert {"--web.enable-remote-write-receiver", "--enable-feature=exemplar-storage"} <= set(flags)
 
@@ -278,13 +279,23 @@ def test_traffic_of_the_demo_flows() -> None:
         assert child.wait(10) == 0
 
 
-def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    """systemd-analyze finds no fault with the unit, and its capabilities are the documented ones."""
+@pytest.mark.parametrize("kernel", ["6.6", "before"])
+def test_systemd_accepts_the_unit(kernel: str, tmp_path: Path) -> None:
+    """systemd-analyze finds no fault with the unit and rates its exposure 2.5 or lower; its capabilities are the documented ones."""
     text = (ROOT / "deploy/systemd/otel-jb.service").read_text()
-    (bounds,) = re.findall(r"^CapabilityBoundingSet=(.*)$", text, re.MULTILINE)
-    assert bounds.split() == SERVICE_CAPABILITIES.split()
+    old = (ROOT / "deploy/systemd/before-linux-6.6.conf").read_text() if kernel == "before" else ""
+    for name in ("CapabilityBoundingSet", "AmbientCapabilities"):
+        given = " ".join(re.findall(rf"^{name}=(.*)$", text + old, re.MULTILINE)).split()
+        assert given == [*features.CAPABILITIES, *([features.OLD_KERNELS] if old else [])]
     unit = tmp_path / "otel-jb.service"
     unit.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", text, flags=re.MULTILINE))
+    if old:
+        drop_in = tmp_path / "otel-jb.service.d/before-linux-6.6.conf"
+        drop_in.parent.mkdir()
+        drop_in.write_text(old)
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "otel-jb.service" not in done.stderr, done.stderr
+    rating = ["systemd-analyze", "security", "--offline=true", f"--threshold={25 if not old else 30}", str(unit)]
+    rated = subprocess.run(rating, capture_output=True, text=True, check=False)
+    assert rated.returncode == 0, rated.stdout

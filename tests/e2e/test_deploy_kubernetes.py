@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from otel_jb.doctor.preflight import SERVICE_CAPABILITIES
+from otel_jb.probes import features
 from tests.e2e.agent_process import ROOT, free_tcp_port, until
 from tests.e2e.collector import program, prometheus, running
 from tests.e2e.synthetic import world
@@ -95,7 +95,10 @@ def test_wrong_values_are_refused(values: Path, said: str) -> None:
     assert said in done.stderr
 
 
-def test_privileges_are_named_one_by_one(values: Path) -> None:
+@pytest.mark.parametrize(
+    ("values", "more"), [("", ()), ("agent: {kernelsBefore66: true}", (features.OLD_KERNELS,))], indirect=["values"]
+)
+def test_privileges_are_named_one_by_one(values: Path, more: tuple[str, ...]) -> None:
     """The agent has the documented capabilities and the host's PIDs; the Collectors have nothing, and may read only pods."""
     found = documents(values)
     (daemonset,) = [one for one in found if one["kind"] == "DaemonSet"]
@@ -103,7 +106,8 @@ def test_privileges_are_named_one_by_one(values: Path) -> None:
     assert pod["hostPID"] is True
     assert not pod.get("hostNetwork")
     agent, node = pod["containers"]
-    wanted = {name.removeprefix("CAP_") for name in SERVICE_CAPABILITIES.split()}
+    wanted = {name.removeprefix("CAP_") for name in (*features.CAPABILITIES, *more)}
+    assert agent["securityContext"]["allowPrivilegeEscalation"] is bool(more)
     assert set(agent["securityContext"]["capabilities"]["add"]) == wanted
     assert agent["securityContext"]["privileged"] is False
     (deployment,) = [one for one in found if one["kind"] == "Deployment"]

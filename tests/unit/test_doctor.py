@@ -21,8 +21,9 @@ from otel_jb.config.model import Config, Functions, Overhead
 from otel_jb.doctor import preflight
 from otel_jb.doctor import target as doctor_target
 from otel_jb.doctor.preflight import Check, Status
-from otel_jb.doctor.system import CAPABILITIES, System
+from otel_jb.doctor.system import System
 from otel_jb.doctor.target import Inspected, InspectedFile
+from otel_jb.host.privileges import CAPABILITIES
 from otel_jb.model.errors import (
     AddressInUseError,
     AgentError,
@@ -31,6 +32,7 @@ from otel_jb.model.errors import (
     TargetError,
     UnsupportedError,
 )
+from otel_jb.probes import features
 from otel_jb.sandbox.report import FileReport
 
 pytestmark = pytest.mark.unit
@@ -145,6 +147,16 @@ def test_a_machine_where_all_is_well_has_no_cross() -> None:
     preflight.preflight(Config(), FakeSystem())
 
 
+FOUR = frozenset(features.CAPABILITIES)
+
+
+def test_from_linux_6_6_four_capabilities_suffice() -> None:
+    """With multi links BPF, PERFMON, SYS_PTRACE and DAC_READ_SEARCH are enough, and without them SYS_ADMIN beside."""
+    assert preflight.capabilities(FakeSystem(capabilities=FOUR)).status is Status.OK
+    both = FOUR | {"CAP_SYS_ADMIN"}
+    assert preflight.capabilities(FakeSystem(capabilities=both, multi=errno.EINVAL)).status is Status.OK
+
+
 CROSSES: list[tuple[str, FakeSystem, str, str, type[AgentError] | None]] = [
     # check, machine, part of the detail, part of the remedy, what run raises
     ("architecture", FakeSystem(machine="riscv64"), "riscv64", "no way round", UnsupportedError),
@@ -170,12 +182,39 @@ CROSSES: list[tuple[str, FakeSystem, str, str, type[AgentError] | None]] = [
         "dnf upgrade",
         UnsupportedError,
     ),
-    ("capabilities", FakeSystem(capabilities=NOBODY, user_id=1000), "no CAP_SYS_ADMIN", "sudo ", PermissionDeniedError),
     (
         "capabilities",
-        FakeSystem(capabilities=frozenset({"CAP_BPF", "CAP_PERFMON"})),
+        FakeSystem(capabilities=NOBODY, user_id=1000, multi=errno.EPERM, release="6.6.1"),
+        "user 1000 has no CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH:",
+        "AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE CAP_DAC_READ_SEARCH\n",
+        PermissionDeniedError,
+    ),
+    (
+        "capabilities",  # which the kernel does not say to those who may not ask, so its version does
+        FakeSystem(capabilities=NOBODY, user_id=1000, multi=errno.EPERM, release="6.5.0-generic"),
+        "CAP_SYS_ADMIN: the kernel lets it attach no probe",
+        "--cap-add BPF --cap-add PERFMON --cap-add SYS_PTRACE --cap-add DAC_READ_SEARCH --cap-add SYS_ADMIN",
+        PermissionDeniedError,
+    ),
+    (
+        "capabilities",
+        FakeSystem(capabilities=FOUR, multi=errno.EINVAL),
+        "no CAP_SYS_ADMIN: the kernel lets it attach no probe (without multi links, which Linux 6.6 brought, it asks CAP_SYS_ADMIN)",
+        "DAC_READ_SEARCH CAP_SYS_ADMIN\n",
+        PermissionDeniedError,
+    ),
+    (
+        "capabilities",
+        FakeSystem(capabilities=FOUR, multi=errno.EOPNOTSUPP, release="6.6.1"),
         "no CAP_SYS_ADMIN",
-        "AmbientCapabilities=CAP_SYS_ADMIN",
+        "CAP_SYS_ADMIN\n",
+        PermissionDeniedError,
+    ),
+    (
+        "capabilities",
+        FakeSystem(capabilities=FOUR - {"CAP_SYS_PTRACE"}),
+        "CAP_SYS_PTRACE is missing: processes of other users",
+        "sudo ",
         PermissionDeniedError,
     ),
     (
@@ -214,7 +253,7 @@ CROSSES: list[tuple[str, FakeSystem, str, str, type[AgentError] | None]] = [
         PermissionDeniedError,
     ),
     ("bpf()", FakeSystem(bpf=errno.ENOSYS), "Function not implemented", "CONFIG_BPF_SYSCALL", UnsupportedError),
-    ("bpf()", FakeSystem(bpf=errno.EPERM), "in spite of CAP_SYS_ADMIN", "dmesg", PermissionDeniedError),
+    ("bpf()", FakeSystem(bpf=errno.EPERM), "in spite of CAP_BPF", "dmesg", PermissionDeniedError),
     (
         "bpf()",
         changed("/proc/self/status", "Seccomp:\t2\n", bpf=errno.EPERM),

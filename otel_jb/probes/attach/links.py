@@ -130,8 +130,8 @@ def _close_in_turn(descriptors: Sequence[int]) -> None:
 def explain(error: BpfError) -> str:
     """Why the kernel refused a probe, in words."""
     return {
-        errno.EPERM: "not permitted (CAP_SYS_ADMIN is needed since Linux 6.15 and its backports)",
-        errno.EACCES: "not permitted (CAP_SYS_ADMIN is needed since Linux 6.15 and its backports)",
+        errno.EPERM: "not permitted (it takes CAP_BPF and CAP_PERFMON; perf events, where there are no multi links, CAP_SYS_ADMIN)",
+        errno.EACCES: "not permitted (it takes CAP_BPF and CAP_PERFMON; perf events, where there are no multi links, CAP_SYS_ADMIN)",
         errno.ENOENT: "the file is gone",
         errno.ESRCH: "the process ended",
         errno.EINVAL: "the kernel refuses this instruction or offset",

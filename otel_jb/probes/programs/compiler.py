@@ -21,12 +21,15 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NoReturn
 
+from otel_jb.host.privileges import holds, keep_only
 from otel_jb.model.errors import AgentError, UnsupportedError
 
 
 def main(descriptor: int) -> NoReturn:
     """Serve one request on this socket, then end; end at once where the other side goes away without one."""
     connection = socket.socket(fileno=descriptor)
+    # The compiler makes maps, to learn how they are laid out; whatever LLVM does, it can do no more than that.
+    keep_only(("CAP_BPF",) if holds("CAP_BPF") else ("CAP_SYS_ADMIN",))
     load = _prepared()
     with connection:
         data = connection.recv(65536)

@@ -18,7 +18,7 @@ MOST_OF_ONE_PROBE = 512  #: programs with a cookie of their own; each takes abou
 UPROBE_MULTI, UPROBE_SESSION = 48, 57  #: enum bpf_attach_type, BPF_TRACE_UPROBE_MULTI and BPF_TRACE_UPROBE_SESSION
 _LOG_BYTES = 1 << 20
 
-PRIVILEGES = "Run as root, or with CAP_BPF, CAP_PERFMON and (since Linux 6.15 and its backports) CAP_SYS_ADMIN."
+PRIVILEGES = "Run as root, or with CAP_BPF, CAP_PERFMON and (before Linux 6.6) CAP_SYS_ADMIN."
 
 
 @dataclass(slots=True)
