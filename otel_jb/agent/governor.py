@@ -1,19 +1,29 @@
-"""Keeps what probes cost a target within its budget: sheds the dearest, least telling probe, and tries it again later.
+"""Keeps what probes cost a target within its budget: detaches as few functions as suffice, and attaches them when the load falls.
 
-Pure: it is told what was counted and when, and answers what to do. The cost is estimated as calls times the predicted cost of a call;
-nothing that was not seen is added to any count, `otel_jb.probe.attached_time` shows how long a probe was blind.
+Pure: it is told what was counted, what CPU time the targets used and when, and answers what to do. The cost of a probe is its calls
+times the measured cost of one, corrected by what the target's CPU time did when probes came or went. Nothing that was not seen is
+added to any count; `otel_jb.probe.attached_time` shows how long a probe was blind.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-WINDOW_S = 60.0  #: the budget holds on average over so long
-FIRST_RETRY_S = 60.0  #: a shed probe is tried again after this, then after twice as long each time
+from otel_jb.agent.shedding import WORTH, Cost, Tells, choose, over_budget
+
+WINDOW_S = 60.0  #: `overhead` is the average over this time
+DECIDE_S = 20.0  #: the budget is exceeded once this much time's share of it is spent
+RATES_S = 3.0  #: rates are those of the busiest second within this time
+RETURN = 0.7  #: of the budget: what all may cost after something came back
+SETTLE_S = 20.0  #: nothing comes back sooner after a change
+FIRST_RETRY_S = 60.0  #: nor where nothing shows the load, or it came back in vain; then twice as long each time
 LAST_RETRY_S = 1800.0
-TRIAL_S = 5.0  #: a probe that came back and goes over the budget within this time waits longer the next time
+LOAD_RATE = 5.0  #: calls a second; fewer do not show how the load changes
+COMPARE_S = 10.0  #: CPU time before and after a change is compared over this time
+STEADY = 0.05  #: the comparison counts if the calls of the other functions changed by no more
+NOTABLE = 0.01  #: of one CPU: smaller changes drown in the target's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,33 +32,74 @@ class Reading:
 
     series: int
     target: int
-    primary: bool
+    tells: Tells
     entries: int  #: cumulative
     cost_s: float  #: of one call
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Detach or attach a probe; `reason` is for the log and the probe's state."""
+    """Detach or attach probes of one target, in one step; `reason` is for the log and the probes' state."""
 
-    series: int
+    target: int
+    series: tuple[int, ...]
+    shares: tuple[float, ...]  #: of one CPU, what each costs; the load may have changed since it was measured
     shed: bool
     reason: str
 
 
-@dataclass(slots=True)
-class _Probe:
-    target: int
-    primary: bool
-    history: deque[tuple[float, float]] = field(default_factory=deque)  #: (time, CPU seconds since the one before)
-    entries: int = 0  #: at the last observation; a new probe's calls are all recent ones
-    shed_at: float | None = None
-    retry_s: float = FIRST_RETRY_S
-    restored_at: float | None = None
+@dataclass(frozen=True, slots=True)
+class _Second:
+    """What one interval between two observations, about a second, showed of a target."""
 
-    def spent_s(self) -> float:
-        """CPU seconds within the window."""
-        return sum(seconds for _, seconds in self.history)
+    time: float
+    length: float
+    calls: dict[int, float]  #: a second, by series
+    shares: dict[int, float]  #: of one CPU, by series, before the correction
+    cpu: float | None  #: of one CPU, the target's own and the probes'
+
+    def total(self) -> float:
+        return sum(self.shares.values())
+
+
+@dataclass(slots=True)
+class _Shed:
+    """A shed probe: what it cost when the load was last known."""
+
+    share: float
+    tells: Tells
+
+
+@dataclass(slots=True)
+class _Change:
+    """A change of what is attached, until the target's CPU time has shown what it brought."""
+
+    time: float
+    series: tuple[int, ...]  #: what came or went
+    shed: bool
+    share: float  #: of one CPU, the estimate of what went, before the correction
+    cpu: float  #: the target's share of a CPU before
+    calls: dict[int, float]  #: a second, of the functions that stay
+
+
+@dataclass(slots=True)
+class _Target:
+    began: float
+    correction: float = 1.0
+    entries: dict[int, int] = field(default_factory=dict)
+    tells: dict[int, Tells] = field(default_factory=dict)
+    cpu_s: float | None = None
+    seconds: deque[_Second] = field(default_factory=deque)  #: of the last COMPARE_S or DECIDE_S
+    spent: deque[tuple[float, float]] = field(default_factory=deque)  #: (time, CPU seconds) of the last WINDOW_S
+    since: float = 0.0  #: of the last change: what was spent before it decides nothing
+    shed: dict[int, _Shed] = field(default_factory=dict)
+    calls_then: dict[int, float] = field(
+        default_factory=dict
+    )  #: a second, of what stayed attached when something was shed
+    own_cpu_then: float = 0.0  #: of the target without its probes, likewise
+    retry_s: float = SETTLE_S
+    restored_at: float | None = None
+    change: _Change | None = None
 
 
 class Governor:
@@ -56,81 +107,207 @@ class Governor:
 
     def __init__(self, budget: float | None) -> None:
         self.budget = budget
-        self._probes: dict[int, _Probe] = {}
-        self._began: dict[int, float] = {}
-        self._overhead: dict[int, float] = {}
+        self._targets: dict[int, _Target] = {}
+        self._seen: float | None = None
 
     def overhead(self) -> Mapping[int, float]:
         """Estimated CPU time spent in probes per target, as a fraction of one CPU over the last minute."""
-        return dict(self._overhead)
+        now = self._seen or 0.0
+        return {
+            number: sum(seconds for _, seconds in target.spent) / min(WINDOW_S, max(1.0, now - target.began))
+            for number, target in self._targets.items()
+        }
 
-    def observe(self, now: float, readings: Iterable[Reading]) -> list[Decision]:
-        """Take the present counts of all probes; returns what is to be done now. `now` is monotonic seconds."""
-        seen = {reading.series for reading in readings if self._note(now, reading)}
-        for series in self._probes.keys() - seen:
-            del self._probes[series]
+    def observe(
+        self, now: float, readings: Iterable[Reading], cpu_s: Mapping[int, float] | None = None
+    ) -> list[Decision]:
+        """Take the present counts of all probes; returns what is to be done now.
+
+        Args:
+            now: monotonic seconds.
+            readings: of every probe, attached or shed.
+            cpu_s: CPU time that each target has used so far, where it is known.
+        """
+        by_target: dict[int, list[Reading]] = {}
+        for reading in readings:
+            by_target.setdefault(reading.target, []).append(reading)
+        for gone in self._targets.keys() - by_target.keys():
+            del self._targets[gone]
+        length = max(1e-3, now - self._seen) if self._seen is not None else 1.0
+        self._seen = now
         decisions: list[Decision] = []
-        targets = {probe.target for probe in self._probes.values()}
-        self._began = {target: self._began.get(target, now) for target in targets}
-        self._overhead = {}
-        for target in targets:
-            decisions += self._govern(now, target)
+        for number, its in by_target.items():
+            target = self._targets.setdefault(number, _Target(began=now))
+            _note(target, now, length, its, (cpu_s or {}).get(number))
+            _compare(target, now)
+            if self.budget is not None:
+                decision = self._govern(number, target, now, self.budget)
+                if decision is not None:
+                    decisions.append(decision)
         return decisions
 
-    def _note(self, now: float, reading: Reading) -> bool:
-        probe = self._probes.setdefault(reading.series, _Probe(reading.target, reading.primary))
-        if probe.shed_at is None:
-            probe.history.append((now, max(0, reading.entries - probe.entries) * reading.cost_s))
-        probe.entries = reading.entries
-        while probe.history and probe.history[0][0] <= now - WINDOW_S:
-            probe.history.popleft()
-        return True
-
-    def _govern(self, now: float, target: int) -> list[Decision]:
-        probes = {series: probe for series, probe in self._probes.items() if probe.target == target}
-        attached = {series: probe for series, probe in probes.items() if probe.shed_at is None}
-        spent = {series: probe.spent_s() for series, probe in attached.items()}
-        total = sum(spent.values())
-        self._overhead[target] = total / min(WINDOW_S, max(1.0, now - self._began[target]))
-        if self.budget is None:
-            return []
-        allowed = self.budget * WINDOW_S
-        decisions: list[Decision] = []
-        # Least telling first: a primary function goes only when no other is left; of equals the dearest.
-        for series in sorted(attached, key=lambda s: (attached[s].primary, -spent[s])):
-            if total <= allowed:
-                break
-            if spent[series] == 0.0:
-                continue
-            decisions.append(self._shed(now, series, attached[series], spent[series]))
-            total -= spent[series]
-        if decisions:
-            return decisions
-        for series, probe in probes.items():
-            if probe.shed_at is None or now - probe.shed_at < probe.retry_s:
-                continue
-            if total > allowed / 2:
-                break  # no room yet
-            probe.shed_at, probe.restored_at = None, now
-            probe.history.clear()
-            return [
-                Decision(series, shed=False, reason="tried again: the target's probes cost less than half the budget")
-            ]
-        return []
-
-    def _shed(self, now: float, series: int, probe: _Probe, spent_s: float) -> Decision:
-        back_at = probe.restored_at
-        if back_at is not None and now - back_at < WINDOW_S + TRIAL_S:
-            probe.retry_s = min(LAST_RETRY_S, probe.retry_s * 2)
-        else:
-            probe.retry_s = FIRST_RETRY_S
-        probe.shed_at = now
-        probe.history.clear()
-        share = spent_s / WINDOW_S
-        budget = self.budget or 0.0
-        return Decision(
-            series,
-            shed=True,
-            reason=f"overhead budget: the target's probes would exceed {budget:.1%} of a CPU, this one spends {share:.1%}; "
-            f"tried again in {probe.retry_s:.0f} s",
+    def _govern(self, number: int, target: _Target, now: float, budget: float) -> Decision | None:
+        spent = sum(
+            second.total() * second.length
+            for second in target.seconds
+            if second.time > max(target.since, now - DECIDE_S)
         )
+        if spent * target.correction > budget * DECIDE_S:
+            return self._shed(number, target, now, budget)
+        return self._restore(number, target, now, budget) if target.shed else None
+
+    def _shed(self, number: int, target: _Target, now: float, budget: float) -> Decision | None:
+        busiest = max((s for s in target.seconds if s.time > now - RATES_S), key=_Second.total)
+        costs = {
+            series: Cost(share * target.correction, target.tells[series]) for series, share in busiest.shares.items()
+        }
+        chosen = over_budget(costs, budget)
+        if not chosen:
+            return None
+        total = sum(cost.share for cost in costs.values())
+        back_at = target.restored_at
+        failed = back_at is not None and now - back_at < WINDOW_S
+        target.retry_s = min(LAST_RETRY_S, max(FIRST_RETRY_S, target.retry_s * 2)) if failed else SETTLE_S
+        ratio = _load(target, now)
+        for before in target.shed.values():
+            before.share *= ratio if ratio is not None else 1.0
+        _changed(target, now, chosen, shed=True)
+        for series in chosen:
+            target.shed[series] = _Shed(costs[series].share, costs[series].tells)
+        target.calls_then = {series: rate for series, rate in busiest.calls.items() if series not in target.shed}
+        target.own_cpu_then = max(0.0, busiest.cpu - total) if busiest.cpu is not None else 0.0
+        return Decision(
+            number,
+            chosen,
+            tuple(costs[series].share for series in chosen),
+            shed=True,
+            reason=f"overhead budget: the target's probes spend {total:.1%} of a CPU, {budget:.1%} is the limit",
+        )
+
+    def _restore(self, number: int, target: _Target, now: float, budget: float) -> Decision | None:
+        off_s = now - target.since
+        if off_s < target.retry_s:
+            return None
+        ratio = _load(target, now)
+        predicted = {series: shed.share * (1.0 if ratio is None else ratio) for series, shed in target.shed.items()}
+        back = self._that_fit(target, now, predicted, budget) if ratio is not None else ()
+        why = f"the load has fallen to {ratio:.0%}" if ratio is not None else ""
+        if not back:  # nothing shows the load, or what shows it may mislead
+            patience_s = LAST_RETRY_S if ratio is not None else max(FIRST_RETRY_S, target.retry_s)
+            if off_s < patience_s:
+                return None
+            back, why = tuple(target.shed), f"tried again after {patience_s:.0f} s"
+        _changed(target, now, back, shed=False)
+        for series in back:
+            del target.shed[series]
+        target.restored_at = now
+        return Decision(number, back, tuple(predicted[series] for series in back), shed=False, reason=why)
+
+    def _that_fit(self, target: _Target, now: float, predicted: Mapping[int, float], budget: float) -> tuple[int, ...]:
+        """Which of the shed probes fit into the budget again, beside those that are attached; none where these alone are too much."""
+        rates = _mean(target, now, "shares")
+        costs = {series: Cost(rate * target.correction, target.tells[series]) for series, rate in rates.items()}
+        costs |= {series: Cost(share, target.shed[series].tells) for series, share in predicted.items()}
+        off = choose(costs, budget * RETURN)
+        return tuple(series for series in target.shed if series not in off) if set(off) <= target.shed.keys() else ()
+
+
+def _note(target: _Target, now: float, length: float, readings: Collection[Reading], cpu_s: float | None) -> None:
+    """Add what this second showed."""
+    calls: dict[int, float] = {}
+    shares: dict[int, float] = {}
+    for reading in readings:
+        target.tells[reading.series] = reading.tells
+        # A new probe's calls are all recent ones.
+        rate = max(0, reading.entries - target.entries.get(reading.series, 0)) / length
+        target.entries[reading.series] = reading.entries
+        if reading.series not in target.shed:
+            calls[reading.series] = rate
+            shares[reading.series] = rate * reading.cost_s
+    cpu = None
+    if cpu_s is not None and target.cpu_s is not None:
+        cpu = max(0.0, cpu_s - target.cpu_s) / length
+        total = sum(shares.values())
+        if total > cpu:  # probes cannot have used more than the target did
+            shares = {series: share * cpu / total for series, share in shares.items()}
+    target.cpu_s = cpu_s
+    present = {reading.series for reading in readings}
+    for gone in target.entries.keys() - present:
+        del target.entries[gone], target.tells[gone]
+        target.shed.pop(gone, None)
+    second = _Second(now, length, calls, shares, cpu)
+    target.seconds.append(second)
+    target.spent.append((now, second.total() * length * target.correction))
+    while target.seconds[0].time <= now - DECIDE_S:
+        target.seconds.popleft()
+    while target.spent[0][0] <= now - WINDOW_S:
+        target.spent.popleft()
+
+
+def _changed(target: _Target, now: float, series: tuple[int, ...], *, shed: bool) -> None:
+    """What is attached changes now: remember what the target did until then, for `_compare`."""
+    cpu, shares, calls = _mean_cpu(target, now), _mean(target, now, "shares"), _mean(target, now, "calls")
+    long_enough = now - max(target.since, target.began) >= COMPARE_S
+    target.change = None
+    if cpu is not None and long_enough:
+        went = sum(shares.get(each, 0.0) for each in series)
+        stay = {each: rate for each, rate in calls.items() if each not in series}
+        target.change = _Change(now, series, shed, went, cpu, stay)
+    target.since = now
+
+
+def _compare(target: _Target, now: float) -> None:
+    """Some time after a change: correct the estimate by what the target's CPU time did, if its load was steady meanwhile."""
+    change = target.change
+    if change is None or now - change.time < COMPARE_S + RATES_S:
+        return
+    target.change = None
+    cpu, before = _mean_cpu(target, now), sum(change.calls.values())
+    if cpu is None or before < LOAD_RATE:
+        return
+    calls, shares = _mean(target, now, "calls"), _mean(target, now, "shares")
+    after = sum(calls.get(series, 0.0) for series in change.calls)
+    estimate = change.share if change.shed else sum(shares.get(series, 0.0) for series in change.series)
+    if abs(after / before - 1) > STEADY or estimate < NOTABLE:
+        return
+    seen = (change.cpu - cpu if change.shed else cpu - change.cpu) / estimate
+    # Half the way, and bounded: one comparison may have met something else that the target did.
+    halfway = (target.correction + min(2 * target.correction, max(target.correction / 2, seen))) / 2
+    target.correction = min(3.0, max(0.5, halfway))
+
+
+def _load(target: _Target, now: float) -> float | None:
+    """The load now as a multiple of what it was when something was shed; None where nothing shows it."""
+    then = sum(target.calls_then.values())
+    if then >= LOAD_RATE:
+        calls = _mean(target, now, "calls")
+        return sum(calls.get(series, 0.0) for series in target.calls_then) / then
+    cpu = _mean_cpu(target, now)
+    if cpu is None or target.own_cpu_then < WORTH:
+        return None
+    own = cpu - sum(_mean(target, now, "shares").values()) * target.correction
+    return max(0.0, own) / target.own_cpu_then
+
+
+def _last(target: _Target, now: float) -> list[_Second]:
+    return [second for second in target.seconds if second.time > now - COMPARE_S]
+
+
+def _mean(target: _Target, now: float, what: str) -> dict[int, float]:
+    """Means of `calls` or `shares` over the last COMPARE_S, by series that are there now."""
+    seconds = _last(target, now)
+    total = sum(second.length for second in seconds) or 1.0
+    found: dict[int, float] = dict.fromkeys(seconds[-1].shares if seconds else (), 0.0)
+    for second in seconds:
+        for series, rate in getattr(second, what).items():
+            if series in found:
+                found[series] += rate * second.length / total
+    return found
+
+
+def _mean_cpu(target: _Target, now: float) -> float | None:
+    """Mean share of a CPU over the last COMPARE_S; None where it was not known all the time."""
+    known = [(second.cpu, second.length) for second in _last(target, now)]
+    if not known or any(cpu is None for cpu, _ in known):
+        return None
+    return sum((cpu or 0.0) * length for cpu, length in known) / sum(length for _, length in known)

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from otel_jb.agent.governor import Governor, Reading
+from otel_jb.agent.governor import Decision, Governor, Reading
 from otel_jb.agent.log import about
+from otel_jb.agent.shedding import tells
 from otel_jb.diagnosis.thresholds import PercentileThreshold
+from otel_jb.host.cpu import cpu_seconds
 from otel_jb.model.errors import AgentError, AttachError, TargetError
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import (
@@ -307,24 +309,36 @@ class Agent:
             values = {one.series: one for one in snapshot.series}
             self._follow_percentiles(snapshot)
             readings = [
-                Reading(s.id, s.target, s.primary, _entries(values[s.id]), self._costs.get(s.id, 0.0))
+                Reading(s.id, s.target, tells(s), _entries(values[s.id]), self._costs.get(s.id, 0.0))
                 for series in self._series.values()
                 for s in series
                 if s.id in values
             ]
-            for decision in self._governor.observe(time.monotonic(), readings):
-                act = self.backend.shed if decision.shed else self.backend.restore
-                status = act(decision.series, decision.reason)
-                if status is not None:
-                    self._emit(status)
-                    _logger.warning(
-                        "%s of process %d is %s: %s",
-                        status.function,
-                        self._targets[status.target].pid,
-                        "detached" if decision.shed else "attached again",
-                        decision.reason,
-                        extra=about(self._targets[status.target], status.function),
-                    )
+            cpu_s = {number: used for number in self._targets if (used := cpu_seconds(self._pids[number])) is not None}
+            for decision in self._governor.observe(time.monotonic(), readings, cpu_s):
+                self._carry_out(decision)
+
+    def _carry_out(self, decision: Decision) -> None:
+        """Attach or detach what the governor says, and log it in one line."""
+        assert self.backend is not None
+        act = self.backend.shed if decision.shed else self.backend.restore
+        done = []
+        for series, share in zip(decision.series, decision.shares, strict=True):
+            status = act(series, decision.reason)
+            if status is not None:
+                self._emit(status)
+                done.append(f"{status.function} ({share:.1%})")
+        if done:
+            target = self._targets[decision.target]
+            _logger.warning(
+                "%s of %s (process %d): %s; %s",
+                "detached" if decision.shed else "attached again",
+                target.name,
+                target.pid,
+                ", ".join(done),
+                decision.reason,
+                extra=about(target),
+            )
 
     def _follow_percentiles(self, snapshot: Snapshot) -> None:
         """Move the thresholds that are percentiles of the functions' own calls."""

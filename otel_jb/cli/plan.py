@@ -162,15 +162,13 @@ class Prediction:
 
 
 def predict(plan: ProbePlan, rate: float, budget: float | None) -> Prediction:
-    """The cost of a plan, and what the governor (`otel_jb.agent.governor`) would detach of it: no primary while another is left."""
-    shares = {probe.function: probe.cost_ns * rate / 1e9 for probe in plan.probes}
-    total, shed = sum(shares.values()), []
-    for probe in sorted(plan.probes, key=lambda p: (p.primary, -shares[p.function])):
-        if budget is None or total <= budget:
-            break
-        shed.append(probe.function)
-        total -= shares[probe.function]
-    return Prediction(plan, rate, budget, tuple(shed))
+    """The cost of a plan, and what the governor (`otel_jb.agent.shedding`) would detach of it."""
+    from otel_jb.agent.shedding import Cost, over_budget, tells
+
+    if budget is None:
+        return Prediction(plan, rate, budget, ())
+    costs = {at: Cost(probe.cost_ns * rate / 1e9, tells(probe)) for at, probe in enumerate(plan.probes)}
+    return Prediction(plan, rate, budget, tuple(plan.probes[at].function for at in over_budget(costs, budget)))
 
 
 def _examine(planner: Planner, target: str) -> tuple[Process | None, Sequence[Examined]]:

@@ -33,13 +33,13 @@ def test_the_total_is_the_sum_of_rates_times_prices() -> None:
     assert prediction.shed == ()
 
 
-def test_the_dearest_secondary_function_would_go_first() -> None:
-    """What the governor would detach is named, primaries last."""
+def test_what_the_governor_would_detach_is_named() -> None:
+    """As few as suffice; a primary function only where all others do not, and then no other that is not needed beside it."""
     plan = ProbePlan(
         (probe("a", 9_000, primary=True), probe("b", 2_000, primary=False), probe("c", 3_000, primary=False))
     )
-    assert predict(plan, 10_000, 0.12).shed == ("c",)
-    assert predict(plan, 10_000, 0.05).shed == ("c", "b", "a")
+    assert predict(plan, 10_000, 0.13).shed == ("c",)
+    assert predict(plan, 10_000, 0.05).shed == ("b", "a")
     assert predict(plan, 10_000, None).shed == ()
 
 

@@ -1,0 +1,111 @@
+"""Which probes to shed so that the rest fits a budget: the fewest, the least telling, never one that costs nothing.
+
+Pure; the governor asks it about a running target, `otel-jb plan` about a predicted one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from otel_jb.config.model import IDLE_ROLES
+
+WORTH = 0.001  #: of one CPU: shedding less gains nothing
+KEEP = 0.9  #: of the budget: what may stay attached when something has to go
+
+
+class Tells(IntEnum):
+    """How much a function's loss would hide."""
+
+    IDLE = 0  #: it waits or looks
+    DETAIL = 1  #: how often it is called and how long it takes
+    PACKETS = 2  #: packets, bytes, drops, how full a buffer is
+    PRIMARY = 3  #: the one of its role that dashboards show
+
+
+class Telling(Protocol):
+    """What `tells` asks of a series or a planned probe."""
+
+    @property
+    def primary(self) -> bool: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def has_packets(self) -> bool: ...
+    @property
+    def has_bytes(self) -> bool: ...
+    @property
+    def has_depth(self) -> bool: ...
+    @property
+    def drop_reasons(self) -> tuple[str, ...]: ...
+
+
+def tells(function: Telling) -> Tells:
+    """How much this function's loss would hide."""
+    if function.primary:
+        return Tells.PRIMARY
+    if function.role in IDLE_ROLES:
+        return Tells.IDLE
+    feeds = function.has_packets or function.has_bytes or function.has_depth or function.drop_reasons
+    return Tells.PACKETS if feeds else Tells.DETAIL
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one attached probe costs its target."""
+
+    share: float  #: of one CPU
+    tells: Tells
+
+
+def over_budget(costs: Mapping[int, Cost], budget: float) -> tuple[int, ...]:
+    """What the governor sheds where these costs last; nothing within the budget."""
+    return choose(costs, budget * KEEP) if sum(cost.share for cost in costs.values()) > budget else ()
+
+
+def choose(costs: Mapping[int, Cost], allowed: float) -> tuple[int, ...]:
+    """What to shed so that the rest costs at most `allowed` of a CPU.
+
+    Primary functions are shed only where all others do not suffice. Of what is left to choose it is the fewest functions, of equally
+    few the least telling ones, of those the cheapest. What costs next to nothing stays, unless nothing else suffices.
+    """
+    excess = sum(cost.share for cost in costs.values()) - allowed
+    if excess <= 0:
+        return ()
+    others = {series: cost for series, cost in costs.items() if cost.tells < Tells.PRIMARY and cost.share >= WORTH}
+    primary = {series: cost for series, cost in costs.items() if cost.tells is Tells.PRIMARY and cost.share >= WORTH}
+    tiny = {series: cost for series, cost in costs.items() if 0 < cost.share < WORTH}
+    chosen: set[int] = set()
+    # From the last resort to the first: of each kind as few as are needed beside all of the kinds that go before it.
+    for kind, before in ((tiny, [others, primary]), (primary, [others]), (others, [])):
+        gone = sum(costs[series].share for series in chosen)
+        will_go = sum(cost.share for each in before for cost in each.values())
+        chosen |= _fewest(kind, excess - gone - will_go)
+    return tuple(sorted(chosen, key=lambda series: (costs[series].tells, -costs[series].share, series)))
+
+
+def _fewest(costs: Mapping[int, Cost], excess: float) -> set[int]:
+    """As few as together cost `excess`, the least telling and cheapest such; all where even they do not."""
+    chosen: list[int] = []
+    gone = 0.0
+    for series in sorted(costs, key=lambda s: (-costs[s].share, costs[s].tells, s)):
+        if gone >= excess:
+            break
+        chosen.append(series)
+        gone += costs[series].share
+    if gone < excess:
+        return set(chosen)
+
+    def rank(series: int) -> tuple[int, float]:
+        return (costs[series].tells, costs[series].share)
+
+    # Exchange the most telling for less telling ones, as long as it is enough.
+    for member in sorted(chosen, key=rank, reverse=True):
+        left = [s for s in costs if s not in chosen and gone - costs[member].share + costs[s].share >= excess]
+        better = min(left, key=rank, default=member)
+        if rank(better) < rank(member):
+            gone += costs[better].share - costs[member].share
+            chosen[chosen.index(member)] = better
+    return set(chosen)
