@@ -23,6 +23,7 @@ LAST_RETRY_S = 1800.0
 LOAD_RATE = 5.0  #: calls a second; fewer do not show how the load changes
 COMPARE_S = 10.0  #: CPU time before and after a change is compared over this time
 STEADY = 0.05  #: the comparison counts if the calls of the other functions changed by no more
+WARM_S = 1e-4  #: half of what makes cold calls more expensive applies when this much time lies between two
 NOTABLE = 0.01  #: of one CPU: smaller changes drown in the target's own
 
 
@@ -34,7 +35,8 @@ class Reading:
     target: int
     tells: Tells
     entries: int  #: cumulative
-    cost_s: float  #: of one call
+    cost_s: float  #: of one call where calls come one right after the other
+    cold_s: float = 0.0  #: what it costs more where the processor's caches hold something else by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,6 @@ class Governor:
 def _note(target: _Target, now: float, length: float, readings: Collection[Reading], cpu_s: float | None) -> None:
     """Add what this second showed."""
     calls: dict[int, float] = {}
-    shares: dict[int, float] = {}
     for reading in readings:
         target.tells[reading.series] = reading.tells
         # A new probe's calls are all recent ones.
@@ -223,7 +224,12 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
         target.entries[reading.series] = reading.entries
         if reading.series not in target.shed:
             calls[reading.series] = rate
-            shares[reading.series] = rate * reading.cost_s
+    cold = 1.0 / (1.0 + sum(calls.values()) * WARM_S)
+    shares = {
+        reading.series: calls[reading.series] * (reading.cost_s + reading.cold_s * cold)
+        for reading in readings
+        if reading.series in calls
+    }
     cpu = None
     if cpu_s is not None and target.cpu_s is not None:
         cpu = max(0.0, cpu_s - target.cpu_s) / length

@@ -75,6 +75,7 @@ class Agent:
         self._series: dict[int, list[Series]] = {}
         self._percentiles: dict[int, PercentileThreshold] = {}
         self._costs: dict[int, float] = {}  # seconds of one call, by series
+        self._cold_s = 0.0  # what a call costs more where it is a rare one
         self._targets: dict[int, Target] = {}
         self._measuring: threading.Thread | None = None
         self._pids: dict[int, int] = {}
@@ -288,6 +289,7 @@ class Agent:
         except (AgentError, OSError) as error:
             _logger.warning("what a probe costs here could not be measured: %s", error)
             return
+        self._cold_s = 2 * dict(cost.seconds_by_kind).get("cold", 0.0)  # a call is two hits: its entry and its end
         with self._lock:
             self._emit(cost)
         discovery.planner.use_costs(cost)
@@ -309,7 +311,7 @@ class Agent:
             values = {one.series: one for one in snapshot.series}
             self._follow_percentiles(snapshot)
             readings = [
-                Reading(s.id, s.target, tells(s), _entries(values[s.id]), self._costs.get(s.id, 0.0))
+                Reading(s.id, s.target, tells(s), _entries(values[s.id]), self._costs.get(s.id, 0.0), self._cold_s)
                 for series in self._series.values()
                 for s in series
                 if s.id in values

@@ -1,7 +1,10 @@
 """What one probe hit costs on this machine, measured at start on a tiny child of the agent's own.
 
 The child maps a few instructions from a memory file and calls them in a loop; no compiler is involved. The agent attaches its own
-programs to that code as it does to a target's, so what is measured is what a target pays.
+programs to that code as it does to a target's, so what is measured is what a target pays. A busy machine must not distort it: time is
+the child's own CPU time, each way of probing is measured in several passes that take turns, the best of each counts, and there are
+more passes as long as the best two disagree. A hit is measured *warm*, one right after the other, and *cold*, with what the processor's
+caches held pushed out between two hits, as a server's own work does.
 """
 
 from __future__ import annotations
@@ -13,14 +16,21 @@ import struct
 import subprocess
 import sys
 from platform import machine
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from otel_jb.model.stream import AgentCost
 
+_Way = TypeVar("_Way")
 
 CALLS = 300  #: few enough that a round is seldom interrupted
-ROUNDS = 20
+ROUNDS = 8
+COLD_CALLS = 40
+EVICT_BYTES = 1 << 20  #: written between two cold calls: more than a core's own caches usually hold
+FEWEST_PASSES, MOST_PASSES = 2, 6
+SPREAD = 0.05  #: the best two passes of each way are this close together, or there is another pass
 
 # int put(long n): calls f n times. f: an emulated instruction, an emulated branch, a stepped one, `ret`.
 # Offsets into the code: (f, its branch before the end, an instruction that is stepped, its ret); entry of the loop is 0.
@@ -63,8 +73,15 @@ def code() -> tuple[bytes, tuple[int, int, int, int]]:
     return (_ARM, _ARM_SPOTS) if machine() == "aarch64" else (_X86, _X86_SPOTS)
 
 
+class Sample(NamedTuple):
+    """CPU nanoseconds of one call."""
+
+    warm: float  #: in the best round of calls in a row
+    cold: float  #: the median of calls that find the caches full of something else
+
+
 class Specimen:
-    """The child process. `run` calls the function and returns the best round's nanoseconds per call."""
+    """The child process. `run` calls the function."""
 
     def __init__(self) -> None:
         self._file = os.memfd_create("otel-jb-specimen", os.MFD_CLOEXEC)
@@ -81,13 +98,14 @@ class Specimen:
         assert self._process.stdout is not None
         self._process.stdout.readline()  # the code is mapped now
 
-    def run(self) -> float:
-        """Nanoseconds per call, with whatever is attached now."""
+    def run(self) -> Sample:
+        """A call with whatever is attached now."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()
-        return float(self._process.stdout.readline() or "nan")
+        warm, cold = (self._process.stdout.readline() or b"nan nan").split()
+        return Sample(float(warm), float(cold))
 
     def close(self) -> None:
         """End the child."""
@@ -99,19 +117,37 @@ class Specimen:
         os.close(self._file)
 
 
-def as_costs(bare: float, edge: float, returned: float, stepped: float) -> AgentCost:
-    """From nanoseconds per call under each way of probing, entry included, to seconds by kind of hit.
+def best_of(once: Callable[[_Way], Sample], ways: Sequence[_Way]) -> list[Sample]:
+    """Measure each way in turn, in passes; its best sample counts. Passes end once each way's best two agree, or there were enough."""
+    passes: list[list[Sample]] = []
+    while len(passes) < MOST_PASSES:
+        passes.append([once(way) for way in ways])
+        if len(passes) >= FEWEST_PASSES and all(_agree([each[at].warm for each in passes]) for at in range(len(ways))):
+            break
+    return [Sample(min(s.warm for s in samples), min(s.cold for s in samples)) for samples in zip(*passes, strict=True)]
+
+
+def _agree(warm: Sequence[float]) -> bool:
+    best, second = sorted(warm)[:2]
+    return second <= best * (1 + SPREAD) + 1.0  # a bare call takes 2 ns: there a nanosecond is noise
+
+
+def as_costs(bare: Sample, edge: Sample, returned: Sample, stepped: Sample) -> AgentCost:
+    """From a call under each way of probing, entry included, to seconds by kind of hit.
 
     `emulated` is a hit on an instruction that the kernel emulates, `stepped` on one that it steps out of line, `uretprobe` the
-    return half of a return probe. An entry and an edge are two emulated hits.
+    return half of a return probe. An entry and an edge are two emulated hits. `cold` is what a hit of any kind costs more where
+    the caches hold something else.
     """
     from otel_jb.model.stream import AgentCost  # not at the top: the child runs this file alone
 
-    emulated = max(0.0, edge - bare) / 2
+    emulated = max(0.0, edge.warm - bare.warm) / 2
+    colder = [(one.cold - bare.cold - (one.warm - bare.warm)) / 2 for one in (edge, stepped)]  # two hits each
     kinds = {
         "emulated": emulated,
-        "stepped": max(0.0, stepped - bare - emulated),
-        "uretprobe": max(0.0, returned - bare - emulated),
+        "stepped": max(0.0, stepped.warm - bare.warm - emulated),
+        "uretprobe": max(0.0, returned.warm - bare.warm - emulated),
+        "cold": max(0.0, sum(colder) / len(colder)),
     }
     return AgentCost(tuple((kind, ns / 1e9) for kind, ns in kinds.items()))
 
@@ -128,13 +164,20 @@ def _child() -> None:
     call = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_long)(area)
     sys.stdout.buffer.write(b"ready\n")
     sys.stdout.buffer.flush()
+    other = ctypes.create_string_buffer(EVICT_BYTES)
     for _ in sys.stdin.buffer:
         best = float("inf")
         for _round in range(ROUNDS):
-            start = time.perf_counter_ns()
+            start = time.thread_time_ns()
             call(CALLS)
-            best = min(best, (time.perf_counter_ns() - start) / CALLS)
-        sys.stdout.buffer.write(b"%.2f\n" % best)
+            best = min(best, (time.thread_time_ns() - start) / CALLS)
+        cold = []
+        for turn in range(COLD_CALLS):
+            ctypes.memset(other, turn & 255, EVICT_BYTES)
+            start = time.thread_time_ns()
+            call(1)
+            cold.append(time.thread_time_ns() - start)
+        sys.stdout.buffer.write(b"%.2f %.2f\n" % (best, sorted(cold)[COLD_CALLS // 2]))
         sys.stdout.buffer.flush()
 
 
