@@ -23,7 +23,7 @@ LAST_RETRY_S = 1800.0
 LOAD_RATE = 5.0  #: calls a second; fewer do not show how the load changes
 COMPARE_S = 10.0  #: CPU time before and after a change is compared over this time
 STEADY = 0.05  #: the comparison counts if the calls of the other functions changed by no more
-WARM_S = 1e-4  #: half of what makes cold calls more expensive applies when this much time lies between two
+WARM_S = 5e-4  #: of a function's calls that are this far apart, half are cold: packets come in bursts
 NOTABLE = 0.01  #: of one CPU: smaller changes drown in the target's own
 
 
@@ -220,15 +220,14 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
     for reading in readings:
         target.tells[reading.series] = reading.tells
         # A new probe's calls are all recent ones.
-        rate = max(0, reading.entries - target.entries.get(reading.series, 0)) / length
+        recent = max(0, reading.entries - target.entries.get(reading.series, 0)) / length
         target.entries[reading.series] = reading.entries
         if reading.series not in target.shed:
-            calls[reading.series] = rate
-    cold = 1.0 / (1.0 + sum(calls.values()) * WARM_S)
+            calls[reading.series] = recent
     shares = {
-        reading.series: calls[reading.series] * (reading.cost_s + reading.cold_s * cold)
+        reading.series: rate * (reading.cost_s + reading.cold_s / (1.0 + rate * WARM_S))
         for reading in readings
-        if reading.series in calls
+        if (rate := calls.get(reading.series)) is not None
     }
     cpu = None
     if cpu_s is not None and target.cpu_s is not None:

@@ -2,9 +2,10 @@
 
 The child maps a few instructions from a memory file and calls them in a loop; no compiler is involved. The agent attaches its own
 programs to that code as it does to a target's, so what is measured is what a target pays. A busy machine must not distort it: time is
-the child's own CPU time, each way of probing is measured in several passes that take turns, the best of each counts, and there are
-more passes as long as the best two disagree. A hit is measured *warm*, one right after the other, and *cold*, with what the processor's
-caches held pushed out between two hits, as a server's own work does.
+the child's own CPU time, the ways of probing take turns in several passes, medians count, and there are more passes as long as the
+last one still changes them. (The best round would be too low: beside busy neighbours every hit takes longer, a target's too.) A hit
+is measured *warm*, one right after the other, and *cold*, after a sleep and other work, as a server's hit on a packet that
+has just arrived: then nothing that it needs is in the processor's caches.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import struct
 import subprocess
 import sys
 from platform import machine
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -27,10 +29,11 @@ _Way = TypeVar("_Way")
 
 CALLS = 300  #: few enough that a round is seldom interrupted
 ROUNDS = 8
-COLD_CALLS = 40
-EVICT_BYTES = 1 << 20  #: written between two cold calls: more than a core's own caches usually hold
-FEWEST_PASSES, MOST_PASSES = 2, 6
-SPREAD = 0.05  #: the best two passes of each way are this close together, or there is another pass
+COLD_CALLS = 25
+COLD_SLEEP_S = 0.0005  #: before each cold call, as a server sleeps until its next packet
+EVICT_BYTES = 1 << 20  #: and what it then works on before the call: more than a core's own caches usually hold
+FEWEST_PASSES, MOST_PASSES = 3, 7
+SPREAD = 0.05  #: if the last pass moved the median of any way by more, there is another one
 
 # int put(long n): calls f n times. f: an emulated instruction, an emulated branch, a stepped one, `ret`.
 # Offsets into the code: (f, its branch before the end, an instruction that is stepped, its ret); entry of the loop is 0.
@@ -76,8 +79,8 @@ def code() -> tuple[bytes, tuple[int, int, int, int]]:
 class Sample(NamedTuple):
     """CPU nanoseconds of one call."""
 
-    warm: float  #: in the best round of calls in a row
-    cold: float  #: the median of calls that find the caches full of something else
+    warm: float  #: where it follows another one
+    cold: float  #: after a sleep and other work
 
 
 class Specimen:
@@ -117,19 +120,22 @@ class Specimen:
         os.close(self._file)
 
 
-def best_of(once: Callable[[_Way], Sample], ways: Sequence[_Way]) -> list[Sample]:
-    """Measure each way in turn, in passes; its best sample counts. Passes end once each way's best two agree, or there were enough."""
+def measure(once: Callable[[_Way], Sample], ways: Sequence[_Way]) -> list[Sample]:
+    """Measure each way in turn, in passes, until a pass changes little or there were enough; the medians of the passes."""
     passes: list[list[Sample]] = []
-    while len(passes) < MOST_PASSES:
+    settled = False
+    while len(passes) < FEWEST_PASSES or not (settled or len(passes) >= MOST_PASSES):
         passes.append([once(way) for way in ways])
-        if len(passes) >= FEWEST_PASSES and all(_agree([each[at].warm for each in passes]) for at in range(len(ways))):
-            break
-    return [Sample(min(s.warm for s in samples), min(s.cold for s in samples)) for samples in zip(*passes, strict=True)]
+        settled = len(passes) > 1 and all(_settled([each[at].warm for each in passes]) for at in range(len(ways)))
+    return [
+        Sample(median(sample.warm for sample in samples), median(sample.cold for sample in samples))
+        for samples in zip(*passes, strict=True)
+    ]
 
 
-def _agree(warm: Sequence[float]) -> bool:
-    best, second = sorted(warm)[:2]
-    return second <= best * (1 + SPREAD) + 1.0  # a bare call takes 2 ns: there a nanosecond is noise
+def _settled(warm: Sequence[float]) -> bool:
+    before = median(warm[:-1])
+    return abs(median(warm) - before) <= before * SPREAD + 1.0  # a bare call takes 2 ns: there a nanosecond is noise
 
 
 def as_costs(bare: Sample, edge: Sample, returned: Sample, stepped: Sample) -> AgentCost:
@@ -166,18 +172,18 @@ def _child() -> None:
     sys.stdout.buffer.flush()
     other = ctypes.create_string_buffer(EVICT_BYTES)
     for _ in sys.stdin.buffer:
-        best = float("inf")
+        warm, cold = [], []
         for _round in range(ROUNDS):
             start = time.thread_time_ns()
             call(CALLS)
-            best = min(best, (time.thread_time_ns() - start) / CALLS)
-        cold = []
+            warm.append((time.thread_time_ns() - start) / CALLS)
         for turn in range(COLD_CALLS):
+            time.sleep(COLD_SLEEP_S)
             ctypes.memset(other, turn & 255, EVICT_BYTES)
             start = time.thread_time_ns()
             call(1)
             cold.append(time.thread_time_ns() - start)
-        sys.stdout.buffer.write(b"%.2f %.2f\n" % (best, sorted(cold)[COLD_CALLS // 2]))
+        sys.stdout.buffer.write(b"%.2f %.2f\n" % (median(warm), median(cold)))
         sys.stdout.buffer.flush()
 
 
