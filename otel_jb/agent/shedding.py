@@ -13,6 +13,7 @@ from typing import Protocol
 from otel_jb.config.model import IDLE_ROLES
 
 WORTH = 0.001  #: of one CPU: shedding less gains nothing
+ROUNDING = 1e-9
 KEEP = 0.9  #: of the budget: what may stay attached when something has to go
 
 
@@ -72,7 +73,7 @@ def choose(costs: Mapping[int, Cost], allowed: float) -> tuple[int, ...]:
     few the least telling ones, of those the cheapest. What costs next to nothing stays, unless nothing else suffices.
     """
     excess = sum(cost.share for cost in costs.values()) - allowed
-    if excess <= 0:
+    if excess <= ROUNDING:
         return ()
     others = {series: cost for series, cost in costs.items() if cost.tells < Tells.PRIMARY and cost.share >= WORTH}
     primary = {series: cost for series, cost in costs.items() if cost.tells is Tells.PRIMARY and cost.share >= WORTH}
@@ -91,11 +92,11 @@ def _fewest(costs: Mapping[int, Cost], excess: float) -> set[int]:
     chosen: list[int] = []
     gone = 0.0
     for series in sorted(costs, key=lambda s: (-costs[s].share, costs[s].tells, s)):
-        if gone >= excess:
+        if gone >= excess - ROUNDING:
             break
         chosen.append(series)
         gone += costs[series].share
-    if gone < excess:
+    if gone < excess - ROUNDING:
         return set(chosen)
 
     def rank(series: int) -> tuple[int, float]:
@@ -103,7 +104,9 @@ def _fewest(costs: Mapping[int, Cost], excess: float) -> set[int]:
 
     # Exchange the most telling for less telling ones, as long as it is enough.
     for member in sorted(chosen, key=rank, reverse=True):
-        left = [s for s in costs if s not in chosen and gone - costs[member].share + costs[s].share >= excess]
+        left = [
+            s for s in costs if s not in chosen and gone - costs[member].share + costs[s].share >= excess - ROUNDING
+        ]
         better = min(left, key=rank, default=member)
         if rank(better) < rank(member):
             gone += costs[better].share - costs[member].share
