@@ -23,7 +23,7 @@ LAST_RETRY_S = 1800.0
 LOAD_RATE = 5.0  #: calls a second; fewer do not show how the load changes
 COMPARE_S = 10.0  #: CPU time before and after a change is compared over this time
 STEADY = 0.05  #: the comparison counts if the calls of the other functions changed by no more
-WARM_S = 5e-4  #: of a function's calls that are this far apart, half are cold: packets come in bursts
+WARM_S = 1e-3  #: of a function's calls that are this far apart, half are cold: packets come in bursts
 NOTABLE = 0.01  #: of one CPU: smaller changes drown in the target's own
 
 

@@ -45,10 +45,10 @@ class Telling(Protocol):
 
 def tells(function: Telling) -> Tells:
     """How much this function's loss would hide."""
+    if function.role in IDLE_ROLES:
+        return Tells.IDLE  # the primary one of its role too: no dashboard shows packets by it
     if function.primary:
         return Tells.PRIMARY
-    if function.role in IDLE_ROLES:
-        return Tells.IDLE
     feeds = function.has_packets or function.has_bytes or function.has_depth or function.drop_reasons
     return Tells.PACKETS if feeds else Tells.DETAIL
 
