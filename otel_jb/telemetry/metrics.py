@@ -187,6 +187,13 @@ EXPORT_FAILURES = Instrument(
     "otel_jb_export_failures_total",
     "Exports that failed for good.",
 )
+EXPORT_REJECTED = Instrument(
+    "otel_jb.export.rejected",
+    Kind.COUNTER,
+    "{item}",
+    "otel_jb_export_rejected_total",
+    "Data points and spans that a receiver refused of requests that it accepted.",
+)
 POINTS_LEFT_OUT = Instrument(
     "otel_jb.points.left_out",
     Kind.COUNTER,
@@ -246,6 +253,7 @@ SELF_INSTRUMENTS: tuple[Instrument, ...] = (
     EVENTS_SUPPRESSED,
     SPANS_DROPPED,
     EXPORT_FAILURES,
+    EXPORT_REJECTED,
     POINTS_LEFT_OUT,
     NESTING_DOUBTFUL,
     PROBE_COST,

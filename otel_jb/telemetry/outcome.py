@@ -66,8 +66,15 @@ class _Listener(logging.Handler):
     def note(self, failure: Failure) -> None:
         self._last.failure = failure
 
+    def note_partial(self, rejected: int, reason: str) -> None:
+        self._last.partial = (rejected, reason)
+
     def reset(self) -> None:
         self._last.failure = None
+        self._last.partial = None
+
+    def partial(self) -> tuple[int, str] | None:
+        return getattr(self._last, "partial", None)
 
     def failure(self) -> Failure:
         return getattr(self._last, "failure", None) or Failure("timeout", "no answer in time")
@@ -94,7 +101,12 @@ _PHRASES = {status.phrase: status.value for status in HTTPStatus if status >= 30
 
 def _http(status: int) -> Failure:
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "an unknown status"
-    return Failure(str(status), f"HTTP {status} {phrase}")
+    return Failure(kind_of_status(status), f"HTTP {status} {phrase}")
+
+
+def kind_of_status(status: int) -> str:
+    """The word for `error.type`; a receiver may answer with any three digits, and each would be a series."""
+    return str(status) if status in set(HTTPStatus) else f"{status // 100}xx"
 
 
 def _innermost(error: BaseException) -> str:
@@ -105,6 +117,9 @@ def _innermost(error: BaseException) -> str:
 
 
 def _kind_of_exception(error: BaseException) -> str:
+    own = getattr(error, "kind", None)  # answers.AnswerError
+    if isinstance(own, str):
+        return own
     name = type(error).__name__.lower()
     if "timeout" in name or "timed out" in str(error).lower():
         return "timeout"
@@ -134,6 +149,11 @@ def note_status(status: int) -> None:
         _listener.note(_http(status))
 
 
+def note_partial(rejected: int, reason: str) -> None:
+    """An answer that accepted the request and refused so many of its points or spans (0: a warning), on this thread."""
+    _listener.note_partial(rejected, reason)
+
+
 def note_error(error: BaseException) -> None:
     """An exception instead of an answer."""
     _listener.note(Failure(_kind_of_exception(error), _innermost(error)[:300]))
@@ -146,14 +166,23 @@ class Outcome:
         what: for the log: "metrics" or "spans".
         where: the endpoint, for the log.
         failed: called with each failure.
+        rejected: called with how many points or spans a receiver refused of a request that it accepted.
     """
 
-    def __init__(self, what: str, where: str, failed: Callable[[Failure], None]) -> None:
+    def __init__(
+        self,
+        what: str,
+        where: str,
+        failed: Callable[[Failure], None],
+        rejected: Callable[[int], None] = lambda _: None,
+    ) -> None:
         _install()
         self._what = what
         self._where = where
         self._failed = failed
+        self._rejected = rejected
         self._failing = 0
+        self._partial = (False, "")  # whether something was refused, and why
 
     def of(self, export: Callable[[], bool]) -> Failure | None:
         """Call `export`; None where it returned True. An exception is a failure like any other."""
@@ -166,6 +195,7 @@ class Outcome:
             if self._failing:
                 _logger.warning("%s reach %s again, after %d failed exports", self._what, self._where, self._failing)
             self._failing = 0
+            self._tell_partial(_listener.partial())
             return None
         self._failed(failure)
         self._failing += 1
@@ -179,8 +209,27 @@ class Outcome:
             )
         return failure
 
+    def _tell_partial(self, partial: tuple[int, str] | None) -> None:
+        """Count what was refused; say it where it is another thing than last time."""
+        count, reason = partial or (0, "")
+        if count:
+            self._rejected(count)
+        told, self._partial = self._partial, (bool(count), reason)
+        if self._partial == told:
+            return
+        if count:
+            what = "data points" if self._what == "metrics" else self._what
+            why = reason or "it gives no reason"
+            _logger.warning("%s refused %d %s of an export and took the rest: %s", self._where, count, what, why)
+        elif reason:
+            _logger.warning("%s took the %s with a warning: %s", self._where, self._what, reason)
+
 
 def _remedy(failure: Failure) -> str:
+    if failure.kind in ("301", "302", "303", "307", "308"):
+        return "The agent does not follow redirects, which could lead anywhere. Give the address that it leads to as the endpoint."
+    if failure.kind == "not_otlp":
+        return "Is it an OTLP receiver, and is its path right (/v1/metrics, /v1/traces)?"
     if failure.kind in ("UNAVAILABLE", "connection"):
         return "Is the Collector running, is the port right (4317 for gRPC, 4318 for HTTP), and is it http or https?"
     if failure.kind in ("401", "403", "UNAUTHENTICATED", "PERMISSION_DENIED"):

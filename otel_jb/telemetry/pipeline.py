@@ -22,7 +22,14 @@ from otel_jb.model.stream import Series, SlowCall, Target
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
-from otel_jb.telemetry.metrics import EXPORT_FAILURES, POINTS_LEFT_OUT, SELF_SCOPE, ExemplarSource
+from otel_jb.telemetry.metrics import (
+    EXPORT_FAILURES,
+    EXPORT_REJECTED,
+    POINTS_LEFT_OUT,
+    SELF_SCOPE,
+    SPANS_DROPPED,
+    ExemplarSource,
+)
 from otel_jb.telemetry.state import StreamState
 from otel_jb.telemetry.tally import Tally
 
@@ -152,6 +159,10 @@ class Telemetry:
         def failed(failure: Failure) -> None:
             self.tally.add(EXPORT_FAILURES, signal="traces", error__type=failure.kind)
 
+        def rejected(spans: int) -> None:
+            self.tally.add(EXPORT_REJECTED, spans, signal="traces")
+            self.tally.add(SPANS_DROPPED, spans, signal="traces", error__type="rejected")
+
         settings = self.settings
         for name in settings.traces_exporters:
             exporter: Any
@@ -161,7 +172,7 @@ class Telemetry:
                 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
                 exporter, where = ConsoleSpanExporter(), "the console"
-            outcome = Outcome("spans", where, failed)
+            outcome = Outcome("spans", where, failed, rejected)
             sizes = (settings.span_queue, settings.span_batch, settings.span_delay_seconds)
             self._queues.append(SpanQueue(exporter, outcome, self.tally, *sizes))
         queues = tuple(self._queues)
@@ -234,7 +245,7 @@ class Telemetry:
         exporter = TargetExporter(
             inner,
             self._view,
-            Outcome("metrics", where, failed),
+            Outcome("metrics", where, failed, lambda points: self.tally.add(EXPORT_REJECTED, points, signal="metrics")),
             shape,
             self.settings.temporality,
             self._exemplars,

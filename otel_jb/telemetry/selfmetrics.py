@@ -47,6 +47,7 @@ def register(
         metrics.EVENTS_SUPPRESSED: lambda: _per_series(view(), lambda values: values.events_suppressed),
         metrics.SPANS_DROPPED: lambda: _tally(tally, metrics.SPANS_DROPPED),
         metrics.EXPORT_FAILURES: lambda: _tally(tally, metrics.EXPORT_FAILURES),
+        metrics.EXPORT_REJECTED: lambda: _tally(tally, metrics.EXPORT_REJECTED),
         metrics.POINTS_LEFT_OUT: lambda: _of_targets(view(), _tally(tally, metrics.POINTS_LEFT_OUT)),
         metrics.NESTING_DOUBTFUL: lambda: _of_targets(view(), _tally(tally, metrics.NESTING_DOUBTFUL)),
         metrics.PROBE_COST: lambda: [Observation(cost, {"kind": kind}) for kind, cost in view().cost.seconds_by_kind],
