@@ -35,6 +35,9 @@ class Rule:
     function: str = ""  #: demangled, without arguments; empty where no symbol covers it
     displacement: int = 0  #: of the address from the function's start, or from the file's where there is no function
     outermost: bool = False  #: nothing called it: `_start`, the start of a thread
+    #: The address is that before a function's first instruction, and no call is there: as a return address somebody has put it there, who
+    #: made a stack for a coroutine. The function's name, empty where no symbol tells.
+    begins: str | None = None
 
     def __post_init__(self) -> None:
         if self.base not in ("sp", "fp", "signal", None):
@@ -81,6 +84,8 @@ def _of_file(image: Image, addresses: Sequence[int]) -> tuple[Rule, ...]:
     )
     starts = [address for address, _ in functions]
     registers = {image.machine.stack_pointer: "sp", image.machine.frame_pointer: "fp"}
+    names = dict(functions)
+    by_frame_pointer = _keeps_frame_pointers(image)
     found = []
     for address in addresses:
         frame = row = None
@@ -101,14 +106,47 @@ def _of_file(image: Image, addresses: Sequence[int]) -> tuple[Rule, ...]:
         if start is not None:
             name = functions[start][1]
             function, displacement = without_arguments(demangle(name)), address - starts[start]
+        begins = None
+        if base != "signal" and _is_planted(image, frames, address):
+            begins = without_arguments(demangle(names.get(address + 1, "")))
         if base == "signal":
             found.append(Rule(base, function=function, displacement=displacement))
+        elif frame is None and by_frame_pointer:
+            found.append(Rule("fp", 16, -16, -8, function, displacement, begins=begins))
         elif row is None or base is None:
-            found.append(Rule(None, function=function, displacement=displacement))
+            found.append(Rule(None, function=function, displacement=displacement, begins=begins))
         else:
             places = row.frame_pointer_at, row.return_address_at
-            found.append(Rule(base, row.offset, *places, function, displacement, row.outermost))
+            found.append(Rule(base, row.offset, *places, function, displacement, row.outermost, begins))
     return tuple(found)
+
+
+def _keeps_frame_pointers(image: Image) -> bool:
+    """Whether functions without a frame description keep a frame pointer all the same: those of Go on x86-64, which has no `.eh_frame`."""
+    tables = (".gopclntab", ".data.rel.ro.gopclntab")
+    return image.arch == "x86_64" and any(image.section(name) is not None for name in tables)
+
+
+def _is_planted(image: Image, frames: Frames, address: int) -> bool:
+    """Whether `address`, a return address less one, is where no call can have returned to: a function begins behind it.
+
+    A call that never returns may be the last instruction of the function before, so there must be none.
+    """
+    try:
+        behind = frames.at(address + 1)
+        return behind is not None and behind.start == address + 1 and not _is_behind_call(image, address + 1)
+    except ElfError:
+        return False
+
+
+def _is_behind_call(image: Image, address: int) -> bool:
+    """Whether the bytes before an address can be a call."""
+    if image.arch == "aarch64":
+        word = int.from_bytes(image.read(address - 4, 4), "little")
+        return word >> 26 == 0b100101 or word & 0xFFFFFC1F == 0xD63F0000  # bl, blr
+    before = image.read(address - 7, 7)
+    indirect = any(before[-size] == 0xFF and before[1 - size] >> 3 & 7 == 2 for size in (2, 3, 4, 6, 7))
+    return before[-5] == 0xE8 or indirect  # call rel32, call r/m64
 
 
 def _returns_from_handler(image: Image, address: int) -> bool:

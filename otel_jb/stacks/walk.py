@@ -16,7 +16,28 @@ from otel_jb.model.stream import SlowCall
 from otel_jb.sandbox.unwind import Rule
 
 MAX_FRAMES = 64
-_OUTERMOST = ("_start", "__clone", "__clone3", "clone3", "clone", "start_thread", "_st_thread_main")
+IN_REGISTER = -1  #: in `Walk.rests_on`: the frame pointer that the call's event has
+_OUTERMOST = ("_start", "__clone", "__clone3", "clone3", "clone", "start_thread")
+#: Where coroutines begin: State Threads, Tencent's libco, ucontext, boost::context, Go, QEMU. What lies above is no caller: these have been
+#: entered by a jump, and the stack that they jumped from is another one.
+_BEGINS_COROUTINE = frozenset(
+    {
+        "_st_thread_main",
+        "st_thread_create",
+        "CoRoutineFunc",
+        "__start_context",
+        "make_fcontext",
+        "runtime.goexit",
+        "runtime.goexit.abi0",
+        "runtime.mstart",
+        "coroutine_trampoline",
+    }
+)
+_BEGINS_COROUTINE_TEMPLATES = (
+    "boost::context::detail::fiber_entry<",
+    "boost::context::detail::context_entry<",
+    "boost::coroutines::detail::trampoline",
+)
 
 
 _ADDRESS_BITS = 48
@@ -45,11 +66,14 @@ class Walk:
 
     lines: tuple[str, ...]  #: innermost first
     frames: frozenset[int]  #: the frame (see `records.ProbeSite`) of every function on it that was reached
-    complete: bool  #: reached the outermost function
+    complete: bool  #: reached the outermost function, of a coroutine the one that it began with
     reached: int  #: the highest stack address that the walk got to
     callers: tuple[
         tuple[int, str], ...
     ] = ()  #: frame and function of those above the call itself, as far as both are known
+    #: (place in the copy of the stack, what lies there, whether it is an address in the stack): all that the walk rests on beside
+    #: the call's registers, so that a copy with the same gives the same walk
+    rests_on: tuple[tuple[int, int, bool], ...] = ()
 
 
 def walk(
@@ -80,12 +104,20 @@ def walk(
     lines = [function]
     frames: set[int] = {call.frame}
     callers: list[tuple[int, str]] = []
+    rests_on: list[tuple[int, int, bool]] = []
+
+    def read(address: int) -> int | None:
+        """A word of the stack that the walk rests on."""
+        value = word(address)
+        if value is not None:
+            rests_on.append((address - low, value, False))
+        return value
 
     def walked(complete: bool) -> Walk:
-        return Walk(tuple(lines), frozenset(frames), complete, cfa, tuple(callers))
+        return Walk(tuple(lines), frozenset(frames), complete, cfa, tuple(callers), tuple(rests_on))
 
     cfa = call.frame + arch.pushed
-    pc, fp = _caller(arch, call, find, word, returned)
+    pc, fp, fp_at = _caller(arch, call, find, read, word, returned)
     if pc is None:
         return walked(False)
     link: int | None = None  # what a function that a signal interrupted may still have in x30
@@ -93,20 +125,30 @@ def walk(
     for _ in range(MAX_FRAMES):
         pc &= mask
         # A return address lies behind the call; the call itself is what runs.
+        call_ended = bool(behind)
         pc, behind = pc - behind, 1
         place = find(pc)
         if place is None:
             return walked(pc < 0)
         rule = place.rule
+        if call_ended and rule.begins is not None:
+            # The first instruction of a function, put there as the return address of a coroutine's first function.
+            lines.extend([f"{rule.begins}+0x0 ({place.file})"] if rule.begins else [])
+            return walked(True)
         lines.append(_line(place))
+        if _begins_coroutine(rule):
+            return walked(True)
         if rule.base == "signal":
             # What the handler's caller was doing: the stack goes on where it was interrupted.
-            fp, cfa, pc, *rest = (word(cfa + at) or 0 for at in arch.interrupted)
+            fp, cfa, pc, *rest = (read(cfa + at) or 0 for at in arch.interrupted)
             link = rest[0] if rest else None
+            fp_at = None
             behind = 0
             continue
         if rule.base is None:
             return walked(_is_outermost(rule))
+        if rule.base == "fp":
+            rests_on.append((IN_REGISTER if fp_at is None else fp_at, fp, True))
         base = cfa if rule.base == "sp" else fp
         above = base + rule.offset
         if above <= cfa and rule.base != "sp":
@@ -114,9 +156,9 @@ def walk(
         cfa = above
         back = None if rule.outermost else link
         if rule.return_address_at is not None:
-            back = word(cfa + rule.return_address_at)
+            back = read(cfa + rule.return_address_at)
         link = None
-        fp = _saved(word, cfa, rule.frame_pointer_at, fp)
+        fp, fp_at = _saved(word, low, cfa, rule.frame_pointer_at, fp, fp_at)
         if back is None or back == 0:
             # Where calls push it, a return address that is not in the stack is nowhere.
             outermost = rule.outermost or (bool(arch.pushed) and rule.return_address_at is None)
@@ -131,30 +173,35 @@ def _caller(
     arch: Machine,
     call: SlowCall,
     find: Callable[[int], Place | None],
+    read: Callable[[int], int | None],
     word: Callable[[int], int | None],
     returned: bool,
-) -> tuple[int | None, int]:
-    """Where the call goes back to, None where that is not known, and the frame pointer there."""
-    cfa, fp = call.frame + arch.pushed, call.frame_pointer
+) -> tuple[int | None, int, int | None]:
+    """Where the call goes back to, None where that is not known; the frame pointer there, and where in the copy that was, if it was there."""
+    cfa, fp, fp_at = call.frame + arch.pushed, call.frame_pointer, None
     if returned:
         # Execution is there already. The kernel has put its trampoline where the function expected the return address: in x30.
-        return call.instruction_pointer, fp
+        return call.instruction_pointer, fp, fp_at
     if not arch.pushed and call.stack_pointer == cfa:
-        return call.link_register, fp  # a `ret`, or a jump to a function that returns in this one's stead
+        return call.link_register, fp, fp_at  # a `ret`, or a jump to a function that returns in this one's stead
     place = find(call.instruction_pointer)
     rule = place.rule if place is not None and place.rule.base is not None else None
     if rule is not None:
-        fp = _saved(word, cfa, rule.frame_pointer_at, fp)
+        fp, fp_at = _saved(word, call.stack_pointer, cfa, rule.frame_pointer_at, fp, fp_at)
     if arch.pushed:
-        return word(call.frame), fp
+        return read(call.frame), fp, fp_at
     if rule is None:
-        return None, fp
-    return call.link_register if rule.return_address_at is None else word(cfa + rule.return_address_at), fp
+        return None, fp, fp_at
+    back = call.link_register if rule.return_address_at is None else read(cfa + rule.return_address_at)
+    return back, fp, fp_at
 
 
-def _saved(word: Callable[[int], int | None], cfa: int, at: int | None, now: int) -> int:
+def _saved(
+    word: Callable[[int], int | None], low: int, cfa: int, at: int | None, now: int, now_at: int | None
+) -> tuple[int, int | None]:
+    """The frame pointer of the caller, and where in the copy of the stack it was saved; that of now where it was not."""
     value = word(cfa + at) if at is not None else None
-    return now if value is None else value
+    return (now, now_at) if value is None or at is None else (value, cfa + at - low)
 
 
 def _line(place: Place) -> str:
@@ -167,3 +214,7 @@ def _line(place: Place) -> str:
 def _is_outermost(rule: Rule) -> bool:
     """`_start` and the start of a thread have no caller; their frame descriptions say so by an undefined return address."""
     return rule.function in _OUTERMOST
+
+
+def _begins_coroutine(rule: Rule) -> bool:
+    return rule.function in _BEGINS_COROUTINE or rule.function.startswith(_BEGINS_COROUTINE_TEMPLATES)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from platform import machine
 
 import pytest
 
+from otel_jb.host import procfs
 from otel_jb.model.plan import EndStrategy
 from otel_jb.model.stream import Series, SlowCall
 from otel_jb.sandbox.client import Inspector
+from otel_jb.stacks.space import Space
 from otel_jb.stacks.unwinder import Stacks
+from otel_jb.stacks.walk import Walk
 from tests.bpf.conftest import PROGRAMS, Child
 from tests.bpf.plans import Meaning, plan_for
 from tests.bpf.test_counting import backend, target
@@ -44,7 +48,18 @@ def build(directory: Path, flags: str, source: str = "stacks.c") -> Path:
     compiler, *options = flags.split()
     path = directory / "stacks"
     subprocess.run(
-        [compiler, *options, "-fno-optimize-sibling-calls", "-o", path, PROGRAMS / source, "-ldl", "-lpthread"],
+        [
+            compiler,
+            *options,
+            "-fno-optimize-sibling-calls",
+            "-o",
+            path,
+            PROGRAMS / source,
+            "-Wl,--as-needed",
+            "-ldl",
+            "-lpthread",
+            "-lst",
+        ],
         check=True,
     )
     return path
@@ -68,9 +83,9 @@ class Slow:
             child.ask(line)
             (self.call,) = list[SlowCall](kernel.slow_calls())
             stacks = Stacks(inspector, lambda _target: child.pid, lambda _target: ("put", "outer"))
-            self.lines = stacks.symbolise(self.series, self.call)
+            self.lines = list(stacks.symbolise(self.series, self.call))
             self.around = stacks.around(self.series, self.call)
-            self.may_switch = stacks._may_switch(child.pid)
+            self.may_switch = stacks.may_switch(child.pid)
 
     def displacements(self) -> list[str]:
         return [line.split("+")[1].split(" ")[0] for line in self.lines[1:] if "+0x" in line]
@@ -160,6 +175,76 @@ def test_a_function_that_calls_nothing_is_known_where_a_signal_interrupts_it(
     assert [name for name in names(slow.lines) if name.isidentifier()][: len(known)] == known, slow.lines
 
 
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+@pytest.mark.parametrize("kind", ["state-threads", "ucontext"])
+def test_the_stack_of_a_coroutine_ends_where_the_coroutine_began(
+    kind: str, level: str, tmp_path: Path, start: Callable[..., Child], inspector: Inspector
+) -> None:
+    """What made the coroutine is no caller of it, whatever lies above: the stack is complete, and no function is around but its own."""
+    options = f"gcc {level} -DSTATE_THREADS" if kind == "state-threads" else f"gcc {level}"
+    child = start(build(tmp_path, options, "coroutine_stack.c"))
+    for line in ("plain", "frame 3000"):
+        slow = Slow(child, inspector, line, EndStrategy.RET_SITES)
+        assert names(slow.lines)[:4] == ["put", "middle", "outer", "coroutine"], slow.lines
+        assert slow.lines[-1] != "(truncated)"
+        beyond = [line.split("+")[0] for line in slow.lines[4:]]
+        assert beyond == (["st_thread_create"] if kind == "state-threads" else beyond[:1])
+        assert slow.around is not None
+        assert len(slow.around) == 1
+        assert slow.may_switch is True
+
+
+def test_a_stack_like_an_earlier_one_is_not_walked_again(
+    tmp_path: Path, start: Callable[..., Child], inspector: Inspector
+) -> None:
+    """The same path from the same place is one shape, on whichever stack; another depth is another one, and never taken for it."""
+    child = start(build(tmp_path, "gcc -O2 -fno-omit-frame-pointer"))
+    plan = plan_for(child.path, {"put": Meaning(uretprobe="leaf")}, EndStrategy.RET_SITES)
+    stacks = Stacks(inspector, lambda _target: child.pid, lambda _target: ("put", "outer"))
+    walks = []
+    walk = stacks._walk
+
+    def counted(space: Space, series: Series, call: SlowCall) -> Walk:
+        walks.append(call)
+        return walk(space, series, call)
+
+    stacks._walk = counted  # type: ignore[method-assign]
+    with backend(events=True, threshold_ns=lambda _probe: 0) as kernel:
+        series = next(r for r in kernel.attach(target(child), plan) if isinstance(r, Series))
+        seen: dict[str, set[tuple[str, ...]]] = {}
+        frames = set()
+        for line in ("plain", "deep 500", "deep 1500", "thread", "thread") * 4:
+            child.ask(line)
+            (call,) = kernel.slow_calls()
+            seen.setdefault(line, set()).add(tuple(stacks.symbolise(series, call)))
+            around = stacks.around(series, call)
+            assert around is not None
+            frames.add((line, call.frame, *around))
+    assert all(len(each) == 1 for each in seen.values()), seen
+    assert all("(truncated)" not in next(iter(each)) for each in seen.values())
+    assert all(len(one) == 3 for one in frames)
+    assert 3 <= len(walks) <= 8, len(walks)
+
+
+def test_a_file_that_is_gone_ends_the_stack_and_nothing_else(
+    tmp_path: Path, start: Callable[..., Child], inspector: Inspector, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the agent cannot open what the process runs, the stack is truncated there; that is no defect, and nothing raises."""
+    child = start(build(tmp_path, "gcc -O2"))
+    plan = plan_for(child.path, {"put": Meaning(uretprobe="leaf")}, EndStrategy.RET_SITES)
+    stacks = Stacks(inspector, lambda _target: child.pid)
+    with backend(events=True, threshold_ns=lambda _probe: 0) as kernel:
+        series = next(r for r in kernel.attach(target(child), plan) if isinstance(r, Series))
+        child.ask("plain")
+        (call,) = kernel.slow_calls()
+    space = stacks._spaces.of(0, child.pid)
+    space.process = replace(procfs.process(child.pid), pid=2**22, root="/nowhere")
+    first, caller, last = stacks.symbolise(series, call)
+    assert (first, last) == ("put", "(truncated)")
+    assert caller.startswith("stacks+0x")
+    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
 def test_a_program_with_coroutines_may_switch_stacks(
     inspector: Inspector, start: Callable[..., Child], tmp_path: Path
 ) -> None:
@@ -167,4 +252,4 @@ def test_a_program_with_coroutines_may_switch_stacks(
     path = tmp_path / "st"
     subprocess.run(["gcc", "-O1", "-o", path, PROGRAMS / "st_server.c", "-lst", "-lpthread"], check=True)
     child = start(path, str(tmp_path / "log"))
-    assert Stacks(inspector, lambda _target: child.pid)._may_switch(child.pid) is True
+    assert Stacks(inspector, lambda _target: child.pid).may_switch(child.pid) is True

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otel_jb.arch.machine import AARCH64, X86_64, Machine
 from otel_jb.model import codec
 from otel_jb.model.stream import SlowCall
 from otel_jb.sandbox.unwind import Rule, read
+from otel_jb.stacks.shape import shape_of
 from otel_jb.stacks.walk import Place, Walk, address_mask, walk
 
 STACK = 0x7FFC_0000_1000
@@ -49,12 +52,16 @@ def walked(
     arch: Machine, rules: Mapping[int, Rule], stack: bytes, registers: Registers, *, mask: int = BITS_48, returned: bool = False
 ) -> Walk:  # fmt: skip
     """The walk of a call of `put` that ended with these registers and this copy of its stack."""
-    slow = SlowCall(
+    return walk(arch, "put", a_call(registers, stack), found(rules), mask=mask, returned=returned)
+
+
+def a_call(registers: Registers, stack: bytes) -> SlowCall:
+    """A call of `put` that ended with these registers and this copy of its stack."""
+    return SlowCall(
         1, 1, "thread", registers.frame, 1, 2, None, None, None, None,
         stack_pointer=registers.sp, instruction_pointer=registers.ip, frame_pointer=registers.fp,
         link_register=registers.lr, stack_copy=stack,
     )  # fmt: skip
-    return walk(arch, "put", slow, found(rules), mask=mask, returned=returned)
 
 
 # --------------------------------------------------------------------------------------------------------------
@@ -76,6 +83,7 @@ X86_STACK = {
     0x50: 0xF0,  # and the one that `outer` saved
     0x58: START + 5,
 }
+AT_RET = Registers(STACK + 0x10, STACK + 0x10, PUT, STACK + 0x30)
 
 
 @pytest.mark.parametrize("low", [0x0, 0x10])
@@ -88,6 +96,56 @@ def test_a_call_that_has_not_returned_is_left_by_its_return_address(low: int) ->
     assert walk.complete
     assert walk.frames == {STACK + 0x10, STACK + 0x38, STACK + 0x58}
     assert walk.callers == ((STACK + 0x38, "middle"), (STACK + 0x58, "outer"))
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        "_st_thread_main",
+        "st_thread_create",
+        "CoRoutineFunc",
+        "make_fcontext",
+        "__start_context",
+        "runtime.goexit.abi0",
+        "boost::context::detail::fiber_entry<boost::context::detail::fiber_record<x> >",
+    ],
+)
+def test_where_a_coroutine_begins_its_stack_is_complete(beginning: str) -> None:
+    """The function that entered the coroutine is the last line; nothing above it is followed, even where it could be."""
+    rules = {**X86_RULES, OUTER + 4: Rule("sp", 32, -16, -8, beginning, 4)}
+    found = walked(X86_64, rules, memory(X86_STACK)[0x10:], AT_RET)
+    assert found.complete
+    assert found.lines == ("put", "middle+0x4 (server)", f"{beginning}+0x4 (server)")
+    assert [function for _, function in found.callers] == ["middle"]
+
+
+@pytest.mark.parametrize(("name", "last"), [("__start_context", ["__start_context+0x0 (server)"]), ("", [])])
+def test_a_return_address_that_no_call_left_begins_a_coroutine(name: str, last: list[str]) -> None:
+    """The first instruction of a function as return address was put there: what lies before it, as if it had called, is not claimed."""
+    rules = {**X86_RULES, OUTER + 4: Rule("sp", 32, -16, -8, "neighbour", 0x80, begins=name)}
+    found = walked(X86_64, rules, memory(X86_STACK)[0x10:], AT_RET)
+    assert found.complete
+    assert list(found.lines) == ["put", "middle+0x4 (server)", *last]
+
+
+@given(at=st.integers(0, 0x1EF), flip=st.integers(1, 255), moved=st.sampled_from([0, 0x10000, -0x2000]))
+def test_a_stack_of_the_same_shape_is_walked_in_the_same_way(at: int, flip: int, moved: int) -> None:
+    """Whichever byte differs, and wherever the stack lies: a shape that fits gives exactly the walk, and what the walk does not read is free."""
+    copy = memory(X86_STACK)[0x10:]
+    shape = shape_of(a_call(AT_RET, copy), walked(X86_64, X86_RULES, copy, AT_RET), ("outer",))
+    assert shape.complete
+    other = bytearray(memory({**X86_STACK, 0x30: STACK + moved + 0x80})[0x10:])
+    same = Registers(AT_RET.sp + moved, AT_RET.frame + moved, PUT, AT_RET.fp + moved)
+    assert shape.fits(a_call(same, bytes(other)))
+    other[at] ^= flip
+    again = walked(X86_64, X86_RULES, bytes(other), same)
+    if shape.fits(a_call(same, bytes(other))):
+        assert again.lines == shape.lines
+        assert {frame - same.sp for frame in again.frames} == shape.frames
+        assert tuple(frame - same.sp for frame, name in again.callers if name == "outer") == shape.around
+    else:
+        # The words that the walk read: return addresses, and the saved frame pointer where a later rule counts from it.
+        assert any(place - 0x10 <= at < place - 8 for place in X86_STACK)
 
 
 def test_a_return_probe_runs_in_the_caller() -> None:
