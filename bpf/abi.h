@@ -91,7 +91,8 @@ struct cell {
 #define REG_OUTCOME 22
 #define REG_CLOSE 23
 #define REG_OPEN 24
-#define REGISTERS 25
+#define REG_BROKEN 25  // 25 and 26: 1 + the field of a size or a depth that cannot be; 0: none
+#define REGISTERS 27
 #define DEPTH_NONE (~0ULL)
 #define OUTCOME_PACKET 0
 #define OUTCOME_NO_PACKET 1

@@ -157,6 +157,12 @@ INLINE u64 frame_of(REGS *ctx, u64 cookie) {
 
 INLINE u32 call_slot(u64 key) { return (key * 0x9E3779B97F4A7C15ULL) >> (64 - CALL_BITS); }
 
+// Sizes and depths that cannot be were not emitted; user space takes such a value off.
+INLINE void count_broken(struct series *s, u64 *r) {
+  if (UNLIKELY(r[REG_BROKEN])) ADD(s->faults[(r[REG_BROKEN] - 1) & (FIELDS - 1)], 1);
+  if (UNLIKELY(r[REG_BROKEN + 1])) ADD(s->faults[(r[REG_BROKEN + 1] - 1) & (FIELDS - 1)], 1);
+}
+
 INLINE void enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features) {
   u64 frame = frame_of(ctx, cookie);
   if (cookie & COOKIE_ENTRY_ONLY) {
@@ -200,7 +206,10 @@ INLINE void enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 featur
     r[REG_DEPTH] = DEPTH_NONE;
     r[REG_OUTCOME] = 0;
     r[REG_CLOSE] = 0;
+    r[REG_BROKEN] = 0;
+    r[REG_BROKEN + 1] = 0;
     u32 fault = hole_entry_reads(r);
+    count_broken(s, r);
     if (UNLIKELY(fault)) {
       ADD(s->faults[(fault - 1) & (FIELDS - 1)], 1);
       flags |= CALL_FAULTED;
@@ -347,7 +356,10 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
       r[REG_DEPTH] = DEPTH_NONE;
       r[REG_CLOSE] = 0;
       r[REG_OPEN] = 0;
+      r[REG_BROKEN] = 0;
+      r[REG_BROKEN + 1] = 0;
       u32 fault = hole_end_reads(r);
+      count_broken(s, r);
       if (UNLIKELY(fault)) {
         ADD(s->faults[(fault - 1) & (FIELDS - 1)], 1);
         outcome = OUTCOME_UNKNOWN;

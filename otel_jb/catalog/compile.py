@@ -26,7 +26,19 @@ from otel_jb.catalog.expression import (
     negate,
     parts,
 )
-from otel_jb.model.reads import MAX_FIELDS, MAX_OPS, OPERANDS, SIGNED, Op, Outcome, ReadOp, ReadProgram
+from otel_jb.model.reads import (
+    MAX_DEPTH,
+    MAX_FIELDS,
+    MAX_OPS,
+    MAX_PACKET,
+    OPERANDS,
+    OUT_OF_RANGE,
+    SIGNED,
+    Op,
+    Outcome,
+    ReadOp,
+    ReadProgram,
+)
 
 _TEMPORARY = range(7, 16)
 _BYTES, _STREAM, _SAVED = 1, 2, (3, 4, 5)  #: registers at a call's end
@@ -55,6 +67,9 @@ class Meaning:
     opens: Expression | None = None
     closes: Expression | None = None
     return_width: int = 0  #: as in Op.EXT
+    largest: int = MAX_PACKET  #: bytes that a packet can have
+    capacity: int = MAX_DEPTH  #: packets that a buffer can hold
+    packets_known: bool = True  #: False: which calls carry a packet cannot be told
 
 
 def compile_meaning(meaning: Meaning) -> ReadProgram:
@@ -143,7 +158,7 @@ def _entry(
     if meaning.closes is not None:
         code.emit(Op.CLOSE, meaning.closes, "buffer")
     if meaning.depth_entry is not None:
-        code.emit(Op.DEPTH, meaning.depth_entry, "depth")
+        code.emit_checked(Op.DEPTH, meaning.depth_entry, "depth", meaning.capacity)
     for slot, tree in enumerate(saved[:early]):
         code.emit(Op.SAVE, tree, "saved", slot)
     none, end = code.label(), code.label()
@@ -151,7 +166,7 @@ def _entry(
         code.field = "packet"
         code.jump_unless(meaning.packet_when, none)
     if meaning.bytes_entry is not None:
-        code.emit(Op.BYTES, meaning.bytes_entry, "bytes")
+        code.emit_checked(Op.BYTES, meaning.bytes_entry, "bytes", meaning.largest)
     for slot, tree in enumerate(saved[early:], early):
         code.emit(Op.SAVE, tree, "saved", slot)
     if flag_slot is not None:
@@ -176,7 +191,7 @@ def _end(meaning: Meaning, held: dict[Expression, int], flag: int | None, fields
     if meaning.closes is not None:
         code.emit(Op.CLOSE, meaning.closes, "buffer")
     if meaning.depth_end is not None:
-        code.emit(Op.DEPTH, meaning.depth_end, "depth")
+        code.emit_checked(Op.DEPTH, meaning.depth_end, "depth", meaning.capacity)
     finish, packet = code.label(), code.label()
     if flag is not None:
         code.add_jump(ReadOp(Op.JEQ, dst=flag, imm=0), finish)
@@ -198,7 +213,7 @@ def _end(meaning: Meaning, held: dict[Expression, int], flag: int | None, fields
             break
     code.place(packet)
     if meaning.bytes_end is not None:
-        code.emit(Op.BYTES, meaning.bytes_end, "bytes")
+        code.emit_checked(Op.BYTES, meaning.bytes_end, "bytes", meaning.largest)
     code.place(finish)
     return code.finish()
 
@@ -247,6 +262,19 @@ class _Code:
         if self.reachable:
             self.field = field
             self.add(ReadOp(op, src=self.value(tree), imm=imm))
+
+    def emit_checked(self, op: Op, tree: Expression, field: str, most: int) -> None:
+        """Emit a value of 0 to `most`; another one is counted under a field of its own and not emitted."""
+        if self.reachable:
+            self.field = field
+            source = self.value(tree)
+            self.add(ReadOp(op, src=source, skip=self.number(f"{field}{OUT_OF_RANGE}"), imm=most))
+
+    def number(self, field: str) -> int:
+        """The number that faults of a field are counted under."""
+        if field not in self.fields:
+            self.fields.append(field)
+        return self.fields.index(field)
 
     def jump_unless(self, tree: Expression, label: int) -> None:
         self.jump_if(negate(tree), label)
@@ -333,10 +361,8 @@ class _Code:
         self.pinned.append(source)
         at = self.temporary()
         self.pinned.pop()
-        if self.field not in self.fields:
-            self.fields.append(self.field)
         width = tree.width if tree.width & 15 != 8 else tree.width & ~SIGNED
-        self.add(ReadOp(Op.READ, dst=at, src=source, width=width, skip=self.fields.index(self.field), imm=offset))
+        self.add(ReadOp(Op.READ, dst=at, src=source, width=width, skip=self.number(self.field), imm=offset))
         return at
 
     def temporary(self) -> int:

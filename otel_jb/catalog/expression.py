@@ -337,19 +337,30 @@ def add(left: Expression, right: Expression, minus: bool) -> Expression:
     return Sum(left, right, minus)
 
 
+_PATH = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+_FIELD = re.compile(rf"([a-z0-9]+)(?:\s+({_PATH}(?:\s*\|\s*{_PATH})*))?(?:\s*@\s*([0-9]{{1,7}}))?")
+
+
 @dataclass(frozen=True, slots=True)
 class FieldPlace:
-    """A field of a struct, written `TYPE @OFFSET`."""
+    """A field of a struct, written `TYPE NAME`, `TYPE NAME | OLDER_NAME`, or `TYPE @OFFSET` where every version has it there.
+
+    `paths` is what the field is called in the target's debug information (`queue_._M_impl._M_start` looks into members), `offset`
+    its place, None until that is known; `why` then says what is missing.
+    """
 
     width: int
-    offset: int
+    offset: int | None
+    paths: tuple[str, ...] = ()
+    why: str = ""
 
     @classmethod
     def from_yaml(cls, text: str) -> FieldPlace:
-        match = re.fullmatch(r"([a-z0-9]+)\s*@\s*([0-9]{1,7})", text)
-        if match is None or match.group(1) not in WIDTHS:
-            raise ValueError(f"expected TYPE @OFFSET, such as i32 @552, got {text!r}")
-        return cls(WIDTHS[match.group(1)], int(match.group(2)))
+        match = _FIELD.fullmatch(text)
+        if match is None or match.group(1) not in WIDTHS or not (match.group(2) or match.group(3)):
+            raise ValueError(f"expected TYPE NAME or TYPE @OFFSET, such as i32 queue_len or i32 @552, got {text!r}")
+        paths = tuple(path.strip() for path in match.group(2).split("|")) if match.group(2) else ()
+        return cls(WIDTHS[match.group(1)], int(match.group(3)) if match.group(3) else None, paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,8 +371,18 @@ class Scope:
     structs: Mapping[str, Mapping[str, FieldPlace]]
 
 
+class UnplacedError(Exception):
+    """An expression needs a field whose place in this file is not known."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(field)
+        self.field, self.why = field, why
+
+
 def resolve(text: Text, scope: Scope) -> Expression:
-    """The tree with every name replaced. Raises ConfigError for one that the profile does not define."""
+    """The tree with every name replaced. Raises ConfigError for one that the profile does not define, UnplacedError for a field
+    whose place is not known.
+    """
 
     def walk(tree: Expression, inside: tuple[str, ...]) -> Expression:
         if isinstance(tree, Name):
@@ -379,6 +400,8 @@ def resolve(text: Text, scope: Scope) -> Expression:
             place = scope.structs.get(tree.struct, {}).get(tree.field)
             if place is None:
                 raise text.fail(f"unknown field {tree.struct}.{tree.field}")
+            if place.offset is None:
+                raise UnplacedError(f"{tree.struct}.{tree.field}", place.why)
             return Read(place.width, walk(tree.base, inside), place.offset)
         if isinstance(tree, Read):
             return Read(tree.width, walk(tree.base, inside), tree.offset)
@@ -397,6 +420,20 @@ def resolve(text: Text, scope: Scope) -> Expression:
         return tree
 
     return walk(text.tree, ())
+
+
+def structs_of(text: Text, scope: Scope) -> frozenset[str]:
+    """The structs that an expression takes fields of, through the profile's values too."""
+    found: set[str] = set()
+    left, seen = [text], set[str]()
+    while left:
+        for part in parts(left.pop().tree):
+            if isinstance(part, FieldOf):
+                found.add(part.struct)
+            elif isinstance(part, Name) and part.name in scope.values and part.name not in seen:
+                seen.add(part.name)
+                left.append(scope.values[part.name])
+    return frozenset(found)
 
 
 def parts(tree: Expression) -> Iterator[Expression]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from otel_jb.catalog.expression import Scope
 from otel_jb.catalog.generic import PATTERNS, generic_profile
+from otel_jb.catalog.layouts import Findings, Questions, Structs, assumed, placed, questions
 from otel_jb.catalog.model import FunctionProfile, FunctionSpec, ProfileSpec
 from otel_jb.config import yamlfile
 from otel_jb.model.errors import ConfigError
@@ -54,8 +55,10 @@ class Catalog:
                 self._ignored.update(dict.fromkeys(ignored.names, f"{profile.profile}: {ignored.reason}"))
 
     def functions(self) -> list[FunctionProfile]:
-        """Every function of every profile, whether or not some file has it."""
-        return [_profile(entry) for entries in self._entries.values() for entry in entries]
+        """Every function of every profile, whether or not some file has it, with every field in some place."""
+        return [
+            _profile(entry, assumed(entry.profile.structs)) for entries in self._entries.values() for entry in entries
+        ]
 
     def patterns(self, *, generic: bool = True) -> tuple[str, ...]:
         """Globs for `elf.symbols.find`: names of functions and of the marks that make a name believable."""
@@ -80,6 +83,19 @@ class Catalog:
             if function is not None:
                 found.append(Match(symbol, function))
         return found
+
+    def questions(self, matches: Sequence[Match]) -> Questions | None:
+        """What must be asked of the file that these functions are in, so that `place` can say where their fields are."""
+        return questions(self._profiles_of(matches))
+
+    def place(self, matches: Sequence[Match], found: Findings) -> list[Match]:
+        """The same functions with the fields of their profiles in the places that they have in this file."""
+        structs = {profile.profile: placed(profile, found) for profile in self._profiles_of(matches)}
+        return [_with_structs(match, structs.get(match.function.profile)) for match in matches]
+
+    def _profiles_of(self, matches: Sequence[Match]) -> list[ProfileSpec]:
+        names = {match.function.profile for match in matches if not match.function.generic}
+        return [profile for profile in self.profiles if profile.profile in names]
 
     def _known(
         self, symbol: Symbol, soname: str | None, executable: str, names: frozenset[str]
@@ -110,7 +126,7 @@ def load(extra: Sequence[Path] = ()) -> Catalog:
 def check(profile: ProfileSpec) -> ProfileSpec:
     """The profile, every function of it compiled once. Raises ConfigError with file and line."""
     for entry in _entries(profile):
-        _ = _profile(entry).program
+        _ = _profile(entry, assumed(profile.structs)).program
     return profile
 
 
@@ -151,16 +167,22 @@ def _marks(profile: ProfileSpec) -> Iterator[str]:
             yield from marker.symbols
 
 
-def _profile(entry: _Entry) -> FunctionProfile:
+def _profile(entry: _Entry, structs: Structs | None = None) -> FunctionProfile:
     return FunctionProfile(
         profile=entry.profile.profile,
         name=entry.name,
         role=entry.spec.role.value,
         primary=entry.primary,
         spec=entry.spec,
-        scope=Scope(entry.profile.values, entry.profile.structs),
+        scope=Scope(entry.profile.values, structs or entry.profile.structs),
         notes=entry.spec.notes,
     )
+
+
+def _with_structs(match: Match, structs: Structs | None) -> Match:
+    if structs is None:
+        return match
+    return replace(match, function=replace(match.function, scope=Scope(match.function.scope.values, structs)))
 
 
 def _names(symbol: Symbol) -> tuple[str, ...]:

@@ -24,13 +24,15 @@ from otel_jb.catalog.expression import (
     Return,
     Scope,
     Text,
+    UnplacedError,
     is_condition,
     parts,
     resolve,
+    structs_of,
 )
 from otel_jb.config.yamlfile import KeyValueError
 from otel_jb.model.errors import ConfigError
-from otel_jb.model.reads import MAX_DROP_REASONS, SIGNED, Outcome, ReadProgram
+from otel_jb.model.reads import MAX_DEPTH, MAX_DROP_REASONS, MAX_PACKET, SIGNED, Outcome, ReadProgram
 
 
 class Role(Enum):
@@ -141,6 +143,50 @@ class MarkerSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionSpec:
+    """A version that the file's own text states: `prefix` and then numbers with dots."""
+
+    prefix: str
+    from_: str = field(metadata={"key": "from"})
+    to: str
+
+    def __post_init__(self) -> None:
+        if len(self.prefix) < 3:
+            raise KeyValueError("prefix", "a prefix shorter than 3 characters is found anywhere")
+        for key, text in (("from", self.from_), ("to", self.to)):
+            if not re.fullmatch(r"\d{1,6}(\.\d{1,6}){0,4}", text):
+                raise KeyValueError(key, f"{text!r} is no version")
+
+    def holds(self, version: str) -> bool:
+        """Whether a version lies in the range, both ends included."""
+        return _numbers(self.from_) <= _numbers(version) <= _numbers(self.to)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSpec:
+    """What a file without debug information must show before a layout is believed; all of it."""
+
+    build_ids: tuple[str, ...] = ()  #: one of them
+    symbols: tuple[str, ...] = ()  #: all of them, mangled
+    without: tuple[str, ...] = ()  #: none of them
+    strings: tuple[str, ...] = ()  #: all of them, in its read-only data
+    version: VersionSpec | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.build_ids or self.symbols or self.strings or self.version):
+            raise ValueError("a layout needs evidence: build_ids, symbols, strings or version")
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutSpec:
+    """Offsets of fields in the versions that the evidence gives away."""
+
+    evidence: EvidenceSpec
+    fields: dict[str, dict[str, int]]
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class IgnoredSpec:
     """A function that looks like one of a jitter buffer and is none, or whose calls tell nothing."""
 
@@ -163,6 +209,8 @@ class FunctionSpec:
     packet_when: Text | None = None
     bytes: Text | TimedSpec | None = None
     depth: Text | TimedSpec | None = None
+    largest: int = MAX_PACKET
+    capacity: int = MAX_DEPTH
     outcomes: tuple[OutcomeSpec, ...] = ()
     errors: tuple[ReturnRange, ...] = ()
     opens: Text | None = None
@@ -185,6 +233,10 @@ class FunctionSpec:
             raise KeyValueError("depth", "a depth belongs to a stream: the key 'stream' is missing")
         if len(self.drop_reasons) > MAX_DROP_REASONS:
             raise KeyValueError("outcomes", f"more than {MAX_DROP_REASONS} reasons for a drop")
+        if not 0 < self.largest < 1 << 31:
+            raise KeyValueError("largest", "a packet has at least one byte and less than 2 GiB")
+        if not 0 < self.capacity <= MAX_DEPTH:
+            raise KeyValueError("capacity", f"a buffer holds 1 to {MAX_DEPTH} packets")
         if self.bytes is not None and not self.handles_packets:
             raise KeyValueError("bytes", f"a function of role {self.role.value} handles no packet")
 
@@ -212,12 +264,20 @@ class ProfileSpec:
     sources: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     structs: dict[str, dict[str, FieldPlace]] = field(default_factory=dict)
+    layouts: tuple[LayoutSpec, ...] = ()
     values: dict[str, Text] = field(default_factory=dict)
     ignored: tuple[IgnoredSpec, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", self.profile) or self.profile == "generic":
             raise KeyValueError("profile", f"{self.profile!r} is no profile id: small letters, digits and hyphens")
+        for layout in self.layouts:
+            for struct, offsets in layout.fields.items():
+                for name, offset in offsets.items():
+                    if name not in self.structs.get(struct, {}):
+                        raise KeyValueError("layouts", f"{struct}.{name} is not among the profile's structs")
+                    if not 0 <= offset < 1 << 24:
+                        raise KeyValueError("layouts", f"{struct}.{name}: {offset} is no offset")
         seen: set[tuple[str, str]] = set()
         primaries: set[tuple[Role, str]] = set()
         for function in self.functions:
@@ -261,11 +321,37 @@ class FunctionProfile:
     @cached_property
     def meaning(self) -> Meaning:
         """The profile's expressions with names resolved. Raises ConfigError with the place of what is wrong."""
-        found = _meaning(self.spec, self.scope)
+        found, _ = self._understood
         if self.trusted:
             return found
         by_return = self.return_trusted and found.packet_when is None and all(_by_return(r.when) for r in found.rules)
         return Meaning(rules=found.rules if by_return else (), return_width=found.return_width)
+
+    @cached_property
+    def _understood(self) -> tuple[Meaning, tuple[str, ...]]:
+        return _meaning(self.spec, self.scope)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """What the profile knows and this file does not let be read, a sentence each."""
+        return self._understood[1] if self.whole and self.trusted else ()
+
+    @cached_property
+    def sources(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The structs that each value is read from: of `bytes`, `depth`, `outcome` and `packet`, those that need any."""
+        if not self.whole or not self.trusted:
+            return ()
+        texts = {
+            "bytes": [_text(self.spec.bytes)] if self.has_bytes else [],
+            "depth": [_text(self.spec.depth)] if self.has_depth else [],
+            "outcome": [rule.when for rule in self.spec.outcomes[: len(self.meaning.rules)]],
+            "packet": [self.spec.packet_when, *(rule.when for rule in self.spec.outcomes if rule.is_ == "no_packet")],
+        }
+        found = {
+            value: frozenset[str]().union(*(structs_of(text, self.scope) for text in given if text is not None))
+            for value, given in texts.items()
+        }
+        return tuple((value, tuple(sorted(structs))) for value, structs in found.items() if structs)
 
     @cached_property
     def program(self) -> ReadProgram:
@@ -280,7 +366,7 @@ class FunctionProfile:
     @property
     def has_packets(self) -> bool:
         """Whether packets can be counted."""
-        if not self.whole or not self.spec.handles_packets:
+        if not self.whole or not self.spec.handles_packets or not self.meaning.packets_known:
             return False
         if self.trusted:
             return True
@@ -304,7 +390,10 @@ class FunctionProfile:
     @property
     def drop_reasons(self) -> tuple[str, ...]:
         """Reasons of drops that can be told; an outcome of the program is an index into it."""
-        return self.spec.drop_reasons if self.has_packets and self.meaning.rules else ()
+        if not self.has_packets:
+            return ()
+        reasons = (rule.reason for rule in self.spec.outcomes[: len(self.meaning.rules)])
+        return tuple(dict.fromkeys(reason for reason in reasons if reason is not None))
 
     @property
     def error_return(self) -> tuple[tuple[int, int], ...]:
@@ -373,10 +462,16 @@ class FunctionProfile:
         )
 
 
-def _meaning(spec: FunctionSpec, scope: Scope) -> Meaning:
-    stream = resolve(spec.stream, scope) if spec.stream else None
-    if stream is not None and spec.stream is not None:
-        scope = Scope({**scope.values, "stream": replace(spec.stream, tree=AtEntry(stream))}, scope.structs)
+def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]]:
+    """What the profile says of a function, as far as the places of the fields are known, and a sentence on each value that is absent."""
+    absent: list[str] = []
+
+    def place(what: str, text: Text | None, *, condition: bool = False, at_entry: bool = False) -> Expression | None:
+        try:
+            return value(text, condition=condition, at_entry=at_entry)
+        except UnplacedError as error:
+            absent.append(f"no {what}: where {error.field} is, is not known: {error.why}")
+            return None
 
     def value(text: Text | None, *, condition: bool = False, at_entry: bool = False) -> Expression | None:
         if text is None:
@@ -390,39 +485,64 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> Meaning:
             raise text.fail("the function returns nothing: give 'returns'")
         return tree if not condition or is_condition(tree) else _nonzero(tree)
 
-    def timed(given: Text | TimedSpec | None, default: str) -> tuple[Expression | None, Expression | None]:
-        if given is None:
-            return None, None
-        text, when = (given.value, given.when) if isinstance(given, TimedSpec) else (given, default)
-        tree = value(text, at_entry=when == "entry")
+    def timed(what: str, given: Text | TimedSpec | None, default: str) -> tuple[Expression | None, Expression | None]:
+        when = given.when if isinstance(given, TimedSpec) else default
+        tree = place(what, _text(given), at_entry=when == "entry")
         return (tree, None) if when == "entry" else (None, tree)
 
-    bytes_entry, bytes_end = timed(spec.bytes, "entry")
-    if bytes_entry is not None:
-        text = spec.bytes.value if isinstance(spec.bytes, TimedSpec) else spec.bytes
-        assert text is not None
+    stream = place("streams", spec.stream)
+    if stream is not None and spec.stream is not None:
+        scope = Scope({**scope.values, "stream": replace(spec.stream, tree=AtEntry(stream))}, scope.structs)
+    packet_when = place("packets and bytes", spec.packet_when, condition=True, at_entry=True)
+    packets_known = packet_when is not None or spec.packet_when is None
+    bytes_entry, bytes_end = timed("bytes", spec.bytes, "entry") if packets_known else (None, None)
+    text = _text(spec.bytes)
+    if bytes_entry is not None and text is not None:
         scope = Scope({**scope.values, "bytes": replace(text, tree=AtEntry(bytes_entry))}, scope.structs)
-    depth_entry, depth_end = timed(spec.depth, "end")
+    depth_entry, depth_end = timed("depth", spec.depth, "end") if stream is not None else (None, None)
     outcomes = {"packet": Outcome.PACKET, "no_packet": Outcome.NO_PACKET, "duplicate": Outcome.DUPLICATE}
-    rules = tuple(
-        Rule(
-            value(rule.when, condition=True),
-            outcomes[rule.is_] if rule.reason is None else Outcome.DROP + spec.drop_reasons.index(rule.reason),
+    rules: list[Rule] = []
+    for number, rule in enumerate(spec.outcomes):
+        left = spec.outcomes[number:]
+        try:
+            when = value(rule.when, condition=True)
+        except UnplacedError as error:
+            # The first rule that holds decides, so nothing is known of those that come later either.
+            what = " and ".join(dict.fromkeys(_OUTCOME_WORDS[each.is_] for each in left))
+            absent.append(f"no {what}: where {error.field} is, is not known: {error.why}")
+            packets_known = packets_known and not any(each.is_ == "no_packet" for each in left)
+            break
+        reason = rule.reason
+        rules.append(
+            Rule(when, outcomes[rule.is_] if reason is None else Outcome.DROP + spec.drop_reasons.index(reason))
         )
-        for rule in spec.outcomes
-    )
-    return Meaning(
+    meaning = Meaning(
         stream=stream,
-        packet_when=value(spec.packet_when, condition=True, at_entry=True),
-        bytes_entry=bytes_entry,
-        bytes_end=bytes_end,
+        packet_when=packet_when,
+        bytes_entry=bytes_entry if packets_known else None,
+        bytes_end=bytes_end if packets_known else None,
         depth_entry=depth_entry,
         depth_end=depth_end,
-        rules=rules,
-        opens=value(spec.opens),
-        closes=value(spec.closes, at_entry=True),
+        largest=spec.largest,
+        capacity=spec.capacity,
+        rules=tuple(rules) if packets_known else (),
+        opens=place("opened buffers", spec.opens),
+        closes=place("closed buffers", spec.closes, at_entry=True),
         return_width=0 if spec.returns == "void" else WIDTHS[spec.returns],
+        packets_known=packets_known,
     )
+    return meaning, tuple(absent)
+
+
+_OUTCOME_WORDS = {"packet": "drops", "no_packet": "packets and bytes", "duplicate": "duplicates", "drop": "drops"}
+
+
+def _text(given: Text | TimedSpec | None) -> Text | None:
+    return given.value if isinstance(given, TimedSpec) else given
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def _by_return(tree: Expression | None) -> bool:

@@ -268,7 +268,7 @@ class _Looker:
                 source=symbol.source.value,
                 file=probe.file,
                 other_tools=peers,
-                notes=match.function.notes,
+                notes=" ".join((*match.function.absent, match.function.notes)).strip(),
             )
 
     def _left_out(self, plan: ProbePlan, examined: Sequence[Examined]) -> Iterator[Row]:

@@ -221,6 +221,8 @@ class Image:
         if machine_number not in _SUPPORTED_MACHINES:
             machine = _MACHINES.get(machine_number, f"machine {machine_number}")
             raise ElfError(f"{self.name}: built for another architecture ({machine})", _SUPPORTED)
+        if kind == _ET_REL and self.debug:  # a `.dwo` file
+            return
         if kind == _ET_REL:
             raise ElfError(
                 f"{self.name}: a relocatable object, which no process runs",
@@ -373,6 +375,11 @@ class Image:
                 if found:
                     return found
         return None
+
+    @property
+    def buffer(self) -> Buffer:
+        """The whole file."""
+        return self._buffer
 
     def section(self, name: str) -> Section | None:
         """The first section of this name."""

@@ -148,6 +148,9 @@ class Probe:
     has_depth: bool
     has_duplicates: bool
     drop_reasons: tuple[str, ...] = ()
+    sources: tuple[
+        tuple[str, tuple[str, ...]], ...
+    ] = ()  #: structs that `bytes`, `depth`, `outcome`, `packet` are read from
     error_return: tuple[
         tuple[int, int], ...
     ] = ()  #: inclusive ranges of the (sign-extended) return value that mean failure

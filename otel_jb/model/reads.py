@@ -15,6 +15,8 @@ class Op(IntEnum):
     Jumps are relative, forward only: `skip` = how many of the following operations are left out.
     A READ that faults is counted under its `fieldno` and ends the program; nothing that it did not emit is credited,
     and the call's outcome is then unknown (counted as a fault, never guessed).
+    BYTES and DEPTH with an `imm` other than 0 emit values of 0 to `imm` only; another one is counted under the field `skip`, and the
+    program goes on: a depth is then not emitted, a size is 1, so that the call keeps its packet. User space takes the value off.
     """
 
     END = 0
@@ -89,6 +91,9 @@ BIG_ENDIAN = 0x20
 MAX_OPS = 32  #: operations of one program, the final END included
 MAX_DROP_REASONS = 8
 MAX_FIELDS = 8  #: fields whose faults are told apart
+MAX_PACKET = 65536  #: bytes of a packet; more is no size of one
+MAX_DEPTH = 1 << 24  #: packets in a buffer; more is no depth of one
+OUT_OF_RANGE = " out of range"  #: end of the name of a field that counts values which cannot be
 
 
 class Outcome(IntEnum):

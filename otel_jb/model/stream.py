@@ -52,6 +52,9 @@ class Series:
     has_duplicates: bool
     drop_reasons: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    sources: tuple[
+        tuple[str, tuple[str, ...]], ...
+    ] = ()  #: structs that `bytes`, `depth`, `outcome`, `packet` are read from
     error_return: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:

@@ -104,6 +104,7 @@ def _plan_one(
         has_depth=meaning.has_depth,
         has_duplicates=meaning.has_duplicates,
         drop_reasons=tuple(meaning.drop_reasons),
+        sources=meaning.sources,
         error_return=tuple(meaning.error_return),
         return_width=meaning.return_width,
         return_signed=meaning.return_signed,

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from otel_jb.host import procfs
 from otel_jb.model.errors import AgentError
 from otel_jb.model.plan import LoadHook
-from otel_jb.planner.files import FileKey, keep, opened_file, path_key
+from otel_jb.planner.files import FileKey, keep, path_key
+from otel_jb.planner.findings import opened_file
 from otel_jb.planner.process import ProcessFacts, by_names, needs_code, with_code
 from otel_jb.sandbox.whole_file import NameEvidence, code_of, names_of
 

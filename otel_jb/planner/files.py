@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from otel_jb.catalog.matching import Match
 from otel_jb.model.errors import AgentError, ElfError
+from otel_jb.planner.findings import findings, opened_file
 from otel_jb.planner.inputs import FileFacts
 from otel_jb.sandbox.limits import MAX_FILES
 
 if TYPE_CHECKING:
     from otel_jb.catalog import Catalog
+    from otel_jb.catalog.layouts import Findings, Questions
     from otel_jb.code.facts import FunctionCode
     from otel_jb.sandbox.client import Inspector
     from otel_jb.sandbox.report import FileReport
@@ -55,6 +57,7 @@ class Files:
         self._patterns = (*catalog.patterns(), *more_patterns)
         self._cache: dict[tuple[FileKey, str, frozenset[tuple[str, int]]], Examined | ElfError] = {}
         self._reports: dict[FileKey, FileReport | ElfError] = {}  # whatever program maps the file
+        self._findings: dict[tuple[str, str], Findings] = {}  # by build-id and what was asked
 
     def is_read(self, path: str) -> bool:
         """Whether the file is known."""
@@ -128,6 +131,9 @@ class Files:
             if debug:
                 report = inspect_file(self._inspector, file, shown, self._patterns, debug)
         matches = self._catalog.match(report.soname, executable_name, report.symbols)
+        asked = self._catalog.questions(matches)
+        if asked is not None:
+            matches = self._catalog.place(matches, self._find(opened, file, shown, report, root, asked))
         code: Mapping[int, FunctionCode] = {}
         if matches:
             functions = [(match.symbol.address, match.symbol.size) for match in matches]
@@ -142,6 +148,19 @@ class Files:
                 thorough=self._thorough,
             )
         return Examined(path, report, FileFacts(path, report.build_id, matches, code))
+
+    def _find(
+        self, opened: ExitStack, file: int, shown: str, report: FileReport, root: str, asked: Questions
+    ) -> Findings:
+        """What the file's debug information and its marks of a version say; one look for all files of a build."""
+        key = (report.build_id or "", repr(asked))
+        known = self._findings.get(key) if report.build_id else None
+        if known is not None:
+            return known
+        found = findings(self._inspector, opened, file, shown, report, root, asked)
+        if report.build_id:
+            keep(self._findings, key, found)
+        return found
 
     def read_ahead(self, files: Sequence[tuple[str, str]]) -> None:
         """Read all files, (path, name to show), that are not known yet, many by one request: it costs more than most files."""
@@ -199,12 +218,3 @@ def keep(known: dict[_K, _V], key: _K, value: _V) -> None:
     known[key] = value
     if len(known) > MAX_KNOWN_FILES:
         del known[next(iter(known))]
-
-
-def opened_file(stack: ExitStack, path: str) -> int:
-    """A read-only descriptor of a regular file, closed with the stack."""
-    from otel_jb.elf.image import open_regular
-
-    file = open_regular(path)
-    stack.callback(os.close, file)
-    return file

@@ -222,6 +222,7 @@ class BpfBackend:
             has_duplicates=False,
             drop_reasons=(),
             fields=probe.read.fields,
+            sources=probe.sources,
             error_return=probe.error_return,
         )
         return self._described(series, probe)

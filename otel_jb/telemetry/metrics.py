@@ -145,6 +145,13 @@ PROBES = Instrument(
     "otel_jb_probes",
     "Probes by state, with the reason and the way their ends are seen.",
 )
+FIELDS_BROKEN = Instrument(
+    "otel_jb.fields.broken",
+    Kind.COUNTER,
+    "{read}",
+    "otel_jb_fields_broken_total",
+    "Sizes and depths that cannot be; the value is not reported any more.",
+)
 READS_FAULTED = Instrument(
     "otel_jb.reads.faulted",
     Kind.COUNTER,
@@ -248,6 +255,7 @@ MEMORY_USAGE = Instrument(
 SELF_INSTRUMENTS: tuple[Instrument, ...] = (
     PROBES,
     READS_FAULTED,
+    FIELDS_BROKEN,
     EVENTS_EMITTED,
     EVENTS_LOST,
     EVENTS_SUPPRESSED,

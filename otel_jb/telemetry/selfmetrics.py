@@ -15,8 +15,10 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
-from otel_jb.model.stream import ProbeState, ProbeStatus, Series, Target
+from otel_jb.model.reads import OUT_OF_RANGE
+from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Target
 from otel_jb.telemetry import metrics
+from otel_jb.telemetry.broken import broken
 from otel_jb.telemetry.metrics import Instrument, Kind
 from otel_jb.telemetry.state import StateView, TargetView
 from otel_jb.telemetry.tally import Tally
@@ -41,7 +43,8 @@ def register(
     """
     sources: dict[Instrument, Callable[[], _Observations]] = {
         metrics.PROBES: lambda: _probes(view()),
-        metrics.READS_FAULTED: lambda: _faults(view()),
+        metrics.READS_FAULTED: lambda: _faults(view(), _faulted),
+        metrics.FIELDS_BROKEN: lambda: _faults(view(), broken),
         metrics.EVENTS_EMITTED: lambda: _per_series(view(), lambda values: values.events_emitted),
         metrics.EVENTS_LOST: lambda: _per_series(view(), lambda values: values.events_lost),
         metrics.EVENTS_SUPPRESSED: lambda: _per_series(view(), lambda values: values.events_suppressed),
@@ -108,10 +111,15 @@ def _per_series(view: StateView, value: Callable[..., float]) -> Iterator[Observ
     return _sum((_identity(one.target, s.series), value(s.values)) for one in view.targets for s in one.series)
 
 
-def _faults(view: StateView) -> Iterator[Observation]:
+def _faulted(series: Series, values: SeriesSnapshot) -> dict[str, int]:
+    counts = zip(series.fields, values.faults, strict=False)
+    return {name: count for name, count in counts if not name.endswith(OUT_OF_RANGE)}
+
+
+def _faults(view: StateView, by_field: Callable[[Series, SeriesSnapshot], dict[str, int]]) -> Iterator[Observation]:
     def pairs(target: TargetView) -> Iterator[tuple[dict[str, str], float]]:
         for one in target.series:
-            for name, count in zip(one.series.fields, one.values.faults, strict=False):
+            for name, count in by_field(one.series, one.values).items():
                 yield {**_identity(target.target, one.series), "field": name}, count
 
     return _sum(pair for target in view.targets for pair in pairs(target))

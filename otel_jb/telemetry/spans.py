@@ -319,7 +319,7 @@ def _identity(series: Series, call: SlowCall) -> dict[str, Any]:
 def _attributes(series: Series, call: SlowCall) -> dict[str, Any]:
     attributes = _identity(series, call)
     # A number of a hostile target's memory may be too large for OTLP's signed 64 bits, and would cost the others their spans.
-    if call.bytes is not None and call.bytes < 1 << 63:
+    if call.bytes is not None and call.bytes < 1 << 63 and series.has_bytes:
         attributes["jitterbuffer.packet.size"] = call.bytes
     if call.return_value is not None:
         fits = -(1 << 63) <= call.return_value < 1 << 63

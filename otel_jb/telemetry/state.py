@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,9 @@ from otel_jb.model.stream import (
     Target,
     TargetEnded,
 )
+from otel_jb.telemetry.broken import broken, doubtful, without
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class StreamState:
         self._targets: dict[int, Target] = {}
         self._ended: dict[int, _Ended] = {}
         self._series: dict[int, Series] = {}
+        self._off: dict[int, frozenset[str]] = {}  # values that were taken off, by series
         self._of_target: dict[int, list[int]] = {}
         self._values: dict[int, _Values] = {}
         self._probes: dict[int, dict[tuple[str, str], ProbeStatus]] = {}
@@ -116,7 +121,7 @@ class StreamState:
                 if record.target in self._targets:
                     if record.id not in self._series:
                         self._of_target[record.target].append(record.id)
-                    self._series[record.id] = record
+                    self._series[record.id] = without(record, self._off.get(record.id, frozenset()))
             elif isinstance(record, ProbeStatus):
                 # A status may come before its target's record: a target of which nothing could be attached has only these.
                 self._probes.setdefault(record.target, {})[(record.function, record.file)] = record
@@ -132,11 +137,37 @@ class StreamState:
         for values in snapshot.series:
             if values.series in self._series:
                 self._values[values.series] = _Values(values, snapshot.bounds_ns, snapshot.time_unix_nano)
+        for values in snapshot.series:
+            self._take_off(values)
         self._in_snapshot = frozenset(values.series for values in snapshot.series)
         live = {depth.series: depth for depth in snapshot.depths if depth.series in self._series}
         # The buffers of an ended target are gone from the kernel; what they held last stays as long as its other values.
         kept = {key: depth for key, depth in self._depths.items() if depth.target in self._ended}
         self._depths = {**kept, **live}
+
+    def _take_off(self, values: SeriesSnapshot) -> None:
+        series = self._series.get(values.series)
+        if series is None:
+            return
+        for value, count in broken(series, values).items():
+            if value in self._off.get(series.id, frozenset()):
+                continue
+            known = [self._series[each] for each in self._of_target[series.target]]
+            of_file = [each for each in known if each.file == series.file]
+            for each, fallen in doubtful(series, value, of_file).items():
+                self._off[each] = self._off.get(each, frozenset()) | fallen
+                self._series[each] = without(self._series[each], self._off[each])
+            structs = ", ".join(dict(series.sources).get(value, ()))
+            _logger.warning(
+                "%s of process %d: %d values of `%s` cannot be, so they are not what the profile %s takes them for%s; they are not reported any more%s",
+                series.function,
+                self._targets[series.target].pid,
+                count,
+                value,
+                series.profile,
+                f" (struct {structs})" if structs else "",
+                ", nor is what else is read from there" if structs else "",
+            )
 
     def _forget_expired(self) -> None:
         now = self._now()
@@ -146,6 +177,7 @@ class StreamState:
             for series in self._of_target.pop(target):
                 del self._series[series]
                 self._values.pop(series, None)
+                self._off.pop(series, None)
                 self._depths.pop(series, None)
 
     def retain_at_least(self, seconds: float) -> None:
@@ -202,7 +234,7 @@ class StreamState:
                     values,
                     known.bounds_ns,
                     known.time_unix_nano,
-                    self._depths.get(series_id),
+                    self._depths.get(series_id) if self._series[series_id].has_depth else None,
                 )
             )
         probes = self._probes.get(target.id, {})

@@ -45,6 +45,7 @@ class Meaning:
     has_bytes: bool = True
     has_depth: bool = False
     has_duplicates: bool = False
+    sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
     error_return: tuple[tuple[int, int], ...] = ((-(1 << 31), -1),)
     return_width: int = 4
     return_signed: bool = True

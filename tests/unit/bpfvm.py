@@ -88,4 +88,5 @@ def holds(opcode: int, a: int, immediate: int) -> bool:
         0x55: a != immediate & MASK,
         0xC5: signed(a) < immediate,
         0x75: signed(a) >= immediate,
+        0xB5: a <= immediate & MASK,
     }[opcode]

@@ -21,6 +21,7 @@ class Meaning:
     has_bytes: bool = False
     has_depth: bool = False
     has_duplicates: bool = False
+    sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
     error_return: tuple[tuple[int, int], ...] = ()
     return_width: int = 4
     return_signed: bool = True

@@ -41,6 +41,7 @@ class Call:
     opened: list[int] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
     fault: str | None = None
+    broken: list[tuple[Op, str]] = field(default_factory=list)  #: sizes and depths that cannot be
     steps: int = 0
 
 
@@ -60,6 +61,7 @@ def run(program: tuple[ReadOp, ...], fields: tuple[str, ...], start: list[int], 
     """Runs one program; the call is changed only if nothing faults, but for the fault itself."""
     r = [value & MASK for value in start] + [0] * (16 - len(start))
     effects: list[tuple[Op, int, int]] = []
+    broken: list[tuple[Op, str]] = []
     pc = steps = 0
     while pc < len(program):
         op = program[pc]
@@ -103,9 +105,13 @@ def run(program: tuple[ReadOp, ...], fields: tuple[str, ...], start: list[int], 
             pc += op.skip if holds[op.op] else 0
         elif op.op is Op.JMP:
             pc += op.skip
+        elif op.op in (Op.BYTES, Op.DEPTH) and op.imm and r[op.src] > op.imm:
+            broken.append((op.op, fields[op.skip]))
+            effects += [(Op.BYTES, 1, 0)] if op.op is Op.BYTES else []
         else:
             effects.append((op.op, r[op.src], op.imm))
     call.steps += steps
+    call.broken += broken
     for kind, value, imm in effects:
         if kind is Op.BYTES:
             call.bytes = value

@@ -9,9 +9,11 @@ import pytest
 
 from otel_jb.catalog import Catalog, FunctionProfile, Match, load
 from otel_jb.catalog.generic import PATTERNS, role_of
+from otel_jb.catalog.layouts import Findings
 from otel_jb.elf.demangle import demangle
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import Matcher, find
+from otel_jb.elf.types import Field
 from otel_jb.model.errors import ConfigError
 from otel_jb.model.plan import Symbol, SymbolSource
 from otel_jb.model.reads import ReadProgram
@@ -181,7 +183,9 @@ def test_mangled_names_match_whatever_their_arguments(catalog: Catalog, mangled:
 def test_a_packet_of_srs_is_known_only_in_srs(catalog: Catalog) -> None:
     """`SrsRtpPacket::decode` has a size in SRS; in a program that merely has that name it is counted and timed."""
     decode, other = "_ZN12SrsRtpPacket6decodeEP9SrsBuffer", "_ZN16SrsRtpRingBuffer3setEtP12SrsRtpPacket"
-    assert matched(catalog, decode, other)[decode].has_bytes
+    in_srs = catalog.match(None, "x", [symbol(decode), symbol(other)])
+    described = Findings({"SrsBuffer": {"nb_bytes_": Field(24, 4, True)}})
+    assert {m.symbol.name: m.function for m in catalog.place(in_srs, described)}[decode].has_bytes
     alone = matched(catalog, decode)[decode]
     assert not alone.has_bytes
     assert not alone.drop_reasons
@@ -289,7 +293,11 @@ def test_a_profile_of_the_user_is_used_first(tmp_path: Path) -> None:
         ("u32 arg3", "u32 @", "mine.yaml:13: 'u32 @': expected a value at the end"),
         ("u32 arg3", "u32 ret", "mine.yaml:13: 'u32 ret': there is no return value at the entry"),
         ("Buffer.count", "Buffer.size", "mine.yaml:14: 'arg1->Buffer.size': unknown field Buffer.size"),
-        ("u32 @8", "u33 @8", "mine.yaml:6: expected TYPE @OFFSET, such as i32 @552, got 'u33 @8'"),
+        (
+            "u32 @8",
+            "u33 @8",
+            "mine.yaml:6: expected TYPE NAME or TYPE @OFFSET, such as i32 queue_len or i32 @552, got 'u33 @8'",
+        ),
         ("    stream: arg1\n", "", "mine.yaml:13: a depth belongs to a stream: the key 'stream' is missing"),
         (", reason: late", "", "mine.yaml:16: a drop has a reason, and nothing else has"),
         ("returns: i32", "returns: void", "mine.yaml:16: 'ret == -2': the function returns nothing: give 'returns'"),

@@ -121,6 +121,8 @@ meanings = st.builds(
         st.builds(Rule, st.none() | conditions(end_values), st.sampled_from([0, 1, 2, 8, 9])), max_size=3
     ).map(tuple),
     return_width=st.sampled_from([4, 4 | SIGNED, 8, 1]),
+    largest=st.sampled_from([1, 200, 65536, 2**31 - 1]),
+    capacity=st.sampled_from([1, 100, 1 << 24]),
 )
 
 
@@ -151,12 +153,18 @@ def test_a_program_does_what_the_expressions_say(meaning: Meaning, arguments: li
     assert call.fault is None
     is_packet = meaning.packet_when is None or holds(meaning.packet_when, arguments, returned, before, before)
     size = value(meaning.bytes_entry, before) if meaning.bytes_entry is not None and is_packet else 0
-    assert call.bytes == size
+    impossible = size > meaning.largest
+    assert call.bytes == (1 if impossible else size)
     assert call.stream == (value(meaning.stream, before) if meaning.stream is not None else 0)
     depths = [
         value(tree, m) for tree, m in ((meaning.depth_entry, before), (meaning.depth_end, now)) if tree is not None
     ]
-    assert call.depths == [signed(depth) for depth in depths]
+    assert call.depths == [depth for depth in depths if depth <= meaning.capacity]
+    assert [field for _, field in call.broken] == [
+        *["depth out of range"] * (meaning.depth_entry is not None and depths[0] > meaning.capacity),
+        *["bytes out of range"] * impossible,
+        *["depth out of range"] * (meaning.depth_end is not None and depths[-1] > meaning.capacity),
+    ]
     expected: int = Outcome.PACKET
     if not is_packet:
         expected = Outcome.NO_PACKET

@@ -61,7 +61,8 @@ OPERATION = st.one_of(
     st.builds(ReadOp, st.sampled_from([Op.MOV, Op.ADD, Op.SUB]), REGISTER, REGISTER),
     st.builds(ReadOp, st.sampled_from([Op.MOVI, Op.ADDI, Op.ANDI]), REGISTER, imm=st.integers(-(2**31), 2**31 - 1)),
     st.builds(ReadOp, st.sampled_from([Op.SHRI, Op.SHLI]), REGISTER, imm=st.integers(0, 63)),
-    st.builds(ReadOp, st.sampled_from([Op.BYTES, Op.STREAM, Op.DEPTH, Op.CLOSE, Op.OPEN]), src=REGISTER),
+    st.builds(ReadOp, st.sampled_from([Op.STREAM, Op.CLOSE, Op.OPEN]), src=REGISTER),
+    st.builds(ReadOp, st.sampled_from([Op.BYTES, Op.DEPTH]), src=REGISTER, imm=st.sampled_from([0, 1, 99, 65536, 2**31 - 1]), skip=st.integers(0, 7)),
     st.builds(ReadOp, st.just(Op.SAVE), src=REGISTER, imm=st.integers(0, 2)),
     st.builds(ReadOp, st.just(Op.OUTCOME), imm=st.sampled_from([0, 1, 2, 8, 15])),
     st.builds(ReadOp, st.sampled_from([Op.JEQ, Op.JNE, Op.JLT, Op.JGE]), REGISTER, imm=st.integers(-2, 99), skip=st.integers(0, 5)),
@@ -82,7 +83,7 @@ def both(operations: tuple[ReadOp, ...], given: list[int]) -> tuple[readvm.Call,
     """What the operations mean, and what r0 and the words are after the instructions have run."""
     call = readvm.Call()
     readvm.run(operations, FIELDS, given, memory(), call)
-    words = [*given, *[0xDEAD] * 9, *[0] * 9]
+    words = [*given, *[0xDEAD] * 9, *[0] * 11]
     words[abi.REG_DEPTH] = bpfvm.MASK
     return call, bpfvm.run(compiled(operations), words, memory()), words
 
@@ -98,6 +99,9 @@ def agree(operations: tuple[ReadOp, ...], given: list[int]) -> None:
     assert words[abi.REG_OUTCOME] == call.outcome
     assert words[abi.REG_DEPTH] == (call.depths[-1] & bpfvm.MASK if call.depths else bpfvm.MASK)
     assert words[abi.REG_OPEN] == (call.opened[-1] if call.opened else 0)
+    for kind, word in ((Op.BYTES, abi.REG_BROKEN), (Op.DEPTH, abi.REG_BROKEN + 1)):
+        broken = [field for broken_kind, field in call.broken if broken_kind is kind]
+        assert words[word] == (1 + FIELDS.index(broken[-1]) if broken else 0)
     assert words[abi.REG_CLOSE] == (call.closed[-1] if call.closed else 0)
 
 

@@ -11,9 +11,22 @@ from typing import Any
 
 import pytest
 
-from otel_jb.catalog import Catalog, FunctionProfile, Role, check, load
+from otel_jb.catalog import Catalog, FunctionProfile, Match, Role, check, load
 from otel_jb.catalog.expression import Text
-from otel_jb.catalog.model import FunctionSpec, MarkerSpec, OutcomeSpec, ProfileSpec, ReturnType, UretprobeSpec
+from otel_jb.catalog.layouts import Findings
+from otel_jb.catalog.model import (
+    EvidenceSpec,
+    FunctionSpec,
+    LayoutSpec,
+    MarkerSpec,
+    OutcomeSpec,
+    ProfileSpec,
+    ReturnType,
+    UretprobeSpec,
+    VersionSpec,
+)
+from otel_jb.elf.types import Field
+from otel_jb.model.plan import Symbol, SymbolSource
 from otel_jb.model.reads import MAX_DROP_REASONS, MAX_FIELDS, MAX_OPS, Outcome
 from tests.unit import readvm
 from tests.unit.readvm import Memory
@@ -28,6 +41,29 @@ def catalog() -> Catalog:
 
 def function(catalog: Catalog, name: str, profile: str | None = None) -> FunctionProfile:
     return next(f for f in catalog.functions() if f.name == name and profile in (None, f.profile))
+
+
+#: Of SRS 7.0.128, as gdb prints them (`ptype /o`).
+SRS = Findings(
+    {
+        "SrsRtpPacket": {"actual_buffer_size_": Field(208, 4, True), "header_.sequence_": Field(20, 2, False)},
+        "SrsRtcConsumer": {
+            "queue_._M_impl._M_start": Field(16, 8, False),
+            "queue_._M_impl._M_finish": Field(24, 8, False),
+        },
+        "SrsRtcFrameBuilderAudioPacketCache": {
+            "audio_buffer_._M_t._M_impl._M_node_count": Field(48, 8, False),
+            "last_audio_seq_num_": Field(56, 2, False),
+            "initialized_": Field(72, 1, False),
+        },
+    }
+)
+
+
+def in_srs(catalog: Catalog, name: str) -> FunctionProfile:
+    """The function as it is in SRS 7.0.128."""
+    known = function(catalog, name)
+    return catalog.place([Match(Symbol(name, 0, 0, SymbolSource.SYMTAB, name), known)], SRS)[0].function
 
 
 def test_every_shipped_profile_is_sound(catalog: Catalog) -> None:
@@ -316,7 +352,16 @@ def test_the_documented_profile_works(tmp_path: Path) -> None:
 def test_every_key_and_profile_is_documented(catalog: Catalog) -> None:
     """The documentation names each key of a profile and each shipped profile, with what it can tell."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    for schema in (ProfileSpec, FunctionSpec, OutcomeSpec, MarkerSpec, UretprobeSpec):
+    for schema in (
+        ProfileSpec,
+        FunctionSpec,
+        OutcomeSpec,
+        MarkerSpec,
+        UretprobeSpec,
+        LayoutSpec,
+        EvidenceSpec,
+        VersionSpec,
+    ):
         for item in dataclasses.fields(schema):
             if not item.metadata.get("line"):
                 name = item.metadata.get("key", item.name)
@@ -366,16 +411,49 @@ def test_ortp_counters_tell_what_became_of_a_packet(
 
 def test_srs_player_queue_is_read_by_its_vector(catalog: Catalog) -> None:
     """A player's queue: its depth is the vector's length, an empty take is no packet, a packet has the size that it bears."""
-    known = function(catalog, "SrsRtcConsumer::dump_packet")
+    known = in_srs(catalog, "SrsRtcConsumer::dump_packet")
     consumer, place, packet = 0x1000, 0x2000, 0x3000
     memory = Memory({consumer + 16: (0x9000).to_bytes(8, "little") + (0x9000 + 5 * 8).to_bytes(8, "little")})
-    memory.write(packet + 192, (1200).to_bytes(4, "little"))
+    memory.write(packet + 208, (1200).to_bytes(4, "little"))
     for held, outcome, size in ((packet, Outcome.PACKET, 1200), (0, Outcome.NO_PACKET, 0)):
         call = readvm.entry(known.program, [consumer, place], memory)
         memory.write(place, held.to_bytes(8, "little"))
         call = readvm.end(known.program, call, 0, memory)
         assert (call.outcome, call.bytes, call.depths) == (outcome, size, [5])
     assert not any(f.has_depth for f in catalog.functions() if f.name.startswith("SrsRtpRingBuffer"))
+
+
+@pytest.mark.parametrize(
+    ("initialized", "last", "sequence", "outcome"),
+    [
+        (1, 100, 99, LATE),
+        (1, 100, 100, Outcome.PACKET),
+        (1, 100, 101, Outcome.PACKET),
+        (1, 65535, 0, Outcome.PACKET),
+        (1, 0, 65535, LATE),
+        (1, 0, 32768, LATE),
+        (0, 100, 99, Outcome.PACKET),
+    ],
+)
+def test_a_late_packet_of_srs_audio_is_a_drop(
+    catalog: Catalog, initialized: int, last: int, sequence: int, outcome: int
+) -> None:
+    """A packet before the last one that left is late, across the wrap too; the first one of all is not; the map says how many wait."""
+    known = in_srs(catalog, "SrsRtcFrameBuilderAudioPacketCache::process_packet")
+    cache, packet = 0x1000, 0x3000
+    memory = Memory(
+        {
+            cache + 48: (7).to_bytes(8, "little"),
+            cache + 56: last.to_bytes(2, "little"),
+            cache + 72: bytes([initialized]),
+        }
+    )
+    memory.write(packet + 20, sequence.to_bytes(2, "little"))
+    memory.write(packet + 208, (160).to_bytes(4, "little"))
+    call = readvm.entry(known.program, [cache, packet], memory)
+    memory.write(cache + 56, sequence.to_bytes(2, "little"))
+    call = readvm.end(known.program, call, 0, memory)
+    assert (call.fault, call.outcome, call.bytes, call.depths) == (None, outcome, 160, [7])
 
 
 def test_coroutine_hazards_of_srs_are_all_forbidden(catalog: Catalog) -> None:

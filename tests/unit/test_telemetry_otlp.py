@@ -499,6 +499,9 @@ def test_what_the_agent_says_of_probes_has_few_label_values() -> None:
 def test_self_metrics_are_on_both_routes_with_the_contracts_names() -> None:
     """Each of the agent's own metrics that has a value appears once on /metrics and in OTLP, under its documented names."""
     state = samples.state()
+    impossible = replace(samples.GET, fields=("bytes out of range",))
+    state.apply(impossible)
+    state.apply(samples.snapshot(samples.snapshot_of(impossible, [1000], faults=(1,))))
     with grpc_receiver() as receiver:
         telemetry = Telemetry(state, read(environ(receiver.endpoint, "grpc")), overhead=lambda: {1: 0.25}, host="h")
         for instrument in (

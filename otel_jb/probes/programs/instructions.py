@@ -18,6 +18,7 @@ BY_VALUE = 0x08  #: taken from one of these: by immediate
 TO_BIG_ENDIAN = 0xDC
 JUMP, CALL, EXIT = 0x05, 0x85, 0x95
 EQUAL, NOT_EQUAL, LESS, AT_LEAST = 0x15, 0x55, 0xC5, 0x75  #: jumps by immediate; the last two are signed
+AT_MOST_UNSIGNED = 0xB5
 
 _JUMP_CLASSES = (0x05, 0x06)
 _LONG_JUMP = 0x06  #: JA of class JMP32: the distance is the immediate

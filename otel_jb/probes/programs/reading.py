@@ -27,6 +27,8 @@ _EMITTED = {
     Op.CLOSE: abi.REG_CLOSE,
     Op.OPEN: abi.REG_OPEN,
 }
+#: values that are emitted only if they can be, and the word that says that one was not
+_CHECKED = {Op.BYTES: abi.REG_BROKEN, Op.DEPTH: abi.REG_BROKEN + 1}
 _JUMPS = {Op.JEQ: bpf.EQUAL, Op.JNE: bpf.NOT_EQUAL, Op.JLT: bpf.LESS, Op.JGE: bpf.AT_LEAST}
 
 
@@ -77,6 +79,8 @@ def _check(operations: Sequence[ReadOp]) -> None:
             raise ValueError("read program jumps out of itself")
         if op.op is Op.READ and (op.width & 15 not in (1, 2, 4, 8) or not 0 <= op.skip < MAX_FIELDS):
             raise ValueError(f"read of {op.width & 15} bytes, counted under field {op.skip}")
+        if op.op in _CHECKED and not (0 <= op.imm < 1 << 31 and 0 <= op.skip < MAX_FIELDS):
+            raise ValueError(f"values up to {op.imm}, others counted under field {op.skip}")
         if op.op is Op.EXT and op.width & 15 not in (1, 2, 4, 8):
             raise ValueError(f"extension of {op.width & 15} bytes")
         if op.op is Op.SAVE and not 0 <= op.imm <= 2:
@@ -170,6 +174,17 @@ def _translate(made: _Code, op: ReadOp, at: int) -> None:
         made.set(op.dst, op.imm)
     elif kind is Op.OUTCOME:
         made.set(abi.REG_OUTCOME, op.imm)
+    elif kind in _CHECKED and op.imm:
+        made.load(op.src)
+        broken = [Instruction(bpf.STORE_IMMEDIATE, _WORDS, offset=8 * _CHECKED[kind], immediate=1 + op.skip)]
+        if kind is Op.BYTES:
+            broken.append(Instruction(bpf.STORE_IMMEDIATE, _WORDS, offset=8 * _EMITTED[kind], immediate=1))
+        made.add(
+            Instruction(bpf.AT_MOST_UNSIGNED, 1, offset=len(broken) + 1, immediate=op.imm),
+            *broken,
+            Instruction(bpf.JUMP, offset=1),
+            Instruction(bpf.STORE, _WORDS, 1, 8 * _EMITTED[kind]),
+        )
     elif kind is Op.MOV or kind in _EMITTED or kind is Op.SAVE:
         made.load(op.src)
         made.store(op.dst if kind is Op.MOV else _EMITTED.get(kind, abi.REG_SAVE + op.imm))

@@ -1,0 +1,79 @@
+"""Asks one file where the fields of profiles are: its debug information, wherever that is, and its marks of a version."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import ExitStack
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from otel_jb.catalog.layouts import Findings, Questions
+from otel_jb.model.errors import AgentError, ElfError
+
+if TYPE_CHECKING:
+    from otel_jb.sandbox.client import Inspector
+    from otel_jb.sandbox.report import FileReport
+
+_logger = logging.getLogger(__name__)
+
+
+def findings(
+    inspector: Inspector, opened: ExitStack, file: int, shown: str, report: FileReport, root: str, asked: Questions
+) -> Findings:
+    """What an open file says. `root` is where its debug files are looked for. What cannot be read is `Findings.problem`."""
+    from otel_jb.elf.debugfile import candidate_paths
+    from otel_jb.sandbox.layout import ask
+
+    debug: list[int] = []
+    for candidate in candidate_paths(shown, report.build_id, report.debug_link, root):
+        try:
+            debug.append(opened_file(opened, candidate))
+        except AgentError:
+            continue
+
+    def split(directory: str, name: str) -> int | None:
+        """The `.dwo` file where the compiler left it, or beside the program."""
+        path = PurePosixPath(directory, name)
+        for place in (path, PurePosixPath(shown).parent / path.name):
+            if path.suffix != ".dwo" or not place.is_absolute() or ".." in place.parts:
+                continue
+            try:
+                return opened_file(opened, root.rstrip("/") + str(place))
+            except AgentError:
+                continue
+        return None
+
+    try:
+        found = ask(
+            inspector,
+            file,
+            shown,
+            asked.types,
+            debug_files=debug,
+            symbols=asked.symbols,
+            strings=asked.strings,
+            prefixes=asked.prefixes,
+            opened=split,
+        )
+    except ElfError as error:
+        _logger.debug("%s", error.message)
+        return Findings(problem="its debug information could not be read", build_id=report.build_id)
+    return Findings(
+        found.types,
+        found.problem,
+        report.build_id,
+        found.symbols,
+        found.perhaps,
+        found.strings,
+        found.versions,
+    )
+
+
+def opened_file(stack: ExitStack, path: str) -> int:
+    """A read-only descriptor of a regular file, closed with the stack. Raises AgentError."""
+    from otel_jb.elf.image import open_regular
+
+    file = open_regular(path)
+    stack.callback(os.close, file)
+    return file
