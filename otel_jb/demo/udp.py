@@ -1,42 +1,11 @@
-"""What the kernel says of UDP sockets: who has one open, what waits unread in it, what it had to drop.
-
-Source: `/proc/net/udp` (net/ipv4/udp.c, udp4_format_sock) and the socket inodes behind `/proc/PID/fd`.
-"""
+"""UDP ports of the demo: a free pair, and what waits or was dropped at one."""
 
 from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@dataclass(frozen=True, slots=True)
-class UdpSocket:
-    """One IPv4 UDP socket of this network namespace."""
-
-    port: int
-    queued_bytes: int  #: kernel memory of unread datagrams; 0 exactly when none is unread
-    inode: int
-    dropped: int  #: datagrams that the kernel threw away because the queue was full
-
-
-def udp_sockets() -> Iterator[UdpSocket]:
-    """Every IPv4 UDP socket of this network namespace."""
-    with open("/proc/net/udp", encoding="ascii") as table:
-        next(table)
-        for line in table:
-            column = line.split()
-            yield UdpSocket(
-                port=int(column[1].rpartition(":")[2], 16),
-                queued_bytes=int(column[4].rpartition(":")[2], 16),
-                inode=int(column[9]),
-                dropped=int(column[12]),
-            )
+from otel_jb.host.sockets import sockets_of, udp_sockets
 
 
 def queued_bytes(port: int) -> int:
@@ -51,16 +20,7 @@ def dropped(port: int) -> int:
 
 def has_open(pid: int, port: int) -> bool:
     """Whether process `pid` has a UDP socket at `port`."""
-    inodes = {each.inode for each in udp_sockets() if each.port == port}
-    if not inodes:
-        return False
-    with suppress(OSError):
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):
-                link = str(descriptor.readlink())
-                if link.startswith("socket:[") and int(link[8:-1]) in inodes:
-                    return True
-    return False
+    return any(each.port == port for each in sockets_of(pid))
 
 
 def free_port_pair() -> tuple[int, int]:

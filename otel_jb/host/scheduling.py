@@ -1,0 +1,66 @@
+"""What the scheduler did to a process: how long its threads ran, and how long they were ready and waited for a CPU.
+
+Source: `/proc/PID/task/TID/schedstat` (Documentation/scheduler/sched-stats.rst): nanoseconds on the CPU, nanoseconds on a run queue,
+number of time slices.
+"""
+
+# Names under /proc are short-lived strings: no Path objects.
+# ruff: noqa: PTH208
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from otel_jb.host.procfs import PROC
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """Times of a process in nanoseconds."""
+
+    cpu_ns: int
+    run_delay_ns: int
+
+
+@dataclass(slots=True)
+class ThreadTimes:
+    """Adds up the times of a process's threads, those that have ended since included; the sums never decrease.
+
+    What a thread did after it was last looked at and before it ended is not in them.
+    """
+
+    pid: int
+    _threads: dict[int, Scheduled] = field(default_factory=dict)
+    _ended: Scheduled = Scheduled(0, 0)
+
+    def read(self) -> Scheduled | None:
+        """The sums now; None where the process is gone, or where this kernel does not account for it."""
+        now: dict[int, Scheduled] = {}
+        with suppress(OSError):
+            for name in os.listdir(f"{PROC}/{self.pid}/task"):
+                if name.isdecimal() and (times := _of_thread(self.pid, name)) is not None:
+                    now[int(name)] = times
+        if not now:
+            return None
+        for thread, before in self._threads.items():
+            after = now.get(thread)
+            # A number that falls is another thread's, which was given the same id.
+            if after is None or after.cpu_ns < before.cpu_ns or after.run_delay_ns < before.run_delay_ns:
+                self._ended = _added(self._ended, before)
+        self._threads = now
+        total = self._ended
+        for each in now.values():
+            total = _added(total, each)
+        return total
+
+
+def _of_thread(pid: int, thread: str) -> Scheduled | None:
+    with suppress(OSError, ValueError), open(f"{PROC}/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
+        cpu, run_delay, *_ = file.read(256).split()
+        return Scheduled(int(cpu), int(run_delay))
+    return None
+
+
+def _added(left: Scheduled, right: Scheduled) -> Scheduled:
+    return Scheduled(left.cpu_ns + right.cpu_ns, left.run_delay_ns + right.run_delay_ns)

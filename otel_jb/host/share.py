@@ -1,0 +1,72 @@
+"""The host's share in a process's troubles, as counters: CPU time, waiting for a CPU, throttling, datagrams lost at its sockets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from otel_jb.host import cgroups, sockets
+from otel_jb.host.scheduling import ThreadTimes
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What the host gave to a process and kept from it since it was first looked at. None: the kernel does not say."""
+
+    cpu_ns: int | None
+    run_delay_ns: int | None
+    throttled_ns: int | None
+    udp_drops: tuple[tuple[int, int], ...]  #: (local port, datagrams), in the order of the ports
+    udp_queue: tuple[tuple[int, int], ...]  #: (local port, bytes that wait unread now)
+
+
+@dataclass(slots=True)
+class HostShare:
+    """Follows one process. Counters begin at 0 and never decrease, whatever threads and sockets come and go."""
+
+    pid: int
+    _threads: ThreadTimes = field(init=False)
+    _base: tuple[int, int] | None = None
+    _throttled: tuple[int, int] | None = None  # first and last
+    _sockets: dict[int, tuple[int, int]] = field(default_factory=dict)  # inode -> (port, drops when last seen)
+    _drops: dict[int, int] = field(default_factory=dict)  # port -> drops so far
+    _seen: bool = False
+
+    def __post_init__(self) -> None:
+        self._threads = ThreadTimes(self.pid)
+
+    def read(self) -> Share:
+        """The share by now. What has become unreadable keeps its last value where it is a counter."""
+        cpu, delay = self._times()
+        queues = self._read_sockets()
+        return Share(cpu, delay, self._throttling(), tuple(sorted(self._drops.items())), tuple(sorted(queues.items())))
+
+    def _times(self) -> tuple[int | None, int | None]:
+        times = self._threads.read()
+        if times is None:
+            return None, None
+        if self._base is None:
+            self._base = (times.cpu_ns, times.run_delay_ns)
+        return times.cpu_ns - self._base[0], times.run_delay_ns - self._base[1]
+
+    def _throttling(self) -> int | None:
+        now = cgroups.throttled_ns(self.pid)
+        if now is not None:
+            first, last = self._throttled or (now, now)
+            # A process that is moved to another cgroup goes on from where it was.
+            self._throttled = (first, now) if now >= last else (now - (last - first), now)
+        return None if self._throttled is None else self._throttled[1] - self._throttled[0]
+
+    def _read_sockets(self) -> dict[int, int]:
+        """Add what was dropped since last time; the bytes that wait, by port."""
+        now: dict[int, tuple[int, int]] = {}
+        queues: dict[int, int] = {}
+        for each in sockets.sockets_of(self.pid):
+            if not each.port:
+                continue
+            # What a socket dropped before it was first seen counts only if it was opened while the process was followed.
+            _, before = self._sockets.get(each.inode, (each.port, 0 if self._seen else each.dropped))
+            self._drops[each.port] = self._drops.get(each.port, 0) + max(0, each.dropped - before)
+            now[each.inode] = (each.port, each.dropped)
+            queues[each.port] = queues.get(each.port, 0) + each.queued_bytes
+        self._sockets, self._seen = now, True
+        return queues
