@@ -9,6 +9,7 @@ from dataclasses import replace
 from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,
+    HostShare,
     Interval,
     ProbeState,
     ProbeStatus,
@@ -153,6 +154,8 @@ def records() -> list[StreamRecord]:
             snapshot_of(DECODE, [6_000_000_000, 5_000_000_000], events_suppressed=4, events_lost=5),
             depths=(DepthSnapshot(1, 1, 12, 2, 9),),
         ),
+        HostShare(1, READ, 2_500_000_000, 31_000_000, 4_000_000, ((5004, 17), (5006, 0)), ((5004, 2304), (5006, 0))),
+        HostShare(2, READ, 800_000_000, 1_000_000, None),
     ]
 
 

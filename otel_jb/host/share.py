@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 from otel_jb.host import cgroups, sockets
 from otel_jb.host.scheduling import ThreadTimes
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What the host gave to a process and kept from it since it was first looked at. None: the kernel does not say."""
-
-    cpu_ns: int | None
-    run_delay_ns: int | None
-    throttled_ns: int | None
-    udp_drops: tuple[tuple[int, int], ...]  #: (local port, datagrams), in the order of the ports
-    udp_queue: tuple[tuple[int, int], ...]  #: (local port, bytes that wait unread now)
+from otel_jb.model.stream import HostShare
 
 
 @dataclass(slots=True)
-class HostShare:
+class Follower:
     """Follows one process. Counters begin at 0 and never decrease, whatever threads and sockets come and go."""
 
+    target: int  #: Target.id
     pid: int
     _threads: ThreadTimes = field(init=False)
     _base: tuple[int, int] | None = None
+    _last: tuple[int | None, int | None] = (None, None)
     _throttled: tuple[int, int] | None = None  # first and last
     _sockets: dict[int, tuple[int, int]] = field(default_factory=dict)  # inode -> (port, drops when last seen)
     _drops: dict[int, int] = field(default_factory=dict)  # port -> drops so far
@@ -34,19 +27,28 @@ class HostShare:
     def __post_init__(self) -> None:
         self._threads = ThreadTimes(self.pid)
 
-    def read(self) -> Share:
-        """The share by now. What has become unreadable keeps its last value where it is a counter."""
+    def read(self) -> HostShare:
+        """The share by now. A counter that has become unreadable keeps its last value."""
         cpu, delay = self._times()
         queues = self._read_sockets()
-        return Share(cpu, delay, self._throttling(), tuple(sorted(self._drops.items())), tuple(sorted(queues.items())))
+        return HostShare(
+            self.target,
+            time.time_ns(),
+            cpu,
+            delay,
+            self._throttling(),
+            tuple(sorted(self._drops.items())),
+            tuple(sorted(queues.items())),
+        )
 
     def _times(self) -> tuple[int | None, int | None]:
         times = self._threads.read()
         if times is None:
-            return None, None
+            return self._last
         if self._base is None:
             self._base = (times.cpu_ns, times.run_delay_ns)
-        return times.cpu_ns - self._base[0], times.run_delay_ns - self._base[1]
+        self._last = (times.cpu_ns - self._base[0], times.run_delay_ns - self._base[1])
+        return self._last
 
     def _throttling(self) -> int | None:
         now = cgroups.throttled_ns(self.pid)

@@ -196,6 +196,19 @@ class SlowCall:
 
 
 @dataclass(frozen=True, slots=True)
+class HostShare:
+    """What the host gave to a target and kept from it since it is measured. None: the kernel does not say."""
+
+    target: int
+    time_unix_nano: int
+    cpu_ns: int | None  #: its threads ran
+    run_delay_ns: int | None  #: its threads were ready and waited for a CPU
+    throttled_ns: int | None  #: its cgroup had used up its CPU quota
+    udp_drops: tuple[tuple[int, int], ...] = ()  #: (local port, datagrams dropped at its sockets), by port
+    udp_queue: tuple[tuple[int, int], ...] = ()  #: (local port, bytes that wait unread now), by port
+
+
+@dataclass(frozen=True, slots=True)
 class TargetEnded:
     """The process is gone; its last snapshot came before this record."""
 
@@ -210,4 +223,4 @@ class AgentCost:
     seconds_by_kind: tuple[tuple[str, float], ...] = field(default=())
 
 
-StreamRecord = Target | Series | ProbeStatus | Snapshot | SlowCall | TargetEnded | AgentCost
+StreamRecord = Target | Series | ProbeStatus | Snapshot | SlowCall | HostShare | TargetEnded | AgentCost

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from otel_jb.model.stream import DepthSnapshot, Interval, SeriesSnapshot, Target
+from otel_jb.model.stream import DepthSnapshot, HostShare, Interval, SeriesSnapshot, Target
 from otel_jb.telemetry.histogram import (
     DEFAULT_SHAPE,
     ExponentialCounts,
@@ -123,6 +123,42 @@ BUFFER_SIZE_MAX = Instrument(
     "Packets held by the fullest buffer in the last complete interval.",
 )
 
+HOST_RUN_DELAY = Instrument(
+    "jitterbuffer.host.run_delay",
+    Kind.COUNTER,
+    "s",
+    "jitterbuffer_host_run_delay_seconds_total",
+    "Time for which the target's threads were ready and waited for a CPU.",
+)
+HOST_CPU_TIME = Instrument(
+    "jitterbuffer.host.cpu_time",
+    Kind.COUNTER,
+    "s",
+    "jitterbuffer_host_cpu_time_seconds_total",
+    "Time for which the target's threads ran.",
+)
+HOST_THROTTLED_TIME = Instrument(
+    "jitterbuffer.host.throttled_time",
+    Kind.COUNTER,
+    "s",
+    "jitterbuffer_host_throttled_time_seconds_total",
+    "Time for which the target's cgroup was kept from the CPU because its quota was used up.",
+)
+HOST_UDP_DROPS = Instrument(
+    "jitterbuffer.host.udp_drops",
+    Kind.COUNTER,
+    "{packet}",
+    "jitterbuffer_host_udp_drops_total",
+    "Datagrams that the kernel dropped at the target's sockets.",
+)
+HOST_UDP_QUEUE = Instrument(
+    "jitterbuffer.host.udp_queue",
+    Kind.GAUGE,
+    "By",
+    "jitterbuffer_host_udp_queue_bytes",
+    "Bytes that wait unread in the target's sockets, with the kernel's overhead.",
+)
+
 #: Metrics of a target, in the order in which they are exposed.
 INSTRUMENTS: tuple[Instrument, ...] = (
     CALLS,
@@ -136,6 +172,11 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     DUPLICATED_PACKETS,
     BUFFER_SIZE,
     BUFFER_SIZE_MAX,
+    HOST_RUN_DELAY,
+    HOST_CPU_TIME,
+    HOST_THROTTLED_TIME,
+    HOST_UDP_DROPS,
+    HOST_UDP_QUEUE,
 )
 
 PROBES = Instrument(
@@ -271,7 +312,7 @@ SELF_INSTRUMENTS: tuple[Instrument, ...] = (
     MEMORY_USAGE,
 )
 
-Attributes = tuple[tuple[str, str], ...]
+Attributes = tuple[tuple[str, str | int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +462,8 @@ def _metrics_of(view: TargetView, shape: HistogramShape, exemplars: ExemplarSour
     for key, group in by_identity.items():
         _add_series(points, key, group, shape, exemplars)
         _add_depth(points, key, [series for series in group if series.depth is not None])
+    if view.host is not None:
+        _add_host(points, view.host)
     ordered = tuple((one, tuple(points.by_instrument[one])) for one in INSTRUMENTS if one in points.by_instrument)
     return TargetMetrics(view.target, view.ended_unix_nano is not None, ordered)
 
@@ -462,6 +505,21 @@ def _add_series(
     doubled = [series for series in timed if series.series.has_duplicates]
     if doubled:
         points.add(DUPLICATED_PACKETS, identity, time, sum(series.values.duplicates for series in doubled))
+
+
+def _add_host(points: _Points, host: HostShare) -> None:
+    """The host's share is the process's: its points bear no function."""
+    times = (
+        (HOST_RUN_DELAY, host.run_delay_ns),
+        (HOST_CPU_TIME, host.cpu_ns),
+        (HOST_THROTTLED_TIME, host.throttled_ns),
+    )
+    for instrument, value in times:
+        if value is not None:
+            points.add(instrument, (), host.time_unix_nano, value / 1e9)
+    for instrument, by_port in ((HOST_UDP_DROPS, host.udp_drops), (HOST_UDP_QUEUE, host.udp_queue)):
+        for port, value in by_port:
+            points.add(instrument, (("server.port", port),), host.time_unix_nano, value)
 
 
 def packets(values: SeriesSnapshot) -> int:

@@ -153,9 +153,9 @@ def _base_labels(target: Target) -> dict[str, str]:
 def _labels(base: Mapping[str, str], attributes: Attributes) -> dict[str, str]:
     labels = dict(base)
     for key, value in attributes:
-        labels[label_name(key)] = value
+        labels[label_name(key)] = str(value)
         if key == "code.function.name":
-            labels["function"] = value
+            labels["function"] = str(value)
     return labels
 
 

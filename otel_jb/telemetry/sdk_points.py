@@ -66,7 +66,7 @@ def histogram_point(
         if point.time_unix_nano <= sent.point.time_unix_nano:
             return None
         point = _difference(point, sent.point)
-    attributes: dict[str, str] = dict(point.attributes)
+    attributes: dict[str, str | int] = dict(point.attributes)
     if point.exponential is not None:
         counts = point.exponential
         return ExponentialHistogramDataPoint(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,
+    HostShare,
     ProbeStatus,
     Series,
     SeriesSnapshot,
@@ -47,6 +48,7 @@ class TargetView:
     ended_unix_nano: int | None
     series: tuple[SeriesView, ...]
     probes: tuple[ProbeStatus, ...]
+    host: HostShare | None = None  #: None: not looked at yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class StreamState:
         self._snapshot: Snapshot | None = None
         self._in_snapshot: frozenset[int] = frozenset()
         self._depths: dict[int, DepthSnapshot] = {}
+        self._shares: dict[int, HostShare] = {}
         self._cost = AgentCost()
         self._slow_calls = 0
 
@@ -125,6 +128,9 @@ class StreamState:
             elif isinstance(record, ProbeStatus):
                 # A status may come before its target's record: a target of which nothing could be attached has only these.
                 self._probes.setdefault(record.target, {})[(record.function, record.file)] = record
+            elif isinstance(record, HostShare):
+                if record.target in self._targets:
+                    self._shares[record.target] = record
             elif isinstance(record, TargetEnded):
                 if record.target in self._targets and record.target not in self._ended:
                     self._ended[record.target] = _Ended(record.time_unix_nano, self._now() + self._retain)
@@ -174,6 +180,7 @@ class StreamState:
         for target in [key for key, ended in self._ended.items() if ended.forget_at <= now]:
             del self._ended[target], self._targets[target]
             self._probes.pop(target, None)
+            self._shares.pop(target, None)
             for series in self._of_target.pop(target):
                 del self._series[series]
                 self._values.pop(series, None)
@@ -238,4 +245,10 @@ class StreamState:
                 )
             )
         probes = self._probes.get(target.id, {})
-        return TargetView(target, None if ended is None else ended.unix_nano, tuple(series), tuple(probes.values()))
+        return TargetView(
+            target,
+            None if ended is None else ended.unix_nano,
+            tuple(series),
+            tuple(probes.values()),
+            self._shares.get(target.id),
+        )

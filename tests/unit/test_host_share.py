@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from otel_jb.host import cgroups, scheduling
-from otel_jb.host.share import HostShare
+from otel_jb.host.share import Follower
 from otel_jb.host.sockets import sockets_of
 
 
@@ -61,7 +61,7 @@ def test_run_delay_is_what_a_busy_thread_did_not_run() -> None:
         for child in children:
             assert child.stdout is not None
             child.stdout.readline()
-        shares = [HostShare(child.pid) for child in children]
+        shares = [Follower(1, child.pid) for child in children]
         for share in shares:
             share.read()
         deadline = time.monotonic() + 30
@@ -92,7 +92,7 @@ def receiver() -> Iterator[socket.socket]:
 
 def test_dropped_datagrams_are_those_that_never_arrive(receiver: socket.socket) -> None:
     """What was sent and cannot be read is what the kernel says it dropped, by port; what waits is told in bytes."""
-    share = HostShare(os.getpid())
+    share = Follower(1, os.getpid())
     port = receiver.getsockname()[1]
     before = dict(share.read().udp_drops)
     assert before[port] == 0
@@ -115,7 +115,7 @@ def test_dropped_datagrams_are_those_that_never_arrive(receiver: socket.socket) 
 
 def test_drops_of_a_closed_socket_stay_counted_and_a_new_one_adds_to_them() -> None:
     """A server that opens its port again has not lost fewer datagrams; IPv6 sockets count as well."""
-    share = HostShare(os.getpid())
+    share = Follower(1, os.getpid())
     share.read()
     total = 0
     port = 0
@@ -140,7 +140,7 @@ def test_of_a_process_that_is_gone_nothing_is_claimed() -> None:
     """A PID that nobody has gives no times and no sockets."""
     with subprocess.Popen(["true"]) as child:
         pass
-    found = HostShare(child.pid).read()
+    found = Follower(1, child.pid).read()
     assert (found.cpu_ns, found.run_delay_ns, found.throttled_ns, found.udp_drops) == (None, None, None, ())
 
 
@@ -148,7 +148,7 @@ def test_threads_of_a_process_are_added_up() -> None:
     """Work on a second thread is in the CPU time of the process, within what rusage says."""
     import resource
 
-    share = HostShare(os.getpid())
+    share = Follower(1, os.getpid())
     share.read()
     begin = resource.getrusage(resource.RUSAGE_SELF)
 
@@ -203,5 +203,5 @@ def test_throttled_time_goes_on_where_a_process_is_moved(proc: Path, monkeypatch
     del proc
     values = iter([100, 150, 20, 50, None, 60])
     monkeypatch.setattr(cgroups, "throttled_ns", lambda _: next(values))
-    share = HostShare(7)
+    share = Follower(1, 7)
     assert [share._throttling() for _ in range(6)] == [0, 50, 50, 80, 80, 90]

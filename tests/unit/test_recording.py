@@ -58,7 +58,7 @@ def test_every_record_comes_back_equal(
 
 def test_every_kind_of_the_stream_is_known() -> None:
     """The recording knows exactly the members of the StreamRecord union."""
-    assert {"Target", "Series", "ProbeStatus", "Snapshot", "SlowCall", "TargetEnded", "AgentCost"} == set(
+    assert {"Target", "Series", "ProbeStatus", "Snapshot", "SlowCall", "HostShare", "TargetEnded", "AgentCost"} == set(
         recording.KINDS
     )
 

@@ -56,7 +56,7 @@ def exporting(
 def of_targets(receiver: Receiver) -> dict[tuple[str, str, tuple[tuple[str, Any], ...]], Any]:
     """(pid, metric, attributes) -> last point, of the targets' metrics."""
     return {
-        (str(dict(resource)["process.pid"]), name, labels): point
+        (str(dict(resource)["process.pid"]), name, tuple((key, str(value)) for key, value in labels)): point
         for (resource, scope, name, labels), point in receiver.points().items()
         if scope == metrics.SCOPE
     }
@@ -82,7 +82,11 @@ def test_otlp_and_the_exposition_say_the_same(protocol: str) -> None:
         text = telemetry.page.render("", "")[0].decode()
         points = of_targets(receiver)
     by_name = {one.prometheus: one for one in metrics.INSTRUMENTS}
-    labels_of = {"code_function_name": "code.function.name", "jitterbuffer_role": "jitterbuffer.role"}
+    labels_of = {
+        "code_function_name": "code.function.name",
+        "jitterbuffer_role": "jitterbuffer.role",
+        "server_port": "server.port",
+    }
     seen = set()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -94,7 +98,7 @@ def test_otlp_and_the_exposition_say_the_same(protocol: str) -> None:
                 sorted(
                     (labels_of.get(key, key), value)
                     for key, value in sample.labels.items()
-                    if key in ("code_function_name", "jitterbuffer_role", "outcome", "reason")
+                    if key in ("code_function_name", "jitterbuffer_role", "outcome", "reason", "server_port")
                 )
             )
             key = (sample.labels["pid"], instrument.name, labels)
@@ -144,7 +148,7 @@ def test_points_carry_resource_start_and_time(protocol: str) -> None:
     for (resource, scope, name, _), metric, point in found:
         if scope == metrics.SCOPE and dict(resource)["service.name"] == "ffmpeg":
             assert point.time_unix_nano == samples.READ
-            if not name.endswith((".min", ".max", ".avg", "buffer_size")):
+            if not name.endswith((".min", ".max", ".avg", "buffer_size", "udp_queue")):
                 assert point.start_time_unix_nano == samples.ATTACHED
         if name == "jitterbuffer.delay":
             assert not point.HasField("min")
