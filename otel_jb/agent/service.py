@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from otel_jb.agent.loop import STOP_BUDGET_S, Agent, Sink
 from otel_jb.agent.notify import tell
+from otel_jb.agent.shares import Shares
 from otel_jb.config import environment
 from otel_jb.config.model import HistogramKind
 from otel_jb.host.privileges import keep_only
@@ -62,6 +63,7 @@ class Service:
         self.settings = environment.read(os.environ, config.otlp, config.otlp_command_line)
         self.telemetry: Telemetry | None = None
         self.endpoint: Endpoint | None = None
+        self._shares: Shares | None = None
         self._stack = ExitStack()
         takers: list[Sink] = [*sinks, self._trace]
         if config.record_to:
@@ -117,7 +119,13 @@ class Service:
                 _logger.info("serving %smetrics", self.endpoint.url)
             else:
                 _logger.info("serving %shealth and /ready; /metrics is turned off", self.endpoint.url)
+        self._shares = Shares(self.agent.state, self._emit, config.interval / 1e9)
+        self._shares.start()
         self.agent.measure_cost()
+
+    def _emit(self, record: StreamRecord) -> None:
+        for sink in self.agent.sinks:
+            sink(record)
 
     def _render(self, accept: str, accept_encoding: str, version: object) -> tuple[bytes, dict[str, str]]:
         page = self.telemetry.page if self.telemetry is not None else None
@@ -132,6 +140,8 @@ class Service:
     def close(self) -> None:
         """Detach, hand the last values on, stop exporting, close the endpoint: all within 5 s. Safe to call twice."""
         begin = time.monotonic()
+        if self._shares is not None:
+            self._shares.close()
         self.agent.close()
         telemetry, self.telemetry = self.telemetry, None
         if telemetry is not None:

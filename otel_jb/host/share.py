@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from otel_jb.host import cgroups, sockets
+from otel_jb.host import cgroups
 from otel_jb.host.scheduling import ThreadTimes
+from otel_jb.host.sockets import SocketTables
 from otel_jb.model.stream import HostShare
 
 
@@ -27,10 +28,10 @@ class Follower:
     def __post_init__(self) -> None:
         self._threads = ThreadTimes(self.pid)
 
-    def read(self) -> HostShare:
-        """The share by now. A counter that has become unreadable keeps its last value."""
+    def read(self, tables: SocketTables | None = None) -> HostShare:
+        """The share by now; `tables` spares reading the sockets of a namespace again for each process. A counter that has become unreadable keeps its last value."""
         cpu, delay = self._times()
-        queues = self._read_sockets()
+        queues = self._read_sockets(tables or SocketTables())
         return HostShare(
             self.target,
             time.time_ns(),
@@ -58,11 +59,11 @@ class Follower:
             self._throttled = (first, now) if now >= last else (now - (last - first), now)
         return None if self._throttled is None else self._throttled[1] - self._throttled[0]
 
-    def _read_sockets(self) -> dict[int, int]:
+    def _read_sockets(self, tables: SocketTables) -> dict[int, int]:
         """Add what was dropped since last time; the bytes that wait, by port."""
         now: dict[int, tuple[int, int]] = {}
         queues: dict[int, int] = {}
-        for each in sockets.sockets_of(self.pid):
+        for each in tables.of(self.pid):
             if not each.port:
                 continue
             # What a socket dropped before it was first seen counts only if it was opened while the process was followed.

@@ -5,7 +5,7 @@ socket inodes behind `/proc/PID/fd`.
 """
 
 # Names under /proc are short-lived strings: no Path objects.
-# ruff: noqa: PTH115, PTH208
+# ruff: noqa: PTH115, PTH116, PTH208
 from __future__ import annotations
 
 import os
@@ -56,7 +56,27 @@ def socket_inodes(pid: int) -> frozenset[int]:
     return frozenset(found)
 
 
+class SocketTables:
+    """The UDP sockets of network namespaces, each table read once: for one look at many processes."""
+
+    def __init__(self) -> None:
+        self._tables: dict[int, dict[int, UdpSocket]] = {}
+
+    def of(self, pid: int) -> list[UdpSocket]:
+        """The UDP sockets that a process has open."""
+        inodes = socket_inodes(pid)
+        if not inodes:
+            return []
+        try:
+            namespace = os.stat(f"{PROC}/{pid}/ns/net").st_ino
+        except OSError:
+            return []
+        if namespace not in self._tables:
+            self._tables[namespace] = {each.inode: each for each in udp_sockets(pid)}
+        table = self._tables[namespace]
+        return [table[inode] for inode in sorted(inodes) if inode in table]
+
+
 def sockets_of(pid: int) -> list[UdpSocket]:
     """The UDP sockets that a process has open."""
-    inodes = socket_inodes(pid)
-    return [each for each in udp_sockets(pid) if each.inode in inodes] if inodes else []
+    return SocketTables().of(pid)

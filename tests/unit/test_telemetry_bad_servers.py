@@ -206,7 +206,7 @@ def export(port: int, protocol: str, scheme: str = "http", **variables: str) -> 
         telemetry.flush(20)
         seconds = time.monotonic() - started
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1024
-        failures = {dict(key)["error.type"]: count for key, count in telemetry.tally.read(metrics.EXPORT_FAILURES)}
+        failures = {str(dict(key)["error.type"]): count for key, count in telemetry.tally.read(metrics.EXPORT_FAILURES)}
         return Outcome(seconds, grown, failures, telemetry.tally.total(metrics.EXPORT_REJECTED))
     finally:
         telemetry.shutdown(0.5)

@@ -1,0 +1,69 @@
+"""Looks at what the host gives to the measured processes, on a thread of its own: /proc may be slow, and nobody waits for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from otel_jb.host.share import Follower
+from otel_jb.host.sockets import SocketTables
+from otel_jb.model.stream import HostShare
+from otel_jb.telemetry.state import StreamState
+
+_logger = logging.getLogger(__name__)
+
+MOST_OF_A_CPU = 0.005  #: what looking may use; with very many processes it looks less often instead
+
+
+class Shares:
+    """Emits a `HostShare` for each live target once an interval, from `start` until `close`.
+
+    Args:
+        state: says which targets are live.
+        emit: takes the records, from this thread; must not block.
+        interval_s: between two looks, at least.
+    """
+
+    def __init__(self, state: StreamState, emit: Callable[[HostShare], None], interval_s: float) -> None:
+        self._state = state
+        self._emit = emit
+        self._interval_s = interval_s
+        self._followers: dict[int, Follower] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="host share", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look; the counters begin at the first look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking. It is not waited for a look that hangs."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(0.5)
+
+    def look(self) -> None:
+        """Look at every live target once."""
+        tables = SocketTables()
+        live = {view.target.id: view.target for view in self._state.view().live}
+        for gone in self._followers.keys() - live.keys():
+            del self._followers[gone]
+        for number, target in live.items():
+            if self._stop.is_set():
+                return
+            follower = self._followers.setdefault(number, Follower(number, target.pid))
+            self._emit(follower.read(tables))
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            begin = time.thread_time()
+            try:
+                self.look()
+            except Exception:
+                # The measuring goes on without it.
+                _logger.exception("the host's share cannot be read any more")
+                return
+            used = time.thread_time() - begin
+            self._stop.wait(max(self._interval_s, used / MOST_OF_A_CPU))
