@@ -22,7 +22,7 @@ def test_bare_debian_needs_nothing_beforehand() -> None:
     assert re.search(r"compiler: compiled and loaded with BCC 0\.\d+", result.stdout), report
     durations = [int(ms) for ms in re.findall(r"exit status 0 after (\d+) ms", result.stderr)]
     assert len(durations) == 4, report
-    assert durations[1] < 3000
+    assert durations[1] < durations[0] / 5
     (relay, agent) = re.findall(r"(\d+ packets, \d+ bytes)", result.stdout.splitlines()[-1])
     assert relay == agent
     assert int(relay.split()[0]) > 100

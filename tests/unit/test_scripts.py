@@ -36,7 +36,7 @@ def run(checkout: Path, bare_machine: str, *arguments: str) -> subprocess.Comple
 PASSED = 'echo "executed: 7 unit, 0 bpf, 0 e2e"; echo "== passed: commit abc" >&2; echo noise; echo "$@" >../arguments'
 
 
-@pytest.mark.parametrize(("option", "asked"), [("--bare", "--test --lint --unit"), ("--bare-whole", "--test")])
+@pytest.mark.parametrize(("option", "asked"), [("--bare", "--test --unit"), ("--bare-whole", "--test")])
 def test_a_bare_machine_that_passes_is_one_line_with_its_evidence(checkout: Path, option: str, asked: str) -> None:
     """The stage asks for the kinds that its option names, prints how many tests ran of which commit, and the tests follow."""
     done = run(checkout, PASSED.replace("..", str(checkout)), option)
