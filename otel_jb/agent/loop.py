@@ -143,8 +143,18 @@ class Agent:
             return
         self._looked_at_all = True
         if not self._targets:
-            self._problem = "no process that is to be measured runs"
-            _logger.info("no process to measure yet; waiting for one")
+            include = self.config.functions.include
+            called = f" with a function called {' or '.join(include)}" if include else ""
+            self._problem = f"no process{called} that is to be measured runs" + self._unmeasured()
+            _logger.info("no process%s to measure yet; waiting for one", called)
+
+    def _unmeasured(self) -> str:
+        """The media servers that run and cannot be measured, for people who wonder why there is no data."""
+        servers = list(self.discovery.unmeasured.values()) if self.discovery is not None else []
+        if not servers:
+            return ""
+        some = ", ".join(map(str, servers[:5])) + (", …" if len(servers) > 5 else "")
+        return f"; {len(servers)} media server{'s' if len(servers) > 1 else ''} cannot be measured: {some} (see otel-jb doctor PID)"
 
     def run(self) -> None:
         """Work until `stop` is called."""
@@ -367,7 +377,7 @@ class Agent:
                 if age_s > self.config.interval / 1e9 + 1:
                     return False, f"the kernel was last read {age_s:.0f} s ago"
             probes = sum(len(view.series) for view in self.state.view().live)
-            return True, f"{probes} functions of {len(self._targets)} processes are measured"
+            return True, f"{probes} functions of {len(self._targets)} processes are measured" + self._unmeasured()
 
     def _emit(self, record: StreamRecord) -> None:
         for sink in self.sinks:

@@ -200,7 +200,7 @@ class Reader:
     def _header(self) -> Header:
         line = self._next_line()
         try:
-            data = json.loads(line or b"null")
+            data = _json(line or b"null")
         except ValueError:
             data = None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -217,7 +217,7 @@ class Reader:
             raise self._error(str(error)) from None
 
     def _record(self, line: bytes) -> Recorded | None:
-        data = json.loads(line)
+        data = _json(line)
         if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
             raise ValueError("expected an object with at_ns, kind and record")  # noqa: TRY004 - data, not code
         at_ns = decode(data.get("at_ns"), int)
@@ -242,6 +242,14 @@ class Reader:
 
     def _error(self, message: str) -> UsageError:
         return UsageError(f"{self.path}:{self._number}: damaged recording: {message[:200]}")
+
+
+def _json(line: bytes) -> object:
+    """What a line says. Raises ValueError for what is no JSON, or is nested deeper than any record."""
+    try:
+        return json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _create(path: str) -> tuple[BinaryIO, bool]:

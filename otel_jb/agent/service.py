@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -32,16 +32,24 @@ _logger = logging.getLogger(__name__)
 _END_S = 1.5  #: kept of the time to stop for the endpoint, the interpreter, and a machine that has more to do
 
 
-def run(config: Config) -> int:
-    """Measure until SIGINT or SIGTERM; returns the exit code. Raises AgentError before anything is left behind."""
+def run(config: Config, sinks: Sequence[Sink] = (), ended: Callable[[], bool] | None = None) -> int:
+    """Measure until SIGINT or SIGTERM; returns the exit code. Raises AgentError before anything is left behind.
+
+    Args:
+        config: what is in effect.
+        sinks: each gets every record of the stream.
+        ended: whether everything that was to be measured is gone; then it stops by itself, see `Service.stop_after`.
+    """
     from otel_jb.agent.log import configure
 
     configure(config.log.level.value, config.log.format.value)
-    with Service(config) as service:
+    with Service(config, sinks) as service:
         # What is opened once, a recording or a port below 1024, is open; threads, which would keep what they had, come later.
         keep_only(kept_capabilities(config.link.value))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: service.agent.stop())
+        if ended is not None:
+            service.stop_after(ended)
         service.start()
         service.agent.on_tick.append(lambda: tell("WATCHDOG=1"))
         tell("READY=1")
@@ -64,6 +72,7 @@ class Service:
         self.telemetry: Telemetry | None = None
         self.endpoint: Endpoint | None = None
         self._shares: Shares | None = None
+        self._scraped = False
         self._stack = ExitStack()
         takers: list[Sink] = [*sinks, self._trace]
         if config.record_to:
@@ -127,7 +136,31 @@ class Service:
         for sink in self.agent.sinks:
             sink(record)
 
+    def stop_after(self, ended: Callable[[], bool]) -> None:
+        """Stop once `ended` is true and nobody waits for the last values.
+
+        Where /metrics is scraped, they stay for `retain`, so that the next scrape finds them; otherwise they go at once.
+        """
+        until = 0.0
+
+        def look() -> None:
+            nonlocal until
+            if self.agent.state.view().live or not ended():
+                return
+            now = time.monotonic()
+            if not until:
+                until = now + (self.config.retain / 1e9 if self._scraped else 0.0)
+                if until > now:
+                    _logger.info(
+                        "every process that was named has ended; its last values stay for %s", self.config.retain
+                    )
+            if now >= until:
+                self.agent.stop()
+
+        self.agent.on_tick.append(look)
+
     def _render(self, accept: str, accept_encoding: str, version: object) -> tuple[bytes, dict[str, str]]:
+        self._scraped = True
         page = self.telemetry.page if self.telemetry is not None else None
         if page is None:
             raise UsageError("metrics are not exposed: OTEL_METRICS_EXPORTER or OTEL_SDK_DISABLED says so")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+import os
+import shutil
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otel_jb.cli import words
 from otel_jb.model.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from otel_jb.config.model import Config
     from otel_jb.demo.ffmpeg import Receiver, Sender
     from otel_jb.demo.relay import Impairment, Relay, RelayCounts
-    from otel_jb.views.table import Row
+    from otel_jb.views.rows import Row
 
 FUNCTION = "ff_rtp_parse_packet"
 
@@ -50,12 +53,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--seconds", metavar="N", type=_seconds, help="end after so long (default: at Ctrl-C)")
-    parser.add_argument("--port", metavar="PORT", type=port, default=9310, help="of /metrics (default: 9310; 0: any)")
-    parser.add_argument("--loss", metavar="PERCENT", type=_percent, default=0.03, help="packets lost (default: 3)")
-    parser.add_argument("--delayed", metavar="PERCENT", type=_percent, default=0.05, help="held 30 ms (default: 5)")
-    parser.add_argument("--duplicated", metavar="PERCENT", type=_percent, default=0.02, help="sent twice (default: 2)")
-    parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the packets' fates (default: 1)")
+    parser.add_argument("--seconds", metavar="N", type=_seconds, help="end after N seconds (default: at Ctrl-C)")
+    parser.add_argument(
+        "--port", metavar="PORT", type=port, default=9310, help="port of /metrics (default: 9310; 0: any free port)"
+    )
+    parser.add_argument(
+        "--loss", metavar="PERCENT", type=_percent, default=0.03, help="share of packets to lose (default: 3)"
+    )
+    parser.add_argument(
+        "--delayed", metavar="PERCENT", type=_percent, default=0.05, help="share to hold back for 30 ms (default: 5)"
+    )
+    parser.add_argument(
+        "--duplicated", metavar="PERCENT", type=_percent, default=0.02, help="share to send twice (default: 2)"
+    )
+    parser.add_argument("--seed", metavar="N", type=int, default=1, help="seed of the random choices (default: 1)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,10 +75,11 @@ def run(args: argparse.Namespace) -> int:
     from otel_jb.demo.ffmpeg import Receiver, find_ffmpeg, temporary_directory
     from otel_jb.demo.relay import Impairment
     from otel_jb.doctor.preflight import preflight
+    from otel_jb.doctor.system import System
 
-    # The log would break the table; what matters of it is said here.
+    # The log would break the table; the demo prints what matters of it.
     quiet = dataclasses.replace(Config(), listen=Address("127.0.0.1", args.port))
-    preflight(quiet)
+    preflight(quiet, System(words.again(args.typed, "--port")))
     executable = find_ffmpeg()
     impairment = Impairment(loss=args.loss, delayed=args.delayed, duplicated=args.duplicated, seed=args.seed)
     stop = threading.Event()
@@ -96,7 +108,7 @@ def _measure(
     from otel_jb.agent.service import Service
     from otel_jb.demo.ffmpeg import Sender
     from otel_jb.demo.relay import Relay
-    from otel_jb.views.table import LiveTable
+    from otel_jb.views.rows import LiveTable
 
     service = stack.enter_context(Service(config))
     service.start()
@@ -134,22 +146,47 @@ def _measure(
 
 
 def _show(rows: Callable[[], list[Row]], relay: Relay, goes_on: Callable[[], bool]) -> None:
-    """Show the table once a second for as long as `goes_on` (which waits) says."""
-    from otel_jb.views.table import plain_lines, render
+    """Show the table once a second for as long as `goes_on` (which waits) says, and once more at the end."""
+    if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        _show_in_place(rows, relay, goes_on)
+    else:
+        _show_changes(rows, relay, goes_on)
+    print("\n".join([*_lines(rows()), _relayed(relay.counts())]), flush=True)
 
-    if not sys.stdout.isatty():
-        while True:
-            lines = plain_lines(rows())
-            print("\n".join([*lines, _relayed(relay.counts())]), flush=True)
-            if not goes_on():
-                return
+
+def _show_in_place(rows: Callable[[], list[Row]], relay: Relay, goes_on: Callable[[], bool]) -> None:
+    """Draw the table again and again on a screen of its own, so that no size of the terminal leaves rubbish behind."""
+    from rich.console import Console
     from rich.live import Live
 
-    with Live(auto_refresh=False, transient=False) as live:
+    from otel_jb.views.table import render
+
+    console = Console()
+    with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            live.update(render(rows(), caption=_relayed(relay.counts())), refresh=True)
+            size = console.size
+            live.update(render(rows(), size.width, size.height, caption=_relayed(relay.counts())), refresh=True)
             if not goes_on():
                 return
+
+
+def _show_changes(rows: Callable[[], list[Row]], relay: Relay, goes_on: Callable[[], bool]) -> None:
+    """Print the lines that changed, for a log, a pipe, or a terminal that cannot move its cursor."""
+    before: set[str] = set()
+    while True:
+        lines = [*_lines(rows()), _relayed(relay.counts())]
+        new = [line for line in lines if line not in before]
+        if new:
+            print("\n".join(new), flush=True)
+        before = set(lines)
+        if not goes_on():
+            return
+
+
+def _lines(rows: Sequence[Row]) -> list[str]:
+    from otel_jb.views.table import text_lines
+
+    return text_lines(rows, max(72, shutil.get_terminal_size((200, 24)).columns))
 
 
 def _compare(agent: Agent, receiver: Receiver, relay: Relay, sender: Sender) -> int:

@@ -12,27 +12,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from otel_jb.cli import target
+from otel_jb.cli.progress import Progress
 from otel_jb.model.errors import ElfError, ExitCode, NoFunctionError, PermissionDeniedError, TargetError
+from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
     from otel_jb.catalog.matching import Match
     from otel_jb.cli.listing import File, Row, Target
+    from otel_jb.cli.target import Target as Named
     from otel_jb.host.procfs import Process
-    from otel_jb.model.plan import Probe, ProbePlan
+    from otel_jb.model.plan import Probe, ProbePlan, Skipped
     from otel_jb.planner.files import Examined
     from otel_jb.planner.planner import Planner
     from otel_jb.planner.process import ProcessFacts
 
 EXAMPLES = """\
 examples:
-  otel-jb discover                                   every process on this host
-  otel-jb discover 1234                              this process, its libraries too
+  otel-jb discover                                   what `otel-jb run` would measure on this host
+  otel-jb discover 1234                              the functions of this process and its libraries
+  otel-jb discover ffmpeg                            of every process called ffmpeg
   otel-jb discover /usr/lib/x86_64-linux-gnu/libspeexdsp.so.1
-  otel-jb discover 1234 --function '*JitterBuffer*'  only these; also such that no profile knows
+  otel-jb discover 1234 --function '*JitterBuffer*'  only these, whether a profile knows them or not
   otel-jb discover --json | jq '.targets[].functions[].function'
 
-PROBE says how the end of a call is seen (edge-sites, uretprobe, ret-sites, entry-only; docs/strategies.md), the line
-below it why; * marks the primary function of its role, which dashboards count. Files that you can read need no privileges.
+PROBE says how the end of a call is seen (edge-sites, uretprobe, ret-sites, entry-only; docs/strategies.md); the line
+below it says why. * marks the primary function of its role, which dashboards count. Files that you can read need no privileges.
 """
 _FFMPEG_ADVICE = (
     "FFmpeg's RTP functions are internal, so a stripped build has no name for them. What helps: its debug symbols "
@@ -61,60 +66,78 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("target", nargs="?", metavar="TARGET", help="a file or a PID (default: every process)")
-    parser.add_argument("--json", action="store_true", help="for programs; described by docs/discover.schema.json")
+    target.add_arguments(parser, many=False, purpose=" (default: every process)")
+    target.add_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON (docs/discover.schema.json), for programs")
     parser.add_argument(
-        "--all", action="store_true", help="also what is of no use: targets without such functions, what was left out"
+        "--all", action="store_true", help="list every process and function, also those of no use, with the reason"
     )
     parser.add_argument(
         "--function", action="append", default=[], metavar="NAME|GLOB", help="only these functions (repeatable)"
     )
     parser.add_argument(
-        "--profile", action="append", default=[], metavar="FILE", help="a profile file of your own (repeatable)"
+        "--profile", action="append", default=[], metavar="FILE", help="additional profile file (repeatable)"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, and print what was found. Raises what the target is wrong with, NoFunctionError where it has no such function."""
+    """Look, and print what was found. Raises the error of a target that cannot be read, NoFunctionError for one without such functions."""
     from otel_jb.config.model import Config, Functions
     from otel_jb.sandbox.client import Inspector
 
-    with Inspector() as inspector:
+    wanted = target.only(args)
+    listed = wanted is None and not (args.json or args.all or args.function)
+    with Inspector() as inspector, Progress() as progress:
         from otel_jb.planner.planner import Planner
 
         config = Config(functions=Functions(include=tuple(args.function)), profiles=tuple(args.profile))
-        looker = _Looker(Planner(config, inspector, thorough=True), tuple(args.function))
-        targets = list(looker.look(args.target, everything=args.all))
-    useful = any(target.has("probe", "skipped", "unknown") for target in targets)
-    if args.target is None or useful or args.json or args.all:
-        _print(targets, looker, args)
-    if args.target is None or useful:
+        planner = Planner(config, inspector, thorough=not listed)
+        if listed:
+            from otel_jb.cli import host
+
+            found = host.look(planner, progress)
+            progress.clear()
+            print("\n".join(host.lines(found, _columns(), root=os.geteuid() == 0)))
+            return int(ExitCode.OK)
+        looker = _Looker(planner, tuple(args.function), progress)
+        targets = list(looker.look(wanted, everything=args.all))
+    useful = any(each.has("probe", "skipped", "unknown") for each in targets)
+    if wanted is None or useful or args.json or args.all:
+        _print(targets, looker, args, wanted)
+    if wanted is None or useful:
         return int(ExitCode.OK)
     if args.json:
         return int(ExitCode.NO_FUNCTION)
-    raise _nothing_found(args.target, targets)
+    raise _nothing_found(str(wanted), targets, looker)
 
 
-def _print(targets: Sequence[Target], looker: _Looker, args: argparse.Namespace) -> None:
+def _columns() -> int:
+    return max(72, min(shutil.get_terminal_size((100, 24)).columns, 160))
+
+
+def _print(targets: Sequence[Target], looker: _Looker, args: argparse.Namespace, wanted: Named | None) -> None:
     from otel_jb.cli.listing import table, to_json
 
     if args.json:
         print(json.dumps(to_json(targets, looker.not_permitted, looker.demangles), indent=2))
         return
-    width = max(72, min(shutil.get_terminal_size((100, 24)).columns, 160))
-    for line in table(targets, everything=args.all, width=width):
+    for line in table(targets, everything=args.all, width=_columns()):
         print(line)
-    if args.target is None and not targets:
+    if wanted is None and not targets:
         print(f"None of {looker.looked_at} processes has a jitter-buffer function that is known here.")
-    if looker.not_permitted:
+    if looker.not_permitted and os.geteuid() != 0:
         print(
             f"{looker.not_permitted} processes of other users could not be looked at: run as root (sudo) to see them."
         )
+    elif looker.not_permitted:
+        print(f"{looker.not_permitted} processes may not be looked at, even by root.")
     if not looker.demangles:
         print("C++ names are shown mangled and found by their mangled names only: install libstdc++6 (libstdc++).")
 
 
-def _nothing_found(text: str, targets: Sequence[Target]) -> NoFunctionError:
+def _nothing_found(text: str, targets: Sequence[Target], looker: _Looker) -> NoFunctionError:
+    if looker.functions and looker.others:
+        return looker.none_is_called_so(text)
     files = [file for target in targets for file in target.files]
     help_text = f"Looked at {sum(file.symbols for file in files)} symbols of {len(files)} files."
     advice = list(dict.fromkeys(line for target in targets for line in target.advice))
@@ -126,31 +149,41 @@ def _nothing_found(text: str, targets: Sequence[Target]) -> NoFunctionError:
 class _Looker:
     """Looks at targets and remembers what could not be looked at."""
 
-    def __init__(self, planner: Planner, functions: tuple[str, ...]) -> None:
+    def __init__(self, planner: Planner, functions: tuple[str, ...], progress: Progress) -> None:
         self.planner = planner
         self.functions = functions
+        self.progress = progress
+        self.others: list[Skipped] = []  #: functions that can be measured and were not asked for
         self.not_permitted = 0
         self.looked_at = 0
         self.demangles = True
 
-    def look(self, target: str | None, *, everything: bool) -> Iterator[Target]:
+    def look(self, wanted: Named | None, *, everything: bool) -> Iterator[Target]:
         """The targets that the user means."""
-        from otel_jb.host import procfs
-
-        if target is None:
+        if wanted is None:
             yield from self._host(everything)
-        elif target.isdecimal() and "/" not in target and not Path(target).exists():
-            yield self._process(procfs.process(procfs.parse_pid(target)))
+        elif wanted.file is not None:
+            yield self._file(wanted.file)
         else:
-            yield self._file(target)
+            for process in target.processes(wanted):
+                yield self._process(process)
+
+    def none_is_called_so(self, text: str) -> NoFunctionError:
+        """The error for --function with a name that the target does not have."""
+        from otel_jb.model.plan import ProbePlan
+        from otel_jb.planner.planner import no_function
+
+        return no_function(Path(text).name, text, (), ProbePlan((), tuple(self.others)), self.functions)
 
     def _host(self, everything: bool) -> Iterator[Target]:
         from otel_jb.cli.listing import Target
         from otel_jb.host import procfs
 
-        for process in sorted(procfs.processes(), key=lambda each: each.pid):
+        processes = sorted(procfs.processes(), key=lambda each: each.pid)
+        for number, process in enumerate(processes):
             if process.pid == os.getpid():
                 continue
+            self.progress(f"looked at {number} of {len(processes)} processes; now {printable(process.name)}")
             try:
                 found = self._process(process, named=False)
             except PermissionDeniedError:
@@ -167,13 +200,9 @@ class _Looker:
     def _file(self, path: str) -> Target:
         from otel_jb.cli.listing import Target
 
-        resolved = os.path.realpath(path)
+        resolved = target.real_path(path)
         name = Path(resolved).name
-        try:
-            examined = self.planner.files.examine(path, name, resolved)
-        except TargetError as error:
-            found = None if "/" in path else shutil.which(path)
-            raise TargetError(error.message, f"Did you mean {found}?" if found else error.help) from error
+        examined = self.planner.files.examine(path, name, resolved)
         files = (self._describe(examined, resolved),)
         rows = tuple(self._rows([examined], {examined.path: files[0].path}, named=True))
         advice = _advice(name, files, rows)
@@ -273,13 +302,15 @@ class _Looker:
 
     def _left_out(self, plan: ProbePlan, examined: Sequence[Examined]) -> Iterator[Row]:
         from otel_jb.cli.listing import Row
+        from otel_jb.planner.choose import NOT_ASKED_FOR
 
         by_name: dict[tuple[str, str], list[Match]] = {}
         for each in examined:
             for match in each.matches:
                 by_name.setdefault((each.path, match.symbol.function), []).append(match)
         for skipped in plan.skipped:
-            if skipped.reason == "not among the functions asked for":
+            if skipped.reason == NOT_ASKED_FOR:
+                self.others.append(skipped)
                 continue
             candidates = by_name.get((skipped.file, skipped.function), [])
             if not candidates:

@@ -9,15 +9,17 @@ import os
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from otel_jb.cli import target
 from otel_jb.doctor import preflight
 from otel_jb.doctor.preflight import Check, Status
 from otel_jb.doctor.system import System
 from otel_jb.model.errors import AgentError, ExitCode
 
 if TYPE_CHECKING:
+    from otel_jb.cli.target import Target
     from otel_jb.config.environment import OtelSettings
     from otel_jb.config.model import Config
 
@@ -46,8 +48,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     from otel_jb.cli import run as run_command
 
-    parser.add_argument("target", metavar="TARGET", nargs="?", help="a PID or a file")
-    parser.add_argument("--json", action="store_true", help="the checks as JSON, for programs")
+    target.add_arguments(parser, many=False)
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     run_command.add_options(parser)
 
 
@@ -56,11 +58,12 @@ def run(args: argparse.Namespace) -> int:
     from otel_jb.cli.run import configuration
     from otel_jb.config.environment import read
 
+    targets = target.given(args)
     config = configuration(args, os.environ)
     settings = read(os.environ, config.otlp, config.otlp_command_line)
     system = System()
     checks: list[Check] = []
-    for check in all_checks(system, config, settings, args.target):
+    for check in all_checks(system, config, settings, targets):
         checks.append(check)
         if not args.json:
             sys.stdout.write(render(check))
@@ -86,7 +89,7 @@ def render(check: Check) -> str:
     return text
 
 
-def all_checks(system: System, config: Config, settings: OtelSettings, target: str | None) -> Iterator[Check]:
+def all_checks(system: System, config: Config, settings: OtelSettings, targets: Sequence[Target]) -> Iterator[Check]:
     """Every check, in the order in which one would go about it."""
     for check in (
         preflight.machine,
@@ -113,10 +116,24 @@ def all_checks(system: System, config: Config, settings: OtelSettings, target: s
     yield endpoint(system, config)
     yield collector(system, settings)
     yield overhead(config)
-    if target is not None:
-        from otel_jb.doctor.target import target_checks
+    for each in targets:
+        yield from _target_checks(system, config, each)
 
-        yield from target_checks(system, config, target)
+
+def _target_checks(system: System, config: Config, wanted: Target) -> Iterator[Check]:
+    """The checks of each process or file that the user means."""
+    from otel_jb.doctor.target import target_checks
+
+    if wanted.file is not None:
+        yield from target_checks(system, config, wanted.file)
+        return
+    try:
+        found = target.processes(wanted)
+    except AgentError as error:
+        yield Check("target", Status.FAILED, error.message, error.help, type(error))
+        return
+    for process in found:
+        yield from target_checks(system, config, process.pid)
 
 
 def uprobe_pmu(system: System) -> Check:

@@ -16,6 +16,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.ADDRESS_IN_USE: "the address to listen on is taken or cannot be bound",
     ExitCode.ATTACH: "the kernel refused every probe",
     ExitCode.CHECK_FAILED: "`doctor` found something that needs a remedy",
+    ExitCode.RESOURCES: "descriptors, memory or disk space ran out, or the output cannot be written",
 }
 
 INTERRUPTED = 130  #: Ctrl-C in a command that was not measuring: 128 + SIGINT, as shells have it

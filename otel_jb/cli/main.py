@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
-import os
 import sys
 import textwrap
 from collections.abc import Sequence
 from typing import NoReturn
 
 from otel_jb import __version__
-from otel_jb.cli import exitcodes
+from otel_jb.cli import exitcodes, output, words
+from otel_jb.cli.words import COMMANDS
 from otel_jb.model.errors import AgentError, ExitCode, UsageError
 from otel_jb.model.text import printable, printable_lines
 
-#: Each is a module of this package with `add_parser(subparsers)` and `run(args) -> int`, in the order of `--help`.
-COMMANDS = ("demo", "discover", "doctor", "plan", "run", "record", "replay")
-
 DESCRIPTION = """\
-Measure the jitter buffers of media servers that are already compiled and running (FFmpeg, SRS, speexdsp,
-oRTP, PJSIP, Asterisk, rtpengine, Janus, ...), by uprobes, and serve the result to Prometheus and OpenTelemetry.
+Measure the jitter buffers of media servers that are already running (FFmpeg, SRS, speexdsp, oRTP, PJSIP, Asterisk,
+rtpengine, Janus and others) with eBPF uprobes, and serve the result to Prometheus and OpenTelemetry.
 """
 EXAMPLES = """\
 examples:
   otel-jb doctor                        is this machine ready, and what is missing?
   otel-jb discover /usr/bin/ffmpeg      which functions can be measured?
   sudo otel-jb run                      measure every process that a profile recognises
-  sudo otel-jb run --pid 1234           measure this one
+  sudo otel-jb --pid 1234               measure this one (without a command, options mean `run`)
   curl http://127.0.0.1:9310/metrics    see the result
 
 otel-jb COMMAND --help explains each command.
@@ -43,24 +41,26 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code and never raises."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in arguments
+    output.prepare()
+    typed = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in typed
     try:
-        code = _run(arguments)
-        sys.stdout.flush()
+        code = _run(words.with_command(typed), typed)
+        output.finish()
         return code
     except AgentError as error:
-        if debug:
-            _traceback()
-        _complain(f"error: {error.message}", error.help)
-        return int(error.exit_code)
+        return _fail(error, debug=debug)
     except KeyboardInterrupt:
         return exitcodes.INTERRUPTED
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough. What is still buffered must not raise again when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        output.give_up(1)  # the reader (`| head`) has seen enough
         return int(ExitCode.OK)
     except Exception as error:  # noqa: BLE001 - the last resort: a defect is one line, not a traceback
+        shortage = output.shortage(error)
+        if shortage is not None:
+            with contextlib.suppress(AgentError, BrokenPipeError):
+                output.finish()
+            return _fail(shortage, debug=debug)
         if debug:
             _traceback()
         text = " ".join(str(error).split())
@@ -76,15 +76,22 @@ def entry() -> NoReturn:
     sys.exit(main())
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], typed: list[str]) -> int:
+    command = words.command_of(arguments)
+    if command is not None and command not in COMMANDS:
+        raise _unknown_command(command)
     parser = _parser(arguments)
     try:
-        args = parser.parse_args(arguments)
+        args, others = parser.parse_known_args(arguments)
     except SystemExit as stop:  # --help and --version; errors are UsageError
         return int(stop.code or 0)
     if args.command is None:
         parser.print_help()
         return int(ExitCode.OK)
+    _take_the_rest(parser, args, others)
+    if arguments != typed:
+        _refuse_late_command(args, typed)
+    args.typed = arguments
     module = importlib.import_module(f"otel_jb.cli.{args.command}")
     return int(module.run(args))
 
@@ -100,8 +107,8 @@ def _parser(arguments: list[str]) -> Parser:
     parser.add_argument("--version", action="version", version=f"otel-jb {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    # The command that is named is the only one that is imported: every start, and the first probe, is the faster for it.
-    named = next((word for word in arguments if not word.startswith("-")), None)
+    # Only the command that is named is imported: every start, and the first probe, is the faster for it.
+    named = words.command_of(arguments)
     wanted = (named,) if named in COMMANDS else () if "--version" in arguments else COMMANDS
     for name in wanted:
         importlib.import_module(f"otel_jb.cli.{name}").add_parser(commands)
@@ -110,14 +117,68 @@ def _parser(arguments: list[str]) -> Parser:
     return parser
 
 
+def _take_the_rest(parser: Parser, args: argparse.Namespace, others: list[str]) -> None:
+    """Words that argparse left over: targets behind an option, or a mistake. Raises UsageError."""
+    command: str = args.command
+    for word in others:
+        if word.startswith("-"):
+            option = word.partition("=")[0]
+            close = words.meant(option, _options(parser, command))
+            raise UsageError(
+                f"{command} has no option {option[:60]}" + (f"; did you mean {close}?" if close else ""),
+                f"otel-jb {command} --help explains the options",
+            )
+    if hasattr(args, "targets"):
+        args.targets = [*args.targets, *others]
+    elif others:
+        raise UsageError(f"{command} does not take {others[0][:60]!r}", f"otel-jb {command} --help explains it")
+
+
+def _options(parser: Parser, command: str) -> list[str]:
+    for action in parser._actions:  # noqa: SLF001 - argparse offers no other way to list options
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            actions = action.choices[command]._actions  # noqa: SLF001
+            return [option for each in actions for option in each.option_strings if each.help != argparse.SUPPRESS]
+    return []
+
+
+def _unknown_command(word: str) -> UsageError:
+    if word.isdecimal() or "/" in word:
+        return UsageError(
+            f"{word[:60]!r} is no command",
+            f"otel-jb run {word[:200]}         measures it\notel-jb discover {word[:200]}    shows what can be measured",
+        )
+    close = words.meant_command(word)
+    return UsageError(
+        f"no command is called {word[:60]!r}" + (f"; did you mean {close!r}?" if close else ""),
+        "otel-jb --help lists the commands",
+    )
+
+
+def _refuse_late_command(args: argparse.Namespace, typed: list[str]) -> None:
+    """`otel-jb --port 1 doctor` means doctor, and not a program of that name."""
+    late = next((word for word in args.targets if word in COMMANDS), None)
+    if late is not None:
+        others = [word for word in typed if word != late]
+        raise UsageError("the command comes before its options", words.again([late, *others]))
+
+
+def _fail(error: AgentError, *, debug: bool) -> int:
+    if debug:
+        _traceback()
+    _complain(f"error: {error.message}", words.named_as_typed(error.help))
+    return int(error.exit_code)
+
+
 def _complain(message: str, help_text: str) -> None:
     try:
         print(f"otel-jb: {printable(message, 4096)}", file=sys.stderr)
         if help_text:
             print(textwrap.indent(printable_lines(help_text.rstrip()), "    "), file=sys.stderr)
-        sys.stderr.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        output.give_up(2)  # nobody is left to tell
 
 
 def _traceback() -> None:

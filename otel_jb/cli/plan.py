@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from otel_jb.cli import target
 from otel_jb.model.errors import ExitCode, NoFunctionError, UsageError
+from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from otel_jb.cli.target import Target
     from otel_jb.host.procfs import Process
     from otel_jb.model.plan import Probe, ProbePlan
     from otel_jb.model.stream import AgentCost
@@ -43,18 +46,23 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("target", metavar="TARGET", help="a file or a PID")
+    target.add_arguments(parser, many=False)
     parser.add_argument(
-        "--rate", type=_rate, default=1000.0, metavar="N", help="calls a second of each (default: 1000)"
+        "--rate", type=_rate, default=1000.0, metavar="N", help="calls per second of each function (default: 1000)"
     )
     parser.add_argument(
-        "--budget", type=value_of("overhead.budget"), metavar="SHARE", help="of one CPU (default: 10%%), or off"
+        "--budget", type=value_of("overhead.budget"), metavar="SHARE", help="share of one CPU (default: 10%%), or off"
     )
-    parser.add_argument("--measure", action="store_true", help="measure what a probe costs here first; needs root")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--measure", action="store_true", help="first measure what a probe costs here; needs root")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.add_argument("--function", action="append", default=[], metavar="NAME|GLOB", help="only these (repeatable)")
-    parser.add_argument("--exclude", action="append", default=[], metavar="NAME|GLOB", help="not these (repeatable)")
-    parser.add_argument("--profile", action="append", default=[], metavar="FILE", help="one more profile file")
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="NAME|GLOB", help="all but these (repeatable)"
+    )
+    parser.add_argument(
+        "--profile", action="append", default=[], metavar="FILE", help="additional profile file (repeatable)"
+    )
+    target.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,6 +70,9 @@ def run(args: argparse.Namespace) -> int:
     from otel_jb.config.model import Config, Functions
     from otel_jb.sandbox.client import Inspector
 
+    wanted = target.only(args)
+    if wanted is None:
+        raise UsageError("plan needs a TARGET", f"TARGET is {target.HELP}.")
     with Inspector() as inspector:
         cost = _measured() if args.measure else None
         from otel_jb.planner.planner import Planner
@@ -70,18 +81,19 @@ def run(args: argparse.Namespace) -> int:
         planner = Planner(Config(functions=functions, profiles=tuple(args.profile)), inspector)
         if cost is not None:
             planner.use_costs(cost)
-        process, examined = _examine(planner, args.target)
+        process, examined = _examine(planner, wanted)
         plan = planner.plan_patiently(examined, process) if process else planner.plan(examined, named=True)
     if not plan.probes:
         from otel_jb.planner.planner import no_function
 
-        raise no_function(Path(args.target).name, args.target, examined, plan)
+        name = process.name if process is not None else Path(str(wanted)).name
+        raise no_function(name, str(wanted), examined, plan, args.function)
     budget = Config().overhead.budget if args.budget is None else args.budget
     prediction = predict(plan, args.rate, float(budget) if budget else None)
     if args.json:
         print(json.dumps(prediction.to_json(), indent=2))
     else:
-        print("\n".join(prediction.lines(args.target)))
+        print("\n".join(prediction.lines(str(wanted))))
     return int(ExitCode.OK)
 
 
@@ -171,17 +183,16 @@ def predict(plan: ProbePlan, rate: float, budget: float | None) -> Prediction:
     return Prediction(plan, rate, budget, tuple(plan.probes[at].function for at in over_budget(costs, budget)))
 
 
-def _examine(planner: Planner, target: str) -> tuple[Process | None, Sequence[Examined]]:
-    from otel_jb.host import procfs
-
-    if target.isdecimal() and "/" not in target and not Path(target).exists():
-        process = procfs.process(procfs.parse_pid(target))
+def _examine(planner: Planner, wanted: Target) -> tuple[Process | None, Sequence[Examined]]:
+    if wanted.file is None:
+        process = target.process(wanted)
         return process, planner.examine_process(process)
-    resolved = os.path.realpath(target)
-    examined = planner.files.examine(target, Path(resolved).name, resolved)
+    resolved = target.real_path(wanted.file)
+    examined = planner.files.examine(wanted.file, Path(resolved).name, resolved)
     if not examined.matches:
         raise NoFunctionError(
-            f"no jitter-buffer function in {target}", "`otel-jb discover` says what was looked at and what would help."
+            f"no jitter-buffer function in {printable(wanted.file)}",
+            f"see what was looked at and what would help:\n  otel-jb discover {shlex.quote(wanted.file)}",
         )
     return None, [examined]
 
@@ -206,5 +217,5 @@ def _rate(text: str) -> float:
     except ValueError:
         rate = -1.0
     if not 0 < rate <= 1e9:
-        raise UsageError(f"--rate {text}: a number of calls a second is needed")
+        raise argparse.ArgumentTypeError(f"expected a number of calls per second, got {text[:60]!r}")
     return rate

@@ -7,13 +7,14 @@ import dataclasses
 import os
 
 from otel_jb.cli import run as run_command
+from otel_jb.cli import target
 
 EXAMPLES = """\
 examples:
-  otel-jb record incident.jsonl.gz --pid 1234           all options of `otel-jb run`
-  otel-jb replay incident.jsonl.gz                      anywhere, without root
+  otel-jb record incident.jsonl.gz 1234                 takes the options of `otel-jb run`
+  otel-jb replay incident.jsonl.gz                      works anywhere, without root
 
-A name that ends in .gz is compressed. An existing file is never overwritten. The file is readable by its owner only: slow
+A file whose name ends in .gz is compressed. An existing file is never overwritten. Only its owner may read the file: slow
 calls hold a piece of the target's stack (--slow-threshold off leaves them out).
 """
 
@@ -22,14 +23,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add `record` to the main parser."""
     parser = subparsers.add_parser(
         "record",
-        help="run, and keep what is measured in a file",
+        help="measure, and keep everything in a file",
         description="Measure as `run` does, and write the stream of records to FILE, for `otel-jb replay`.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE", help="new file to write (.gz: compressed)")
+    target.add_arguments(parser, many=True)
     run_command.add_print_config(parser)
+    run_command.add_wait(parser)
     run_command.add_options(parser)
 
 

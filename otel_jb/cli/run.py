@@ -3,60 +3,76 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otel_jb.cli import target, words
 from otel_jb.model.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from otel_jb.config.model import Config
 
+_logger = logging.getLogger(__name__)
+
 EXAMPLES = """\
 examples:
-  otel-jb run                                   every process on this host that a profile recognises, new ones too
-  otel-jb run --pid 1234 --pid 1240             these processes
+  otel-jb run                                   every process that a profile recognises, now and later
+  otel-jb run 1234 1240                         these processes; ends when they have ended
+  otel-jb run srs                               every process whose executable is called srs
   otel-jb run --binary /usr/bin/ffmpeg --port 9310
-                                                every process that runs this file, new ones too
-  otel-jb run --name 'srs*' --exclude '*::get_time'
-  otel-jb run --name srs --slow-threshold p99.5 --otlp-endpoint http://collector:4317
+                                                every process that runs this file, now and later
+  otel-jb run 'srs*' --exclude '*::get_time'
+  otel-jb run srs --slow-threshold p99.5 --otlp-endpoint http://collector:4317
   otel-jb run --config /etc/otel-jb.yaml        see docs/configuration.md
   otel-jb run --config otel-jb.yaml --print-config
-                                                what is in effect, as a file that can be used again
+                                                print the configuration in effect, as a file to use again
 
-/metrics, /health and /ready are served on http://127.0.0.1:9310. Ctrl-C or SIGTERM stops cleanly (exit code 0).
-The command line wins over the environment (OTEL_JB_*, OTEL_*), which wins over the file; a list replaces a list.
+/metrics, /health and /ready are on http://127.0.0.1:9310. Ctrl-C or SIGTERM stops cleanly (exit code 0).
+The command line overrides the environment (OTEL_JB_*, OTEL_*), which overrides the file; a list replaces a list.
 """
 
 
 #: Options that set one key of the configuration by the text of one word: option, key, metavar, help.
 _OPTIONS = {
     "which functions (default: those that a profile knows)": (
-        ("--max-probes", "max_probes", "N", "at most so many functions of one target (default: 256)"),
+        ("--max-probes", "max_probes", "N", "maximum number of functions probed per target (default: 256)"),
     ),
     "how they are probed": (
-        ("--end-strategy", "end_strategy", "S", "auto, or a safer one by force: edge-sites, ret-sites, entry-only"),
+        ("--end-strategy", "end_strategy", "S", "auto, or force a safer one: edge-sites, ret-sites, entry-only"),
         ("--link", "link", "KIND", "auto, multi or perf"),
-        ("--overhead-budget", "overhead.budget", "SHARE", "of one CPU, for a target's probes (default: 10%%), or off"),
+        (
+            "--overhead-budget",
+            "overhead.budget",
+            "SHARE",
+            "share of one CPU that a target's probes may take (default: 10%%), or off",
+        ),
     ),
     "what is measured": (
-        ("--interval", "interval", "TIME", "of min, max and avg, and between exports (default: 10s)"),
+        ("--interval", "interval", "TIME", "period of min, max and avg, and of exports (default: 10s)"),
         ("--histogram", "histogram.kind", "KIND", "explicit (default) or exponential, for OTLP"),
         (
             "--slow-threshold",
             "slow.threshold",
             "TIME|pNN",
-            "a call over it becomes a trace (default: 10ms); p99.5: a percentile of the function's own calls; or off",
+            "trace calls slower than this (default: 10ms), or than a percentile of the function's own calls (p99.5); or off",
         ),
         ("--traces", "traces", "on|off", "spans and exemplars for slow calls (default: on)"),
-        ("--retain", "retain", "TIME", "how long an ended target's values stay (default: 1m)"),
-        ("--max-series", "max_series", "N", "at most so many functions of all targets (default: 1024)"),
+        ("--retain", "retain", "TIME", "keep an ended target's values this long (default: 1m)"),
+        ("--max-series", "max_series", "N", "maximum number of functions probed in all (default: 1024)"),
     ),
     "where it goes": (
-        ("--listen", "listen", "HOST:PORT", "of /metrics, /health, /ready (default: 127.0.0.1:9310), or off"),
+        (
+            "--listen",
+            "listen",
+            "HOST:PORT",
+            "address of /metrics, /health and /ready (default: 127.0.0.1:9310), or off",
+        ),
         (
             "--otlp-endpoint",
             "otlp_command_line.endpoint",
@@ -67,7 +83,7 @@ _OPTIONS = {
             "--otlp-protocol",
             "otlp_command_line.protocol",
             "P",
-            "grpc or http/protobuf (default: as the endpoint's port implies)",
+            "grpc or http/protobuf (default: by the endpoint's port)",
         ),
     ),
     "the agent's log, on stderr": (
@@ -88,8 +104,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    target.add_arguments(parser, many=True)
     add_print_config(parser)
+    add_wait(parser)
     add_options(parser)
+
+
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    """Add the option that keeps the command running without its targets."""
+    parser.add_argument("--wait", action="store_true", help="go on after every process that was named by PID has ended")
 
 
 def add_print_config(parser: argparse.ArgumentParser) -> None:
@@ -102,14 +125,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", type=Path, help="YAML file (default: $OTEL_JB_CONFIG)")
 
     group = parser.add_argument_group("which processes (default: every one that a profile recognises)")
-    group.add_argument("--pid", metavar="PID", type=_pid, action="append", help="this process; repeatable")
+    target.add_options(group)
     group.add_argument(
-        "--binary", metavar="PATH", action="append", help="those that run this file or map it as a library; repeatable"
+        "--service-name", metavar="NAME", help="service.name of these processes (default: the executable's name)"
     )
-    group.add_argument(
-        "--name", metavar="GLOB", action="append", help="those whose executable has such a name; repeatable"
-    )
-    group.add_argument("--service-name", metavar="NAME", help="their service.name (default: the executable's name)")
 
     for title, options in _OPTIONS.items():
         group = parser.add_argument_group(title)
@@ -118,10 +137,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 "--function",
                 metavar="NAME|GLOB",
                 action="append",
-                help="only these, demangled without arguments (Srs*::put) or as in the symbol table; repeatable",
+                help="only these: demangled without arguments (Srs*::put), or as in the symbol table; repeatable",
             )
-            group.add_argument("--exclude", metavar="NAME|GLOB", action="append", help="not these; repeatable")
-            group.add_argument("--profile", metavar="FILE", action="append", help="one more profile file; repeatable")
+            group.add_argument("--exclude", metavar="NAME|GLOB", action="append", help="all but these; repeatable")
+            group.add_argument("--profile", metavar="FILE", action="append", help="additional profile file; repeatable")
         for option, key, metavar, help_text in options:
             group.add_argument(
                 option, dest=key, metavar=metavar, type=value_of(key), default=argparse.SUPPRESS, help=help_text
@@ -131,12 +150,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 "--unsafe-uretprobe",
                 metavar="NAME|GLOB",
                 action="append",
-                help="put a uretprobe on it although it is not shown to be safe: THIS MAY KILL THE TARGET; repeatable",
+                help="use a uretprobe although nothing proves it safe: THIS MAY KILL THE TARGET; repeatable",
             )
         if title.startswith("where"):
-            group.add_argument("--port", metavar="PORT", type=port, help="--listen with only the port changed")
             group.add_argument(
-                "--otlp-header", metavar="KEY=VALUE", type=_header, action="append", help="with each export; repeatable"
+                "--port", metavar="PORT", type=port, help="port of /metrics, as --listen with another port"
+            )
+            group.add_argument(
+                "--otlp-header",
+                metavar="KEY=VALUE",
+                type=_header,
+                action="append",
+                help="header of every export; repeatable",
             )
 
 
@@ -168,18 +193,46 @@ def early_children(args: argparse.Namespace) -> Iterator[None]:
 
 
 def run_with(config: Config, args: argparse.Namespace) -> int:
-    """Print the configuration if that was asked for, else check the machine and start the agent."""
+    """Print the configuration if that was asked for; otherwise check the machine, measure, and say what was measured."""
     if args.print_config:
         from otel_jb.config.layers import to_yaml
 
         sys.stdout.write(to_yaml(config))
         return 0
     from otel_jb.doctor.preflight import preflight
+    from otel_jb.doctor.system import System
 
-    preflight(config)
+    preflight(config, System(words.again(args.typed, "--port", "--listen")))
     from otel_jb.agent import service
+    from otel_jb.views.summary import Summary
 
-    return service.run(config)
+    summary, started = Summary(), time.monotonic()
+    ended = None if args.wait else _ended(config)
+    code = service.run(config, [summary.take], ended)
+    _say(config, summary.lines(time.monotonic() - started))
+    return code
+
+
+def _ended(config: Config) -> Callable[[], bool] | None:
+    """Whether every process that was named by PID has ended; None where others may come. Raises TargetError."""
+    pids = [selector.pid for selector in config.targets]
+    if not pids or None in pids:
+        return None
+    from otel_jb.host import procfs
+
+    named = [procfs.process(pid) for pid in pids if pid is not None]
+    return lambda: not any(procfs.alive(each) for each in named)
+
+
+def _say(config: Config, lines: Sequence[str]) -> None:
+    """Print the last words where the log goes, and as the log does if that is for programs."""
+    from otel_jb.config.model import LogFormat, LogLevel
+
+    if config.log.format is LogFormat.JSON:
+        for line in lines:
+            _logger.info("%s", line.strip())
+    elif config.log.level in (LogLevel.DEBUG, LogLevel.INFO):
+        print("\n".join(lines), file=sys.stderr)
 
 
 def configuration(args: argparse.Namespace, environ: Mapping[str, str]) -> Config:
@@ -231,18 +284,14 @@ def _standard(environ: Mapping[str, str], config: Config) -> dict[str, object]:
 
 
 def _from_command_line(args: argparse.Namespace, config: Config) -> dict[str, object]:
-    from otel_jb.config.model import Address, Config, TargetSelector
+    from otel_jb.config.model import Address, Config
 
     values: dict[str, object] = {key: value for key, value in vars(args).items() if key in _KEYS}
-    targets = [
-        *(TargetSelector(pid=pid, service_name=args.service_name) for pid in args.pid or ()),
-        *(TargetSelector(binary=path, service_name=args.service_name) for path in args.binary or ()),
-        *(TargetSelector(name=name, service_name=args.service_name) for name in args.name or ()),
-    ]
+    targets = target.selectors(target.given(args), args.service_name)
     if targets:
-        values["targets"] = tuple(targets)
+        values["targets"] = targets
     elif args.service_name is not None:
-        raise UsageError("--service-name needs --pid, --binary or --name")
+        raise UsageError("--service-name needs a TARGET, --pid, --binary or --name")
     for key, given in (
         ("functions.include", args.function),
         ("functions.exclude", args.exclude),
@@ -272,12 +321,6 @@ def value_of(key: str) -> Callable[[str], object]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return reader
-
-
-def _pid(text: str) -> int:
-    if not text.isdecimal() or len(text) > 9 or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a process id, got {text[:60]!r}")
-    return int(text)
 
 
 def port(text: str) -> int:

@@ -310,7 +310,7 @@ class Config:
     log: Log = Log()
     #: What the command line says of OTLP. Apart from `otlp`, because the standard variables, which have an endpoint, a
     #: protocol and headers per signal, come between the two (`otel_jb.config.environment.read`).
-    otlp_command_line: Otlp = field(default=Otlp(), metadata={"key": "otlp on the command line"})
+    otlp_command_line: Otlp = field(default=Otlp(), metadata={"hidden": True})
 
     def __post_init__(self) -> None:
         for key, low, high in (("max_probes", 1, 4096), ("max_series", 1, 65536)):

@@ -242,7 +242,7 @@ def _schema(cls: type) -> tuple[dict[str, tuple[str, Any, bool]], str | None]:
     for item in dataclasses.fields(cls):
         if item.metadata.get("line"):
             line_field = item.name
-        elif item.init:
+        elif item.init and not item.metadata.get("hidden"):
             required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
             keys[item.metadata.get("key", item.name)] = (item.name, hints[item.name], required)
     return keys, line_field

@@ -91,7 +91,7 @@ def safe_way(system: System) -> str:
     program = str(Path(sys.argv[0]).absolute()) if Path(sys.argv[0]).name == "otel-jb" else "otel-jb"
     return f"""\
 run it as root:
-  sudo {shlex.quote(program)} run
+  sudo {system.command}
 or as a service that has only what it needs, /etc/systemd/system/otel-jb.service:
   [Service]
   DynamicUser=yes
@@ -283,11 +283,11 @@ def listening(system: System, host: str, port: int) -> Check:
     if code == 0:
         return Check(name, Status.OK, f"{where} is free")
     if code == errno.EADDRINUSE:
-        why, remedy = "is taken", f"sudo ss -ltnp 'sport = :{port}'    # who has it\notel-jb run --port {port + 1}"
+        why, remedy = "is taken", f"sudo ss -ltnp 'sport = :{port}'    # who has it\n{system.command} --port {port + 1}"
     elif code == errno.EACCES:
-        why, remedy = "may not be bound", "choose a port from 1024 up:\n  otel-jb run --port 9310"
+        why, remedy = "may not be bound", f"choose a port from 1024 up:\n  {system.command} --port 9310"
     elif code == -1:
-        why, remedy = "has a host name that cannot be resolved", "otel-jb run --listen 127.0.0.1:9310"
+        why, remedy = "has a host name that cannot be resolved", f"{system.command} --listen 127.0.0.1:9310"
     else:
         why, remedy = f"cannot be bound: {os.strerror(code)}", "ip -brief address    # the addresses of this machine"
     return Check(name, Status.FAILED, f"{where} {why}", remedy, AddressInUseError)

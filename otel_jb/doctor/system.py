@@ -20,7 +20,16 @@ from otel_jb.sandbox import seccomp
 
 
 class System:
-    """The machine that the agent runs on."""
+    """The machine that the agent runs on.
+
+    Args:
+        command: the command that remedies tell the user to start again, less its address.
+    """
+
+    command = "otel-jb run"
+
+    def __init__(self, command: str = command) -> None:
+        self.command = command
 
     @property
     def release(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from otel_jb.doctor.preflight import Check, Status
 from otel_jb.doctor.system import System
 from otel_jb.model.errors import AgentError, ElfError, NoFunctionError, TargetError
+from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
     from otel_jb.config.model import Config
@@ -37,10 +39,10 @@ class Inspected:
     errors: tuple[AgentError, ...] = ()
 
 
-Inspect = Callable[[str, "Config"], Inspected]
+Inspect = Callable[[int | str, "Config"], Inspected]
 
 
-def target_checks(system: System, config: Config, target: str, inspect: Inspect | None = None) -> Iterator[Check]:
+def target_checks(system: System, config: Config, target: int | str, inspect: Inspect | None = None) -> Iterator[Check]:
     """Each check needs what the one before it found, so the first ✗ is the last line."""
     try:
         found = (inspect or inspect_target)(target, config)
@@ -72,7 +74,7 @@ def architecture(system: System, found: Inspected) -> Check:
     )
 
 
-def symbols(system: System, found: Inspected, target: str) -> Check:
+def symbols(system: System, found: Inspected, target: int | str) -> Check:
     """Without names nothing can be found by name."""
     name = "symbols"
     count = sum(file.report.symbol_count for file in found.files)
@@ -89,7 +91,7 @@ def symbols(system: System, found: Inspected, target: str) -> Check:
     )
 
 
-def functions(system: System, config: Config, found: Inspected, target: str) -> Check:
+def functions(system: System, config: Config, found: Inspected, target: int | str) -> Check:
     """The functions that would be probed, after --function and --exclude."""
     name = "jitter-buffer functions"
     known = [function for file in found.files for function in file.functions]
@@ -116,23 +118,24 @@ def functions(system: System, config: Config, found: Inspected, target: str) -> 
         Status.FAILED,
         f"no profile and no pattern knows a name in {found.what}",
         f"{hidden}see what is there, and describe it in a profile of your own (docs/profiles.md):\n"
-        f"  otel-jb discover {target}\n  nm -DC {_file_of(target)} | grep -i -E 'jitter|rtp'\n"
+        f"  otel-jb discover {shlex.quote(str(target))}\n  nm -DC {_file_of(target)} | grep -i -E 'jitter|rtp'\n"
         "or the functions are inlined: build without -O3/LTO, or look one level up the callers",
         NoFunctionError,
     )
 
 
-def inspect_target(target: str, config: Config) -> Inspected:
-    """Read the target's files in the sandbox. Raises AgentError where there is nothing to read."""
+def inspect_target(target: int | str, config: Config) -> Inspected:
+    """Read the files of a process (by PID) or one file (by path) in the sandbox. Raises AgentError where there is nothing to read."""
     from otel_jb import catalog
     from otel_jb.elf.image import open_regular
     from otel_jb.sandbox.client import Inspector
     from otel_jb.sandbox.report import inspect_file
 
     known = catalog.load([Path(path) for path in config.profiles])
-    what, name, places = _of_process(target) if target.isdecimal() else (target, Path(target).name, [])
-    if not places:
-        places = [(target, lambda: open_regular(target))]
+    if isinstance(target, int):
+        what, name, places = _of_process(target)
+    else:
+        what, name, places = printable(target), Path(target).name, [(target, partial(open_regular, target))]
     inspected: list[InspectedFile] = []
     errors: list[AgentError] = []
     with Inspector() as inspector:
@@ -160,18 +163,18 @@ def inspect_target(target: str, config: Config) -> Inspected:
     return Inspected(what, tuple(inspected), tuple(errors))
 
 
-def _of_process(target: str) -> tuple[str, str, list[tuple[str, Callable[[], int]]]]:
+def _of_process(pid: int) -> tuple[str, str, list[tuple[str, Callable[[], int]]]]:
     """The process in words, its executable's name, and its files, each with what opens it. Raises TargetError."""
     from otel_jb.host import procfs
 
-    process = procfs.process(procfs.parse_pid(target))
+    process = procfs.process(pid)
     files = procfs.mapped_files(process.pid)
     # `functools.partial`, as a lambda would open the loop's last file for each.
     places = [(file.path, partial(procfs.open_file, process, file)) for file in files if not file.path.startswith("[")]
     return f"process {process.pid} ({process.name})", process.name, [*places]
 
 
-def _debug_symbols(system: System, target: str) -> str:
+def _debug_symbols(system: System, target: int | str) -> str:
     file = _file_of(target)
     return {
         "debian": f"install its debug symbols:\n  sudo apt-get install debian-goodies && find-dbgsym-packages {file}",
@@ -179,8 +182,8 @@ def _debug_symbols(system: System, target: str) -> str:
     }.get(system.family, "install its debug symbols") + "\nor build it without `strip` and -s"
 
 
-def _file_of(target: str) -> str:
-    return f"/proc/{target}/exe" if target.isdecimal() else target
+def _file_of(target: int | str) -> str:
+    return f"/proc/{target}/exe" if isinstance(target, int) else shlex.quote(target)
 
 
 def _count(number: int, word: str) -> str:

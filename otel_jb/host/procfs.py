@@ -334,7 +334,9 @@ def open_file(target: Process, file: MappedFile) -> int:
 def _denied(pid: int) -> PermissionDeniedError:
     return PermissionDeniedError(
         f"process {pid} cannot be looked at: permission denied",
-        "It belongs to another user, or is protected. Run as root (sudo), or with CAP_SYS_PTRACE.",
+        "Not even root may: a security module or another user namespace protects it."
+        if os.geteuid() == 0
+        else "It belongs to another user, or is protected. Run as root (sudo), or with CAP_SYS_PTRACE.",
     )
 
 

@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     ADDRESS_IN_USE = 8  #: the address to listen on is taken or cannot be bound
     ATTACH = 9  #: the kernel refused every probe
     CHECK_FAILED = 10  #: `doctor` found something that needs a remedy
+    RESOURCES = 11  #: descriptors, memory or disk space ran out, or the output cannot be written
 
 
 class AgentError(Exception):
@@ -88,3 +89,9 @@ class AttachError(AgentError):
     """The kernel refused every probe."""
 
     exit_code = ExitCode.ATTACH
+
+
+class ResourceError(AgentError):
+    """Descriptors, memory or disk space ran out, or the output cannot be written."""
+
+    exit_code = ExitCode.RESOURCES

@@ -14,6 +14,8 @@ from otel_jb.planner.ends import Refusal, Way, edge_way, entry_way, ret_way, ure
 from otel_jb.planner.inputs import FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
+NOT_ASKED_FOR = "not among the functions asked for"  #: why a function is skipped that --function does not name
+
 #: A return probe is preferred to edge sites that would cost this many times as much (their entry site is stepped).
 _DEARER = 2.0
 
@@ -73,7 +75,7 @@ def _plan_one(
         return Skipped(name, facts.file, meaning.profile, reason)
 
     if options.functions and not _matches(symbols, options.functions):
-        return skip("not among the functions asked for")
+        return skip(NOT_ASKED_FOR)
     if _matches(symbols, options.exclude):
         return skip("excluded")
     if not options.functions and not meaning.attach_by_default and not (meaning.generic and options.target_named):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import logging
 import platform
@@ -19,7 +20,7 @@ from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.model.errors import ElfError, NoFunctionError, TargetError
 from otel_jb.model.plan import EndStrategy, ProbePlan
 from otel_jb.model.stream import AgentCost
-from otel_jb.planner.choose import make_plan
+from otel_jb.planner.choose import NOT_ASKED_FOR, make_plan
 from otel_jb.planner.evidence import Evidence
 from otel_jb.planner.files import Examined, Files, keep
 from otel_jb.planner.inputs import KernelFacts, Options
@@ -177,6 +178,11 @@ def _is_plain(file: MappedFile) -> bool:
     return _PLAIN.match(Path(file.path).name) is not None
 
 
+def only_plain(names: Sequence[str]) -> bool:
+    """Whether all of these libraries are ones that hold no jitter buffer."""
+    return all(_PLAIN.match(name) for name in names)
+
+
 def _name(examined: Examined) -> str:
     return examined.report.soname or examined.path.rsplit("/", 1)[-1]
 
@@ -185,12 +191,18 @@ def is_program(process: Process, file: MappedFile) -> bool:
     return file.inode == process.inode and file.path == process.executable
 
 
-def no_function(name: str, what: str, examined: Sequence[Examined], plan: ProbePlan) -> NoFunctionError:
-    """Why nothing can be probed, with what was looked at and what would help."""
+def no_function(
+    name: str, what: str, examined: Sequence[Examined], plan: ProbePlan, include: Sequence[str] = ()
+) -> NoFunctionError:
+    """Why nothing can be probed, with what was looked at and what would help. `include`: the functions that were asked for."""
+    others = [skipped.function for skipped in plan.skipped if skipped.reason == NOT_ASKED_FOR]
+    if others and len(others) == len(plan.skipped):
+        return _not_there(name, what, others, include)
     if plan.skipped:
-        reasons = "\n".join(f"  {s.function}: {s.reason}" for s in plan.skipped[:10])
+        reasons = "\n".join(f"  {s.function}: {s.reason}" for s in plan.skipped if s.reason != NOT_ASKED_FOR)
         return NoFunctionError(
-            f"no jitter-buffer function of {what} ({name}) can be probed", f"Found, but left out:\n{reasons}"
+            f"no jitter-buffer function of {what} ({name}) can be probed",
+            "Found, but left out:\n" + "\n".join(reasons.splitlines()[:10]),
         )
     symbols = sum(each.report.symbol_count for each in examined)
     stripped = [each.path for each in examined if not each.report.has_symtab]
@@ -201,6 +213,25 @@ def no_function(name: str, what: str, examined: Sequence[Examined], plan: ProbeP
             "or run a build that keeps its symbol table. A profile of your own (--profile) can name further functions."
         )
     return NoFunctionError(f"no jitter-buffer function in {what} ({name})", help_text)
+
+
+def _not_there(name: str, what: str, others: Sequence[str], include: Sequence[str]) -> NoFunctionError:
+    """The functions that were asked for are not among those that can be measured; which are, and which was probably meant."""
+    there = sorted(dict.fromkeys(others))
+    close = list(dict.fromkeys(found for glob in include for found in _close(glob, there)))
+    meant = f"Did you mean {' or '.join(close)}?\n" if close else ""
+    some = ", ".join(there[:8]) + (f" and {len(there) - 8} more" if len(there) > 8 else "")
+    return NoFunctionError(f"no function of {what} ({name}) is called {' or '.join(include)}", f"{meant}It has: {some}")
+
+
+def _close(glob: str, there: Sequence[str]) -> list[str]:
+    """Names that somebody who typed this may have meant, whole or without their class."""
+    plain = glob.strip("*?").lower()
+    by_name = {each.lower(): each for each in there}
+    by_last = {each.rpartition("::")[2].lower(): each for each in there}
+    found = difflib.get_close_matches(plain, by_name, 2, 0.6)
+    last = difflib.get_close_matches(plain.rpartition("::")[2], by_last, 2, 0.6)
+    return [by_name[each] for each in found] or [by_last[each] for each in last]
 
 
 def kernel_facts(*, perf: bool = False) -> KernelFacts:

@@ -12,19 +12,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otel_jb.elf.image import open_regular
 from otel_jb.host import procfs
 from otel_jb.host.identity import make_target
 from otel_jb.host.procfs import Process
 from otel_jb.host.watch import Watcher
-from otel_jb.model.errors import AgentError
+from otel_jb.model.errors import AgentError, TargetError
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import Target
-from otel_jb.planner.planner import Planner, no_function, paths, worth_reading
+from otel_jb.planner.planner import Planner, no_function, only_plain, paths, worth_reading
+from otel_jb.planner.servers import Unmeasured, unmeasured
 from otel_jb.sandbox.limits import MAX_FILES
+from otel_jb.sandbox.whole_file import names_of
 
 if TYPE_CHECKING:
     from otel_jb.catalog import Catalog
     from otel_jb.config.model import Config, TargetSelector
+    from otel_jb.planner.files import Examined
     from otel_jb.sandbox.client import Inspector
 
 _logger = logging.getLogger(__name__)
@@ -56,10 +60,12 @@ class Discovery:
         """Loads the catalogue, the user's own profiles first. Raises ConfigError."""
         self.config = config
         self.planner = Planner(config, inspector, catalog)
+        self._inspector = inspector
         self._numbers = itertools.count(1)
         self._watcher = Watcher(self._selected)
         self._looks: dict[Process, _Look] = {}
         self._target_of: dict[Process, int] = {}
+        self.unmeasured: dict[Process, Unmeasured] = {}  #: media servers that run and cannot be measured
         self._pending: dict[Process, None] = {}  # came and were not looked at yet; in the order in which they will be
 
     def gather_next(self, goes_on: Callable[[], bool]) -> tuple[int, ProbePlan] | None:
@@ -103,7 +109,7 @@ class Discovery:
         """Plan one process. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""
         examined, plan = self.planner.examined_plan(process, named=selector is not None)
         if not plan.probes:
-            raise no_function(process.name, f"process {process.pid}", examined, plan)
+            raise no_function(process.name, f"process {process.pid}", examined, plan, self.config.functions.include)
         build_id = next((each.report.build_id for each in examined if each.path == self._program(process)), None)
         host = self.config.host_name
         target = make_target(
@@ -216,8 +222,19 @@ class Discovery:
         """Whether processes of this file could be measured at all."""
         name = Path(binary).name
         examined = self.planner.files.examine(binary, name)
-        if examined.report.kind == "executable" and not examined.matches and not examined.report.needed:
+        if examined.report.kind == "executable" and not examined.matches and self._loads_nothing_else(examined):
             raise no_function(name, binary, [examined], ProbePlan(()))
+
+    def _loads_nothing_else(self, examined: Examined) -> bool:
+        """Whether a program has no code but its own and the plain system libraries', and no means to load more."""
+        if not only_plain(examined.report.needed):
+            return False
+        descriptor = open_regular(examined.path)
+        try:
+            (evidence,) = names_of(self._inspector, [(descriptor, examined.path)])
+        finally:
+            os.close(descriptor)
+        return evidence is not None and not evidence.loads
 
     def _remember(self, found: Found) -> Found:
         self._target_of[found.process] = found.target.id
@@ -250,6 +267,7 @@ class Discovery:
         for process in ended:
             self._looks.pop(process, None)
             self._pending.pop(process, None)
+            self.unmeasured.pop(process, None)
         found = self._look_at_pending()
         grown: list[tuple[int, ProbePlan]] = []
         for process, look in list(self._looks.items()):
@@ -280,8 +298,26 @@ class Discovery:
         try:
             return self._remember(self.find(process, selector))
         except AgentError as error:
-            _log_unmeasured(process, error, named=selector is not None)
+            self._note_unmeasured(process, error, named=selector is not None)
             return None
+
+    def _note_unmeasured(self, process: Process, error: AgentError, *, named: bool) -> None:
+        """Say that a process is not measured: aloud where somebody expects it to be, once for each program."""
+        server = None if named else unmeasured(process, error)
+        level = logging.WARNING if named and not isinstance(error, TargetError) else logging.DEBUG  # it ended
+        if server is not None:
+            known = {each.executable for each in self.unmeasured.values()}
+            self.unmeasured[process] = server
+            level = logging.DEBUG if server.executable in known else logging.WARNING
+        _logger.log(
+            level,
+            "%s (process %d) is not measured: %s%s",
+            process.name,
+            process.pid,
+            error.message,
+            f"; what helps: otel-jb doctor {process.pid}" if server is not None else "",
+            extra={"pid": process.pid, "target": process.name},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,9 +351,3 @@ def _files(process: Process, *, unnamed: bool = False) -> frozenset[tuple[str, i
         return frozenset(files | ({("", 0)} if unnamed and procfs.has_unnamed_code(process.pid) else set()))
     except AgentError:
         return frozenset()
-
-
-def _log_unmeasured(process: Process, error: AgentError, *, named: bool) -> None:
-    level = logging.WARNING if named else logging.DEBUG
-    about = {"pid": process.pid, "target": process.name}
-    _logger.log(level, "%s (process %d) is not measured: %s", process.name, process.pid, error.message, extra=about)

@@ -96,7 +96,7 @@ class Exposition:
 
 
 class AgentProcess:
-    """`otel-jb run` (or `record`, ...) with an endpoint on a port of its own."""
+    """`otel-jb run` (or `record`, ...) with an endpoint on a port of its own; it goes on when its targets have ended."""
 
     def __init__(self, directory: Path, *arguments: str, command: Sequence[str] = ("run",)) -> None:
         self.port = free_tcp_port()
@@ -105,7 +105,7 @@ class AgentProcess:
         self._log: IO[bytes] = open(self.log_path, "wb")  # noqa: SIM115 - lives as long as the process
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [str(COMMAND), *command, "--port", str(self.port), *arguments],
+            [str(COMMAND), *command, "--wait", "--port", str(self.port), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,

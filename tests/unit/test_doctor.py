@@ -134,7 +134,7 @@ def changed(path: str, text: str, **changes: object) -> FakeSystem:
 
 
 def checks(system: System, config: Config | None = None, settings: OtelSettings | None = None) -> list[Check]:
-    return list(doctor.all_checks(system, config or Config(), settings or read({}), None))
+    return list(doctor.all_checks(system, config or Config(), settings or read({}), []))
 
 
 FEDORA = "ID=fedora\n"
@@ -480,10 +480,10 @@ def test_a_target_that_cannot_be_measured_has_its_cross_last(
 def test_a_target_that_is_not_there_is_one_cross() -> None:
     """An error of looking is shown with its own help, and nothing more is asked."""
 
-    def gone(_target: str, _config: Config) -> Inspected:
+    def gone(_target: int | str, _config: Config) -> Inspected:
         raise TargetError("no process with PID 1", "look again")
 
-    (check,) = doctor_target.target_checks(FakeSystem(), Config(), "1", gone)
+    (check,) = doctor_target.target_checks(FakeSystem(), Config(), 1, gone)
     assert (check.status, check.detail, check.remedy) == (Status.FAILED, "no process with PID 1", "look again")
 
 
@@ -520,7 +520,7 @@ def test_a_real_file_is_really_looked_at() -> None:
 
 def test_a_real_process_is_really_looked_at() -> None:
     """A PID stands for its executable and the libraries that it maps."""
-    found = list(doctor_target.target_checks(System(), Config(), str(os.getpid())))
+    found = list(doctor_target.target_checks(System(), Config(), os.getpid()))
     assert found[0].status is Status.OK
     assert f"process {os.getpid()} (" in found[0].detail
 

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from otel_jb.model.stream import DepthSnapshot, Series, SeriesSnapshot, Snapshot, StreamRecord, Target
 from otel_jb.telemetry.state import StreamState
-from otel_jb.views.table import LiveTable, Row, at_most, cells, plain_lines, render, rows_between
+from otel_jb.views.numbers import at_most, at_most_text
+from otel_jb.views.rows import LiveTable, Row, rows_between
+from otel_jb.views.table import cells, lines, render, text_lines
 
 pytestmark = pytest.mark.unit
 
@@ -127,8 +130,7 @@ def test_a_shown_percentile_is_never_below_the_true_one(calls_ns: list[int], sha
 @given(st.integers(1, 10**11))
 def test_a_shown_bound_is_rounded_upwards(nanoseconds: int) -> None:
     """What the cell says is at least the bound, and less than one percent more."""
-    row = replace(rows()[0], p50_at_most_ns=float(nanoseconds))
-    text = cells(row)[4]
+    text = at_most_text(float(nanoseconds))
     number = text.lstrip("≤").rstrip("nµms")
     unit = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9}[text.lstrip("≤")[len(number) :]]
     assert text.startswith("≤")
@@ -137,7 +139,7 @@ def test_a_shown_bound_is_rounded_upwards(nanoseconds: int) -> None:
 
 def test_a_percentile_beyond_the_last_bound_is_called_so() -> None:
     """A call over the highest bound has no upper bound to show."""
-    assert cells(replace(rows()[0], p99_at_most_ns=float("inf")))[5] == "over"
+    assert cells(replace(rows()[0], p99_at_most_ns=float("inf")))["p99"] == "over"
 
 
 def test_readings_older_than_the_window_are_forgotten() -> None:
@@ -154,25 +156,102 @@ def test_readings_older_than_the_window_are_forgotten() -> None:
 
 
 def test_a_name_cannot_move_the_cursor() -> None:
-    """A function's name comes from a file that may be hostile: escape sequences are shown, not obeyed."""
+    """A function's name comes from a file that may be hostile: escape sequences and markup are shown, not obeyed."""
     from rich.console import Console
 
     out = io.StringIO()
     hostile = replace(rows()[0], function="\x1b[2J[bold]x[/bold]", process="\x07p")
-    Console(file=out, width=150, force_terminal=False).print(render([hostile]))
+    Console(file=out, width=150, force_terminal=False).print(render([hostile], 150, 40))
     assert "\x1b" not in out.getvalue()
     assert "[bold]x[/bold]" in out.getvalue()
-    assert "\x1b" not in "".join(plain_lines([hostile]))
+    assert "\x1b" not in "".join(text_lines([hostile]))
+
+
+#: A host as a user has it: long names, large numbers, idle functions, one process that ended.
+SERVER = [
+    Row("srs", 28_987, "SrsRtcRecvTrack::on_nack", "put", 12_345_678, 620.4, 10_000.0, 43_200.0, 742_113.0, 12_345_678, 1_204, None),
+    Row("srs", 28_987, "SrsRtcFrameBuilderVideoPacketCache::check_frame_complete", "query", 98_765_432_101, 61_803.4, 1_000.0, 2_500.0, None, None, None, None),
+    Row("srs", 28_987, "SrsRtcConsumer::dump_packet", "get", 4_321, 310.0, 25_000.0, float("inf"), 371_000.0, 4_310, 0, 37),
+    Row("ffmpeg-linux-x86_64-v7.1", 4_220, "ff_rtp_parse_packet", "put", 977, None, 9_900.0, 19_800.0, None, 903, 4, None, ended=True),
+    *(Row("srs", 28_987, f"SrsRtpRingBuffer::{name}", "query", 0, 0.0, None, None, None, None, None, None) for name in ("set", "at", "reset", "clear_histroy", "notify_drop_seq")),
+]  # fmt: skip
+SIZES = ((40, 12), (80, 24), (120, 40), (200, 50))
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_no_width_costs_a_digit_or_the_function(width: int, height: int) -> None:
+    """The table fits, names the functions and what they count, and every number in it is a whole cell's."""
+    shown = text_lines(SERVER, width, height)
+    assert max(map(len, shown)) <= width
+    assert len(shown) <= height
+    headings = shown[0].split()
+    assert {"function", "calls/s"} <= set(headings)
+    known = {text for row in SERVER for text in cells(row).values()}
+    for line in shown[1 : 1 + sum(row.calls > 0 for row in SERVER)]:
+        numbers = line.split()[
+            -len([each for each in headings if each not in ("pid", "process", "function", "role")]) :
+        ]
+        assert set(numbers) <= known, line
+    if width >= 80:
+        assert {"packets", "drops", "p99"} <= set(headings)
+        assert any("12345678" in line.split() for line in shown)
+
+
+@given(
+    st.integers(20, 220),
+    st.integers(5, 60),
+    st.lists(
+        st.builds(
+            Row,
+            process=st.text(max_size=40),
+            pid=st.integers(1, 4_194_304),
+            function=st.text(max_size=90),
+            role=st.sampled_from(["put", "decode"]),
+            calls=st.integers(0, 2**63),
+            calls_per_second=st.none() | st.floats(0, 1e12),
+            p50_at_most_ns=st.none() | st.integers(1, 10**12).map(float),
+            p99_at_most_ns=st.none() | st.integers(1, 10**12).map(float),
+            bytes_per_second=st.none() | st.floats(0, 1e12),
+            packets=st.none() | st.integers(0, 2**63),
+            drops=st.none() | st.integers(0, 2**63),
+            depth=st.none() | st.integers(0, 2**63),
+            ended=st.booleans(),
+        ),
+        max_size=30,
+    ),
+)
+def test_whatever_the_rows_the_table_fits(width: int, height: int, some: list[Row]) -> None:
+    """No names and numbers make the table wider or longer than the terminal, and none of its lines moves the cursor."""
+    shown = lines(some, width, height)
+    assert len(shown) <= max(height, 5)
+    for line in shown:
+        assert all(each.isprintable() for each in line.text)
+        assert cell_len(line.text) <= width
+        if line.alarm is not None:
+            assert line.text[slice(*line.alarm)].strip().isdigit()
+
+
+def test_functions_that_were_never_called_share_a_line() -> None:
+    """Five idle functions are one line that names them, not five rows of dashes."""
+    shown = text_lines(SERVER, 120)
+    assert len(shown) == 1 + 4 + 1
+    assert shown[-1].startswith("not called yet: SrsRtpRingBuffer::set, SrsRtpRingBuffer::at, ")
+
+
+def test_what_does_not_fit_the_height_is_counted() -> None:
+    """With room for four rows of twenty, three are shown and the others are a number."""
+    many = [replace(SERVER[0], function=f"f{number}") for number in range(20)]
+    shown = text_lines(many, 80, 5)
+    assert len(shown) == 5
+    assert shown[-1] == "and 17 more"
 
 
 def test_the_views_look_as_they_did() -> None:
-    """The terminal's table and the plain lines are those of the golden file (RENEW_GOLDEN=1 renews it)."""
-    from rich.console import Console
-
-    out = io.StringIO()
-    Console(file=out, width=130, force_terminal=False).print(render(rows(), caption="relay: 500 received"))
-    out.write("\n".join([*plain_lines(rows()), ""]))
-    text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    """The table at each size is that of the golden file (RENEW_GOLDEN=1 renews it)."""
+    pictures = [
+        f"--- {width}x{height}\n" + "\n".join(text_lines(SERVER, width, height)) + "\n" for width, height in SIZES
+    ]
+    text = "".join(pictures)
     path = GOLDEN / "table.txt"
     if os.environ.get("RENEW_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,89 @@
+"""Standard output and standard error: characters that a terminal's encoding lacks, and output that cannot be written."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import io
+import os
+import sys
+
+from otel_jb.model.errors import ResourceError
+
+_HANDLER = "otel_jb.ascii"
+#: What this program prints beside ASCII, for encodings without it.
+_PLAIN = {
+    "✓": "ok",
+    "✗": "X",
+    "–": "-",
+    "—": "-",
+    "≤": "<=",
+    "≠": "!=",
+    "×": "x",
+    "µ": "u",
+    "…": "...",
+    "→": "->",
+    "·": ".",
+    "�": "?",
+}
+#: What a machine runs out of, in words, with what helps.
+_SHORTAGES = {
+    errno.EMFILE: ("too many open files", "Allow more descriptors, then start again:\n  ulimit -n 1024"),
+    errno.ENFILE: ("too many open files on this machine", "Raise the limit:\n  sudo sysctl fs.file-max=1000000"),
+    errno.ENOMEM: ("out of memory", "Raise the limit on memory (ulimit -v, the container's, the service's)."),
+    errno.ENOSPC: ("no space left on the device", "Free some space:\n  df -h"),
+    errno.EDQUOT: ("disk quota exceeded", "Free some space:\n  quota"),
+}
+
+
+def prepare() -> None:
+    """Let both streams replace what their encoding lacks, instead of failing on it."""
+    codecs.register_error(_HANDLER, _replace)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_HANDLER)
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(each, "?") for each in error.object[error.start : error.end]), error.end
+
+
+def finish() -> None:
+    """Write what is buffered. Raises ResourceError where it cannot be written, BrokenPipeError."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        give_up(1)
+        raise ResourceError(f"standard output cannot be written: {(error.strerror or str(error)).lower()}") from None
+
+
+def give_up(descriptor: int) -> None:
+    """Throw away what is still buffered for this descriptor, so that it does not fail again when Python exits."""
+    with contextlib.suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, descriptor)
+        os.close(null)
+
+
+def shortage(error: BaseException) -> ResourceError | None:
+    """The error for a machine that ran out of something, None for any other."""
+    if isinstance(error, MemoryError):
+        error = OSError(errno.ENOMEM, "")
+    if not isinstance(error, OSError) or error.errno not in _SHORTAGES:
+        return None
+    what, remedy = _SHORTAGES[error.errno]
+    written = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    where = (
+        f"{error.filename}: "
+        if isinstance(error.filename, str)
+        else "the output cannot be written: "
+        if written
+        else ""
+    )
+    return ResourceError(f"{where}{what}", remedy)

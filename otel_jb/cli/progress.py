@@ -1,0 +1,53 @@
+"""A line on the terminal that says how far something is which takes longer than a second."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+FIRST_S = 1.0  #: what is done sooner shows nothing
+_EVERY_S = 0.2
+
+
+class Progress:
+    """One line on standard error, drawn in place and taken away at the end; nothing where that is no terminal.
+
+    Args:
+        now: monotonic seconds.
+        shown: whether to show anything; default: standard error is a terminal that can move its cursor.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic, *, shown: bool | None = None) -> None:
+        terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._shown = terminal if shown is None else shown
+        self._now = now
+        self._next = now() + FIRST_S
+        self._drawn = False
+
+    def __call__(self, text: str) -> None:
+        """Say this, if it is time to say something."""
+        now = self._now()
+        if not self._shown or now < self._next:
+            return
+        self._next = now + _EVERY_S
+        width = shutil.get_terminal_size((80, 24)).columns - 1
+        print(f"\r\x1b[K{text[:width]}", end="", file=sys.stderr, flush=True)
+        self._drawn = True
+
+    def clear(self) -> None:
+        """Take the line away, before something else is printed."""
+        if self._drawn:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._drawn = False
+
+    def __enter__(self) -> Progress:  # noqa: PYI034 - Self is of Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear()

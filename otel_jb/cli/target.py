@@ -1,0 +1,174 @@
+"""What TARGET means: one rule, for every command that takes one.
+
+- digits alone are a PID (`./1234` is a file of that name);
+- what has a slash in it, or names a file in this directory, is a file;
+- everything else is the name of an executable, of as many processes as run one of that name; `*` and `?` work.
+
+`--pid`, `--binary` and `--name` say the same without the rule.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from otel_jb.cli.words import meant
+from otel_jb.model.errors import PermissionDeniedError, TargetError, UsageError
+
+if TYPE_CHECKING:
+    from otel_jb.config.model import TargetSelector
+    from otel_jb.host.procfs import Process
+
+HELP = "a PID, a file, or the name of an executable (globs work)"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the user named; exactly one of the three is set."""
+
+    pid: int | None = None
+    file: str | None = None
+    name: str | None = None  #: of an executable, or a glob
+
+    def __str__(self) -> str:
+        return str(self.pid) if self.pid is not None else (self.file or self.name or "")
+
+
+def parse(text: str) -> Target:
+    """What this word means. Raises TargetError for a number that is no PID, PermissionDeniedError, UsageError."""
+    from otel_jb.host import procfs
+
+    if not text or "\0" in text:
+        raise UsageError("the target is empty", f"TARGET is {HELP}.")
+    if text.isdecimal():
+        return Target(pid=procfs.parse_pid(text))
+    if "/" in text or _is_here(text):
+        return Target(file=text)
+    return Target(name=text)
+
+
+def _is_here(text: str) -> bool:
+    """Whether this directory has a file of that name."""
+    try:
+        os.lstat(text)
+    except PermissionError as error:
+        raise _denied(text) from error
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, many: bool, purpose: str = "") -> None:
+    """Add TARGET to a command: at most one, or several."""
+    parser.add_argument(
+        "targets" if many else "target",
+        metavar="TARGET",
+        nargs="*" if many else "?",
+        help=f"{HELP}{purpose}",
+    )
+
+
+def add_options(group: argparse._ActionsContainer) -> None:
+    """Add `--pid`, `--binary` and `--name`."""
+    group.add_argument("--pid", metavar="PID", type=_pid, action="append", help="this process; repeatable")
+    group.add_argument(
+        "--binary",
+        metavar="PATH",
+        action="append",
+        help="processes that run this file or map it as a library; repeatable",
+    )
+    group.add_argument(
+        "--name", metavar="GLOB", action="append", help="processes whose executable has this name; repeatable"
+    )
+
+
+def given(args: argparse.Namespace) -> list[Target]:
+    """Everything that the command line names, by TARGET and by options. Raises what `parse` raises."""
+    words = getattr(args, "targets", None) or []
+    single = getattr(args, "target", None)
+    return [
+        *(parse(word) for word in ([single] if single is not None else words)),
+        *(Target(pid=pid) for pid in getattr(args, "pid", None) or ()),
+        *(Target(file=path) for path in getattr(args, "binary", None) or ()),
+        *(Target(name=name) for name in getattr(args, "name", None) or ()),
+    ]
+
+
+def only(args: argparse.Namespace) -> Target | None:
+    """The one target that the command line names, None without any. Raises UsageError for several."""
+    targets = given(args)
+    if len(targets) > 1:
+        raise UsageError(f"one target at a time: {', '.join(map(str, targets))}", f"TARGET is {HELP}.")
+    return targets[0] if targets else None
+
+
+def real_path(file: str) -> str:
+    """The path with its links resolved. Raises PermissionDeniedError where they may not be followed (/proc/PID/root)."""
+    try:
+        return os.path.realpath(file)
+    except PermissionError as error:
+        raise _denied(str(error.filename or file)) from error
+    except OSError:
+        return file  # opening it says what is wrong
+
+
+def _denied(path: str) -> PermissionDeniedError:
+    return PermissionDeniedError(f"{path}: permission denied", "Run as root, or as a user who may read the file.")
+
+
+def selectors(targets: list[Target], service_name: str | None) -> tuple[TargetSelector, ...]:
+    """The same for the configuration."""
+    from otel_jb.config.model import TargetSelector
+
+    return tuple(
+        TargetSelector(pid=each.pid, binary=each.file, name=each.name, service_name=service_name) for each in targets
+    )
+
+
+def processes(target: Target) -> list[Process]:
+    """The processes of a PID or a name, by PID. Raises TargetError where there is none."""
+    from otel_jb.host import procfs
+
+    if target.pid is not None:
+        return [procfs.process(target.pid)]
+    assert target.name is not None
+    every = sorted((each for each in procfs.processes() if each.pid != os.getpid()), key=lambda each: each.pid)
+    found = [each for each in every if fnmatch.fnmatchcase(each.name, target.name)]
+    if not found:
+        raise _nobody(target.name, sorted({each.name for each in every}))
+    return found
+
+
+def process(target: Target) -> Process:
+    """The one process of a PID or a name. Raises TargetError where there is none, UsageError where there are several."""
+    found = processes(target)
+    if len(found) > 1:
+        some = ", ".join(str(each.pid) for each in found[:8]) + (" …" if len(found) > 8 else "")
+        raise UsageError(f"{len(found)} processes are called {target.name}", f"Name one by its PID: {some}")
+    return found[0]
+
+
+def _nobody(name: str, running: list[str]) -> TargetError:
+    file, close = shutil.which(name), meant(name, running)
+    advice = []
+    if file:
+        advice.append(f"Did you mean the file {file}?")
+    if close:
+        advice.append(f"Did you mean {close}, which runs?")
+    return TargetError(
+        f"no process called {name} runs, and no file here is called that",
+        "\n".join(advice) or "`otel-jb discover` lists the processes that can be measured.",
+    )
+
+
+def _pid(text: str) -> int:
+    if text.isdecimal() and len(text) <= 9 and int(text) > 0:
+        return int(text)
+    if len(text.split()) > 1 and all(word.isdecimal() for word in text.split()):
+        raise argparse.ArgumentTypeError(f"expected one process id, got {text[:60]!r}; --pid can be repeated")
+    named = "; a name goes with --name" if text[:1].isalpha() else ""
+    raise argparse.ArgumentTypeError(f"expected a process id, got {text[:60]!r}{named}")

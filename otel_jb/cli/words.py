@@ -1,0 +1,98 @@
+"""The words that the user typed: the command they mean, how to type it again, and what was probably meant by a wrong one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+#: Each is a module of this package with `add_parser(subparsers)` and `run(args) -> int`, in the order of `--help`.
+COMMANDS = ("demo", "discover", "doctor", "plan", "run", "record", "replay", "help", "version")
+
+#: What people type who come from other tools.
+_SYNONYMS = {
+    "attach": "run",
+    "check": "doctor",
+    "config": "run --print-config",
+    "exporter": "run",
+    "find": "discover",
+    "info": "discover",
+    "list": "discover",
+    "ls": "discover",
+    "measure": "run",
+    "monitor": "run",
+    "serve": "run",
+    "show": "discover",
+    "start": "run",
+    "status": "doctor",
+    "test": "doctor",
+    "trace": "run",
+    "watch": "run",
+}
+_OF_THE_PROGRAM = ("-h", "--help", "--version")  #: options that are no command's
+_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")  #: where sudo looks
+_OURS = re.compile(rf"(?<![\w/.-])otel-jb(?= (?:{'|'.join(COMMANDS)}|--help)\b)")
+
+
+def with_command(words: Sequence[str]) -> list[str]:
+    """The words with `run` in front where an option stands in the command's place: `otel-jb --pid 1234`."""
+    place = next((number for number, word in enumerate(words) if word != "--debug"), None)
+    if place is None or not words[place].startswith("-") or words[place] in _OF_THE_PROGRAM:
+        return list(words)
+    return [*words[:place], "run", *words[place:]]
+
+
+def command_of(words: Sequence[str]) -> str | None:
+    """The command, known or not; None where no word is one."""
+    return next((word for word in words if not word.startswith("-")), None)
+
+
+def program() -> str:
+    """How this program can be started again, also after `sudo`: its name, its script in the checkout, or its path."""
+    started = Path(sys.argv[0]).absolute()
+    if started.name != "otel-jb":  # python -m otel_jb, or a test
+        return "otel-jb"
+    found = shutil.which("otel-jb", path=os.pathsep.join(_SYSTEM_PATH))
+    if found is not None and Path(found).resolve() == started.resolve():
+        return "otel-jb"
+    script = started.parent.parent.parent / "scripts" / "otel-jb"
+    shown = script if started.parent.parent.name == ".venv" and script.exists() else started
+    try:
+        return shlex.quote(str(shown.relative_to(Path.cwd())))
+    except (ValueError, OSError):
+        return shlex.quote(str(shown))
+
+
+def named_as_typed(text: str) -> str:
+    """A remedy with every `otel-jb COMMAND` in it turned into what works from here."""
+    name = program()
+    return _OURS.sub(lambda _: name, text)
+
+
+def again(words: Sequence[str], *without: str) -> str:
+    """The command line that was typed, less these options and their values."""
+    kept, skip = [], False
+    for word in words:
+        if skip:
+            skip = False
+        elif word in without:
+            skip = True
+        elif not word.startswith(tuple(f"{option}=" for option in without)):
+            kept.append(word)
+    return shlex.join(["otel-jb", *kept])
+
+
+def meant(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like this one, None where none is."""
+    found = difflib.get_close_matches(word.lower(), list(known), 1, 0.6)
+    return found[0] if found else None
+
+
+def meant_command(word: str) -> str | None:
+    """The command that somebody who typed this probably wants."""
+    return _SYNONYMS.get(word.lower()) or meant(word, COMMANDS)

@@ -1,0 +1,56 @@
+"""Programs that people expect to be measured, so that one which cannot be is named instead of passed over in silence."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+
+from otel_jb.host.procfs import Process
+from otel_jb.model.errors import AgentError, NoFunctionError
+from otel_jb.model.text import printable
+
+#: Executables of media servers and players that a shipped profile is about; globs.
+_PROGRAMS = (
+    "asterisk",
+    "baresip",
+    "ffmpeg*",
+    "ffplay*",
+    "freeswitch",
+    "gst-launch-*",
+    "janus",
+    "mediasoup-worker*",
+    "mediastream*",
+    "linphone*",
+    "MediaServer",
+    "pjsua*",
+    "rtpengine*",
+    "srs",
+    "srs-*",
+    "twinkle",
+    "vlc",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """A media server of which nothing can be measured."""
+
+    pid: int
+    name: str
+    executable: str
+    reason: str  #: one sentence
+
+    def __str__(self) -> str:
+        return f"{printable(self.name)} ({self.pid})"
+
+
+def is_server(name: str) -> bool:
+    """Whether an executable of this name is one that people expect to be measured."""
+    return any(fnmatch.fnmatchcase(name, glob) for glob in _PROGRAMS)
+
+
+def unmeasured(process: Process, error: AgentError) -> Unmeasured | None:
+    """What to say of a process that nobody named and that cannot be measured; None where nobody expects it."""
+    if not isinstance(error, NoFunctionError) or not is_server(process.name):
+        return None
+    return Unmeasured(process.pid, process.name, process.executable, error.message)

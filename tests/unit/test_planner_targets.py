@@ -1,0 +1,106 @@
+"""Which processes are measured, and what is said of those that are not."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from otel_jb.config.model import Config, Functions, TargetSelector
+from otel_jb.host import procfs
+from otel_jb.model.errors import NoFunctionError
+from otel_jb.planner.servers import is_server
+from otel_jb.planner.targets import Discovery
+from otel_jb.sandbox.client import Inspector
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def inspector() -> Iterator[Inspector]:
+    with Inspector() as made:
+        yield made
+
+
+@contextmanager
+def running(directory: Path, name: str) -> Iterator[procfs.Process]:
+    """A stripped program of this name, which has no jitter buffer."""
+    program = directory / name
+    if not program.exists():
+        shutil.copy("/usr/bin/sleep", program)
+    child = subprocess.Popen([program, "100"])
+    try:
+        yield procfs.process(child.pid)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_media_server_that_is_passed_over_is_named_once(
+    inspector: Inspector, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two processes of one stripped ffmpeg are one warning with what helps, and both are known to be unmeasured."""
+    discovery = Discovery(Config(), inspector)
+    caplog.set_level(logging.WARNING)
+    with running(tmp_path, "ffmpeg") as one, running(tmp_path, "ffmpeg") as other:
+        for process in (one, other):
+            assert discovery._try(process, time.monotonic()) is None
+        assert [str(each) for each in discovery.unmeasured.values()] == [f"ffmpeg ({one.pid})", f"ffmpeg ({other.pid})"]
+    (record,) = caplog.records
+    assert f"otel-jb doctor {one.pid}" in record.getMessage()
+
+
+def test_a_program_that_nobody_expects_to_be_measured_is_passed_over_in_silence(
+    inspector: Inspector, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A shell without a jitter buffer is no news."""
+    discovery = Discovery(Config(), inspector)
+    caplog.set_level(logging.WARNING)
+    with running(tmp_path, "my-shell") as process:
+        assert discovery._try(process, time.monotonic()) is None
+    assert not discovery.unmeasured
+    assert not caplog.records
+
+
+def test_a_named_program_that_can_never_be_measured_is_an_error(inspector: Inspector) -> None:
+    """/bin/true has nothing to probe, no library that could have, and no means to load one: it is not waited for."""
+    discovery = Discovery(Config(targets=(TargetSelector(binary="/bin/true"),)), inspector)
+    with pytest.raises(NoFunctionError, match="/bin/true"):
+        discovery.first()
+
+
+def test_a_named_program_that_loads_libraries_is_waited_for(inspector: Inspector, tmp_path: Path) -> None:
+    """A program that calls dlopen may yet load a jitter buffer."""
+    program = tmp_path / "loader"
+    source = "#include <dlfcn.h>\nint main(int n, char **a) { return dlopen(a[0], 1) == 0; }"
+    subprocess.run(["gcc", "-o", program, "-x", "c", "-", "-ldl"], input=source, text=True, check=True)
+    assert Discovery(Config(targets=(TargetSelector(binary=str(program)),)), inspector).first() == []
+
+
+def test_a_function_that_is_not_there_is_said_to_be_missing(inspector: Inspector) -> None:
+    """`--function` with a name that the process does not have: what it has, and what was probably meant."""
+    import ctypes
+    import os
+
+    ctypes.CDLL("/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1")
+    config = Config(targets=(TargetSelector(pid=os.getpid()),), functions=Functions(include=("jiter_buffer_put",)))
+    discovery = Discovery(config, inspector)
+    with pytest.raises(NoFunctionError, match=r"no function of .* is called jiter_buffer_put") as caught:
+        discovery.find(procfs.process(os.getpid()), config.targets[0])
+    assert "Did you mean jitter_buffer_put" in caught.value.help
+    assert "It has: jitter_buffer_" in caught.value.help
+
+
+def test_server_names_are_whole_names() -> None:
+    """The list is of executables: ffmpeg with a version is one, a script that mentions it is none."""
+    assert is_server("ffmpeg")
+    assert is_server("ffmpeg-linux-x86_64-v7.1")
+    assert is_server("srs")
+    assert not is_server("my-ffmpeg")
+    assert not is_server("srsly")
