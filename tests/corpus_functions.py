@@ -1,17 +1,22 @@
 """Generated C and C++ functions of every shape that compilers make ends of, and the builds of them.
 
-The same seed gives the same source. `functions(source)` are named `f_N` (int), `v_N` (void) and take (long, long).
+The same seed gives the same source. Functions are named by what they return (`f_N`: int, see `TYPES`) and take (long, long).
 """
 
 from __future__ import annotations
 
 import itertools
 import random
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 CALLS_OF_EACH = 80
+
+#: By the first letter of a function's name: what it returns, and its bytes.
+TYPES = {"f": "int", "v": "void", "l": "long", "b": "bool", "c": "unsigned char", "s": "short", "p": "void *"}
+WIDTHS = {"f": 4, "v": 0, "l": 8, "b": 1, "c": 1, "s": 2, "p": 8}
 
 _HEAD = """
 #include <stdio.h>
@@ -27,6 +32,10 @@ NI int g2(long a, long b) { if (a > b) return g1(a - b); sink = b; return (int)(
 NI void g3(char *p, long n) { snprintf(p, 32, "%ld", n); }
 NI double g4(double d) { sink = (long)d; return d * 1.5; }
 NI void *g5(void *p) { sink++; return p; }
+NI void g6(long *p, long n) { if (n & 1) p[0] += n; else p[1] ^= n; sink++; if (n == 3) sink += 2; }
+NI long g7(long *p) { long s = 0; for (int i = 0; i < (p[0] & 3); i++) s += p[1]; return s; }
+struct object { long a, b; int c; char d[24]; };
+NI void g8(struct object *o, long n) { o->a = n; if (n & 4) { o->c = (int)n; return; } o->d[n & 7] = 1; g6(&o->a, n); }
 }
 """
 
@@ -113,13 +122,17 @@ class _Writer:
         if void:
             return self.random.choice(["return;", "{ g1(r); return; }", "{ sink = r; return; }"])
         calls = ["return g1(r);", "return g2(a, r);"] + [f"return {name}(b, a);" for name in others[-2:]]
+        calls += [f"{{ {name}(a, b); return r; }}" for name in others[-3:]] + [
+            "{ g8(&o, a); return r; }",
+            "{ g6(&o.a, r); return -2; }",
+        ]
         return self.random.choice([f"return {self.value()};"] * 4 + ["return r;", "return 0;", "return -1;", *calls])
 
     def block(self, depth: int, void: bool, others: list[str], loop: bool) -> str:
         return " ".join(self.statement(depth, void, others, loop) for _ in range(self.random.randint(1, 3)))
 
     def statement(self, depth: int, void: bool, others: list[str], loop: bool = False) -> str:
-        kinds = ["set", "call", "store", "buffer", "double", "exit-if"]
+        kinds = ["set", "call", "store", "buffer", "double", "exit-if", "object"]
         if depth < 3:
             kinds += ["if", "if-else", "for", "while", "switch", "exit-if"]
         if loop:
@@ -136,6 +149,10 @@ class _Writer:
                 return f"r = {self.value()};"
             case "call":
                 return self.random.choice(["r += g1(r);", f"r = g2({self.value()}, {self.value()});", "g1(a);"])
+            case "object":
+                return self.random.choice(
+                    ["o.a = r; g8(&o, b); r += o.c;", "o.b = b; r ^= (int)g7(&o.a);", "o.c = r; w = &o;"]
+                )
             case "store":
                 return f"sink = {self.value()};"
             case "buffer":
@@ -166,13 +183,21 @@ class _Writer:
 
     def function(self, name: str, others: list[str]) -> str:
         void = name.startswith("v_")
-        head = f"NI {'void' if void else 'int'} {name}(long a, long b)"
+        head = f"NI {TYPES[name[0]]} {name}(long a, long b)"
         body = " ".join(self.statement(0, void, others) for _ in range(self.random.randint(1, 4)))
         if self.random.random() < 0.15:
             again = f"{name}(a / 3, b / 2)"
-            body += f" if (a > 40) {again};" if void else f" if (a > 40) r += {again};"
+            body += f" if (a > 40) {again};" if void else f" if (a > 40) r += (int)(long){again};"
         last = "sink += r;" if void else self.exit_(False, others)
-        return f'extern "C" {head} {{ int r = (int)(a - b); {body} {last} }}'
+        if self.random.random() < 0.3:
+            last = f"{self.random.choice(['g6(&o.a, r);', 'g8(&o, b);', *(f'{other}(b, a);' for other in others[-2:])])} {last}"
+        if name.startswith("p_"):
+            body, last = re.sub(r"return ([^;]+);", r"return (void *)(long)(\1);", f"{body}\0{last}").split("\0")
+        declarations = "int r = (int)(a - b); struct object o = {a, b}; struct object *w = 0;"
+        return f'extern "C" {head} {{ {declarations} {body} sink += w != 0; {last} }}'
+
+
+_KINDS = "fvflfbvcfsvp"  #: how often each kind of function is made
 
 
 def source(count: int, seed: int, *, exceptions: bool) -> tuple[str, list[str]]:
@@ -181,8 +206,8 @@ def source(count: int, seed: int, *, exceptions: bool) -> tuple[str, list[str]]:
     names: list[str] = []
     lines = [_HEAD]
     for number in range(count):
-        name = f"{'v' if number % 4 == 3 else 'f'}_{number}"
-        lines.append(writer.function(name, [other for other in names if other.startswith("f_")]))
+        name = f"{_KINDS[number % len(_KINDS)]}_{number}"
+        lines.append(writer.function(name, [other for other in names if other[0] in "fls"]))
         names.append(name)
     entries = ", ".join(f"(fn){name}" for name in names)
     lines.append(f"static int (*const table[])(long, long) = {{ {entries} }};")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from otel_jb.arch.instruction import Flow, Instruction, Price
 
@@ -19,6 +19,7 @@ ARGUMENTS = (7, 6, 2, 1, 8, 9)
 STACK, FRAME = 4, 5
 CALLER_SAVED = frozenset({0, 1, 2, 6, 7, 8, 9, 10, 11})
 
+_HIGH = frozenset({"ah", "bh", "ch", "dh"})
 _CONDITIONS = {
     name: number
     for number, names in enumerate(
@@ -140,6 +141,43 @@ def writes(raw: bytes, address: int) -> frozenset[int]:
     _, written = instruction.regs_access()
     names = {instruction.reg_name(number) for number in written}
     return frozenset(_NUMBERS[name] for name in names if name in _NUMBERS)
+
+
+class Operand(NamedTuple):
+    """An operand. `number` is a register's hardware number, the constant itself, or the displacement of memory from its base."""
+
+    kind: Literal["register", "constant", "memory", "other"]
+    number: int = 0
+    width: int = 8  #: bytes
+    base: int | None = None  #: of memory: hardware number of the register that it is counted from
+    scaled: int | None = None  #: of memory: of its index register
+    plain: bool = True  #: a register's lowest bytes; memory at a base and a displacement alone
+
+
+@lru_cache(maxsize=65536)
+def operands(raw: bytes, address: int) -> tuple[str, tuple[Operand, ...]]:
+    """Mnemonic and explicit operands of an instruction; ("", ()) where it does not decode."""
+    instruction = next(_capstone(True).disasm(raw, address), None)
+    if instruction is None:
+        return "", ()
+    return instruction.mnemonic, tuple(_operand(instruction, each) for each in instruction.operands)
+
+
+def _operand(instruction: Any, operand: Any) -> Operand:
+    import capstone.x86
+
+    if operand.type == capstone.x86.X86_OP_IMM:
+        return Operand("constant", operand.imm, operand.size)
+    if operand.type == capstone.x86.X86_OP_REG:
+        name = instruction.reg_name(operand.reg)
+        if name not in _NUMBERS:
+            return Operand("other", 0, operand.size)
+        return Operand("register", _NUMBERS[name], operand.size, plain=name not in _HIGH)
+    memory = operand.mem
+    base = _NUMBERS.get(instruction.reg_name(memory.base) or "")
+    index = _NUMBERS.get(instruction.reg_name(memory.index) or "")
+    plain = base is not None and not memory.index and not memory.segment
+    return Operand("memory", memory.disp, operand.size, base, index, plain)
 
 
 _COPY = re.compile(r"mov(?:sxd)? (r\w+|e\w\w), (r\w+|e\w\w)$")

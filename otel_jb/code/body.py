@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -44,6 +45,7 @@ class Context:
     plt: tuple[tuple[int, int], ...]
     machine: ModuleType
     bodies: dict[int, Body | UndecodableError] = field(default_factory=dict)
+    callers: Counter[int] | None = None  #: see `called.callers`
 
     @classmethod
     def of(cls, image: Image, names: Mapping[int, str]) -> Context:
@@ -106,6 +108,8 @@ class Body:
     tables_resolved: bool  #: `table_targets` is complete
     may_land: bool  #: the unwinder may enter at a landing pad
     described: bool  #: `.eh_frame` covers every part, and its first rule is that of a function's entry
+    stack_depths: list[int | None] | None = None  #: see `called.depths`
+    lowest_taken: int | None = None  #: see `private.privacy`
 
     def row(self, address: int) -> Row | None:
         """The CFA's rule before the instruction at `address`."""

@@ -1,20 +1,30 @@
-"""Where the ends of a function's calls can be seen by probes on branches that the kernel emulates.
+"""Where the ends of a function's calls can be seen without a probe on every return instruction.
 
-From every end (a `ret`, a tail call through memory) the walk goes back along all paths until each crosses an emulated branch (or a
-nop). Behind such a branch the code runs straight to that one end: no other branch, no call. So a crossing is an end, each
-call crosses exactly one, and nothing depends on return addresses. What the walk cannot show is refused with a reason.
+From every end (a `ret`, a tail call through memory) the walk goes back along all paths until each crosses a branch (or a nop) that the
+kernel emulates. Behind it the code runs straight to that one end: no other branch, no call. So a crossing is an end, each call
+crosses exactly one, and nothing depends on return addresses. A way that no branch leads into is seen where it comes out of a
+call, by the ends of the function that is called (`otel_jb.code.called`), or else by a single-stepped instruction of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from otel_jb.arch.instruction import CALLS, Flow, Price
+from otel_jb.code import known
 from otel_jb.code.body import Body
 
 MAX_STRAIGHT = 40  #: instructions between the last branch and the end, which are left out of the measured time
 
-_BRANCHES = frozenset({Flow.JUMP, Flow.BRANCH})
+
+class Crossed(Enum):
+    """What is crossed."""
+
+    BRANCH = "an emulated branch or nop"
+    CALL = "a call whose function's ends are known"
+    STEP = "an instruction that is single-stepped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,9 @@ class Crossing:
     """A site by instruction index; `taken` is the way out of a BRANCH, None for an instruction that is always a way out."""
 
     index: int
-    taken: bool | None
+    taken: bool | None = None
+    kind: Crossed = Crossed.BRANCH
+    rare: bool = False  #: only an error or an exception leads here
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +46,8 @@ class Cut:
     refused: str = ""
 
 
-def cut(body: Body, end: int, cyclic: frozenset[int]) -> Cut:
-    """The sites that see every arrival at the end with this index."""
+def cut(body: Body, end: int, follow: Callable[[int], bool] = lambda _: False) -> Cut:
+    """The sites that see every arrival at the end with this index. `follow`: whether the ends of the function that is called there do."""
     if body.indirect_inside and not body.tables_resolved:
         return Cut(end, (), "it has a jump table whose targets are not known")
     crossings: set[Crossing] = set()
@@ -43,55 +55,110 @@ def cut(body: Body, end: int, cyclic: frozenset[int]) -> Cut:
     queue = [end]
     while queue:
         here = queue.pop()
-        reason = _step_back(body, here, steps, queue, crossings)
-        if reason:
-            return Cut(end, (), reason)
-    for crossing in crossings:
-        reason = _unsuitable(body, crossing, cyclic)
-        if reason:
-            return Cut(end, (), reason)
+        instruction = body.instructions[here]
+        if instruction.slow:
+            return Cut(end, (), "a slow instruction lies between the last branch and an end")
+        if instruction.address == body.start:
+            return Cut(end, (), "an end is reached from the entry without an emulated branch")
+        found = _ways_in(body, here, steps[here], follow)
+        if isinstance(found, str):
+            step = _stepped(body, here, end)
+            if step is None:
+                return Cut(end, (), found)
+            crossings.add(step)
+            continue
+        crossings.update(found)
+        before = here - 1
+        covered = any(crossing.index == before and crossing.taken is not True for crossing in found)
+        if _runs_into(body, here) and not covered and before not in steps:
+            steps[before] = steps[here] + 1
+            queue.append(before)
     return Cut(end, tuple(sorted(crossings, key=lambda c: (c.index, str(c.taken)))))
 
 
-def _step_back(body: Body, here: int, steps: dict[int, int], queue: list[int], crossings: set[Crossing]) -> str:
-    """Follow the ways into one instruction; the reason where one of them cannot be covered."""
-    instruction = body.instructions[here]
-    if steps[here] > MAX_STRAIGHT:
+def _runs_into(body: Body, here: int) -> bool:
+    """Whether the instruction before this one leads to it without a branch."""
+    before = here - 1
+    return before >= 0 and body.falls_through(before) and not _padding(body, before)
+
+
+def _ways_in(body: Body, here: int, steps: int, follow: Callable[[int], bool]) -> set[Crossing] | str:
+    """The crossings that lead to one instruction from anywhere but plain code before it; or why not all ways can be covered so."""
+    if steps > MAX_STRAIGHT:
         return f"more than {MAX_STRAIGHT} instructions lie between the last branch and an end"
-    if instruction.slow:
-        return "a slow instruction lies between the last branch and an end"
-    if instruction.address == body.start:
-        return "an end is reached from the entry without an emulated branch"
-    sources = body.came_from[here]
-    for source in sources:
-        branch = body.instructions[source]
-        if branch.price is not Price.EMULATED:
-            return "an end is reached by a branch that the kernel does not emulate"
-        crossings.add(Crossing(source, True if branch.flow is Flow.BRANCH else None))
     if here in body.table_targets:
         return "an end is reached straight from a jump table"
-    before = here - 1
-    if before < 0 or not body.falls_through(before) or _padding(body, before):
-        if sources:
-            return ""
+    found: set[Crossing] = set()
+    for source in body.came_from[here]:
+        reason = _unsuitable(body, source)
+        if reason:
+            return reason
+        found.add(Crossing(source, True if body.instructions[source].flow is Flow.BRANCH else None))
+    if not _runs_into(body, here):
+        if found:
+            return found
         if body.may_land:
             return "an end is reached from a landing pad of an exception"
         return "an end is reached from code that nothing leads to"
+    before = here - 1
     previous = body.instructions[before]
     if previous.flow in CALLS:
-        return "an end is reached straight from a call"
-    if previous.flow is Flow.BRANCH:
-        if previous.price is not Price.EMULATED:
-            return "an end is reached by a branch that the kernel does not emulate"
-        crossings.add(Crossing(before, False))
-        return ""
-    if previous.nop and previous.price is Price.EMULATED:
-        crossings.add(Crossing(before, None))
-        return ""
-    if before not in steps:
-        steps[before] = steps[here] + 1
-        queue.append(before)
+        if not follow(before):
+            return "an end is reached straight from a call"
+        found.add(Crossing(before, kind=Crossed.CALL))
+    elif previous.flow is Flow.BRANCH:
+        reason = _unsuitable(body, before)
+        if reason:
+            return reason
+        found.add(Crossing(before, False))
+    elif previous.nop and previous.price is Price.EMULATED and body.frame(previous.address) is not None:
+        found.add(Crossing(before))
+    return found
+
+
+def _unsuitable(body: Body, index: int) -> str:
+    """Why a branch cannot be the site."""
+    instruction = body.instructions[index]
+    if instruction.price is not Price.EMULATED:
+        return "an end is reached by a branch that the kernel does not emulate"
+    if instruction.flow is Flow.BRANCH and instruction.condition is None:
+        return "the last branch before an end tests a register, not the flags"
+    if body.frame(instruction.address) is None:
+        return "the frame is not known at the last branch before an end"
     return ""
+
+
+def _stepped(body: Body, here: int, end: int) -> Crossing | None:
+    """An instruction that sees all ways into this one and no other: the last before further ways come in, where the frame is known."""
+    if body.context.image.arch != "x86_64":
+        return None  # AArch64's `ret` is cheaper than what is stepped
+    found: int | None = None
+    at = here
+    while True:
+        instruction = body.instructions[at]
+        if instruction.slow:
+            break
+        if instruction.price is not Price.REFUSED and body.frame(instruction.address) is not None:
+            found = at
+        if at == end or not body.falls_through(at) or body.came_from[at + 1] or at + 1 in body.table_targets:
+            break
+        at += 1
+    if found is None:
+        return None
+    return Crossing(found, kind=Crossed.STEP, rare=_is_rare(body, here))
+
+
+def _is_rare(body: Body, here: int) -> bool:
+    """Whether only an error or an exception leads here, as far as the code tells."""
+    if body.came_from[here]:
+        return False
+    address = body.instructions[here].address
+    if not any(low <= body.start < high and low <= address < high for low, high in body.parts):
+        return True  # compilers move what they take for unlikely to a part of its own
+    if not _runs_into(body, here):
+        return body.may_land and here not in body.table_targets
+    target = body.instructions[here - 1].target
+    return target is not None and known.makes_error(body.context.names.get(target, ""))
 
 
 def _padding(body: Body, index: int) -> bool:
@@ -103,17 +170,6 @@ def _padding(body: Body, index: int) -> bool:
             return True
         index -= 1
     return False
-
-
-def _unsuitable(body: Body, crossing: Crossing, cyclic: frozenset[int]) -> str:
-    instruction = body.instructions[crossing.index]
-    if crossing.index in cyclic:
-        return "the last branch before an end is inside a loop"
-    if crossing.taken is not None and instruction.condition is None:
-        return "the last branch before an end tests a register, not the flags"
-    if body.frame(instruction.address) is None:
-        return "the frame is not known at the last branch before an end"
-    return ""
 
 
 def cyclic(body: Body) -> frozenset[int]:
@@ -167,28 +223,10 @@ def cyclic(body: Body) -> frozenset[int]:
     return frozenset(found)
 
 
-def return_source(body: Body, crossing: Crossing, end: int) -> int | None:
-    """Number of the general register that holds at the crossing what is the return value at the end; None if none does."""
-    path = _straight(body, crossing, end)
-    if path is None:
-        return None
-    machine = body.context.machine
-    wanted: int = machine.RETURN_REGISTER
-    for position in reversed(path):
-        instruction = body.instructions[position]
-        if wanted not in body.writes(instruction):
-            continue
-        source: int | None = machine.copied_from(instruction, wanted)
-        if source is None:
-            return None
-        wanted = source
-    return wanted
-
-
-def _straight(body: Body, crossing: Crossing, end: int) -> list[int] | None:
-    """The instructions between the crossing and the end, neither included."""
+def straight(body: Body, crossing: Crossing, end: int) -> list[int] | None:
+    """The instructions that run between the crossing and the end; a stepped one is the first of them."""
     instruction = body.instructions[crossing.index]
-    here = crossing.index + 1
+    here = crossing.index + (crossing.kind is not Crossed.STEP)
     if instruction.flow is Flow.JUMP or crossing.taken:
         if instruction.target not in body.index:
             return None

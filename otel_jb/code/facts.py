@@ -26,6 +26,8 @@ class Spot:
     returned: ReturnPlace | None = IN_RESULT  #: where the return value is here; None: nobody knows
     callers: tuple[tuple[int, int], ...] = ()  #: see `plan.ProbeSite`
     ret: bool = False  #: an end that is a return instruction itself
+    looped: bool = False  #: a branch inside a loop, which is hit in every round
+    rare: bool = False  #: only an error or an exception leads here
 
     def __post_init__(self) -> None:
         if any(not -(1 << 31) <= number < 1 << 31 for pair in self.callers for number in pair):

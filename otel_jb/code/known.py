@@ -46,6 +46,18 @@ def is_generic(name: str) -> bool:
     return _GENERIC.fullmatch(name) is not None
 
 
+#: Functions that make or tell an error: behind a call of one a server does not run often.
+_MAKES_ERROR = re.compile(
+    r"_ZN1[24]SrsCplxError(4wrap|6create|9transform)\w*|srs_error_(create|wrap|new)\w*|__errno_location|perror|"
+    r"_ZN13ISrsExceptionC\w*|__cxa_allocate_exception"
+)
+
+
+def makes_error(name: str) -> bool:
+    """Whether only an error or an exception makes a program call this function."""
+    return bool(name) and _MAKES_ERROR.fullmatch(plain(name)) is not None
+
+
 class Verdict(Enum):
     """What a function does to the frames above it; the value completes the sentence "NAME, which ..."."""
 

@@ -16,8 +16,9 @@ from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
 NOT_ASKED_FOR = "not among the functions asked for"  #: why a function is skipped that --function does not name
 
-#: A return probe is preferred to edge sites that would cost this many times as much (their entry site is stepped).
-_DEARER = 2.0
+#: A return probe must be cheaper than edge sites by this factor: they touch no return address.
+_WORTH_IT = 1.05
+_WORTH_A_DOUBT = 2.0  #: the same for one that the code alone does not prove to be safe
 
 
 def make_plan(
@@ -142,26 +143,50 @@ def choose(
     if cheap_rets and isinstance(rets, Way):
         return _say(rets, "the kernel simulates them")
     notes = [] if cheap_rets else [f"no edge sites: {edges.reason}"] if isinstance(edges, Refusal) else []
-    if isinstance(edges, Way) and (wish is EndStrategy.EDGE_SITES or not _better(returning, edges)):
-        return _say(edges)
-    if isinstance(edges, Way):
-        notes = ["edge sites would be dearer" if not edges.partial else f"edge sites would not time {edges.partial}"]
+    safe = _cheaper_safe(edges, rets)
+    if isinstance(safe, Way) and (wish is EndStrategy.EDGE_SITES or not _better(returning, safe)):
+        return _say(safe, *notes, *([] if isinstance(returning, Way) else _why_not(returning, safe)))
+    if isinstance(safe, Way) and not notes:
+        notes = [
+            f"{safe.strategy.value} would cost {safe.cost_ns:.0f} ns"
+            if not safe.partial
+            else f"{safe.strategy.value} would not time {safe.partial}"
+        ]
     safe_wish = wish in (EndStrategy.EDGE_SITES, EndStrategy.RET_SITES)
     if isinstance(returning, Way) and not safe_wish:
         return _say(returning, *notes)
-    if isinstance(edges, Way):
-        return _say(edges)
+    if isinstance(safe, Way):
+        return _say(safe)
     if isinstance(returning, Refusal):
         notes.append(f"no return probe: {returning.reason}")
-    if isinstance(rets, Way):
-        return _say(rets, *notes)
-    notes.append(f"no ret sites: {rets.reason}")
+    if isinstance(rets, Refusal):
+        notes.append(f"no ret sites: {rets.reason}")
     return _say(entry_way(code, meaning, kernel, process=process), *notes)
 
 
-def _better(returning: Way | Refusal, edges: Way) -> bool:
-    """Whether a return probe, shown to be safe, measures more of the call or costs much less."""
-    return isinstance(returning, Way) and (bool(edges.partial) or edges.cost_ns > _DEARER * returning.cost_ns)
+def _cheaper_safe(edges: Way | Refusal, rets: Way | Refusal) -> Way | Refusal:
+    """The cheaper of the two ways that touch no return address; edges where they cost the same."""
+    if isinstance(edges, Refusal):
+        return rets
+    return rets if isinstance(rets, Way) and rets.cost_ns < edges.cost_ns else edges
+
+
+def _why_not(returning: Refusal, safe: Way) -> list[str]:
+    """Why an expensive way has no cheaper one."""
+    return [f"no return probe: {returning.reason}"] if safe.strategy is EndStrategy.RET_SITES else []
+
+
+def _better(returning: Way | Refusal, safe: Way) -> bool:
+    """Whether a return probe, shown to be safe, measures more of the call or costs less.
+
+    Edges that see the whole call give way at once to one that the code itself proves, but not to one that a profile vouches for or that
+    rests on the whole process unless they cost much more: a profile may be wrong of another version, and a process changes.
+    """
+    if not isinstance(returning, Way) or safe.partial:
+        return isinstance(returning, Way)
+    if safe.strategy is EndStrategy.EDGE_SITES:
+        return safe.cost_ns > (_WORTH_IT if returning.proven else _WORTH_A_DOUBT) * returning.cost_ns
+    return returning.cost_ns < safe.cost_ns
 
 
 def _say(way: Way | Refusal, *notes: str) -> Way | Refusal:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import Ends, FunctionCode, Spot
-from otel_jb.model.plan import IN_RESULT, EndStrategy, FrameBase, ProbeSite, SiteKind
+from otel_jb.model.plan import IN_RESULT, EndStrategy, FrameBase, Origin, ProbeSite, SiteKind
 from otel_jb.planner.inputs import FunctionMeaning, KernelFacts
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
@@ -21,6 +22,13 @@ class Way:
     reason: str
     partial: str = ""  #: what of the call is not in the measured time
     rests_on_process: bool = False  #: it holds only as long as the process loads nothing that breaks it
+    proven: bool = False  #: of a return probe: the code that the function can reach shows that it is safe
+
+
+#: Hits that a call is reckoned to make at a branch inside a loop. What a loop really runs nobody knows from the code.
+LOOP_ROUNDS = 8
+READ_NS = 80.0  #: reading one word of the target's stack
+MOST_CODES = 64  #: end sites of one function that need more than their condition, as many as a cookie can tell apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +64,15 @@ def entry_site(
     return min(fit, key=lambda spot: kernel.cost_ns(spot.price), default=None)
 
 
-def site(kind: SiteKind, spot: Spot) -> ProbeSite:
-    """The record of a spot."""
+def site(kind: SiteKind, spot: Spot, meaning: FunctionMeaning) -> ProbeSite:
+    """The record of a spot. A return value that no end program looks at is not worth a read of the target's stack."""
+    returned = spot.returned if tells_return(spot, meaning) else None
+    if not meaning.return_width:
+        returned = IN_RESULT
+    elif (
+        returned is not None and returned.kind is Origin.STACK and not meaning.uses_return and not meaning.error_return
+    ):
+        returned = None
     return ProbeSite(
         kind,
         spot.address,
@@ -68,9 +83,20 @@ def site(kind: SiteKind, spot: Spot) -> ProbeSite:
         spot.taken,
         spot.optional,
         spot.text,
-        spot.returned,
+        returned,
         spot.callers,
     )
+
+
+def tells_return(spot: Spot, meaning: FunctionMeaning) -> bool:
+    """Whether the function's return value, as wide as its profile says, is found at an end."""
+    return spot.returned is not None and spot.returned.known >= meaning.return_width
+
+
+def _end_cost(spot: Spot, kernel: KernelFacts) -> float:
+    """What an end costs a call that takes this way out."""
+    reads = len(spot.callers) + (spot.returned is not None and spot.returned.kind is Origin.STACK)
+    return kernel.cost_ns(spot.price) * (LOOP_ROUNDS if spot.looped else 1) + READ_NS * reads
 
 
 def edge_way(
@@ -81,16 +107,40 @@ def edge_way(
         return Refusal(code.edges.refused)
     if not code.edges.spots:
         return Refusal("it never returns")
-    if meaning.uses_return and any(spot.returned is None for spot in code.edges.spots):
+    if meaning.uses_return and any(not tells_return(spot, meaning) for spot in code.edges.spots):
         return Refusal("the return value, which is needed, is made after the last branch")
     entry = entry_site(code, meaning, kernel, code.edges.spots, process=process)
     if entry is None:
         return Refusal("no instruction before the first end can carry the entry probe")
-    cost = kernel.cost_ns(entry.price) + max(kernel.cost_ns(spot.price) for spot in code.edges.spots)
-    count = len(code.edges.spots)
-    reason = "every way out crosses " + ("one emulated branch" if count == 1 else f"one of {count} emulated branches")
-    sites = (site(SiteKind.ENTRY, entry), *(site(SiteKind.EDGE, spot) for spot in code.edges.spots))
-    return Way(EndStrategy.EDGE_SITES, sites, cost, reason, code.edges.note)
+    usual = [spot for spot in code.edges.spots if not spot.rare] or list(code.edges.spots)
+    cost = kernel.cost_ns(entry.price) + max(_end_cost(spot, kernel) for spot in usual)
+    sites = (site(SiteKind.ENTRY, entry, meaning), *(site(SiteKind.EDGE, spot, meaning) for spot in code.edges.spots))
+    if len({(each.returned, each.callers) for each in sites if each.has_code}) > MOST_CODES:
+        return Refusal("it has too many ends")
+    stepped = any(spot.price is not Price.EMULATED for spot in usual)
+    strategy = EndStrategy.RET_SITES if stepped else EndStrategy.EDGE_SITES
+    return Way(strategy, sites, cost, _edge_reason(code.edges.spots), code.edges.note)
+
+
+def _edge_reason(spots: Sequence[Spot]) -> str:
+    """Where the ends are seen, in words."""
+    lent = sum(bool(spot.callers) for spot in spots)
+    rare = sum(spot.price is not Price.EMULATED and spot.rare for spot in spots)
+    stepped = sum(spot.price is not Price.EMULATED and not spot.rare for spot in spots)
+    own = len(spots) - lent - rare - stepped
+    parts = []
+    if own:
+        parts.append("one emulated branch" if own == 1 else f"one of {own} emulated branches")
+    if lent:
+        parts.append(f"{'an end' if lent == 1 else f'one of {lent} ends'} of the function that it calls last")
+    if stepped:
+        parts.append(
+            "a single-stepped instruction" if stepped == 1 else f"one of {stepped} single-stepped instructions"
+        )
+    if rare:
+        parts.append("a single-stepped instruction after an error")
+    looped = "; a branch is inside a loop" if any(spot.looped for spot in spots) else ""
+    return f"every way out crosses {' or '.join(parts)}{looped}"
 
 
 def ret_way(
@@ -107,8 +157,8 @@ def ret_way(
         return Refusal("it returns with its first instruction")
     cost = kernel.cost_ns(entry.price) + max(kernel.cost_ns(spot.price) for spot in ends.spots)
     sites = (
-        site(SiteKind.ENTRY, entry),
-        *(site(SiteKind.RET if spot.ret else SiteKind.EDGE, spot) for spot in ends.spots),
+        site(SiteKind.ENTRY, entry, meaning),
+        *(site(SiteKind.RET if spot.ret else SiteKind.EDGE, spot, meaning) for spot in ends.spots),
     )
     count = sum(spot.ret for spot in ends.spots)
     reason = "probes on its return instruction" if count == 1 else f"probes on {count} return instructions"
@@ -132,9 +182,13 @@ def uretprobe_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFa
             return Refusal(refusal)
         why = _why_safe(code, meaning, process)
     cost = kernel.cost_ns(entry.price) + kernel.uretprobe_ns
-    sites = (site(SiteKind.ENTRY, entry), replace(site(SiteKind.URETPROBE, entry), returned=IN_RESULT))
+    sites = (
+        site(SiteKind.ENTRY, entry, meaning),
+        replace(site(SiteKind.URETPROBE, entry, meaning), returned=IN_RESULT),
+    )
     rests = not forced and rests_on_process(code, meaning, kernel, process)
-    return Way(EndStrategy.URETPROBE, sites, cost, why, rests_on_process=rests)
+    proven = code.leaf or code.reach.safe
+    return Way(EndStrategy.URETPROBE, sites, cost, why, rests_on_process=rests, proven=proven)
 
 
 def entry_way(
@@ -144,7 +198,9 @@ def entry_way(
     entry = entry_site(code, meaning, kernel, (), process=process)
     if entry is None:
         return Refusal("no instruction of its entry can carry the probe")
-    return Way(EndStrategy.ENTRY_ONLY, (site(SiteKind.ENTRY, entry),), kernel.cost_ns(entry.price), "counts, no times")
+    return Way(
+        EndStrategy.ENTRY_ONLY, (site(SiteKind.ENTRY, entry, meaning),), kernel.cost_ns(entry.price), "counts, no times"
+    )
 
 
 def _why_unsafe(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, process: ProcessFacts) -> str:

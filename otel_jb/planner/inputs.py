@@ -79,7 +79,7 @@ class KernelFacts:
     long_nops_emulated: bool = True  #: nops of 3 to 5 bytes (6.16)
     emulated_ns: float = 520.0
     stepped_ns: float = 9600.0
-    uretprobe_ns: float = 395.0  #: of the return half
+    uretprobe_ns: float = 500.0  #: of the return half
 
     @classmethod
     def of_version(cls, major: int, minor: int) -> KernelFacts:

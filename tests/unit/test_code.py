@@ -17,6 +17,8 @@ from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
 from otel_jb.model import codec
+from otel_jb.model.plan import IN_RESULT
+from tests.unit.assembled import analysed, assembly
 
 Analyse = Callable[..., dict[str, FunctionCode]]
 
@@ -26,24 +28,9 @@ def examined(tmp_path: Path) -> Analyse:
     """Builds a library from C or assembly and analyses its functions by name."""
 
     def build(source: str, *flags: str, language: str = "c", thorough: bool = True) -> dict[str, FunctionCode]:
-        path = tmp_path / "library.so"
-        command = ["gcc", "-shared", "-fPIC", "-w", "-Wl,-Bsymbolic", *flags, "-o", str(path), "-x", language, "-"]
-        subprocess.run(command, input=source, text=True, check=True, capture_output=True)
-        image = Image.from_file(path)
-        found = find(image, ["t_*"])
-        codes = analyse(image, [(s.address, s.size) for s in found], Names(image), thorough=thorough)
-        return {symbol.name: code for symbol, code in zip(found, codes, strict=True)}
+        return analysed(tmp_path, source, *flags, language=language, thorough=thorough)
 
     return build
-
-
-def assembly(name: str, *lines: str) -> str:
-    """One global function with frame information."""
-    body = "\n".join(f"  {line}" for line in lines)
-    return (
-        f".intel_syntax noprefix\n.text\n.globl {name}\n.type {name}, @function\n{name}:\n  .cfi_startproc\n"
-        f'{body}\n  .cfi_endproc\n.size {name}, .-{name}\n.section .note.GNU-stack,"",@progbits\n'
-    )
 
 
 @pytest.mark.parametrize(
@@ -165,10 +152,10 @@ def test_a_leaf_without_a_branch_has_no_edges(examined: Analyse) -> None:
     assert [s.text for s in code.rets.spots] == ["ret"]
 
 
-def test_an_end_straight_behind_a_call_is_refused(examined: Analyse) -> None:
-    """No branch lies between a call that returns and the end, so there is no edge."""
+def test_an_end_straight_behind_a_call_into_another_file_is_stepped(examined: Analyse) -> None:
+    """No branch lies between a call that returns and the end, so an instruction behind it carries the probe."""
     code = examined("int g(void); int t_f(int a) { return g() + 1; }", "-O2")["t_f"]
-    assert code.edges.refused == "an end is reached straight from a call"
+    assert [(s.price, s.rare, s.returned) for s in code.edges.spots] == [(Price.STEPPED, False, IN_RESULT)]
 
 
 def test_a_call_that_never_returns_is_no_way_to_the_end(examined: Analyse) -> None:

@@ -1,0 +1,162 @@
+"""Ends by code that the tests assemble: where the return value is at each, whose end it is, and which ways are rare or looped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otel_jb.arch.instruction import Price
+from otel_jb.code.facts import Spot
+from otel_jb.model.plan import IN_RESULT, Origin, ReturnPlace
+from tests.unit.assembled import analysed, assembly
+
+#: a frame of 40 bytes below rbx, whose CFA is counted from rsp
+_ENTER = ("push rbx", ".cfi_adjust_cfa_offset 8", "sub rsp, 32", ".cfi_adjust_cfa_offset 32")
+_LEAVE = ("add rsp, 32", ".cfi_adjust_cfa_offset -32", "pop rbx", ".cfi_adjust_cfa_offset -8", "ret")
+
+
+def end_behind_branch(directory: Path, *straight: str, before: tuple[str, ...] = ()) -> ReturnPlace | None:
+    """Where the return value is at the branch in front of these instructions, which the epilogue follows."""
+    lines = (*_ENTER, *before, "call t_g", "test rbx, rbx", "jne 1f", "inc qword ptr [rbx]", "jmp 1f", "1:", *straight)
+    source = assembly("t_f", *lines, *_LEAVE) + assembly("t_g", "ret")
+    first, *_ = analysed(directory, source, language="assembler")["t_f"].edges.spots
+    return first.returned
+
+
+@pytest.mark.parametrize(
+    ("straight", "place"),
+    [
+        ((), IN_RESULT),
+        (("mov rax, rbx",), ReturnPlace(Origin.REGISTER, 3)),
+        (("mov eax, ebx",), ReturnPlace(Origin.REGISTER, 3, 4)),
+        (("movzx eax, al",), ReturnPlace(Origin.REGISTER, 0, 1)),
+        (("movsx rax, bl",), ReturnPlace(Origin.REGISTER, 3, 1, signed=True)),
+        (("movsx eax, bl",), ReturnPlace(Origin.REGISTER, 3, 1, signed=True, known=4)),
+        (("movsxd rax, ebx",), ReturnPlace(Origin.REGISTER, 3, 4, signed=True)),
+        (("mov eax, ebx", "cdqe"), ReturnPlace(Origin.REGISTER, 3, 4, signed=True)),
+        (("mov al, bl",), ReturnPlace(Origin.REGISTER, 3, 1, known=1)),
+        (("xor eax, eax",), ReturnPlace(Origin.CONSTANT, 0)),
+        (("mov eax, -1",), ReturnPlace(Origin.CONSTANT, 0xFFFFFFFF)),
+        (("mov rax, -1",), ReturnPlace(Origin.CONSTANT, -1)),
+        (("or eax, -1",), ReturnPlace(Origin.CONSTANT, 0xFFFFFFFF)),
+        (("mov eax, 5", "add eax, 2", "sub eax, 10"), ReturnPlace(Origin.CONSTANT, 0xFFFFFFFD)),
+        (("mov al, 1",), ReturnPlace(Origin.CONSTANT, 1, known=1)),
+        (("mov rax, [rsp + 8]",), ReturnPlace(Origin.STACK, -32)),
+        (("mov eax, [rsp + 8]",), ReturnPlace(Origin.STACK, -32, 4)),
+        (("movzx eax, byte ptr [rsp + 9]",), ReturnPlace(Origin.STACK, -31, 1)),
+        (("movsxd rax, dword ptr [rsp + 4]",), ReturnPlace(Origin.STACK, -36, 4, signed=True)),
+        (("mov [rsp + 8], rbx", "mov eax, [rsp + 8]"), None),  # as wide as it was stored, or not at all
+        (("mov [rsp + 8], rbx", "mov rax, [rsp + 8]"), ReturnPlace(Origin.REGISTER, 3)),
+        (("mov [rsp + 16], rbx", "mov rax, [rsp + 8]"), ReturnPlace(Origin.STACK, -32)),
+        (("mov dword ptr [rsp + 8], 7", "mov eax, [rsp + 8]"), ReturnPlace(Origin.CONSTANT, 7)),
+        (("mov qword ptr [rbx], 7", "mov eax, [rsp + 8]"), ReturnPlace(Origin.STACK, -32, 4)),
+        (("movups [rsp], xmm0", "mov eax, [rsp + 8]"), None),
+        (("lea rcx, [rsp + 8]", "mov rax, [rcx]"), ReturnPlace(Origin.STACK, -32)),
+        (("mov rax, [rbx]",), None),  # not of the stack
+        (("mov rax, fs:[40]",), None),
+        (("mov ah, 1",), None),
+        (("sete al", "movzx eax, al"), None),
+        (("add rax, rbx",), None),
+        (("imul eax, ebx",), None),
+        (("cmovne eax, ebx",), None),
+        (("xchg eax, ebx",), None),
+        (("lea rax, [rsp + 8]",), None),  # the address in a frame that is gone
+    ],
+)
+def test_where_the_return_value_is(straight: tuple[str, ...], place: ReturnPlace | None, tmp_path: Path) -> None:
+    """Behind the branch the value comes from a register, a constant or the stack; anything else is unknown."""
+    assert end_behind_branch(tmp_path, *straight) == place
+
+
+@pytest.mark.parametrize(
+    ("taken", "known"), [("lea rdi, [rsp + 8]", False), ("lea rdi, [rsp + 16]", True), ("mov rdi, rsp", False)]
+)
+def test_a_word_whose_address_was_taken_may_be_written_by_any_store(taken: str, known: bool, tmp_path: Path) -> None:
+    """Behind a store through a pointer the word is known only if no address at or below it was ever taken."""
+    place = end_behind_branch(tmp_path, "mov qword ptr [rbx], 7", "mov eax, [rsp + 8]", before=(taken,))
+    assert place == (ReturnPlace(Origin.STACK, -32, 4) if known else None)
+
+
+_LAST = """
+volatile int sink;
+__attribute__((noinline)) void t_set(long *p, int n) { if (n & 1) p[0] += n; else p[1] += n; sink++; if (n == 3) sink += 2; }
+__attribute__((noinline)) int t_code(int n) { if (n > 7) return -1; sink += n; return n; }
+int t_last(long *p, int n) { int error = n % 7; if (n % 10 == 9) return -1; t_set(p, n); return error; }
+int t_pass(int n) { sink = 5; return t_code(n + 1); }
+int t_deep(int n) { sink = 6; return t_pass(n - 1); }
+int t_self(int n) { if (n < 2) return 1; return 1 + t_self(n - 1); }
+"""
+
+
+def lent(spots: tuple[Spot, ...]) -> list[Spot]:
+    return [spot for spot in spots if spot.callers]
+
+
+@pytest.mark.parametrize("flag", ["-fomit-frame-pointer", "-fno-omit-frame-pointer"])
+def test_the_function_that_is_called_last_lends_its_ends(flag: str, tmp_path: Path) -> None:
+    """Each end carries the distance to the caller's frame, the return address that must be there, and the caller's return value."""
+    codes = analysed(tmp_path, _LAST, "-O0", "-fno-stack-protector", flag)
+    own = {s.address: s for s in codes["t_set"].edges.spots}
+    borrowed, *_ = lent(codes["t_last"].edges.spots)
+    assert borrowed.optional
+    assert borrowed.address in own
+    ((offset, distance),) = borrowed.callers
+    assert borrowed.displacement == own[borrowed.address].displacement - offset
+    call_end = borrowed.address + distance
+    assert codes["t_last"].address < call_end < codes["t_last"].address + codes["t_last"].size
+    assert borrowed.returned is not None
+    assert (borrowed.returned.kind, borrowed.returned.width) == (Origin.STACK, 4)
+    assert offset < borrowed.returned.number < 0  # in the caller's frame, above the callee's
+    assert all(spot.price is Price.EMULATED for spot in codes["t_last"].edges.spots)
+
+
+def ends_of(spots: tuple[Spot, ...]) -> set[tuple[object, ...]]:
+    """The spots by what does not depend on whose frame it is."""
+    places = {s: (s.returned.kind, s.returned.width) if s.returned else None for s in spots}
+    return {(s.address, s.condition, s.taken, place) for s, place in places.items()}
+
+
+def test_ends_are_lent_through_several_calls(tmp_path: Path) -> None:
+    """The innermost function's ends are the outermost's where both return addresses are theirs; the value is the innermost's."""
+    codes = analysed(tmp_path, _LAST, "-O0", "-fno-stack-protector")
+    spots = codes["t_deep"].edges.spots
+    assert ends_of(spots) == ends_of(codes["t_code"].edges.spots)
+    assert {len(s.callers) for s in spots} == {2}
+
+
+def test_a_function_that_calls_itself_last_is_stepped(tmp_path: Path) -> None:
+    """Its own ends cannot stand for themselves."""
+    spots = analysed(tmp_path, _LAST, "-O0", "-fno-stack-protector")["t_self"].edges.spots
+    assert lent(spots) == []
+    assert [s.price for s in spots if s.price is not Price.EMULATED] == [Price.STEPPED]
+
+
+def test_a_branch_in_a_loop_says_that_it_is_hit_more_often(tmp_path: Path) -> None:
+    """The way out of a loop is an end by its condition; its price is another."""
+    source = "int t_f(int *a, int n) { for (int i = 0; i < n; i++) { if (a[i] == 7) return i; } return -1; }"
+    spots = analysed(tmp_path, source, "-O2")["t_f"].edges.spots
+    assert any(s.looped and s.condition is not None for s in spots)
+    assert not any(s.looped and s.condition is None for s in spots)
+
+
+def test_both_ways_of_a_branch_with_different_values_are_two_ends(tmp_path: Path) -> None:
+    """They cannot be one site, since the value differs."""
+    lines = ("push rbx", ".cfi_adjust_cfa_offset 8", "test edi, edi", "je 1f", "mov eax, 5", "pop rbx")
+    more = (".cfi_adjust_cfa_offset -8", "ret", "1:", ".cfi_adjust_cfa_offset 8", "mov eax, 6", "pop rbx")
+    source = assembly("t_f", *lines, *more, ".cfi_adjust_cfa_offset -8", "ret")
+    spots = analysed(tmp_path, source, language="assembler")["t_f"].edges.spots
+    assert {(s.taken, s.returned.number if s.returned else None) for s in spots} == {(False, 5), (True, 6)}
+    assert len({s.address for s in spots}) == 1
+
+
+def test_a_way_out_behind_an_error_is_rare(tmp_path: Path) -> None:
+    """A single-stepped site behind the making of an error is rare, one behind any other call is not."""
+    source = """
+    extern void *_ZN12SrsCplxError4wrapEv(void); extern void *other(void);
+    void *t_error(int n) { if (n > 3) return 0; void *e = _ZN12SrsCplxError4wrapEv(); return e; }
+    void *t_usual(int n) { if (n > 3) return 0; void *e = other(); return e; }
+    """
+    codes = analysed(tmp_path, source, "-O0")
+    for name, rare in (("t_error", True), ("t_usual", False)):
+        assert [s.rare for s in codes[name].edges.spots if s.price is Price.STEPPED] == [rare], name
