@@ -268,7 +268,7 @@ class _Parser:
         if word in WIDTHS:
             return self.typed(WIDTHS[word], depth)
         if word == "entry" and self.peek() == "(":
-            return AtEntry(self.value(self.primary(depth)))
+            return at_entry(self.primary(depth))
         if match := re.fullmatch(r"arg([0-9]+)", word):
             if not 1 <= int(match.group(1)) <= 6:
                 raise self.fail("arguments are arg1 to arg6")
@@ -325,6 +325,15 @@ def negate(tree: Expression) -> Expression:
         return Compare(tree.left, tree.less, tree.number, not tree.negated)
     assert isinstance(tree, Junction)
     return Junction(tuple(negate(part) for part in tree.parts), not tree.any)
+
+
+def at_entry(tree: Expression) -> Expression:
+    """The value, or each value of the condition, as it was at the call's entry."""
+    if isinstance(tree, Compare):
+        return Compare(AtEntry(tree.left), tree.less, tree.number, tree.negated)
+    if isinstance(tree, Junction):
+        return Junction(tuple(at_entry(part) for part in tree.parts), tree.any)
+    return AtEntry(tree)
 
 
 def add(left: Expression, right: Expression, minus: bool) -> Expression:

@@ -38,8 +38,10 @@ _ASIDE = frozenset(
     """time timestamp stats stat statistics state status size count delay depth len length level length info config
     param params parameter option options property properties latency max min mode name type num rate target clock callback
     cb handler user data context ctx ref listener observer stat class caps pad private log jitter pts sdp flag flags
-    percent enabled ptime""".split()
+    percent enabled ptime ms us ns sec secs seconds millis micros""".split()
 )
+#: classes that hold something of a buffer, not its packets: JitterBufferDelay, JitterBufferStats
+_OF_A_BUFFER = frozenset("delay latency stats stat statistics config options settings params metrics observer".split())
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _OBJECT = frozenset({"jitter", "buffer", "buf", "jitterbuffer", "jitterbuf", "jbuf", "jb", "rtp", "av"})
 NOTE = (
@@ -67,6 +69,9 @@ def role_of(function: str) -> Role | None:
         return None
     if scope and scope.rpartition("::")[2] == method:
         return None  # a constructor
+    owner = {word.lower() for word in _WORD.findall(scope.rpartition("::")[2])}
+    if owner & _OF_A_BUFFER:
+        return None  # JitterBufferDelay::Get looks at something of a buffer, which is not the buffer
     if re.search(r"[tT]imestamp|[tT]ype$|_new$|_free$|_init$|_class_|_get_type$", method):
         return None
     words = [word.lower() for word in _WORD.findall(method)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -216,13 +216,17 @@ def _limit(probes: list[Probe], most: int | None) -> tuple[list[Probe], list[Ski
 
 
 def _told_apart(probes: Sequence[Probe]) -> tuple[Probe, ...]:
-    """Functions of one name (overloads) get their arguments added, and their file where that is not enough."""
-    once = Counter(probe.function for probe in probes)
-    named = [replace(p, function=p.symbol.demangled) if once[p.function] > 1 else p for p in probes]
-    twice = Counter(probe.function for probe in named)
-    return tuple(
-        replace(p, function=f"{p.function} [{p.file.rsplit('/', 1)[-1]}+{p.symbol.address:#x}]")
-        if twice[p.function] > 1
-        else p
-        for p in named
+    """Functions of one name get what tells them apart and stays the same from build to build: their arguments (overloads), else
+    their symbol (the destructors of one class), else their file, and only where all of that is equal their address.
+    """
+    ways: tuple[Callable[[Probe], str], ...] = (
+        lambda probe: probe.symbol.demangled,
+        lambda probe: f"{probe.function} [{probe.symbol.name}]",
+        lambda probe: f"{probe.function} [{probe.file.rsplit('/', 1)[-1]}]",
+        lambda probe: f"{probe.function} [{probe.file.rsplit('/', 1)[-1]}+{probe.symbol.address:#x}]",
     )
+    names = [probe.function for probe in probes]
+    for way in ways:
+        times = Counter(names)
+        names = [way(probe) if times[name] > 1 else name for probe, name in zip(probes, names, strict=True)]
+    return tuple(replace(probe, function=name) for probe, name in zip(probes, names, strict=True))

@@ -149,4 +149,6 @@ def test_a_taken_port_ends_the_demo_before_any_traffic(tmp_path: Path) -> None:
         ended = run_command("demo", "--seconds", "5", "--port", taken)
     assert ended.returncode == 8, ended
     assert taken in ended.stderr
+    assert f"demo --seconds 5 --port {int(taken) + 1}" in ended.stderr
+    assert "otel-jb run" not in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -217,6 +217,19 @@ def test_a_depth_does_not_take_the_size_of_a_call_without_a_packet() -> None:
         assert (call.bytes, call.depths) == (size, [9])
 
 
+@pytest.mark.parametrize(
+    ("whole", "parts"),
+    [
+        ("entry(arg2 < 0)", "entry(arg2) < 0"),
+        ("entry(arg2 == 3 or arg3 >= 1)", "entry(arg2) == 3 or entry(arg3) >= 1"),
+        ("not entry(arg2 == 3 and u32 @ arg1 != 5)", "entry(arg2) != 3 or entry(u32 @ arg1) == 5"),
+    ],
+)
+def test_a_condition_at_the_entry_is_that_of_its_values_there(whole: str, parts: str) -> None:
+    """`entry(A < 0)` means `entry(A) < 0`, for conditions that are made of several too."""
+    assert parse(whole) == parse(parts)
+
+
 def test_the_registers_that_a_program_needs_are_told() -> None:
     """The entry reads the arguments that its expressions name and no others."""
     program = compile_meaning(Meaning(stream=Argument(1), bytes_entry=Cast(4, Argument(4))))

@@ -9,7 +9,17 @@ import pytest
 
 from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import Ends, FunctionCode, Reach, Spot
-from otel_jb.model.plan import EndStrategy, LoadHook, Origin, Probe, ProbePlan, ReturnPlace, SiteKind
+from otel_jb.model.plan import (
+    EndStrategy,
+    LoadHook,
+    Origin,
+    Probe,
+    ProbePlan,
+    ReturnPlace,
+    SiteKind,
+    Symbol,
+    SymbolSource,
+)
 from otel_jb.planner.choose import make_plan
 from otel_jb.planner.inputs import FileFacts, KernelFacts, Options
 from otel_jb.planner.peers import peer_note
@@ -271,6 +281,42 @@ def test_functions_of_one_address_are_one_probe() -> None:
     made = make_plan(facts_of(("C2", 0x1000, Meaning()), ("C1", 0x1000, Meaning(primary=True, role="open"))))
     probe = only(made)
     assert (probe.function, probe.role, probe.names) == ("C1", "open", ("C1", "C2"))
+
+
+def test_functions_of_one_name_are_told_apart_by_what_no_build_changes() -> None:
+    """Overloads get their arguments, destructors their symbol, equal names their file, and addresses are the last resort."""
+
+    def named(function: str, demangled: str, name: str, address: int) -> Known:
+        made = Symbol(name, address, 0, SymbolSource.SYMTAB, demangled)
+        assert made.function == function
+        return Known(made, Meaning())
+
+    here = [
+        named("A::put", "A::put(int)", "_ZN1A3putEi", 0x1000),
+        named("A::put", "A::put(long)", "_ZN1A3putEl", 0x1100),
+        named("A::~A", "A::~A()", "_ZN1AD0Ev", 0x1200),
+        named("A::~A", "A::~A()", "_ZN1AD1Ev", 0x1300),
+        named("helper", "helper", "helper", 0x1400),
+        named("twice", "twice", "twice", 0x1500),
+        named("twice", "twice", "twice", 0x1600),
+    ]
+    there = [named("helper", "helper", "helper", 0x1000)]
+    files = [
+        FileFacts(
+            path, None, known, {each.symbol.address: replace(PLAIN, address=each.symbol.address) for each in known}
+        )
+        for path, known in (("/opt/srs-7.0.128", here), ("/lib/libjb.so", there))
+    ]
+    assert [probe.function for probe in make_plan(files).probes] == [
+        "A::put(int)",
+        "A::put(long)",
+        "A::~A [_ZN1AD0Ev]",
+        "A::~A [_ZN1AD1Ev]",
+        "helper [srs-7.0.128]",
+        "twice [srs-7.0.128+0x1500]",
+        "twice [srs-7.0.128+0x1600]",
+        "helper [libjb.so]",
+    ]
 
 
 def test_the_limit_keeps_primaries_of_each_role() -> None:

@@ -305,3 +305,14 @@ def test_the_documented_example_is_the_defaults() -> None:
     text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     example = text.partition("```yaml\n")[2].partition("```")[0]
     assert parse(example) == Config()
+
+
+def test_keys_of_the_program_itself_are_not_offered(tmp_path: Path) -> None:
+    """A wrong key is answered with the keys that a file may have; what only the command line sets is none of them."""
+    file = tmp_path / "c.yaml"
+    file.write_text("qqqqqqqq: 1\n")
+    with pytest.raises(ConfigError) as caught:
+        layers.load(file)
+    assert "known here: " in caught.value.message
+    assert "command line" not in caught.value.message
+    assert "otlp_command_line" not in caught.value.message
