@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
     from otel_jb.config.model import Config
+    from otel_jb.model.plan import ProbePlan
     from otel_jb.sandbox.report import FileReport
 
 
@@ -40,10 +42,21 @@ class Inspected:
 
 
 Inspect = Callable[[int | str, "Config"], Inspected]
+MakePlan = Callable[[int | str, "Config"], "ProbePlan"]
 
 
-def target_checks(system: System, config: Config, target: int | str, inspect: Inspect | None = None) -> Iterator[Check]:
-    """Each check needs what the one before it found, so the first ✗ is the last line."""
+def target_checks(
+    system: System, config: Config, target: int | str, inspect: Inspect | None = None, plan: MakePlan | None = None
+) -> Iterator[Check]:
+    """Each check needs what the one before it found, so the first ✗ is the last line.
+
+    Args:
+        system: the machine.
+        config: what is in effect.
+        target: a PID or a file.
+        inspect: reads the target's files; default: in the sandbox.
+        plan: plans the target as `run` does.
+    """
     try:
         found = (inspect or inspect_target)(target, config)
     except AgentError as error:
@@ -58,6 +71,19 @@ def target_checks(system: System, config: Config, target: int | str, inspect: In
         yield check
         if check.status is Status.FAILED:
             return
+    yield probes(config, target, plan or plan_target)
+
+
+def probes(config: Config, target: int | str, plan: MakePlan) -> Check:
+    """What `run` would probe: a name that is there may still have no place for a probe."""
+    name = "probes"
+    try:
+        made = plan(target, config)
+    except AgentError as error:
+        return Check(name, Status.FAILED, error.message, error.help, type(error))
+    strategies = Counter(probe.strategy.value for probe in made.probes)
+    listed = ", ".join(f"{count} {strategy}" for strategy, count in strategies.most_common())
+    return Check(name, Status.OK, f"{_count(len(made.probes), 'function')} can be probed ({listed})")
 
 
 def architecture(system: System, found: Inspected) -> Check:
@@ -161,6 +187,27 @@ def inspect_target(target: int | str, config: Config) -> Inspected:
     if not inspected:
         raise errors[0] if errors else TargetError(f"{what} maps no file")
     return Inspected(what, tuple(inspected), tuple(errors))
+
+
+def plan_target(target: int | str, config: Config) -> ProbePlan:
+    """The plan that `run` would make for a process (by PID) or file. Raises NoFunctionError where it has no probe, AgentError."""
+    from otel_jb.host import procfs
+    from otel_jb.planner.planner import Planner, no_function
+    from otel_jb.sandbox.client import Inspector
+
+    with Inspector() as inspector:
+        planner = Planner(config, inspector)
+        if isinstance(target, int):
+            process = procfs.process(target)
+            examined, plan = planner.examined_plan(process, named=True)
+            name, what = process.name, f"process {target}"
+        else:
+            examined = [planner.files.examine(target, Path(target).name)]
+            plan = planner.plan(examined, named=True)
+            name, what = Path(target).name, target
+    if not plan.probes:
+        raise no_function(name, what, examined, plan, config.functions.include)
+    return plan
 
 
 def _of_process(pid: int) -> tuple[str, str, list[tuple[str, Callable[[], int]]]]:

@@ -6,6 +6,7 @@ import errno
 import fnmatch
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -28,12 +29,15 @@ from otel_jb.model.errors import (
     AddressInUseError,
     AgentError,
     ExitCode,
+    NoFunctionError,
     PermissionDeniedError,
     TargetError,
     UnsupportedError,
 )
+from otel_jb.model.plan import ProbePlan
 from otel_jb.probes import features
 from otel_jb.sandbox.report import FileReport
+from tests.unit.test_plan_command import probe
 
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
@@ -437,7 +441,12 @@ def target(config: Config | None = None, system: System | None = None, **changes
     values: dict[str, object] = {"report": report(), "functions": ("A::put",), "generic": (), **changes}
     file = InspectedFile("/opt/x", **values)  # type: ignore[arg-type]
     found = Inspected("/opt/x", (file,))
-    return list(doctor_target.target_checks(system or FakeSystem(), config or Config(), "/opt/x", lambda *_: found))
+    made = ProbePlan((probe("A::put", 1_000, primary=True),))
+    return list(
+        doctor_target.target_checks(
+            system or FakeSystem(), config or Config(), "/opt/x", lambda *_: found, plan=lambda *_: made
+        )
+    )
 
 
 def test_a_target_that_can_be_measured_has_no_cross() -> None:
@@ -516,6 +525,21 @@ def test_a_real_file_is_really_looked_at() -> None:
     found = list(doctor_target.target_checks(System(), Config(), program))
     assert [check.status for check in found[:3]] == [Status.OK] * 3
     assert found[3].status is Status.FAILED
+
+
+def test_a_target_is_ready_only_if_run_would_probe_it() -> None:
+    """Where every function is left out, doctor has a ✗ with the reasons, as `run` has; where one is not, it counts them."""
+    speex = "/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1"
+    found = list(doctor_target.target_checks(System(), Config(), speex))
+    assert [check.status for check in found] == [Status.OK] * 5
+    assert re.fullmatch(r"\d+ functions can be probed \(.*edge-sites.*\)", found[-1].detail)
+
+    def left_out(_target: int | str, _config: Config) -> ProbePlan:
+        raise NoFunctionError("no jitter-buffer function of x can be probed", "Found, but left out:\n  f: why")
+
+    last = list(doctor_target.target_checks(System(), Config(), speex, plan=left_out))[-1]
+    assert (last.name, last.status, last.error) == ("probes", Status.FAILED, NoFunctionError)
+    assert "f: why" in last.remedy
 
 
 def test_a_real_process_is_really_looked_at() -> None:
