@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 FUNCTION = "ff_rtp_parse_packet"
 
 DESCRIPTION = """\
-FFmpeg receives a stream of sound over loopback, through a relay that loses, delays and duplicates packets; the agent
-measures that FFmpeg from outside, as it would any server that is already running. Needs root (see doctor).
+FFmpeg receives an audio stream over loopback, through a relay that loses, delays and duplicates packets. The agent
+measures that FFmpeg from outside, as it would any running server. Needs root (see doctor).
 """
 EXAMPLES = """\
 examples:
-  otel-jb demo                      until Ctrl-C; meanwhile: curl http://127.0.0.1:9310/metrics
+  otel-jb demo                      until Ctrl-C; meanwhile curl http://127.0.0.1:9310/metrics
   otel-jb demo --seconds 10 --loss 5
 
-At the end, what the relay sent is compared with what the agent counted.
+The last line compares the agent's count with the relay's.
 """
 
 
@@ -47,7 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     parser = subparsers.add_parser(
         "demo",
-        help="show the agent at work on a real stream over loopback",
+        help="show the agent measuring a real stream over loopback",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -122,7 +122,9 @@ def _measure(
     loop = threading.Thread(target=agent.run, name="agent", daemon=True)
     loop.start()
     stack.callback(_end_loop, agent, loop)
-    print(f"FFmpeg, process {receiver.pid}, receives sound over RTP through a relay that loses, delays and duplicates.")
+    print(
+        f"FFmpeg, process {receiver.pid}, receives audio over RTP through a relay that loses, delays and duplicates packets."
+    )
     if endpoint is not None:
         print(f"Metrics: {endpoint.url}metrics    Ctrl-C ends.", flush=True)
     deadline = time.monotonic() + seconds if seconds is not None else math.inf
@@ -209,7 +211,7 @@ def _compare(agent: Agent, receiver: Receiver, relay: Relay, sender: Sender) -> 
     )
     lost_by_kernel = receiver.kernel_drops()
     if lost_by_kernel:
-        print(f"the kernel dropped {lost_by_kernel} more at FFmpeg's socket, before FFmpeg could read them")
+        print(f"the kernel dropped {lost_by_kernel} more at FFmpeg's socket before FFmpeg could read them")
     return int(ExitCode.OK if equal or lost_by_kernel else ExitCode.INTERNAL)
 
 

@@ -40,19 +40,16 @@ PROBE says how the end of a call is seen (edge-sites, uretprobe, ret-sites, entr
 below it says why. * marks the primary function of its role, which dashboards count. Files that you can read need no privileges.
 """
 _FFMPEG_ADVICE = (
-    "FFmpeg's RTP functions are internal, so a stripped build has no name for them. What helps: its debug symbols "
-    "(Debian and Ubuntu: the -dbgsym package of ffmpeg or libavformat; Fedora: dnf debuginfo-install ffmpeg-libs), "
-    "found here by build-id as soon as they are installed; or a build that keeps its symbols (./configure "
-    "--disable-stripping)."
+    "FFmpeg's RTP functions are internal, so a stripped build has no names for them. Install its debug symbols "
+    "(Debian and Ubuntu: the -dbgsym package of ffmpeg or libavformat; Fedora: dnf debuginfo-install ffmpeg-libs); "
+    "otel-jb finds them by build-id. Or use a build that keeps its symbols (./configure --disable-stripping)."
 )
 _STRIPPED_ADVICE = (
-    "It is stripped, so only exported functions can be found by name. Install its debug symbols (Debian and Ubuntu: the "
+    "It is stripped, so only exported functions have names. Install its debug symbols (Debian and Ubuntu: the "
     "-dbgsym package; Fedora: dnf debuginfo-install), or run a build that keeps its symbols."
 )
-
-
 _LIBRARIES_ADVICE = (
-    "It uses {count} libraries ({some}), which are searched when it runs: name its PID, or a library's file."
+    "It uses {count} libraries ({some}), which are searched while it runs: name its PID, or the file of a library."
 )
 
 
@@ -60,8 +57,8 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     """The command's options."""
     parser = subparsers.add_parser(
         "discover",
-        help="list the jitter-buffer functions of a file, a process or this host",
-        description="List the jitter-buffer functions of a file, a process, or every process on this host.",
+        help="list the jitter-buffer functions of a target or this host",
+        description="List the jitter-buffer functions of a file or process, or what `run` would measure on this host.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -124,7 +121,7 @@ def _print(targets: Sequence[Target], looker: _Looker, args: argparse.Namespace,
     for line in table(targets, everything=args.all, width=_columns()):
         print(line)
     if wanted is None and not targets:
-        print(f"None of {looker.looked_at} processes has a jitter-buffer function that is known here.")
+        print(f"None of the {looker.looked_at} processes here has a jitter-buffer function that a profile knows.")
     if looker.not_permitted and os.geteuid() != 0:
         print(
             f"{looker.not_permitted} processes of other users could not be looked at: run as root (sudo) to see them."
@@ -132,7 +129,7 @@ def _print(targets: Sequence[Target], looker: _Looker, args: argparse.Namespace,
     elif looker.not_permitted:
         print(f"{looker.not_permitted} processes may not be looked at, even by root.")
     if not looker.demangles:
-        print("C++ names are shown mangled and found by their mangled names only: install libstdc++6 (libstdc++).")
+        print("C++ names stay mangled, because no C++ runtime is installed: install libstdc++6 (libstdc++).")
 
 
 def _nothing_found(text: str, targets: Sequence[Target], looker: _Looker) -> NoFunctionError:
@@ -142,7 +139,7 @@ def _nothing_found(text: str, targets: Sequence[Target], looker: _Looker) -> NoF
     help_text = f"Looked at {sum(file.symbols for file in files)} symbols of {len(files)} files."
     advice = list(dict.fromkeys(line for target in targets for line in target.advice))
     if not advice:
-        advice.append("A profile of your own (--profile) can name its functions; docs/profiles.md says how.")
+        advice.append("Write a profile that names its functions (--profile); docs/profiles.md says how.")
     return NoFunctionError(f"no jitter-buffer function in {text}", "\n".join([help_text, *advice]))
 
 
@@ -355,7 +352,7 @@ class _Looker:
                 state="missing",
                 role=spec.role.value,
                 profile=function.profile,
-                reason=f"named by profile {function.profile}, not in this target: inlined, stripped or of another version{versions}",
+                reason=f"named by profile {function.profile} but not in this target: inlined, stripped or from another version{versions}",
                 primary=function.primary,
                 names=spec.also,
                 notes=function.notes,
@@ -380,7 +377,7 @@ class _Looker:
                 role="",
                 profile="",
                 reason=reason
-                or "no profile knows it: --profile with one of your own can say what it does (docs/profiles.md)",
+                or "no profile knows it; a profile of your own can say what it does (--profile, docs/profiles.md)",
                 demangled=symbol.demangled,
                 symbol=symbol.name,
                 names=symbol.aliases,

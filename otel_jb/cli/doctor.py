@@ -30,7 +30,7 @@ examples:
   otel-jb doctor /usr/bin/ffmpeg          the machine and a file
   otel-jb doctor --json | jq '.checks[] | select(.status == "failed")'
 
-✓ is fine, ✗ needs what stands below it, – does not matter here, with the reason. Exit code 10 if there is any ✗.
+✓ passes, ✗ needs the fix printed below it, – does not apply here, with the reason. Any ✗ makes the exit code 10.
 See docs/troubleshooting.md for: cannot attach, no data, permission denied, names do not match, too slow.
 """
 MARKS = {Status.OK: "✓", Status.FAILED: "✗", Status.NOT_APPLICABLE: "–"}
@@ -40,8 +40,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add `doctor` to the main parser."""
     parser = subparsers.add_parser(
         "doctor",
-        help="check what is needed, and say what to do",
-        description="Check the machine, and a target if one is named; each ✗ comes with the commands that put it right.",
+        help="check this machine and a target, and say what to fix",
+        description="Check the machine, and a target if you name one. Each ✗ comes with the commands that fix it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -76,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
         ]
         print(json.dumps({"ready": not failed, "checks": plain}, indent=2))
     else:
-        ready = "Ready." if not failed else f"{len(failed)} of {len(checks)} checks need something done (✗ above)."
+        ready = (
+            "Ready." if not failed else f"{len(failed)} of {len(checks)} checks failed; each ✗ above says what to do."
+        )
         print(f"\n{ready}")
     return int(ExitCode.CHECK_FAILED if failed else ExitCode.OK)
 
@@ -159,12 +161,12 @@ def multi_links(system: System) -> Check:
         return Check(name, Status.NOT_APPLICABLE, "cannot be tried without CAP_BPF and CAP_PERFMON")
     code = system.multi_link_error()
     if code == 0:
-        return Check(name, Status.OK, "the kernel has them")
+        return Check(name, Status.OK, "supported")
     why = "its first kind, which loses calls of other threads" if code == errno.EOPNOTSUPP else os.strerror(code)
     return Check(
         name,
         Status.NOT_APPLICABLE,
-        f"not here ({why}; Linux 6.6 brought them): perf events with cookies are used instead",
+        f"not available ({why}; they came with Linux 6.6): perf events with cookies are used instead",
     )
 
 
@@ -173,7 +175,7 @@ def tracefs(system: System) -> Check:
     mounted = [line.split()[1] for line in (system.text("/proc/mounts") or "").splitlines() if " tracefs " in line]
     if mounted:
         return Check("tracefs", Status.OK, f"mounted on {mounted[0]} (not needed)")
-    return Check("tracefs", Status.NOT_APPLICABLE, "not mounted, and not needed: probes are attached by links")
+    return Check("tracefs", Status.NOT_APPLICABLE, "not mounted, and not needed")
 
 
 def btf(system: System) -> Check:
@@ -187,7 +189,7 @@ def lockdown(system: System) -> Check:
     text = system.text("/sys/kernel/security/lockdown") or ""
     mode = text.partition("[")[2].partition("]")[0] or "none"
     if mode == "confidentiality":
-        reason = "confidentiality: BPF may not read the kernel's memory, and this program reads its target's only"
+        reason = "confidentiality: BPF cannot read kernel memory, and otel-jb reads only its target's"
         return Check("lockdown", Status.NOT_APPLICABLE, reason)
     return Check("lockdown", Status.OK, mode)
 
@@ -195,7 +197,7 @@ def lockdown(system: System) -> Check:
 def perf_event_paranoid(system: System) -> Check:
     """Holds for users without CAP_PERFMON only."""
     value = (system.text("/proc/sys/kernel/perf_event_paranoid") or "unknown").strip()
-    return Check("perf_event_paranoid", Status.NOT_APPLICABLE, f"{value}; it binds only those without CAP_PERFMON")
+    return Check("perf_event_paranoid", Status.NOT_APPLICABLE, f"{value}; it applies only without CAP_PERFMON")
 
 
 def memlock(system: System) -> Check:
@@ -209,7 +211,7 @@ def ptrace_scope(system: System) -> Check:
     value = system.text("/proc/sys/kernel/yama/ptrace_scope")
     if value is None:
         return Check("yama ptrace_scope", Status.NOT_APPLICABLE, "no Yama here")
-    return Check("yama ptrace_scope", Status.NOT_APPLICABLE, f"{value.strip()}; nothing is attached to as a debugger")
+    return Check("yama ptrace_scope", Status.NOT_APPLICABLE, f"{value.strip()}; it applies to debuggers only")
 
 
 def compiler(system: System) -> Check:
@@ -246,7 +248,7 @@ def endpoint(system: System, config: Config) -> Check:
         return check
     reason = str(said.get("reason", ""))[:300]
     if said["ready"] is True:
-        return Check(check.name, Status.NOT_APPLICABLE, f"{config.listen} is served by otel-jb already: {reason}")
+        return Check(check.name, Status.NOT_APPLICABLE, f"otel-jb already serves {config.listen}: {reason}")
     return Check(
         check.name,
         Status.FAILED,
@@ -277,7 +279,7 @@ def collector(system: System, settings: OtelSettings) -> Check:
                 Status.FAILED,
                 f"{url}: {why}",
                 f"is the Collector running, and is this its address?  nc -zv {shlex.quote(parts.hostname or '')} {port}\n"
-                "gRPC is usually on 4317, HTTP on 4318; the agent goes on without, and loses no metric",
+                "gRPC is usually on 4317, HTTP on 4318; the agent runs without it and loses no metrics",
             )
     return Check(name, Status.OK, f"{', '.join(sorted(wanted))} accepts connections")
 
@@ -288,6 +290,6 @@ def overhead(config: Config) -> Check:
         return Check(
             "overhead budget",
             Status.NOT_APPLICABLE,
-            "off by configuration: a busy function may slow its program down; --overhead-budget 10% bounds that",
+            "off: probes on a busy function may slow the target down; --overhead-budget 10% limits them",
         )
     return Check("overhead budget", Status.OK, f"probes of one target may take {config.overhead.budget} of one CPU")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from otel_jb.model.errors import ExitCode
 
 MEANINGS: dict[ExitCode, str] = {
-    ExitCode.OK: "success; also a clean stop by Ctrl-C or SIGTERM while measuring",
-    ExitCode.INTERNAL: "a defect of the agent itself (`--debug` shows where)",
-    ExitCode.USAGE: "wrong option, or a configuration, profile or recording that cannot be used",
-    ExitCode.NO_TARGET: "no such process or file, or it ended before it could be measured",
-    ExitCode.NOT_ELF: "not an ELF file that can be read, or one of another architecture",
-    ExitCode.NO_FUNCTION: "no jitter-buffer function in the target that can be probed",
+    ExitCode.OK: "success, including a clean stop by Ctrl-C or SIGTERM",
+    ExitCode.INTERNAL: "a bug in the agent (`--debug` shows where)",
+    ExitCode.USAGE: "wrong option, or an unusable configuration, profile or recording",
+    ExitCode.NO_TARGET: "no such process or file, or the process ended before it could be measured",
+    ExitCode.NOT_ELF: "not a readable ELF file, or built for another architecture",
+    ExitCode.NO_FUNCTION: "the target has no jitter-buffer function that can be probed",
     ExitCode.PERMISSION: "privileges are missing",
     ExitCode.UNSUPPORTED: "kernel, `bcc` or compiler is missing or too old",
     ExitCode.ADDRESS_IN_USE: "the address to listen on is taken or cannot be bound",

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = " ".join(str(error).split())
         _complain(
             f"internal error: {type(error).__name__}{': ' if text else ''}{textwrap.shorten(text, 500)}",
-            "" if debug else "this is a defect of otel-jb: --debug shows where; please report it",
+            "" if debug else "this is a bug in otel-jb; --debug shows where. Please report it",
         )
         return int(ExitCode.INTERNAL)
 

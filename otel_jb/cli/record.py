@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "record",
         help="measure, and keep everything in a file",
-        description="Measure as `run` does, and write the stream of records to FILE, for `otel-jb replay`.",
+        description="Measure as `run` does, and write everything to FILE for `otel-jb replay`.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

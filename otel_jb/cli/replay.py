@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  otel-jb replay incident.jsonl.gz                      at the pace at which it was recorded
+  otel-jb replay incident.jsonl.gz                      at its original pace
   otel-jb replay incident.jsonl.gz --speed 60           a minute in a second
-  otel-jb replay incident.jsonl.gz --no-wait            straight to its end, then serve that
-  otel-jb replay incident.jsonl.gz --print              print the metrics as they stood at its end
+  otel-jb replay incident.jsonl.gz --no-wait            skip to the end, then serve that
+  otel-jb replay incident.jsonl.gz --print              print the metrics as they were at the end
 
-After the last record the metrics stay as they were; Ctrl-C ends the command.
+After the last record the metrics stay as they are; Ctrl-C ends the command.
 """
 
 
@@ -30,8 +30,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add `replay` to the main parser."""
     parser = subparsers.add_parser(
         "replay",
-        help="serve what was recorded, without root",
-        description="Serve a recording on /metrics as the agent served what it measured. Needs no privileges.",
+        help="serve a recording, without root",
+        description="Serve a recording on /metrics, as the agent did while it recorded. Needs no privileges.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -117,7 +117,7 @@ def _serve(replay: Replay, args: argparse.Namespace) -> int:
         print(f"recorded on {header.host} by otel-jb {header.agent}; serving {endpoint.url}metrics", file=sys.stderr)
         replay.play(None if args.no_wait else args.speed, stop)
         if not stop.is_set():
-            print(f"end of the recording, {replay.records} records; Ctrl-C ends the replay", file=sys.stderr)
+            print(f"end of the recording after {replay.records} records; Ctrl-C ends the replay", file=sys.stderr)
         stop.wait()
     finally:
         endpoint.close()
@@ -131,7 +131,7 @@ def _listen(args: argparse.Namespace) -> Address:
 
     listen = getattr(args, "listen", Config().listen)
     if not isinstance(listen, Address):
-        raise UsageError("a replay without an address to listen on serves nobody", "see --print")
+        raise UsageError("a replay needs an address to listen on", "see --print")
     return listen if args.port is None else Address(listen.host, args.port)
 
 

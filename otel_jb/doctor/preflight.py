@@ -157,7 +157,7 @@ def capabilities(system: System) -> Check:
     return Check(
         name,
         Status.FAILED,
-        f"user {system.user_id} has no {', '.join(missing)}: the kernel lets it attach no probe{why}",
+        f"user {system.user_id} lacks {', '.join(missing)}: the kernel will not let it attach probes{why}",
         f"{safe_way(system)}\nin a container: {in_container}",
         PermissionDeniedError,
     )
@@ -173,12 +173,12 @@ def interpreter_capabilities(system: System, *, blocking: bool = False) -> Check
     if blocking:
         marked = [place for place in marked if place == system.interpreter and system.user_id != 0]
     if not marked:
-        return Check("python's own capabilities", Status.OK, "none: no script gets power by being run")
+        return Check("python's own capabilities", Status.OK, "none: running a script grants nobody privileges")
     removal = "\n".join(f"sudo setcap -r {shlex.quote(place)}" for place in marked)
     return Check(
         "python's own capabilities",
         Status.FAILED,
-        f"{' and '.join(marked)} has file capabilities (setcap): every user who may run it can take over this machine",
+        f"{' and '.join(marked)} has file capabilities (setcap): any user who can run it can take over this machine",
         f"take them away:\n  {removal}\nthen {safe_way(system)}",
         PermissionDeniedError,
     )
@@ -192,7 +192,7 @@ def user_namespace(system: System) -> Check:
     return Check(
         "user namespace",
         Status.FAILED,
-        "this is a user namespace (a rootless container?): its root may attach no probe",
+        "this is a user namespace (a rootless container?), whose root cannot attach probes",
         "run the container with the host's user namespace:\n  sudo docker run --userns=host --pid=host ...\n"
         "  sudo podman run --pid=host ...    # as root, not rootless",
         PermissionDeniedError,
@@ -207,7 +207,7 @@ def pid_namespace(system: System) -> Check:
     return Check(
         "pid namespace",
         Status.FAILED,
-        "this container has a PID namespace of its own: it sees no process of the host",
+        "this container has its own PID namespace and cannot see the host's processes",
         "docker run --pid=host ...    # Compose: pid: host; Kubernetes: hostPID: true",
         PermissionDeniedError,
     )
@@ -217,7 +217,7 @@ def bpf(system: System) -> Check:
     """The system call itself: a kernel without it, or a seccomp profile in front of it."""
     code = system.bpf_error()
     if code == 0:
-        return Check("bpf()", Status.OK, "a map could be made")
+        return Check("bpf()", Status.OK, "works")
     if code == errno.EPERM and not system.capabilities & {"CAP_BPF", "CAP_SYS_ADMIN"}:
         return Check("bpf()", Status.NOT_APPLICABLE, "cannot be tried without CAP_BPF")
     if code in (errno.EPERM, errno.EACCES):
@@ -225,7 +225,7 @@ def bpf(system: System) -> Check:
         return Check(
             "bpf()",
             Status.FAILED,
-            "bpf() is refused" + (" by the container's seccomp profile" if filtered else " in spite of CAP_BPF"),
+            "bpf() is refused" + (" by the container's seccomp profile" if filtered else " despite CAP_BPF"),
             "docker run --security-opt seccomp=unconfined ...    # or a profile that allows bpf and perf_event_open"
             if filtered
             else "look for a security module that refuses it:\n  sudo dmesg | grep -i -E 'denied|bpf' | tail",
@@ -283,7 +283,10 @@ def listening(system: System, host: str, port: int) -> Check:
     if code == 0:
         return Check(name, Status.OK, f"{where} is free")
     if code == errno.EADDRINUSE:
-        why, remedy = "is taken", f"sudo ss -ltnp 'sport = :{port}'    # who has it\n{system.command} --port {port + 1}"
+        why, remedy = (
+            "is taken",
+            f"sudo ss -ltnp 'sport = :{port}'    # shows who uses it\n{system.command} --port {port + 1}",
+        )
     elif code == errno.EACCES:
         why, remedy = "may not be bound", f"choose a port from 1024 up:\n  {system.command} --port 9310"
     elif code == -1:

@@ -106,12 +106,12 @@ def symbols(system: System, found: Inspected, target: int | str) -> Check:
     count = sum(file.report.symbol_count for file in found.files)
     stripped = [file.path for file in found.files if not file.report.has_symtab]
     if count:
-        note = f"; {len(stripped)} without .symtab, so with exported names only" if stripped else ""
+        note = f"; {len(stripped)} stripped, with exported names only" if stripped else ""
         return Check(name, Status.OK, f"{count} names in {_count(len(found.files), 'file')}{note}")
     return Check(
         name,
         Status.FAILED,
-        f"{found.what} is stripped: there is not one name in it",
+        f"{found.what} is stripped: it has no names at all",
         _debug_symbols(system, target),
         NoFunctionError,
     )
@@ -124,7 +124,7 @@ def functions(system: System, config: Config, found: Inspected, target: int | st
     generic = [function for file in found.files for function in file.generic]
     wanted = [function for function in [*known, *generic] if config.functions.selects(function)]
     if wanted:
-        note = f" ({len(generic)} of them by the look of the name only)" if generic else ""
+        note = f" ({len(generic)} of them by name only)" if generic else ""
         return Check(name, Status.OK, f"{_list(wanted)}{note}")
     if known or generic:
         return Check(
@@ -142,7 +142,7 @@ def functions(system: System, config: Config, found: Inspected, target: int | st
     return Check(
         name,
         Status.FAILED,
-        f"no profile and no pattern knows a name in {found.what}",
+        f"no profile or pattern matches a name in {found.what}",
         f"{hidden}see what is there, and describe it in a profile of your own (docs/profiles.md):\n"
         f"  otel-jb discover {shlex.quote(str(target))}\n  nm -DC {_file_of(target)} | grep -i -E 'jitter|rtp'\n"
         "or the functions are inlined: build without -O3/LTO, or look one level up the callers",

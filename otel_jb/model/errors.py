@@ -14,9 +14,9 @@ class ExitCode(IntEnum):
 
     OK = 0
     INTERNAL = 1  #: a defect of the agent itself
-    USAGE = 2  #: wrong option, or a configuration, profile or recording that cannot be used
-    NO_TARGET = 3  #: no such process or file, or it ended before it could be measured
-    NOT_ELF = 4  #: not an ELF file that can be read, or one of another architecture
+    USAGE = 2  #: wrong option, or an unusable configuration, profile or recording
+    NO_TARGET = 3  #: no such process or file, or the process ended before it could be measured
+    NOT_ELF = 4  #: not a readable ELF file, or built for another architecture
     NO_FUNCTION = 5  #: no jitter-buffer function in it that can be probed
     PERMISSION = 6  #: privileges are missing
     UNSUPPORTED = 7  #: kernel, `bcc` or compiler is missing or too old

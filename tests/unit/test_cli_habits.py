@@ -275,7 +275,9 @@ def test_a_path_through_anothers_root_without_rights_is_said_to_be_denied() -> N
         "except Exception as error:\n    print(type(error).__name__, error.message, '|', error.help)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.stdout.startswith(f"{PermissionDeniedError.__name__} /proc/1/root: permission denied | Run as root")
+    assert done.stdout.startswith(f"{PermissionDeniedError.__name__} /proc/1/root: permission denied | Run as root"), (
+        done
+    )
 
 
 # -- the list of a whole host ----------------------------------------------------------------------------------

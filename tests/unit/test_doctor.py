@@ -189,28 +189,28 @@ CROSSES: list[tuple[str, FakeSystem, str, str, type[AgentError] | None]] = [
     (
         "capabilities",
         FakeSystem(capabilities=NOBODY, user_id=1000, multi=errno.EPERM, release="6.6.1"),
-        "user 1000 has no CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH:",
+        "user 1000 lacks CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH:",
         "AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE CAP_DAC_READ_SEARCH\n",
         PermissionDeniedError,
     ),
     (
         "capabilities",  # which the kernel does not say to those who may not ask, so its version does
         FakeSystem(capabilities=NOBODY, user_id=1000, multi=errno.EPERM, release="6.5.0-generic"),
-        "CAP_SYS_ADMIN: the kernel lets it attach no probe",
+        "CAP_SYS_ADMIN: the kernel will not let it attach probes",
         "--cap-add BPF --cap-add PERFMON --cap-add SYS_PTRACE --cap-add DAC_READ_SEARCH --cap-add SYS_ADMIN",
         PermissionDeniedError,
     ),
     (
         "capabilities",
         FakeSystem(capabilities=FOUR, multi=errno.EINVAL),
-        "no CAP_SYS_ADMIN: the kernel lets it attach no probe (without multi links, which Linux 6.6 brought, it asks CAP_SYS_ADMIN)",
+        "lacks CAP_SYS_ADMIN: the kernel will not let it attach probes (without multi links, which Linux 6.6 brought, it asks CAP_SYS_ADMIN)",
         "DAC_READ_SEARCH CAP_SYS_ADMIN\n",
         PermissionDeniedError,
     ),
     (
         "capabilities",
         FakeSystem(capabilities=FOUR, multi=errno.EOPNOTSUPP, release="6.6.1"),
-        "no CAP_SYS_ADMIN",
+        "lacks CAP_SYS_ADMIN",
         "CAP_SYS_ADMIN\n",
         PermissionDeniedError,
     ),
@@ -231,7 +231,7 @@ CROSSES: list[tuple[str, FakeSystem, str, str, type[AgentError] | None]] = [
     (
         "python's own capabilities",
         FakeSystem(marked=(PYTHON,)),
-        "every user who may run it can take over this machine",
+        "any user who can run it can take over this machine",
         f"sudo setcap -r {PYTHON}",
         None,  # root has no need of them: only doctor minds
     ),
@@ -252,12 +252,12 @@ CROSSES: list[tuple[str, FakeSystem, str, str, type[AgentError] | None]] = [
     (
         "pid namespace",
         changed("/proc/self/ns/pid", "pid:[4026532000]"),
-        "of its own",
+        "its own PID namespace",
         "--pid=host",
         PermissionDeniedError,
     ),
     ("bpf()", FakeSystem(bpf=errno.ENOSYS), "Function not implemented", "CONFIG_BPF_SYSCALL", UnsupportedError),
-    ("bpf()", FakeSystem(bpf=errno.EPERM), "in spite of CAP_BPF", "dmesg", PermissionDeniedError),
+    ("bpf()", FakeSystem(bpf=errno.EPERM), "despite CAP_BPF", "dmesg", PermissionDeniedError),
     (
         "bpf()",
         changed("/proc/self/status", "Seccomp:\t2\n", bpf=errno.EPERM),
@@ -382,9 +382,9 @@ def test_the_impostor_is_named() -> None:
             changed("/sys/kernel/security/lockdown", "none integrity [confidentiality]"),
             "confidentiality",
         ),
-        (doctor.ptrace_scope, changed("/proc/sys/kernel/yama/ptrace_scope", "3\n"), "3; nothing is attached"),
+        (doctor.ptrace_scope, changed("/proc/sys/kernel/yama/ptrace_scope", "3\n"), "3; it applies to debuggers"),
         (doctor.ptrace_scope, FakeSystem(), "no Yama"),
-        (doctor.perf_event_paranoid, changed("/proc/sys/kernel/perf_event_paranoid", "4\n"), "4; it binds only"),
+        (doctor.perf_event_paranoid, changed("/proc/sys/kernel/perf_event_paranoid", "4\n"), "4; it applies only"),
         (doctor.memlock, FakeSystem(), "5.11"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -404,7 +404,7 @@ def test_an_agent_that_is_ready_on_the_port_is_no_problem() -> None:
     system = FakeSystem(listen=errno.EADDRINUSE, ready=(200, '{"ready": true, "reason": "3 functions"}'))
     check = doctor.endpoint(system, Config())
     assert check.status is Status.NOT_APPLICABLE
-    assert "served by otel-jb already: 3 functions" in check.detail
+    assert "otel-jb already serves 127.0.0.1:9310: 3 functions" in check.detail
 
 
 @pytest.mark.parametrize("answer", [None, (200, "<html>"), (200, "[]"), (200, '"x"')])
@@ -457,9 +457,11 @@ def test_a_target_that_can_be_measured_has_no_cross() -> None:
         "target's architecture",
         "symbols",
         "jitter-buffer functions",
+        "probes",
     ]
     assert {check.status for check in found} == {Status.OK}
-    assert "A::put" in found[-1].detail
+    assert "A::put" in found[-2].detail
+    assert found[-1].detail == "1 function can be probed (1 edge-sites)"
 
 
 @pytest.mark.parametrize(
@@ -467,7 +469,7 @@ def test_a_target_that_can_be_measured_has_no_cross() -> None:
     [
         ({"report": report(arch="aarch64")}, "target's architecture", "is for aarch64", "this machine's own"),
         ({"report": report(symbol_count=0, has_symtab=False)}, "symbols", "stripped", "find-dbgsym-packages /opt/x"),
-        ({"functions": ()}, "jitter-buffer functions", "no profile and no pattern", "otel-jb discover /opt/x"),
+        ({"functions": ()}, "jitter-buffer functions", "no profile or pattern", "otel-jb discover /opt/x"),
         (
             {"config": Config(functions=Functions(("B::*",)))},
             "jitter-buffer functions",
