@@ -106,7 +106,7 @@ def _serve(replay: Replay, args: argparse.Namespace) -> int:
     def readiness() -> tuple[bool, str]:
         return replay.records > 0, f"replay of {args.file}: {replay.records} records"
 
-    pages = standard_pages(replay.page.render, SharedRefresh(lambda: None), readiness)
+    pages = standard_pages(replay.page.stream, SharedRefresh(lambda: None), readiness)
     listen = _listen(args)
     endpoint = Endpoint(listen.host, listen.port, pages)
     stop = threading.Event()

@@ -56,8 +56,14 @@ def _shown(value: Any) -> Any:
     return value
 
 
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
 def _escaped(character: str) -> str:
+    # By hand: the sandbox, which uses this too, can load no codec any more.
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that could not be decoded (PEP 383)
-        return f"\\x{code - 0xDC00:02x}"
-    return character.encode("unicode_escape", "backslashreplace").decode()
+        code -= 0xDC00
+    if character in _SHORT:
+        return _SHORT[character]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

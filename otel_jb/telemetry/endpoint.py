@@ -1,8 +1,8 @@
 """The agent's HTTP endpoint: /metrics, /health, /ready and what else is given to it.
 
 A small server of its own, because it runs in a privileged process: GET and HEAD only, fixed paths (nothing is ever looked up in
-a file system), a request of at most 16 KiB that has to be complete within 5 s, at most 16 connections at once, one request a
-connection. A connection is served on its own thread, and TLS shakes hands there, so that a silent client holds up nobody.
+a file system), one small request a connection. `http1` reads requests, `connections` keeps slow clients from disturbing others,
+`access` says who is let in.
 """
 
 from __future__ import annotations
@@ -15,51 +15,22 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import otel_jb
 from otel_jb.model.errors import AddressInUseError, PermissionDeniedError, UsageError
+from otel_jb.telemetry.access import Access, Hosts
+from otel_jb.telemetry.http1 import Request, Response
+
+if TYPE_CHECKING:
+    import ssl
+
+    from otel_jb.telemetry.connections import Connections
 
 _logger = logging.getLogger(__name__)
-
-MAX_CONNECTIONS = 16
-MAX_REQUEST_BYTES = 16 * 1024
-MAX_REQUEST_LINE_BYTES = 2048
-SOCKET_TIMEOUT_SECONDS = 5.0
-
-_ALWAYS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Connection": "close",
-}
-_DEFAULT_POLICY = "default-src 'none'; frame-ancestors 'none'"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request as a page sees it; header names in lower case."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    client: str
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer. Its headers are added to those that every answer bears."""
-
-    body: bytes
-    content_type: str = "text/plain; charset=utf-8"
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-
 
 Page = Callable[[Request], Response]
 
@@ -89,7 +60,7 @@ class SharedRefresh:
 
 
 def standard_pages(
-    metrics: Callable[[str, str, object], tuple[bytes, dict[str, str]]] | None,
+    metrics: Callable[[str, str, object], tuple[bytes | Iterable[bytes], dict[str, str]]] | None,
     refresh: SharedRefresh,
     readiness: Callable[[], tuple[bool, str]],
 ) -> dict[str, Page]:
@@ -141,20 +112,14 @@ def _text(status: HTTPStatus, message: str) -> Response:
     return Response(message.encode("utf-8", "replace") + b"\n", status=status)
 
 
-class _BadRequestError(Exception):
-    def __init__(self, status: HTTPStatus) -> None:
-        super().__init__(status.phrase)
-        self.status = status
-
-
 class Endpoint:
     """The server; listens as soon as it is made, answers from `start()` on.
 
     Args:
-        host, port: where to listen, see `otel_jb.config.Address`; port 0 lets the system choose.
+        host, port: where to listen, see `otel_jb.config.model.Address`; port 0 lets the system choose.
         pages: handlers by exact path; `/` is made from their names unless it is among them.
-        wrap: turns an accepted socket into a TLS one; called on the connection's own thread, with a time-out set.
-        authorise: whether a request may be answered (asked for everything but /health); else 401.
+        access: TLS, passwords and tokens (asked for everything but /health); None: plain text, for everybody.
+        allowed_hosts: names beside this machine's own that requests may ask for, with wildcards.
 
     Raises:
         AddressInUseError: the address is taken, or is none of this machine's.
@@ -167,24 +132,25 @@ class Endpoint:
         host: str,
         port: int,
         pages: Mapping[str, Page],
-        wrap: Callable[[socket.socket], socket.socket] | None = None,
-        authorise: Callable[[Request], bool] | None = None,
+        access: Access | None = None,
+        allowed_hosts: Sequence[str] = (),
     ) -> None:
         self._pages = dict(pages)
         self._pages.setdefault("/", self._index)
-        self._wrap = wrap
-        self._authorise = authorise
-        self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._access = access
         self._listener = _listen(host, port)
-        self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._connections: Connections | None = None
         self.host: str = host
         self.port: int = self._listener.getsockname()[1]
-        if not _is_loopback(self._listener.getsockname()[0]):
+        local = _is_loopback(self._listener.getsockname()[0])
+        self._hosts = Hosts(host, allowed_hosts, strict=local)
+        encrypted = access is not None and access.encrypts
+        if not local and not (encrypted and access is not None and access.protects):
             _logger.warning(
-                "listening on %s, which other machines can reach; the metrics name programs and functions of this one%s",
+                "listening on %s, which other machines can reach; the metrics name programs and functions of this one, and are served"
+                " %s",
                 self.address,
-                "" if wrap and authorise else ", and are served without encryption or password",
+                "to everybody" if encrypted else "without encryption",
             )
 
     @property
@@ -195,91 +161,78 @@ class Endpoint:
     @property
     def url(self) -> str:
         """The address of the index page."""
-        return f"{'https' if self._wrap else 'http'}://{self.address}/"
+        return f"{'https' if self._access is not None and self._access.encrypts else 'http'}://{self.address}/"
 
     def start(self) -> None:
         """Answer from now on, on threads of its own."""
-        self._thread = threading.Thread(target=self._accept, name="endpoint", daemon=True)
-        self._thread.start()
+        from otel_jb.telemetry.connections import Connections
+
+        self._connections = Connections(
+            self._listener,
+            self._answer,
+            self._at_once,
+            self._context,
+            needs_check=lambda request: self._lets_in(request) is None,
+            check=self._check,
+        )
+        self._connections.start()
+
+    def use(self, access: Access | None) -> None:
+        """Let in by other rules from the next request on."""
+        self._access = access
 
     def close(self) -> None:
-        """Stop listening. Answers under way are not waited for: their threads end with their time-out."""
-        self._closing.set()
-        # Closing alone would leave accept() waiting.
-        try:
-            self._listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+        """Stop listening. Answers under way are cut off."""
+        if self._connections is not None:
+            self._connections.close()
         self._listener.close()
-        if self._thread is not None:
-            self._thread.join(1.0)
 
-    def _accept(self) -> None:
-        while not self._closing.is_set():
-            try:
-                connection, peer = self._listener.accept()
-            except OSError as error:
-                if self._closing.is_set():
-                    return
-                # Out of descriptors, or the client is gone already: neither is worth an end, nor a busy loop.
-                _logger.debug("accept: %s", error)
-                self._closing.wait(0.1)
-                continue
-            if not self._slots.acquire(blocking=False):
-                self._refuse(connection)
-                continue
-            try:
-                threading.Thread(
-                    target=self._serve, args=(connection, str(peer[0])), name="endpoint-connection", daemon=True
-                ).start()
-            except RuntimeError:  # no more threads
-                self._slots.release()
-                connection.close()
+    def _context(self) -> ssl.SSLContext | None:
+        return self._access.context() if self._access is not None else None
 
-    def _refuse(self, connection: socket.socket) -> None:
-        with connection:
-            if self._wrap is None:
-                connection.settimeout(0.0)
-                try:
-                    connection.send(_encode(_text(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections"), head=False))
-                except OSError:
-                    pass
+    def _lets_in(self, request: Request) -> bool | None:
+        """None where it takes time to tell."""
+        if self._access is None or request.path == "/health":
+            return True
+        return self._access.lets_in_at_once(request)
 
-    def _serve(self, connection: socket.socket, client: str) -> None:
-        try:
-            deadline = time.monotonic() + SOCKET_TIMEOUT_SECONDS
-            connection.settimeout(SOCKET_TIMEOUT_SECONDS)
-            if self._wrap is not None:
-                connection = self._wrap(connection)
-            try:
-                request = _read_request(connection, client, deadline)
-                response, head = self._answer(request), request.method == "HEAD"
-            except _BadRequestError as error:
-                response, head = _text(error.status, error.status.phrase), False
-            connection.settimeout(SOCKET_TIMEOUT_SECONDS)
-            connection.sendall(_encode(response, head))
-            connection.shutdown(socket.SHUT_WR)
-        except (OSError, EOFError) as error:
-            _logger.debug("connection from %s: %s", client, error)
-        finally:
-            connection.close()
-            self._slots.release()
+    def _check(self, request: Request) -> Response | None:
+        access = self._access
+        return None if access is None or access.lets_in(request) else self._unauthorised(access)
 
-    def _answer(self, request: Request) -> Response:
+    @staticmethod
+    def _unauthorised(access: Access) -> Response:
+        headers = {"WWW-Authenticate": f'{access.realm} realm="otel_jb"'}
+        return Response(b"unauthorised\n", status=HTTPStatus.UNAUTHORIZED, headers=headers)
+
+    def _at_once(self, request: Request) -> Response | None:
+        """What needs no page: refusals, and /health, which says that this thread is alive."""
+        if not self._hosts.answers_to(request):
+            return _text(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "this is not a name of this machine; ask for 127.0.0.1",
+            )
         if request.method not in ("GET", "HEAD"):
             message = f"{HTTPStatus.METHOD_NOT_ALLOWED.phrase}\n".encode()
             return Response(message, status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET, HEAD"})
-        if self._authorise is not None and request.path != "/health" and not self._authorise(request):
-            headers = {"WWW-Authenticate": 'Basic realm="otel_jb", charset="UTF-8"'}
-            return Response(b"unauthorised\n", status=HTTPStatus.UNAUTHORIZED, headers=headers)
+        if self._access is not None and self._lets_in(request) is False:
+            return self._unauthorised(self._access)
+        if request.path == "/health" and request.path in self._pages:
+            return self._answer(request)
+        return None
+
+    def _answer(self, request: Request) -> Response:
         page = self._pages.get(request.path)
         if page is None:
             return _text(HTTPStatus.NOT_FOUND, f"no such page; there are: {' '.join(sorted(self._pages))}")
         try:
-            return page(request)
+            response = page(request)
         except Exception:
             _logger.exception("%s failed", request.path)
             return _text(HTTPStatus.INTERNAL_SERVER_ERROR, "the agent failed to make this page; its log says why")
+        if self._access is not None and self._access.headers:
+            return replace(response, headers={**response.headers, **self._access.headers})
+        return response
 
     def _index(self, _: Request) -> Response:
         links = "".join(
@@ -332,58 +285,3 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:
         return False
-
-
-def _read_request(connection: socket.socket, client: str, deadline: float) -> Request:
-    """The request's line and headers; a body is never read.
-
-    The deadline is for all of it, since a time-out for each read would let a client send a byte every four seconds for ever.
-    """
-    data = b""
-    while b"\r\n\r\n" not in data:
-        if b"\r\n" not in data and len(data) > MAX_REQUEST_LINE_BYTES:
-            raise _BadRequestError(HTTPStatus.REQUEST_URI_TOO_LONG)
-        if len(data) > MAX_REQUEST_BYTES:
-            raise _BadRequestError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            raise _BadRequestError(HTTPStatus.REQUEST_TIMEOUT)
-        connection.settimeout(remaining)
-        try:
-            received = connection.recv(4096)
-        except TimeoutError:
-            raise _BadRequestError(HTTPStatus.REQUEST_TIMEOUT) from None
-        if not received:
-            raise EOFError("closed before the request was complete")
-        data += received
-    line, *fields = data.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
-    words = line.split(" ")
-    if len(line) > MAX_REQUEST_LINE_BYTES:
-        raise _BadRequestError(HTTPStatus.REQUEST_URI_TOO_LONG)
-    if len(words) != 3 or words[2] not in ("HTTP/1.0", "HTTP/1.1"):
-        raise _BadRequestError(HTTPStatus.BAD_REQUEST)
-    headers: dict[str, str] = {}
-    for text in fields:
-        name, separator, value = text.partition(":")
-        if not separator or not name or name != name.strip():
-            raise _BadRequestError(HTTPStatus.BAD_REQUEST)
-        headers[name.lower()] = value.strip()
-    try:
-        target = urlsplit(words[1])
-    except ValueError:
-        raise _BadRequestError(HTTPStatus.BAD_REQUEST) from None
-    return Request(words[0], target.path, target.query, headers, client)
-
-
-def _encode(response: Response, head: bool) -> bytes:
-    status = HTTPStatus(response.status)
-    headers = {
-        "Content-Type": response.content_type,
-        "Content-Length": str(len(response.body)),
-        "Content-Security-Policy": _DEFAULT_POLICY,
-        **_ALWAYS,
-        **response.headers,
-    }
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
-    encoded = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-    return encoded if head else encoded + response.body

@@ -8,19 +8,20 @@ A scrape job without `honor_labels` renames the last two to `exported_job` and `
 
 from __future__ import annotations
 
-import gzip
 import threading
+import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.exposition import choose_encoder, gzip_accepted
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as TextExemplar
 from prometheus_client.samples import Sample, Timestamp
 
 from otel_jb.model.stream import Target
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
+from otel_jb.telemetry.http1 import accepts_gzip
 from otel_jb.telemetry.metrics import (
     INSTRUMENTS,
     Attributes,
@@ -173,6 +174,9 @@ def _by_bucket(point: HistogramPoint) -> dict[int, TextExemplar]:
     return latest
 
 
+_EOF = b"# EOF\n"
+
+
 class MetricsPage:
     """Renders a registry for one scrape at a time; scrapes that come meanwhile with the same wishes share the text.
 
@@ -183,11 +187,18 @@ class MetricsPage:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._lock = threading.Lock()
-        self._text: dict[str, bytes] = {}
+        self._text: dict[str, tuple[bytes, ...]] = {}
         self._version: object = None
 
     def render(self, accept: str, accept_encoding: str, version: object = None) -> tuple[bytes, dict[str, str]]:
-        """The body and its headers.
+        """`stream` with the body in one piece."""
+        parts, headers = self.stream(accept, accept_encoding, version)
+        return b"".join(parts), headers
+
+    def stream(
+        self, accept: str, accept_encoding: str, version: object = None
+    ) -> tuple[Iterable[bytes], dict[str, str]]:
+        """The body, in parts, and its headers.
 
         Args:
             accept: the request's Accept header: OpenMetrics 1.0 where it asks for it, else text 0.0.4.
@@ -201,9 +212,45 @@ class MetricsPage:
                 self._version = version
             text = self._text.get(content_type)
             if text is None:
-                text = self._text[content_type] = encoder(self._registry)
+                text = self._text[content_type] = tuple(_encoded(self._registry, encoder))
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if gzip_accepted(accept_encoding):
-            text = gzip.compress(text, compresslevel=4)
+        if accepts_gzip(accept_encoding):
             headers["Content-Encoding"] = "gzip"
+            return _packed(text), headers
         return text, headers
+
+
+class _Family(Collector):
+    """One family as a registry of its own, for encoders that take a registry."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterable[Metric]:
+        return (self._family,)
+
+
+def _encoded(registry: Collector, encoder: Callable[[Collector], bytes]) -> Iterator[bytes]:
+    """The text, family by family: the whole of it is never there twice. OpenMetrics ends once, after the last."""
+    ending = b""
+    for family in registry.collect():
+        text = encoder(_Family(family))
+        if text.endswith(_EOF):
+            text, ending = text[: -len(_EOF)], _EOF
+        yield text
+    if not ending and encoder(_Nothing()) == _EOF:
+        ending = _EOF
+    yield ending
+
+
+class _Nothing(Collector):
+    def collect(self) -> Iterable[Metric]:
+        return ()
+
+
+def _packed(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The parts as one gzip stream, made as it is sent."""
+    packer = zlib.compressobj(level=4, wbits=16 + zlib.MAX_WBITS)
+    for part in parts:
+        yield packer.compress(part)
+    yield packer.flush()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import logging
@@ -14,8 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_jb.model.errors import AddressInUseError, PermissionDeniedError, UsageError
-from otel_jb.telemetry import endpoint as module
-from otel_jb.telemetry.endpoint import Endpoint, Page, Request, Response, SharedRefresh, standard_pages
+from otel_jb.telemetry import connections, http1
+from otel_jb.telemetry.access import Hosts
+from otel_jb.telemetry.endpoint import Endpoint, Page, SharedRefresh, standard_pages
+from otel_jb.telemetry.http1 import Request, Response
+from tests.scale import patience
 
 pytestmark = pytest.mark.unit
 
@@ -77,32 +81,196 @@ def test_other_methods_are_refused(method: str) -> None:
         assert (status, headers["allow"]) == (405, "GET, HEAD")
 
 
+HOST = b"Host: 127.0.0.1\r\n"
+LINES: dict[bytes, bytes] = {  # request line -> status; a good Host follows
+    b"GET /hello": b"400",
+    b"GET": b"400",
+    b"": b"400",
+    b" ": b"400",
+    b"GET  /hello HTTP/1.1": b"400",
+    b"GET /hello  HTTP/1.1": b"400",
+    b" GET /hello HTTP/1.1": b"400",
+    b"GET /hello HTTP/1.1 ": b"400",
+    b"GET\t/hello\tHTTP/1.1": b"400",
+    b"GET /hello HTTP/2.0": b"505",
+    b"GET /hello HTTP/0.9": b"505",
+    b"GET /hello HTTP/1.10": b"400",
+    b"GET /hello HTTP/1": b"400",
+    b"GET /hello http/1.1": b"400",
+    b"GET /hello HTTPS/1.1": b"400",
+    b"G\x00T /hello HTTP/1.1": b"400",
+    b"G(T /hello HTTP/1.1": b"400",
+    b"get /hello HTTP/1.1": b"405",
+    b"BREW /hello HTTP/1.1": b"405",
+    b"PRI * HTTP/2.0": b"505",
+    b"OPTIONS * HTTP/1.1": b"400",
+    b"CONNECT 127.0.0.1:22 HTTP/1.1": b"400",
+    b"GET hello HTTP/1.1": b"400",
+    b"GET ../hello HTTP/1.1": b"400",
+    b"GET ?hello HTTP/1.1": b"400",
+    b"GET #hello HTTP/1.1": b"400",
+    b"GET http://[ HTTP/1.1": b"400",
+    b"GET http://127.0.0.1 HTTP/1.1": b"400",
+    b"GET file:///etc/passwd HTTP/1.1": b"400",
+    b"GET gopher://x/hello HTTP/1.1": b"400",
+    b"GET javascript:alert(1) HTTP/1.1": b"400",
+    b"GET /hel\x00lo HTTP/1.1": b"400",
+    b"GET /hel\x7flo HTTP/1.1": b"400",
+    b"GET /hel\xfflo HTTP/1.1": b"400",
+    b"GET /hel\x1b[2Jlo HTTP/1.1": b"400",
+    b"GET /hel\rlo HTTP/1.1": b"400",
+    b"GET /hel\nlo HTTP/1.1": b"400",
+    b"GET /hello\xc0\xaf HTTP/1.1": b"400",
+    b"GET /" + b"a" * 3000 + b" HTTP/1.1": b"414",
+    b"\x16\x03\x01\x02\x00\x01": b"400",
+    b"\x00" * 100: b"400",
+    b"{}": b"400",
+}
+HEADERS: dict[bytes, bytes] = {  # what follows a good request line -> status
+    b"": b"400",  # no Host
+    HOST + b"Host: other\r\n": b"400",
+    HOST + b"broken\r\n": b"400",
+    HOST + b": empty\r\n": b"400",
+    HOST + b"a b: c\r\n": b"400",
+    HOST + b"a : c\r\n": b"400",
+    HOST + b" folded: line\r\n": b"400",
+    HOST + b"X: a\r\n b\r\n": b"400",
+    HOST + b"X: a\nY: b\r\n": b"400",
+    HOST + b"X: a\rb\r\n": b"400",
+    HOST + b"X: a\x00b\r\n": b"400",
+    HOST + b"X: \x1b[2J\r\n": b"400",
+    HOST + b"X\xff: a\r\n": b"400",
+    HOST + b"Content-Length: 5\r\n": b"413",
+    HOST + b"Content-Length: -1\r\n": b"413",
+    HOST + b"Content-Length: 0\r\nContent-Length: 5\r\n": b"400",
+    HOST + b"Transfer-Encoding: chunked\r\n": b"413",
+    HOST + b"Authorization: a\r\nAuthorization: b\r\n": b"400",
+    HOST + b"a: b\r\n" * 150: b"431",
+    HOST + b"a: " + b"b" * 20000 + b"\r\n": b"431",
+    b"Host: evil.example\r\n": b"421",
+    b"Host: 127.0.0.1.evil.example:9310\r\n": b"421",
+    b"Host: localhost.evil.example\r\n": b"421",
+    b"Host: [evil\r\n": b"421",
+    b"Host: ,\r\n": b"421",
+}
+MALFORMED = [
+    *(pytest.param(line + b"\r\n" + HOST + b"\r\n", status, id=repr(line[:40])) for line, status in LINES.items()),
+    *(
+        pytest.param(b"GET /hello HTTP/1.1\r\n" + rest + b"\r\n", status, id=repr(rest[:60]))
+        for rest, status in HEADERS.items()
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Endpoint]:
+    with serving() as made:
+        yield made
+
+
+@pytest.mark.parametrize(("sent", "status"), MALFORMED)
+def test_malformed_requests_are_refused(endpoint: Endpoint, sent: bytes, status: bytes) -> None:
+    """A malformed, oversized or foreign request gets its status, and the server goes on."""
+    try:
+        answer = exchange(endpoint, sent)
+    except ConnectionResetError:  # the server did not read all of what was too long
+        answer = b"HTTP/1.1 " + status
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert fetch(endpoint, "/hello")[0] == 200
+
+
+def test_there_are_sixty_malformed_requests() -> None:
+    """The list does not shrink."""
+    assert len(MALFORMED) >= 60
+
+
 @pytest.mark.parametrize(
-    ("sent", "status"),
+    "host",
     [
-        (b"GET /hello\r\n\r\n", b"400"),
-        (b"GET /hello HTTP/2.0\r\n\r\n", b"400"),
-        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"400"),
-        (b"GET /hello HTTP/1.1\r\nbroken\r\n\r\n", b"400"),
-        (b"GET http://[ HTTP/1.1\r\n\r\n", b"400"),
-        (b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\n\r\n", b"414"),
-        (b"GET /hello HTTP/1.1\r\n" + b"a: b\r\n" * 4000 + b"\r\n", b"431"),
+        "127.0.0.1",
+        "127.0.0.1:9310",
+        "localhost:1",
+        "LOCALHOST",
+        "[::1]:9310",
+        "192.0.2.7",
+        "a.localhost",
+        socket.gethostname(),
     ],
 )
-def test_malformed_requests_are_refused(sent: bytes, status: bytes) -> None:
-    """A malformed or oversized request gets its 4xx, and the server goes on."""
-    with serving() as made:
-        try:
-            answer = exchange(made, sent)
-        except ConnectionResetError:  # the server did not read all of what was too long
-            answer = b"HTTP/1.1 " + status
-        assert answer.startswith(b"HTTP/1.1 " + status)
-        assert fetch(made, "/hello")[0] == 200
+def test_names_of_this_machine_and_addresses_are_answered_to(endpoint: Endpoint, host: str) -> None:
+    """Addresses, localhost and the machine's own name are good Hosts; only a foreign name can be rebound."""
+    assert exchange(endpoint, f"GET /hello HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).startswith(b"HTTP/1.1 200")
+
+
+def test_further_names_may_be_allowed() -> None:
+    """A name in `allowed_hosts` is answered to, by wildcard too; on an address of the network any name is, unless some are listed."""
+    hosts = Hosts("127.0.0.1", ("jb.example", "*.internal"), strict=True)
+    wide, narrow = Hosts("0.0.0.0", (), strict=False), Hosts("0.0.0.0", ("jb.example",), strict=False)
+
+    def asks(name: str) -> Request:
+        return Request("GET", "/", "", {"host": name}, "test")
+
+    assert [hosts.answers_to(asks(name)) for name in ("JB.example:9310", "a.internal", "evil.example")] == [
+        True,
+        True,
+        False,
+    ]
+    assert wide.answers_to(asks("evil.example"))
+    assert not narrow.answers_to(asks("evil.example"))
+
+
+@pytest.mark.parametrize(
+    ("header", "accepted"),
+    [
+        ("gzip", True),
+        ("GZIP", True),
+        ("deflate, gzip;q=0.5", True),
+        ("gzip;q=1.000", True),
+        ("*", True),
+        ("", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("gzip;q=0, *", False),
+        ("*;q=0", False),
+        ("gzip;q=nan", False),
+        ("gzip;q=2", False),
+        ("identity", False),
+        ("xgzip", False),
+    ],
+)
+def test_a_weight_of_zero_refuses_gzip(header: str, accepted: bool) -> None:
+    """Accept-Encoding is read with its weights, as RFC 9110 has it."""
+    assert http1.accepts_gzip(header) is accepted
+
+
+def test_a_body_in_parts_is_sent_as_it_is_made() -> None:
+    """The first part arrives before the last is made; HTTP/1.1 gets chunks, HTTP/1.0 the plain body, HEAD none."""
+    go = threading.Event()
+
+    def parts() -> Iterator[bytes]:
+        yield b"first"
+        assert go.wait(20)
+        yield b""
+        yield b"second"
+
+    with serving({"/parts": lambda _: Response(parts())}) as made:
+        with socket.create_connection((made.host, made.port), timeout=10) as connection:
+            connection.sendall(b"GET /parts HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            received = b""
+            while b"first" not in received:
+                received += connection.recv(4096)
+            go.set()
+            while data := connection.recv(4096):
+                received += data
+        assert received.endswith(b"\r\n\r\n5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n")
+        assert exchange(made, b"GET /parts HTTP/1.0\r\n\r\n").endswith(b"\r\n\r\nfirstsecond")
+        status, body, headers = fetch(made, "/parts", "HEAD")
+        assert (status, body, headers["transfer-encoding"]) == (200, b"", "chunked")
 
 
 def test_a_client_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that is not complete within the time-out is ended, however often a byte arrives."""
-    monkeypatch.setattr(module, "SOCKET_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.3)
     with serving() as made, socket.create_connection((made.host, made.port), timeout=5) as connection:
         answer = None  # b"" once the server has closed the connection
         connection.settimeout(0.05)
@@ -119,19 +287,54 @@ def test_a_client_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None
         assert not answer or b"408" in answer
 
 
-def test_connections_beyond_sixteen_are_refused_and_slots_come_back() -> None:
-    """The seventeenth connection at once gets 503; when the others end, requests are answered again."""
-    with serving() as made:
-        idle = [socket.create_connection((made.host, made.port), timeout=5) for _ in range(16)]
-        deadline = time.monotonic() + 5
-        while made._slots._value and time.monotonic() < deadline:
-            time.sleep(0.005)
-        assert fetch(made, "/hello")[0] == 503
-        for connection in idle:
-            connection.close()
-        while made._slots._value < 16 and time.monotonic() < deadline:
-            time.sleep(0.005)
+@pytest.mark.parametrize("kind", ["silent", "half a request", "not reading"])
+def test_five_hundred_slow_connections_leave_scrapes_alone(kind: str) -> None:
+    """While 500 clients of the same address say nothing, dribble, or do not read their answers, others are answered within a second."""
+    large = b"x" * (4 << 20)
+    sent = {"silent": b"", "half a request": b"GET /hello HTTP/1.1\r\n", "not reading": b"GET /large HTTP/1.0\r\n\r\n"}[
+        kind
+    ]
+    pages: dict[str, Page] = {"/hello": lambda _: Response(b"hello\n"), "/large": lambda _: Response(large)}
+    slow: list[socket.socket] = []
+    with serving(pages) as made:
+        try:
+            for number in range(500):
+                connection = socket.socket()
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.settimeout(10)
+                connection.connect((made.host, made.port))
+                connection.sendall(sent)
+                slow.append(connection)
+                if number % 50 == 49:
+                    started = time.monotonic()
+                    assert fetch(made, "/hello")[0] == 200
+                    assert time.monotonic() - started < patience(1.0)
+            assert threading.active_count() < 40
+        finally:
+            for connection in slow:
+                connection.close()
         assert fetch(made, "/hello")[0] == 200
+
+
+def test_one_client_leaves_room_for_others() -> None:
+    """A machine that opens more connections than one may have loses its own oldest ones, not those of another."""
+    with serving(host="127.0.0.1") as made:
+
+        def open_from(address: str) -> socket.socket:
+            return socket.create_connection((made.host, made.port), timeout=10, source_address=(address, 0))
+
+        other = open_from("127.0.0.2")
+        many = [open_from("127.0.0.3") for _ in range(200)]
+        try:
+            assert fetch(made, "/hello")[0] == 200
+            other.sendall(b"GET /hello HTTP/1.0\r\n\r\n")
+            assert other.recv(100).startswith(b"HTTP/1.1 200")
+            many[0].settimeout(10)
+            with contextlib.suppress(ConnectionResetError):
+                assert many[0].recv(1) == b""
+        finally:
+            for connection in (other, *many):
+                connection.close()
 
 
 def test_a_failing_page_is_a_500_without_its_secret(caplog: pytest.LogCaptureFixture) -> None:
@@ -267,42 +470,21 @@ def test_closing_frees_the_port() -> None:
     again.close()
 
 
-def test_unauthorised_requests_are_refused_but_health_is_open() -> None:
-    """With `authorise`, other pages than /health answer 401 to who is not."""
-    pages: dict[str, Page] = {"/metrics": lambda _: Response(b"m"), "/health": lambda _: Response(b"h")}
-    made = Endpoint("127.0.0.1", 0, pages, authorise=lambda request: "authorization" in request.headers)
-    made.start()
-    try:
-        assert fetch(made, "/metrics")[0] == 401
-        assert fetch(made, "/health")[0] == 200
-        answer = exchange(made, b"GET /metrics HTTP/1.1\r\nAuthorization: Basic eA==\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 200")
-    finally:
-        made.close()
-
-
 @given(
     st.binary(max_size=600)
-    | st.builds(lambda parts: b"GET " + b"".join(parts) + b"\r\n\r\n", st.lists(st.binary(max_size=20), max_size=8))
+    | st.builds(lambda parts: b"GET " + b"".join(parts), st.lists(st.binary(max_size=20), max_size=8))
 )
 def test_any_bytes_are_a_request_or_a_refusal(sent: bytes) -> None:
-    """Whatever a client sends, it is read as a request, refused with a status, or ended; nothing else is raised."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.sendall(sent)
-        theirs.shutdown(socket.SHUT_WR)
-        outcome: object
-        try:
-            outcome = module._read_request(ours, "test", time.monotonic() + 5)
-        except (module._BadRequestError, EOFError) as error:
-            outcome = error
-    if isinstance(outcome, module._BadRequestError):
-        assert 400 <= outcome.status < 500
-    elif isinstance(outcome, EOFError):
-        assert b"\r\n\r\n" not in sent
+    """Whatever a client sends, it is read as a request or refused with a status; nothing else is raised."""
+    refused: int | None = None
+    try:
+        found = http1.parse(sent, "test")
+    except http1.BadRequestError as error:
+        refused = int(error.status)
     else:
-        assert isinstance(outcome, Request)
-        assert sent.startswith(outcome.method.encode("latin-1"))
+        assert found.path.startswith("/")
+        assert sent.startswith(found.method.encode("latin-1"))
+    assert refused is None or 400 <= refused < 600
 
 
 def test_metrics_that_are_turned_off_are_not_found() -> None:
