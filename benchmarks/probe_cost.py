@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.floor import Floor
@@ -28,7 +28,7 @@ from otel_jb.code.sites import analyse
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
-from otel_jb.model.plan import EndStrategy, LoadHook, ProbePlan, Symbol, SymbolSource
+from otel_jb.model.plan import EndStrategy, ProbePlan, Symbol, SymbolSource
 from otel_jb.model.reads import SIGNED, Op, Outcome, ReadOp, ReadProgram
 from otel_jb.model.stream import Target
 from otel_jb.planner.choose import make_plan
@@ -48,7 +48,6 @@ BUILDS = {"no-cf-protection": "-fcf-protection=none", "cf-protection": "-fcf-pro
 NONE, FLOOR, MULTI = "no probe", "floor: empty entry + return, perf events", "empty entry + return, multi links"
 BPFTRACE, FUNCLATENCY = "bpftrace `hist()`", "funclatency"
 EDGES, RETURN, RETS = "otel-jb, edge sites", "otel-jb, uretprobe", "otel-jb, `ret` sites"
-GATED = "otel-jb, gated uretprobe"
 
 #: By build and function: what each tool's calls took, nanoseconds, a number a round.
 Results = dict[tuple[str, str], dict[str, list[float]]]
@@ -81,6 +80,7 @@ class Meaning:
     has_bytes: bool = True
     has_depth: bool = False
     has_duplicates: bool = False
+    sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
     error_return: tuple[tuple[int, int], ...] = ()
     return_width: int = 4
     return_signed: bool = True
@@ -160,21 +160,10 @@ def plan_of(path: Path, functions: Sequence[str], strategy: EndStrategy, meaning
     return ProbePlan(tuple(probe for probe in plan.probes if probe.strategy is strategy), plan.skipped)
 
 
-def gated(path: Path, plan: ProbePlan) -> ProbePlan:
-    """The plan as for a process whose return probes depend on what it loads; nothing calls its `main` again."""
-    image = Image.from_file(str(path))
-    (main_symbol,) = (symbol for symbol in find(image, ["main"]) if symbol.name == "main")
-    hook = LoadHook(str(path), image.offset(main_symbol.address))
-    return ProbePlan(tuple(replace(probe, gated=True) for probe in plan.probes), plan.skipped, hook)
-
-
 @contextmanager
 def attached(backend: BpfBackend, plan: ProbePlan, pid: int) -> Iterator[None]:
     """The agent's own backend, attached to one process."""
     backend.attach(Target(1, pid, 0, "prologues", "", None, "", "", 0), plan)
-    loads = backend.loads(1)
-    if loads is not None:
-        backend.open_gate(1, loads)
     try:
         yield
     finally:
@@ -211,12 +200,11 @@ def tools(stack: ExitStack) -> list[Tool]:
         meaning: FunctionMeaning = plain,
         *,
         other_process: bool = False,
-        session: bool = False,
     ) -> Callable[[Program, tuple[str, ...]], AbstractContextManager[object]]:
         def attach(program: Program, functions: tuple[str, ...]) -> AbstractContextManager[object]:
             pid = os.getpid() if other_process else program.pid
             plan = plan_of(program.path, functions, strategy, meaning)
-            return attached(backend, gated(program.path, plan) if session else plan, pid)
+            return attached(backend, plan, pid)
 
         return attach
 
@@ -229,7 +217,6 @@ def tools(stack: ExitStack) -> list[Tool]:
         Tool(EDGES, EDGED, False, agent(multi, edge)),
         Tool(RETURN, everything, False, agent(multi, back)),
         Tool(RETS, everything, False, agent(multi, ret)),
-        *([Tool(GATED, everything, False, agent(multi, back, session=True))] if kernel_facts().sessions else []),
         Tool("otel-jb, edge sites, perf events", EDGED, False, agent(perf, edge)),
         Tool("otel-jb, uretprobe, perf events", everything, False, agent(perf, back)),
         Tool("otel-jb, edge sites, 3 functions and their nesting", EDGED, True, agent(multi, edge)),

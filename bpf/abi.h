@@ -3,8 +3,14 @@
 #ifndef OTEL_JB_ABI_H
 #define OTEL_JB_ABI_H
 
-#define CALL_BITS 14       // slots for calls in flight: 2^CALL_BITS, 1 MiB
-#define SERIES_BITS 19     // width of a series index inside key and cookie
+#define CALL_BITS 15       // slots for calls in flight: 2^CALL_BITS, 2 MiB
+#define SERIES_BITS 19     // width of a series index inside a key
+#define NUMBER_BITS 10     // width of a function's number within its set
+#define SET_BITS 9         // width of a set's number
+#define CACHE_BITS 13      // processes whose block is found without a hash
+#define GRANTS 1024        // blocks that a set has ready for processes that come
+#define PROCESS_SETS 32    // sets that one process can be part of
+#define USERS 1024         // user ids whose series are counted
 #define BUFFER_SLOTS 4096  // live jitter buffers whose depth is known
 #define BUFFER_PROBES 8    // slots that are tried for one buffer
 #define THREAD_SLOTS 4096  // threads whose recent calls are kept for nesting
@@ -13,11 +19,10 @@
 #define STACK_COPY 4096    // bytes of user stack in an event
 #define DROP_REASONS 8
 #define FIELDS 8
-#define GATES 4096  // processes whose return probes depend on what they load
 
-// The attach cookie: which series, and for an end site when and where the frame ends.
-#define COOKIE_SERIES 0x7ffffULL  // bits 0-18: series index
-#define COOKIE_CC_SHIFT 20        // bits 20-23: condition code
+// The attach cookie: which function of which set, and for an end site when and where the frame ends.
+#define COOKIE_NUMBER 0x3ffULL  // bits 0-9: the function's number within its set; bits 10-18: the set
+#define COOKIE_CC_SHIFT 20      // bits 20-23: condition code
 #define COOKIE_CONDITIONAL (1ULL << 24)
 #define COOKIE_TAKEN (1ULL << 25)       // the taken branch is the way out
 #define COOKIE_FP (1ULL << 26)          // the frame is counted from the frame pointer, not the stack pointer
@@ -39,8 +44,11 @@ struct call {
   u64 stream;
   u64 save[3];
 };
-#define CALL_FAULTED 1u    // the entry program faulted: the outcome is unknown
-#define CALL_NEST_SHIFT 8  // the thread's nesting position at entry, 24 bits
+#define CALL_FAULTED 1u  // the entry program faulted: the outcome is unknown
+#define CALL_FORM (1u << 31)
+#define CALL_MARK (1u << 30)  // no call: the links of this form have counted it, those of the other must not
+#define CALL_NEST_SHIFT 8     // the thread's nesting position at entry, 22 bits
+#define NEST_MASK 0x3fffff
 
 // A histogram cell: which bucket a duration falls into, by (log2, mantissa) and two exact thresholds.
 struct cell {
@@ -57,8 +65,10 @@ struct cell {
 #define HOLE_CALLS 32517        // r0 = the address of the element of this map
 #define HOLE_CELLS 32518
 #define HOLE_CONTROL 32519
-#define HOLE_GATES 32520
-#define HOLE_SITE 32521  // what the end at this site is: r0 = SITE_*
+#define HOLE_CACHE 32520
+#define HOLE_SETS 32521
+#define HOLE_USERS 32522
+#define HOLE_SITE 32523  // what the end at this site is: r0 = SITE_*
 
 // Words that the code of a site works on: the general registers by hardware number, then these.
 #define SITE_FRAME 16
@@ -79,7 +89,8 @@ struct cell {
 #define FEATURE_DEPTH 32u        // it tells how full a buffer is
 #define FEATURE_OPEN 64u         // it opens buffers
 #define FEATURE_CLOSE 128u       // it closes buffers
-#define FEATURE_GATE_SHIFT 8     // bits 8-19: the gate of its process
+#define FEATURE_TOLD 256u        // the entry tells all that there is of packet and bytes
+#define FEATURE_FORM 512u        // the form of its links, see FLAG_EXCHANGE
 #define FEATURE_SITE (1u << 20)  // bits 21-32 say where in its page the entry is
 #define FEATURE_SITE_SHIFT 21
 
@@ -100,16 +111,22 @@ struct cell {
 #define OUTCOME_DROP 8
 #define OUTCOME_UNKNOWN 255
 
-// Configuration (written by user space) and statistics (added to by the kernel) of one series.
+// Configuration (written by user space) and statistics (added to by the kernel) of one series: one function of one process.
 struct series {
   u64 slow_ns;       // a call at least this long is slow; ~0: none is
   u64 event_gap_ns;  // token bucket: time one event costs
   u64 event_burst_ns;
-  u32 group;      // (target, profile) whose buffers the depths belong to
-  u32 shut;       // a session program begins no call any more
+  u32 group;      // whose buffers the depths belong to
+  u32 flags;      // FLAG_*
   u64 event_tat;  // token bucket: theoretical arrival time of the next event
+  // who owns the block that begins here, written by the kernel when it takes it
+  u64 owner;  // tgid | set << 32
+  u64 started_ns;
+  u64 cgroup;
+  u64 comm[2];
+  u64 uid;
+  u64 state;  // BLOCK_*
   // statistics
-  u64 sum_ns;
   u64 bytes;
   u64 abandoned;
   u64 missed;
@@ -124,31 +141,87 @@ struct series {
   u64 lost;
   u64 minmax_lost;
   u64 depth_lost;
+  u64 packets;      // calls that carried a packet, those without a time among them; not counted where nothing is read
+  u64 missed_ends;  // ends that missed calls may have had
   u64 drops[DROP_REASONS];
   u64 faults[FIELDS];
-  u64 max[2];        // by parity of the epoch
+  // By parity of the epoch. Counts and sums go on for ever; the others are cleared when their half is read.
+  u64 count[2];
+  u64 sum_ns[2];
+  u64 max[2];
   u64 inv_min[2];    // ~minimum, so that 0 means none
   u64 depth_max[2];  // + 1, so that 0 means none
   u64 buckets[BUCKETS];
+  u64 entered;  // read after all others: what is in flight is what entered and has no outcome yet
+};
+#define FLAG_SHUT 1u      // nothing is counted
+#define FLAG_CLEARED 2u   // return probes may be put into this process
+#define FLAG_EXCHANGE 4u  // the links are being exchanged:
+#define FLAG_NEW 8u       // for those of this form
+#define BLOCK_FREE 0u
+#define BLOCK_TAKEN 1u
+#define BLOCK_VOID 2u      // taken by a thread whose process had one already: to be given back
+#define BLOCK_ENDED 3u     // its process ended
+#define BLOCK_EXECUTED 4u  // its process executed another program
+
+// The functions of one file that are probed alike, and the blocks of series that processes may take.
+struct set {
+  u64 given;    // blocks that user space has granted so far
+  u64 taken;    // of these, blocks that were taken
+  u64 no_room;  // calls of processes that found no block
+  u32 functions;
+  u32 pad;
+  u32 grants[GRANTS];  // the first series of each
 };
 
-// Whether return probes may be put into a process: as long as both numbers are equal.
-struct gate {
-  u64 loads;    // counted by the kernel
-  u64 cleared;  // of these, user space has looked at what was loaded
+// Where a process stands: in the hash `owners`, and as part of a cached word.
+#define BASE_IGNORED 0x7ffffu  // it is not measured
+#define CACHE_TGID_BITS 22
+#define CACHE_VALID (1ULL << 31)
+#define CACHE_MATCH 0xffffffffULL
+#define CACHE_BASE_SHIFT 32
+
+// What one process is part of.
+struct process {
+  u64 count;
+  u16 sets[PROCESS_SETS];
+};
+
+// What the processes of one user have taken.
+struct user {
+  u64 id;     // user id + 1; 0: free
+  u64 taken;  // series; by the kernel
+  u64 freed;  // of these, given back; by user space
+  u64 refused;
 };
 
 struct control {
   u64 epoch;
-  u64 collided;  // entries that went to the overflow table
+  u64 spilled;     // entries of the overflow table
+  u64 ended;       // blocks whose process ended
+  u64 user_quota;  // series that the processes of one user may have
+  // Offsets in the kernel's structures; 0: not known
+  u64 group_leader;
+  u64 start_boottime;
+  u64 signal;
+  u64 live;
 };
 
+// What user space asks the kernel to do (arguments of `on_command`: the command, then these).
+#define COMMAND_CLAIM 1u   // tgid, set: 1 + the first series of its block; 0: no room
+#define COMMAND_IGNORE 2u  // tgid, set: is not measured any more
+#define COMMAND_END 3u     // tgid: as if it had ended
+#define COMMAND_UNSEEN 6u  // as COMMAND_SETTLE: the call goes on, but its end will not be seen
+#define COMMAND_FORGET 5u  // tgid, set: nothing is known of it in the set
+#define COMMAND_SETTLE 4u  // slot, key, start: the call of a thread that is gone is abandoned; 1 where it was that call
+
 struct buffer {
-  u64 key;  // identity << 16 | group; 0: free
-  u64 depth;
+  u64 key;    // identity << 16 | group; 0: free
+  u64 depth;  // with a mark of the key in the upper bits, for a slot that changed hands meanwhile
   u64 seen_ns;
   u64 pad;
 };
+#define DEPTH_MARK_SHIFT 48
 
 struct nested {
   u64 frame;
@@ -162,6 +235,7 @@ struct nested {
 struct thread {
   u64 tid;
   u64 position;  // calls ended so far
+  u64 since;     // position when this thread took the slot over
   struct nested recent[NESTED];
 };
 
@@ -195,5 +269,10 @@ struct event {
 #define EVENT_RETURN 1u      // return_value holds
 #define EVENT_NEST_KNOWN 2u  // nested[] belongs to this thread all the time
 #define EVENT_FAULTED 4u     // a read program faulted
+
+// A process came or ended: what happened is where it is read from, this only wakes the reader.
+struct wake {
+  u64 tgid;
+};
 
 #endif

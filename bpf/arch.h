@@ -51,8 +51,12 @@ static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 fla
 #define GENERAL_REGISTERS(c)                                                                                              \
   (c)->ax, (c)->cx, (c)->dx, (c)->bx, (c)->sp, (c)->bp, (c)->si, (c)->di, (c)->r8, (c)->r9, (c)->r10, (c)->r11, (c)->r12, \
       (c)->r13, (c)->r14, (c)->r15
-// x86 keeps a load before a later store (TSO), so a plain store hands a slot back.
-#define RELEASE_SLOT(p) (*(volatile u64 *)(p) = 0)
+// x86 keeps a load before a later store (TSO), so a plain store hands a slot back, if the compiler keeps the order too.
+#define RELEASE_SLOT(p)            \
+  do {                             \
+    asm volatile("" ::: "memory"); \
+    *(volatile u64 *)(p) = 0;      \
+  } while (0)
 
 #elif defined(__aarch64__) || defined(__TARGET_ARCH_arm64)
 #define REGS struct user_pt_regs

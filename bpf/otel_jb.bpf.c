@@ -19,15 +19,25 @@ struct calls {
 struct cells {
   u8 bytes[sizeof(struct cell) * (64 << CELL_BITS)];
 };
-struct gates {
-  u8 bytes[sizeof(struct gate) * GATES];
+struct cache {
+  u8 bytes[sizeof(u64) << CACHE_BITS];
+};
+struct sets {
+  u8 bytes[sizeof(struct set) << SET_BITS];
+};
+struct users {
+  u8 bytes[sizeof(struct user) * USERS];
 };
 BPF_F_TABLE("array", u32, struct calls, calls, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct cells, cells, 1, MMAPABLE);
 BPF_TABLE("hash", u64, struct call, overflow, 4096);
 BPF_F_TABLE("array", u32, struct series, all_series, SERIES, MMAPABLE);
 BPF_F_TABLE("array", u32, struct control, control, 1, MMAPABLE);
-BPF_F_TABLE("array", u32, struct gates, gates, 1, MMAPABLE);
+BPF_F_TABLE("array", u32, struct cache, cache, 1, MMAPABLE);
+BPF_F_TABLE("array", u32, struct sets, sets, 1, MMAPABLE);
+BPF_F_TABLE("array", u32, struct users, users, 1, MMAPABLE);
+BPF_TABLE("hash", u64, u64, owners, 16384);
+BPF_TABLE("hash", u64, struct process, processes, 8192);
 BPF_F_TABLE("array", u32, struct buffer, buffers, BUFFER_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct thread, threads, THREAD_SLOTS, MMAPABLE);
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
@@ -42,6 +52,7 @@ BPF_PROG_ARRAY(nowhere_in_session, 1);  // put in its place in session programs:
 // The helper under a name that BCC does not know: where it sees `bpf_probe_read_user` it reads all of /proc/kallsyms once more to
 // learn whether the kernel has it (0.2 s of 0.5), and 5.5 and later do.
 static long (*read_user)(void *to, u32 size, const void *from) = (void *)BPF_FUNC_probe_read_user;
+static long (*read_kernel)(void *to, u32 size, const void *from) = (void *)BPF_FUNC_probe_read_kernel;
 
 // Holes: calls of helpers that no kernel has, in whose place the agent puts the probe's cookie and features, each a constant,
 // what it reads: instructions over r[REGISTERS], whose result is 0, or 1 + the field whose read faulted; what an end at one site is
@@ -54,7 +65,9 @@ static u64 (*hole_site)(u64 *r) = (void *)HOLE_SITE;
 static struct call *(*hole_calls)(void) = (void *)HOLE_CALLS;
 static struct cell *(*hole_cells)(void) = (void *)HOLE_CELLS;
 static struct control *(*hole_control)(void) = (void *)HOLE_CONTROL;
-static struct gate *(*hole_gates)(void) = (void *)HOLE_GATES;
+static u64 *(*hole_cache)(void) = (void *)HOLE_CACHE;
+static struct set *(*hole_sets)(void) = (void *)HOLE_SETS;
+static struct user *(*hole_users)(void) = (void *)HOLE_USERS;
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ADD(field, n) __sync_fetch_and_add(&(field), (n))
@@ -93,7 +106,7 @@ INLINE void raise_to(u64 *p, u64 v, struct series *s, int tries) {
     if (seen == old) return;
     old = seen;
   }
-  ADD(s->minmax_lost, 1);
+  if (v > *(volatile u64 *)p) ADD(s->minmax_lost, 1);
 }
 
 INLINE struct thread *this_thread(u32 tid) {
@@ -101,43 +114,68 @@ INLINE struct thread *this_thread(u32 tid) {
   return threads.lookup(&i);
 }
 
-// The slot of a buffer, found or (if `claim`) taken; 0 where there is none.
-INLINE struct buffer *buffer_slot(u64 key, int claim) {
+// The first slot of a buffer; 0 where it has none.
+INLINE struct buffer *buffer_of(u64 key) {
   u32 h = (key * 0x9E3779B97F4A7C15ULL) >> 52;
 #pragma clang loop unroll(disable)
   for (int i = 0; i < BUFFER_PROBES; i++) {
     u32 at = (h + i) & (BUFFER_SLOTS - 1);
     struct buffer *b = buffers.lookup(&at);
     if (!b) return 0;
-    u64 k = *(volatile u64 *)&b->key;
-    if (k == key) return b;
-  }
-  if (!claim) return 0;
-#pragma clang loop unroll(disable)
-  for (int i = 0; i < BUFFER_PROBES; i++) {
-    u32 at = (h + i) & (BUFFER_SLOTS - 1);
-    struct buffer *b = buffers.lookup(&at);
-    if (!b) return 0;
-    u64 k = __sync_val_compare_and_swap(&b->key, 0, key);
-    if (k == 0 || k == key) return b;
+    if (*(volatile u64 *)&b->key == key) return b;
   }
   return 0;
 }
 
+// The slot of a buffer, taken if there is none. Two threads may take one each, where a slot before them is freed meanwhile: the
+// one that sees the other's before its own gives its own back, and the reader counts no key twice.
+INLINE struct buffer *buffer_slot(u64 key) {
+  struct buffer *b = buffer_of(key);
+  if (b) return b;
+  u32 h = (key * 0x9E3779B97F4A7C15ULL) >> 52;
+  struct buffer *mine = 0;
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < BUFFER_PROBES; i++) {
+    u32 at = (h + i) & (BUFFER_SLOTS - 1);
+    b = buffers.lookup(&at);
+    if (!b) return 0;
+    u64 k = __sync_val_compare_and_swap(&b->key, 0, key);
+    if (k == key) return b;
+    if (k == 0) {
+      mine = b;
+      break;
+    }
+  }
+  if (!mine) return 0;
+  b = buffer_of(key);
+  if (!b || b == mine) return mine;
+  __sync_val_compare_and_swap(&mine->key, key, 0);
+  return b;
+}
+
 INLINE void note_depth(struct series *s, u64 stream, u64 depth, u64 now) {
-  struct buffer *b = buffer_slot(stream << 16 | (s->group & 0xffff), 1);
+  u64 key = stream << 16 | (s->group & 0xffff);
+  struct buffer *b = buffer_slot(key);
   if (!b) {
     ADD(s->depth_lost, 1);
     return;
   }
-  *(volatile u64 *)&b->depth = depth;
+  // The slot may be given to another buffer between these lines: the mark then tells that the depth is not that one's.
+  *(volatile u64 *)&b->depth = depth | ((key * 0x9E3779B97F4A7C15ULL) >> DEPTH_MARK_SHIFT) << DEPTH_MARK_SHIFT;
   *(volatile u64 *)&b->seen_ns = now;
   raise_to(&s->depth_max[*(volatile u64 *)&hole_control()->epoch & 1], depth + 1, s, 16);
 }
 
 INLINE void forget_buffer(struct series *s, u64 stream) {
-  struct buffer *b = buffer_slot(stream << 16 | (s->group & 0xffff), 0);
-  if (b) *(volatile u64 *)&b->key = 0;
+  u64 key = stream << 16 | (s->group & 0xffff);
+  u32 h = (key * 0x9E3779B97F4A7C15ULL) >> 52;
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < BUFFER_PROBES; i++) {
+    u32 at = (h + i) & (BUFFER_SLOTS - 1);
+    struct buffer *b = buffers.lookup(&at);
+    if (!b) return;
+    __sync_val_compare_and_swap(&b->key, key, 0);
+  }
 }
 
 // The value itself, of which the verifier then knows nothing: it walks what follows once, and not once for each constant that it could be.
@@ -155,7 +193,203 @@ INLINE u64 frame_of(REGS *ctx, u64 cookie) {
   return (cookie & COOKIE_FP ? fp : sp) + (s64)offset;
 }
 
+// -- which block of series the calls of a process belong to ----------------------------------------------------------------------
+
+// The truth is the hash `owners`; what a process's calls find is a word in `cache`, a copy of it that costs no helper.
+INLINE u32 cache_place(u32 tgid, u32 set) {
+  return ((tgid ^ set << 16) * 0x9E3779B1u) >> (32 - CACHE_BITS) & ((1 << CACHE_BITS) - 1);
+}
+
+INLINE u64 cache_tag(u32 tgid, u32 set) { return tgid | (u64)set << CACHE_TGID_BITS | CACHE_VALID; }
+
+INLINE void remember(u32 tgid, u32 set, u64 base) {
+  u32 at = cache_place(tgid, set);
+  u64 *cache = hole_cache(), word = cache_tag(tgid, set) | base << CACHE_BASE_SHIFT;
+  if (__sync_val_compare_and_swap(&cache[at], 0, word)) __sync_val_compare_and_swap(&cache[at ^ 1], 0, word);
+}
+
+// Forget what is cached of a process, or (with another base than ~0) put that in its place.
+INLINE void recall(u32 tgid, u32 set, u64 base) {
+  u64 tag = cache_tag(tgid, set), word = base == ~0ULL ? 0 : tag | base << CACHE_BASE_SHIFT, *cache = hole_cache();
+  u32 at = cache_place(tgid, set);
+  u64 old = *(volatile u64 *)&cache[at];
+  if ((old & CACHE_MATCH) == tag) __sync_val_compare_and_swap(&cache[at], old, word);
+  old = *(volatile u64 *)&cache[at ^ 1];
+  if ((old & CACHE_MATCH) == tag) __sync_val_compare_and_swap(&cache[at ^ 1], old, word);
+}
+
+INLINE void wake_reader(u32 tgid) {
+  struct wake w = {tgid};
+  events.ringbuf_output(&w, sizeof(w), 0);
+}
+
+// When the process of this thread started, in nanoseconds since boot; 0 where the kernel's structures are not known.
+INLINE u64 started_ns(void) {
+  struct control *k = hole_control();
+  u64 task = bpf_get_current_task(), leader = 0, at = 0;
+  if (!k->group_leader || read_kernel(&leader, sizeof(leader), (void *)(task + k->group_leader))) return 0;
+  if (read_kernel(&at, sizeof(at), (void *)(leader + k->start_boottime))) return 0;
+  return at;
+}
+
+INLINE struct user *user_of(u32 uid) {
+  u64 id = (u64)uid + 1;
+  u32 h = uid * 0x9E3779B1u >> 22;
+#pragma clang loop unroll(disable)
+  for (u32 i = 0; i < 16; i++) {
+    struct user *u = &hole_users()[(h + i) & (USERS - 1)];
+    u64 was = *(volatile u64 *)&u->id;
+    if (!was) was = __sync_val_compare_and_swap(&u->id, 0, id);
+    if (!was || was == id) return u;
+  }
+  return 0;
+}
+
+// Note that a process is part of a set, for its end. 0: it is part of too many, or there are too many processes.
+INLINE int join_set(u32 tgid, u32 set) {
+  u64 id = tgid;
+  struct process *p = processes.lookup(&id);
+  if (!p) {
+    struct process none = {};
+    processes.insert(&id, &none);
+    p = processes.lookup(&id);
+    if (!p) return 0;
+  }
+#pragma clang loop unroll(disable)
+  for (u32 i = 0; i < PROCESS_SETS; i++) {
+    if (i < *(volatile u64 *)&p->count && p->sets[i & (PROCESS_SETS - 1)] == set) return 1;
+  }
+  if (*(volatile u64 *)&p->count >= PROCESS_SETS) return 0;
+  u32 at = ADD(p->count, 1);
+  if (at >= PROCESS_SETS) return 0;
+  p->sets[at & (PROCESS_SETS - 1)] = set;
+  return 1;
+}
+
+// The block of a process, taken from what is granted to the set if it has none. `of_current`: the process is the one that runs.
+INLINE u32 claim(u32 tgid, u32 set, int of_current) {
+  u64 owner = tgid | (u64)set << 32, base;
+  u64 *known = owners.lookup(&owner);
+  if (known) {
+    base = *known;
+    remember(tgid, set, base);
+    return base;
+  }
+  struct set *f = &hole_sets()[set & ((1 << SET_BITS) - 1)];
+  u32 functions = f->functions, uid = 0, found = 0;
+  struct user *u = 0;
+  if (of_current) {
+    uid = bpf_get_current_uid_gid();
+    u = user_of(uid);
+    if (u && *(volatile u64 *)&u->taken - *(volatile u64 *)&u->freed + functions > hole_control()->user_quota) {
+      ADD(u->refused, 1);
+      ADD(f->no_room, 1);
+      return BASE_IGNORED;
+    }
+  }
+  u64 turn = 0;
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < 64; i++) {
+    turn = *(volatile u64 *)&f->taken;
+    if (turn >= *(volatile u64 *)&f->given) break;
+    if (__sync_val_compare_and_swap(&f->taken, turn, turn + 1) == turn) {
+      found = 1;
+      break;
+    }
+  }
+  if (!found) {
+    ADD(f->no_room, 1);
+    return BASE_IGNORED;
+  }
+  u32 at = f->grants[turn & (GRANTS - 1)];
+  struct series *s = all_series.lookup(&at);
+  if (!s) return BASE_IGNORED;
+  base = at;
+  if (of_current) {
+    s->started_ns = started_ns();
+    s->cgroup = bpf_get_current_cgroup_id();
+    bpf_get_current_comm(&s->comm, sizeof(s->comm));
+  }
+  s->uid = uid;
+  *(volatile u64 *)&s->owner = owner;
+  if (!join_set(tgid, set) || owners.insert(&owner, &base)) {
+    // Another thread of the process was first, or there are too many processes.
+    __sync_val_compare_and_swap(&s->state, BLOCK_FREE, BLOCK_VOID);
+    known = owners.lookup(&owner);
+    if (!known) {
+      ADD(f->no_room, 1);
+      return BASE_IGNORED;
+    }
+    base = *known;
+  } else {
+    if (u) ADD(u->taken, functions);
+    __sync_val_compare_and_swap(&s->state, BLOCK_FREE, BLOCK_TAKEN);
+    if (of_current) wake_reader(tgid);
+  }
+  remember(tgid, set, base);
+  return base;
+}
+
+INLINE u64 cached(u32 tgid, u32 set) {
+  u64 tag = cache_tag(tgid, set), *cache = hole_cache();
+  u32 at = cache_place(tgid, set);
+  u64 word = *(volatile u64 *)&cache[at];
+  if (UNLIKELY((word & CACHE_MATCH) != tag)) {
+    word = *(volatile u64 *)&cache[at ^ 1];
+    if ((word & CACHE_MATCH) != tag) return ~0ULL;
+  }
+  return word >> CACHE_BASE_SHIFT;
+}
+
+// The first series of the process, at an entry: BASE_IGNORED where it is not measured or has no room.
+INLINE u32 base_of(u64 cookie, u32 tgid) {
+  u32 set = cookie >> NUMBER_BITS & ((1 << SET_BITS) - 1);
+  u64 base = cached(tgid, set);
+  if (UNLIKELY(base == ~0ULL)) base = claim(tgid, set, 1);
+  return base;
+}
+
+// The same at an end: a process whose first call began before the probe has none.
+INLINE u32 known_base(u64 cookie, u32 tgid) {
+  u32 set = cookie >> NUMBER_BITS & ((1 << SET_BITS) - 1);
+  u64 base = cached(tgid, set);
+  if (UNLIKELY(base == ~0ULL)) {
+    u64 owner = tgid | (u64)set << 32, *known = owners.lookup(&owner);
+    base = known ? *known : BASE_IGNORED;
+  }
+  return base;
+}
+
 INLINE u32 call_slot(u64 key) { return (key * 0x9E3779B97F4A7C15ULL) >> (64 - CALL_BITS); }
+
+// While the links of a function are being exchanged, both forms see each call, the new one first (the kernel puts it at the head of the
+// list). Whether the new one has: it has the call in flight, or has left a mark in its place, which goes with this.
+INLINE u32 seen_by_new_form(u64 key, u32 of_new) {
+  struct call *c = &hole_calls()[call_slot(key)];
+  u32 flags;
+  if (*(volatile u64 *)&c->key == key) {
+    flags = c->flags;
+    if (!!(flags & CALL_FORM) != of_new) return 0;
+    if (flags & CALL_MARK) RELEASE_SLOT(&c->key);
+    return 1;
+  }
+  struct call *o = overflow.lookup(&key);
+  if (!o) return 0;
+  flags = o->flags;
+  if (!!(flags & CALL_FORM) != of_new) return 0;
+  if (flags & CALL_MARK && !overflow.delete(&key)) ADD(hole_control()->spilled, -1);
+  return 1;
+}
+
+// A key that begins again in the array may be in the overflow table too: what began there will never end.
+INLINE void forget_spilled(struct series *s, u64 key) {
+  struct call *o = overflow.lookup(&key);
+  if (!o) return;
+  u32 mark = o->flags & CALL_MARK;
+  if (overflow.delete(&key)) return;
+  ADD(hole_control()->spilled, -1);
+  if (!mark) ADD(s->abandoned, 1);
+}
 
 // Sizes and depths that cannot be were not emitted; user space takes such a value off.
 INLINE void count_broken(struct series *s, u64 *r) {
@@ -163,34 +397,27 @@ INLINE void count_broken(struct series *s, u64 *r) {
   if (UNLIKELY(r[REG_BROKEN + 1])) ADD(s->faults[(r[REG_BROKEN + 1] - 1) & (FIELDS - 1)], 1);
 }
 
-INLINE void enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features) {
-  u64 frame = frame_of(ctx, cookie);
-  if (cookie & COOKIE_ENTRY_ONLY) {
-    ADD(s->untimed, 1);
-    return;
+// Counts an entry and, if its end is to be seen (`timed`), opens the call. 1: no end is wanted.
+INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features, u32 timed) {
+  u64 frame = frame_of(ctx, cookie), key = (frame >> 3) << SERIES_BITS | index;
+  u32 form = features & FEATURE_FORM ? CALL_FORM : 0, held = *(volatile u32 *)&s->flags, mark = 0;
+  if (UNLIKELY(held & (FLAG_SHUT | FLAG_EXCHANGE))) {
+    if (held & FLAG_SHUT) return 1;
+    if (!!form != !!(held & FLAG_NEW)) {
+      if (seen_by_new_form(key, !!(held & FLAG_NEW))) return 1;
+    } else if (!timed) {
+      mark = CALL_MARK;
+    }
   }
-  u64 key = (frame >> 3) << SERIES_BITS | index;
-  struct call *c = &hole_calls()[call_slot(key)], spilled;
-  u64 old = __sync_val_compare_and_swap(&c->key, 0, key);
-  u32 taken = old && old != key;
-  if (UNLIKELY(taken)) {
-    ADD(hole_control()->collided, 1);
-    spilled.key = key;
-    c = &spilled;
-  } else if (UNLIKELY(old)) {
-    ADD(s->abandoned, 1);
-  }
-  u32 tid = bpf_get_current_pid_tgid(), flags = 0;
-  c->tid = tid;
-  c->bytes = 0;
-  c->stream = 0;
-  if (features & (FEATURE_ENTRY_READS | FEATURE_END_READS)) {
-    c->save[0] = 0;
-    c->save[1] = 0;
-    c->save[2] = 0;
-  }
+  ADD(s->entered, 1);
+  u32 tid = bpf_get_current_pid_tgid(), flags = form | mark;
+  u64 r[REGISTERS];
+  r[REG_BYTES] = 0;
+  r[REG_STREAM] = 0;
+  r[REG_SAVE] = 0;
+  r[REG_SAVE + 1] = 0;
+  r[REG_SAVE + 2] = 0;
   if (features & FEATURE_ENTRY_READS) {
-    u64 r[REGISTERS];
     r[0] = REG_A1(ctx);
     r[1] = REG_A2(ctx);
     r[2] = REG_A3(ctx);
@@ -198,11 +425,6 @@ INLINE void enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 featur
     r[4] = REG_A5(ctx);
     r[5] = REG_A6(ctx);
     r[6] = frame;
-    r[REG_BYTES] = 0;
-    r[REG_STREAM] = 0;
-    r[REG_SAVE] = 0;
-    r[REG_SAVE + 1] = 0;
-    r[REG_SAVE + 2] = 0;
     r[REG_DEPTH] = DEPTH_NONE;
     r[REG_OUTCOME] = 0;
     r[REG_CLOSE] = 0;
@@ -213,39 +435,88 @@ INLINE void enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 featur
     if (UNLIKELY(fault)) {
       ADD(s->faults[(fault - 1) & (FIELDS - 1)], 1);
       flags |= CALL_FAULTED;
+      r[REG_BYTES] = 0;
+      r[REG_STREAM] = 0;
+      r[REG_SAVE] = 0;
+      r[REG_SAVE + 1] = 0;
+      r[REG_SAVE + 2] = 0;
     } else {
-      c->bytes = r[REG_BYTES];
-      c->stream = r[REG_STREAM];
-      c->save[0] = r[REG_SAVE];
-      c->save[1] = r[REG_SAVE + 1];
-      c->save[2] = r[REG_SAVE + 2];
       if (features & FEATURE_DEPTH && r[REG_DEPTH] != DEPTH_NONE && r[REG_STREAM])
         note_depth(s, r[REG_STREAM], r[REG_DEPTH], bpf_ktime_get_ns());
       if (features & FEATURE_CLOSE && r[REG_CLOSE]) forget_buffer(s, r[REG_CLOSE]);
       flags |= (u32)(r[REG_OUTCOME] & 0x7f) << 1;
     }
   }
-  if (features & FEATURE_NEST) {
+  if (!timed) {
+    u32 outcome = flags >> 1 & 0x7f;
+    if (features & FEATURE_TOLD && !(flags & CALL_FAULTED) && outcome != OUTCOME_NO_PACKET) {
+      if (r[REG_BYTES]) ADD(s->bytes, r[REG_BYTES]);
+      if (outcome == OUTCOME_DUPLICATE) ADD(s->duplicates, 1);
+      if (outcome >= OUTCOME_DROP) ADD(s->drops[(outcome - OUTCOME_DROP) & (DROP_REASONS - 1)], 1);
+      ADD(s->packets, 1);
+    }
+    ADD(s->untimed, 1);
+    if (!mark) return 1;
+  } else if (features & FEATURE_NEST) {
     struct thread *t = this_thread(tid);
     if (t) {
-      if (*(volatile u64 *)&t->tid != tid) *(volatile u64 *)&t->tid = tid;
-      flags |= (u32)t->position << CALL_NEST_SHIFT;
+      if (*(volatile u64 *)&t->tid != tid) {
+        *(volatile u64 *)&t->tid = tid;
+        *(volatile u64 *)&t->position = t->position + 1;  // so that none of the other thread's calls lies behind `since`
+        *(volatile u64 *)&t->since = t->position;
+      }
+      flags |= ((u32)t->position & NEST_MASK) << CALL_NEST_SHIFT;
     }
+  }
+  struct call *c = &hole_calls()[call_slot(key)], spilled;
+  u64 old = __sync_val_compare_and_swap(&c->key, 0, key);
+  u32 taken = old && old != key;
+  if (UNLIKELY(taken)) {
+    spilled.key = key;
+    spilled.save[0] = 0;
+    spilled.save[1] = 0;
+    spilled.save[2] = 0;
+    c = &spilled;
+  } else if (UNLIKELY(old)) {
+    // Whoever takes its start counts the call that was there: this, or the reader, whose thread it was is gone.
+    if (__sync_lock_test_and_set(&c->start, 1) && !(c->flags & CALL_MARK)) ADD(s->abandoned, 1);
+  } else if (UNLIKELY(*(volatile u64 *)&hole_control()->spilled)) {
+    forget_spilled(s, key);
+  }
+  c->tid = tid;
+  c->bytes = r[REG_BYTES];
+  c->stream = r[REG_STREAM];
+  if (features & (FEATURE_ENTRY_READS | FEATURE_END_READS)) {
+    c->save[0] = r[REG_SAVE];
+    c->save[1] = r[REG_SAVE + 1];
+    c->save[2] = r[REG_SAVE + 2];
   }
   c->flags = flags;
   *(volatile u64 *)&c->start = bpf_ktime_get_ns();
   if (UNLIKELY(taken)) {
-    if (overflow.lookup(&key)) ADD(s->abandoned, 1);
-    if (overflow.update(&key, &spilled)) ADD(s->missed, 1);
+    struct call *o = overflow.lookup(&key);
+    if (o) {
+      if (!(o->flags & CALL_MARK)) ADD(s->abandoned, 1);
+    } else {
+      ADD(hole_control()->spilled, 1);
+    }
+    if (overflow.update(&key, &spilled)) {
+      ADD(hole_control()->spilled, -1);
+      if (!mark) ADD(s->missed, 1);
+      return 1;
+    }
   }
+  return !timed;
 }
 
 int on_entry(REGS *ctx) {
-  u64 cookie = hole_cookie(ctx);
-  u32 index = cookie & COOKIE_SERIES;
+  u64 cookie = hole_cookie(ctx), features = hole_features();
+  u32 index = base_of(cookie, bpf_get_current_pid_tgid() >> 32);
+  if (index >= BASE_IGNORED) return 0;
+  index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
   if (s)
-    enter(ctx, s, index, cookie, hole_features());
+    enter(ctx, s, index, cookie, features, !(cookie & COOKIE_ENTRY_ONLY));
   else
     nowhere.call(ctx, 0);  // see above: for the stack
   return 0;
@@ -265,7 +536,7 @@ INLINE u32 let_through(struct series *s, u64 now) {
 
 // One event for a slow call, as far as the ring buffer has room.
 INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 now, u64 frame, u64 rv, u32 rv_known, u32 outcome,
-                   u32 inside, u32 next, u32 nest_known, struct thread *t) {
+                   u32 faulted, u32 inside, u32 next, u32 nest_known, struct thread *t) {
   struct event *e = events.ringbuf_reserve(sizeof(struct event));
   if (!e) {
     ADD(s->lost, 1);
@@ -287,7 +558,7 @@ INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 n
   e->tid = id;
   e->tgid = id >> 32;
   e->outcome = outcome;
-  e->flags = (rv_known ? EVENT_RETURN : 0) | (nest_known ? EVENT_NEST_KNOWN : 0) | (outcome == OUTCOME_UNKNOWN ? EVENT_FAULTED : 0);
+  e->flags = (rv_known ? EVENT_RETURN : 0) | (nest_known ? EVENT_NEST_KNOWN : 0) | (faulted ? EVENT_FAULTED : 0);
   e->nested_inside = inside;
   e->nested_next = next;
   e->pad = 0;
@@ -322,13 +593,13 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   if (d > cell->above2) bucket++;
   asm volatile("" : "+r"(bucket));  // keeps check and use on one 64-bit register, for the verifier
   if (bucket >= BUCKETS) bucket = BUCKETS - 1;
-  ADD(s->buckets[bucket], 1);
-  ADD(s->sum_ns, d);
-
   // The loops come before what branches on outcomes: the verifier walks what follows a branch once for each way.
   u32 half = *(volatile u64 *)&hole_control()->epoch & 1;
+  ADD(s->sum_ns[half], d);
+  ADD(s->count[half], 1);
   raise_to(&s->max[half], d, s, 32);
   raise_to(&s->inv_min[half], ~d, s, 32);
+  ADD(s->buckets[bucket], 1);
   u32 told = 0;
   if (UNLIKELY(d >= s->slow_ns)) {
     ADD(s->slow, 1);
@@ -339,7 +610,8 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   }
 
   u64 bytes = c->bytes, outcome = c->flags >> 1 & 0x7f;
-  if (UNLIKELY(c->flags & CALL_FAULTED)) {
+  u32 faulted = c->flags & CALL_FAULTED;
+  if (UNLIKELY(faulted)) {
     outcome = OUTCOME_UNKNOWN;
   } else if (features & FEATURE_END_READS) {
     if (rv_known || !(features & FEATURE_RETURN)) {
@@ -363,6 +635,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
       if (UNLIKELY(fault)) {
         ADD(s->faults[(fault - 1) & (FIELDS - 1)], 1);
         outcome = OUTCOME_UNKNOWN;
+        faulted = 1;
       } else {
         bytes = r[REG_BYTES];
         outcome = r[REG_OUTCOME];
@@ -381,6 +654,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   } else if (UNLIKELY(outcome == OUTCOME_UNKNOWN)) {
     ADD(s->unknown, 1);
   } else {
+    if (features & (FEATURE_ENTRY_READS | FEATURE_END_READS)) ADD(s->packets, 1);
     if (bytes) ADD(s->bytes, bytes);
     if (UNLIKELY(outcome == OUTCOME_DUPLICATE)) ADD(s->duplicates, 1);
     if (UNLIKELY(outcome >= OUTCOME_DROP)) ADD(s->drops[(outcome - OUTCOME_DROP) & (DROP_REASONS - 1)], 1);
@@ -392,13 +666,15 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
     u32 tid = bpf_get_current_pid_tgid();
     t = this_thread(tid);
     if (t) {
+      // Another thread's calls may be among these if it had the slot since this call began.
       u64 position = t->position;
-      nest_known = c->tid == tid && *(volatile u64 *)&t->tid == tid;
-      inside = ((u32)position - (c->flags >> CALL_NEST_SHIFT)) & 0xffffff;
+      u32 began = c->flags >> CALL_NEST_SHIFT, held = (u32)position - (u32)t->since;
+      inside = ((u32)position - began) & NEST_MASK;
+      nest_known = c->tid == tid && *(volatile u64 *)&t->tid == tid && inside <= held;
       next = position & (NESTED - 1);
     }
   }
-  if (UNLIKELY(told)) report(ctx, s, index, c, now, frame, rv, rv_known, (u32)outcome, inside, next, nest_known, t);
+  if (UNLIKELY(told)) report(ctx, s, index, c, now, frame, rv, rv_known, (u32)outcome, faulted, inside, next, nest_known, t);
   if (!t) return;
   struct nested *n = &t->recent[next & (NESTED - 1)];
   n->frame = frame;
@@ -407,6 +683,14 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   n->series = index;
   n->tid = c->tid;
   *(volatile u64 *)&t->position = t->position + 1;
+}
+
+// The end of a call that is not open. A missed call has an end too.
+INLINE void note_orphan(struct series *s, u64 cookie) {
+  if (cookie & COOKIE_OPTIONAL || *(volatile u32 *)&s->flags & (FLAG_SHUT | FLAG_EXCHANGE)) return;
+  u64 ends = *(volatile u64 *)&s->missed_ends;
+  if (ends < *(volatile u64 *)&s->missed && __sync_val_compare_and_swap(&s->missed_ends, ends, ends + 1) == ends) return;
+  ADD(s->orphan_ends, 1);
 }
 
 // What the code of a site says of an end there: SITE_*, and the return value.
@@ -426,7 +710,9 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
   if (cookie & COOKIE_CONDITIONAL) {
     if (condition_holds(cookie >> COOKIE_CC_SHIFT & 15, cc) != !!(cookie & COOKIE_TAKEN)) return;
   }
-  u32 index = cookie & COOKIE_SERIES;
+  u32 index = known_base(cookie, bpf_get_current_pid_tgid() >> 32);
+  if (index >= BASE_IGNORED) return;
+  index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
   if (!s) {
     nowhere.call(ctx, 0);  // see above: for the stack
@@ -438,7 +724,7 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
   if (UNLIKELY(spilled)) {
     o = overflow.lookup(&key);
     if (!o) {
-      if (!(cookie & COOKIE_OPTIONAL)) ADD(s->orphan_ends, 1);
+      note_orphan(s, cookie);
       return;
     }
   }
@@ -458,10 +744,14 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
       v.save[1] = c->save[1];
       v.save[2] = c->save[2];
     }
+    if (UNLIKELY(v.flags & CALL_MARK)) return;  // of no call
+    *(volatile u64 *)&c->start = 0;             // so that nobody takes it for that of the next call
     RELEASE_SLOT(&c->key);
+    if (UNLIKELY(!v.start)) return;  // settled: it is abandoned already
   } else {
     v = *o;
-    overflow.delete(&key);
+    if (v.flags & CALL_MARK) return;
+    if (!overflow.delete(&key)) ADD(hole_control()->spilled, -1);
   }
   finish(ctx, s, features, index, &v, now, frame, rv, !(cookie & COOKIE_NO_RETURN) && verdict == SITE_KNOWN);
 }
@@ -471,9 +761,6 @@ int on_end(REGS *ctx) {
   leave(ctx, now, hole_cookie(ctx), hole_features());
   return 0;
 }
-
-// The gate of the probe's process: open while every library that it has loaded was looked at.
-INLINE struct gate *gate_of(u64 features) { return &hole_gates()[features >> FEATURE_GATE_SHIFT & (GATES - 1)]; }
 
 // Whether a session program runs at the end. A caller is told from the entry by its place within its page, without asking the
 // kernel, unless it is in the same place (one in 4096).
@@ -491,20 +778,101 @@ int on_session(REGS *ctx) {
     leave(ctx, bpf_ktime_get_ns(), cookie, features);
     return 0;
   }
-  struct gate *gate = gate_of(features);
-  u32 index = cookie & COOKIE_SERIES;
+  u32 index = base_of(cookie, bpf_get_current_pid_tgid() >> 32);
+  if (index >= BASE_IGNORED) return 1;
+  index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
   if (!s) return 1;
-  if (*(volatile u64 *)&gate->loads != *(volatile u64 *)&gate->cleared || *(volatile u32 *)&s->shut) {
-    ADD(s->untimed, 1);
-    return 1;
+  u32 timed = !!(*(volatile u32 *)&s->flags & FLAG_CLEARED);
+  return enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features, timed);  // the stack pointer is at the return address there
+}
+
+// -- processes that end, and what user space asks for -----------------------------------------------------------------------------
+
+struct arguments {
+  u64 command, first, second, third;
+};
+
+// Nothing runs in the process any more: its blocks are no one's, and its PID may be given to another.
+INLINE void end_process(u32 tgid, u64 state) {
+  u64 id = tgid;
+  struct process *p = processes.lookup(&id);
+  if (!p) return;
+  u32 ended = 0;
+#pragma clang loop unroll(disable)
+  for (u32 i = 0; i < PROCESS_SETS; i++) {
+    if (i >= p->count) break;
+    u32 set = p->sets[i & (PROCESS_SETS - 1)];
+    u64 owner = tgid | (u64)set << 32, *known = owners.lookup(&owner);
+    if (!known) continue;
+    u32 base = *known;
+    owners.delete(&owner);
+    recall(tgid, set, ~0ULL);
+    struct series *s = all_series.lookup(&base);
+    if (!s) continue;
+    *(volatile u64 *)&s->state = state;
+    ended = 1;
   }
-  enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features);  // the stack pointer is at the return address there
+  processes.delete(&id);
+  if (!ended) return;
+  ADD(hole_control()->ended, 1);
+  wake_reader(tgid);
+}
+
+// The process runs another program from here on; its other threads are gone.
+int on_exec(struct arguments *ctx) {
+  end_process(bpf_get_current_pid_tgid() >> 32, BLOCK_EXECUTED);
   return 0;
 }
 
-// The process has loaded or unloaded a library, which has not run yet: its gate closes until user space has looked at it.
-int on_load(REGS *ctx) {
-  ADD(gate_of(hole_features())->loads, 1);
+// A thread ends; with the last one does the process. Where the kernel's structures are not known, user space finds out.
+int on_exit(struct arguments *ctx) {
+  struct control *k = hole_control();
+  if (!k->signal) return 0;
+  u64 task = bpf_get_current_task(), signal = 0;
+  u32 live = 1;
+  if (read_kernel(&signal, sizeof(signal), (void *)(task + k->signal))) return 0;
+  if (read_kernel(&live, sizeof(live), (void *)(signal + k->live)) || live) return 0;
+  end_process(bpf_get_current_pid_tgid() >> 32, BLOCK_ENDED);
+  return 0;
+}
+
+// Never attached: user space has it run (BPF_PROG_TEST_RUN), for what only the kernel can do in one step.
+int on_command(struct arguments *ctx) {
+  u64 command = ctx->command, first = ctx->first, second = ctx->second, third = ctx->third;
+  if (command == COMMAND_CLAIM) {
+    u32 base = claim(first, second, 0);
+    return base >= BASE_IGNORED ? 0 : base + 1;
+  }
+  if (command == COMMAND_IGNORE) {
+    u64 owner = (u32)first | second << 32, *known = owners.lookup(&owner);
+    if (!known) return 0;
+    *(volatile u64 *)known = BASE_IGNORED;
+    recall(first, second, BASE_IGNORED);
+    return 1;
+  }
+  if (command == COMMAND_FORGET) {
+    u64 owner = (u32)first | second << 32;
+    owners.delete(&owner);
+    recall(first, second, ~0ULL);
+    return 1;
+  }
+  if (command == COMMAND_END) {
+    end_process(first, BLOCK_ENDED);
+    return 1;
+  }
+  if (command == COMMAND_SETTLE || command == COMMAND_UNSEEN) {
+    struct call *c = &hole_calls()[first & ((1 << CALL_BITS) - 1)];
+    if (*(volatile u64 *)&c->key != second) return 0;
+    u32 index = second & ((1 << SERIES_BITS) - 1);
+    struct series *s = all_series.lookup(&index);
+    // Whoever takes the start counts the call: this, or a call that begins at the same place.
+    if (!s || __sync_val_compare_and_swap(&c->start, third, 0) != third) return 0;
+    if (command == COMMAND_UNSEEN)
+      ADD(s->untimed, 1);
+    else
+      ADD(s->abandoned, 1);
+    return 1;
+  }
   return 0;
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from otel_jb.agent.recording import Recorded
+from otel_jb.model.arrival import Arrival
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import ProbeStatus, Series, SeriesSnapshot, SlowCall, Snapshot, StreamRecord, Target
 
@@ -53,43 +54,62 @@ class ReplayBackend:
         self._read_to_snapshot()
         return [record for record in self._ahead if isinstance(record, Target)]
 
-    def attach(self, target: Target, plan: ProbePlan) -> list[StreamRecord]:
+    def attach(
+        self, target: Target, plan: ProbePlan, *, alone: bool = True, running: bool = True
+    ) -> list[StreamRecord]:
         """The Series and ProbeStatus records of this target that come before the next snapshot; the plan is not looked at."""
-        del plan
+        del plan, alone, running
         self._read_to_snapshot()
         mine = [item for item in self._ahead if isinstance(item, Series | ProbeStatus) and item.target == target.id]
         self._ahead = [item for item in self._ahead if item not in mine]
         return list(mine)
 
-    def extend(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
+    def extend(self, target_id: int, plan: ProbePlan, *, alone: bool = True) -> list[StreamRecord]:
         """Nothing: what was attached is in the recording."""
-        del target_id, plan
+        del target_id, plan, alone
         return []
 
-    def replace(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
-        """Nothing: how functions were measured is in the recording."""
-        del target_id, plan
+    def arrivals(self) -> list[Arrival]:
+        """None: who came is in the recording."""
         return []
 
-    def loads(self, target_id: int) -> int | None:
-        """None: nothing that is loaded now matters."""
-        del target_id
-        return None
-
-    def open_gate(self, target_id: int, loads: int) -> None:
+    def ignore(self, arrival: Arrival) -> None:
         """Changes nothing."""
 
-    def detach(self, target_id: int) -> Snapshot:
-        """The last values of the target's series that the recording gave."""
-        gone = [series for series, target in self._series.items() if target == target_id]
-        last = tuple(self._values.pop(series) for series in gone if series in self._values)
-        for series in gone:
+    def ended(self) -> dict[int, bool]:
+        """None: who ended is in the recording."""
+        return {}
+
+    def tidy(self) -> None:
+        """Changes nothing."""
+
+    def no_room(self) -> dict[str, int]:
+        """Nothing: what was not counted is not in the recording."""
+        return {}
+
+    def detach(self, *target_ids: int, gone: bool = False) -> Snapshot:
+        """The last values of the targets' series that the recording gave."""
+        del gone
+        over = [series for series, target in self._series.items() if target in target_ids]
+        last = tuple(self._values.pop(series) for series in over if series in self._values)
+        for series in over:
             del self._series[series]
         return replace(self._last, series=last, depths=())
 
-    def snapshot(self, roll: bool = False) -> Snapshot:
+    def has_counted(self, target_id: int) -> bool:
+        """Whether the recording has a call of the target's so far."""
+        return any(entered for series, entered in self.entries().items() if self._series.get(series) == target_id)
+
+    def entries(self) -> dict[int, int]:
+        """How often each series was entered, as of the last snapshot."""
+        return {
+            number: one.returned + one.abandoned + one.missed + one.untimed + one.in_flight
+            for number, one in self._values.items()
+        }
+
+    def snapshot(self, roll: bool = False, only: int | None = None) -> Snapshot:
         """The next snapshot; after the end of the recording the last one again. Where intervals end is as recorded."""
-        del roll
+        del roll, only
         self._read_to_snapshot()
         for index, record in enumerate(self._ahead):
             if isinstance(record, Snapshot):

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from otel_jb.agent.loop import STOP_BUDGET_S, Agent, Sink
+from otel_jb.agent.loop import STOP_BUDGET_S, Agent
+from otel_jb.agent.measuring import Sink
 from otel_jb.agent.notify import tell
 from otel_jb.agent.shares import Shares
 from otel_jb.config import environment
@@ -128,13 +129,9 @@ class Service:
                 _logger.info("serving %smetrics", self.endpoint.url)
             else:
                 _logger.info("serving %shealth and /ready; /metrics is turned off", self.endpoint.url)
-        self._shares = Shares(self.agent.state, self._emit, config.interval / 1e9)
+        self._shares = Shares(self.agent.state, self.agent.emit, config.interval / 1e9)
         self._shares.start()
         self.agent.measure_cost()
-
-    def _emit(self, record: StreamRecord) -> None:
-        for sink in self.agent.sinks:
-            sink(record)
 
     def stop_after(self, ended: Callable[[], bool]) -> None:
         """Stop once `ended` is true and nobody waits for the last values.

@@ -251,10 +251,7 @@ class _Looker:
     ) -> Iterator[Row]:
         from otel_jb.planner.process import UNKNOWN
 
-        if process is not None and named:
-            plan = self.planner.plan_patiently(examined, process)
-        else:
-            plan = self.planner.plan(examined, named=named, process=process)
+        plan = self.planner.plan(examined, named=named, process=process)
         facts = self.planner.process_facts(process, examined) if process is not None else UNKNOWN
         matches = {(each.path, match.symbol.address): (each, match) for each in examined for match in each.matches}
         found = [*self._planned(plan, matches, facts), *self._left_out(plan, examined)]

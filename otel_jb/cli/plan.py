@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         if cost is not None:
             planner.use_costs(cost)
         process, examined = _examine(planner, wanted)
-        plan = planner.plan_patiently(examined, process) if process else planner.plan(examined, named=True)
+        plan = planner.plan(examined, named=True, process=process)
     if not plan.probes:
         from otel_jb.planner.planner import no_function
 

@@ -72,60 +72,26 @@ PATTERNS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FileVouch:
-    """What a whole file is known not to do although its names or its code look like it. `name`: its soname, or the program's name."""
+    """A file whose signal handlers harm no return probe although they run on stacks of their own. `name`: its soname, or the program's name."""
 
     name: re.Pattern[str]
-    of: frozenset[str]  #: switches, throws, signal_stacks, code
     reason: str
-    unless: re.Pattern[str] | None = None  #: functions whose import by any other file takes the word back
-    but_for: re.Pattern[str] | None = None  #: files whose import of them does not
 
 
-_ALL = frozenset({"switches", "throws", "signal_stacks", "code"})
-
-FILES: tuple[FileVouch, ...] = (
+SIGNAL_STACKS: tuple[FileVouch, ...] = (
     FileVouch(
         re.compile(
             r"(libc|libm|libmvec|librt|libdl|libpthread|libresolv|libnss_\w+|libgcc_s|libstdc\+\+|libc\+\+|libc\+\+abi|libunwind|"
             r"ld-linux[\w-]*|ld-musl-\w+|libc\.musl-\w+)\.so\b.*"
         ),
-        _ALL,
-        "the C and C++ libraries switch, throw and jump for those only who call the functions that do, which are found by their names",
-    ),
-    FileVouch(
-        re.compile(r"libcrypto\.so\b.*"),
-        frozenset({"switches", "code"}),
-        "its assembly keeps its own frames; jobs with stacks of their own are for programs that ask for them (ASYNC_start_job(3))",
-        re.compile(r"ASYNC_\w+|SSL_(waiting_for_async|get_all_async_fds|get_changed_async_fds)"),
-        re.compile(r"lib(ssl|crypto)\.so\b.*"),
-    ),
-    FileVouch(
-        re.compile(r"lib(gnutls|gcrypt|nettle|hogweed|gmp)\.so\b.*"),
-        frozenset({"code"}),
-        "cryptography in assembly, which puts its stack pointer back from its own frames",
-    ),
-    FileVouch(
-        re.compile(r"libffi\.so\b.*"),
-        frozenset({"code"}),
-        "moves the stack pointer to arguments that its caller laid out below itself, and back before it returns",
-    ),
-    FileVouch(
-        re.compile(r"libglib-2\.0\.so\b.*"),
-        frozenset({"throws"}),
-        "ends a thread by pthread_exit for who calls g_thread_exit only",
-        re.compile(r"g_thread_exit"),
+        "the C and C++ libraries install handlers for those only who call the functions that do, which are found by their names",
     ),
     FileVouch(
         re.compile(r"libpython3[\w.]*|python3[\w.-]*"),
-        frozenset({"signal_stacks"}),
         "faulthandler's handlers report a crash and call nothing of the program",
     ),
     FileVouch(
         re.compile(r"libabsl_failure_signal_handler\.so\b.*"),
-        frozenset({"signal_stacks"}),
         "its handlers report a crash, after which the process ends",
     ),
 )  # fmt: skip
-
-#: Functions that take a vouch back, as alternatives of a regular expression.
-TAKES_BACK = "|".join(vouch.unless.pattern for vouch in FILES if vouch.unless is not None)

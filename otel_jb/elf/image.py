@@ -169,7 +169,8 @@ class Image:
                 f"{shown}: larger than {MAX_FILE_BYTES >> 30} GiB, which is more than is read of an ELF file"
             )
         try:
-            buffer = mmap.mmap(descriptor, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+            # Shared: into a private mapping, executable or not, the kernel puts the breakpoints of whoever probes the file.
+            buffer = mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
         except (OSError, ValueError) as error:
             raise ElfError(f"{shown}: cannot be mapped: {error}") from error
         return cls(buffer, name, debug=debug)

@@ -24,6 +24,7 @@ _PF_KTHREAD = 0x00200000
 _MAX_PID = 1 << 22  #: PID_MAX_LIMIT of a 64-bit kernel
 _MAX_MAPPINGS = 1 << 20
 _DELETED = " (deleted)"
+_THROUGH_ROOT = re.compile(r"^/proc/\d+/root(?=/)")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+) +(/.*)")
 
@@ -307,6 +308,11 @@ def file_path(target: Process, file: MappedFile) -> str:
         f"process {target.pid} ({target.name}): {file.path} was replaced since it was loaded",
         "Restart the process, so that it runs the file that is there now.",
     )
+
+
+def inside(path: str) -> str:
+    """A path that leads through a process's root, as that process sees it."""
+    return _THROUGH_ROOT.sub("", path)
 
 
 def open_file(target: Process, file: MappedFile) -> int:

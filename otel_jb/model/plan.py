@@ -158,7 +158,6 @@ class Probe:
     return_signed: bool = True
     cost_ns: float = 0.0  #: predicted cost of one call, where known
     names: tuple[str, ...] = ()  #: all names at this address
-    gated: bool = False  #: no return probe is put any more as soon as the process loads a further library
 
     def __post_init__(self) -> None:
         make_printable(self, "function")
@@ -178,17 +177,8 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadHook:
-    """The dynamic loader's function that is called whenever it has mapped or unmapped a library, before that runs."""
-
-    file: str  #: path as the agent opens it
-    offset: int  #: in the file
-
-
-@dataclass(frozen=True, slots=True)
 class ProbePlan:
     """What to attach to one process (or to predict for one file)."""
 
     probes: tuple[Probe, ...]
     skipped: tuple[Skipped, ...] = ()
-    load_hook: LoadHook | None = None  #: where the process says that it loads a library, if a probe is gated

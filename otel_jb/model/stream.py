@@ -68,6 +68,7 @@ class ProbeState(Enum):
     SHED = "shed"
     SKIPPED = "skipped"
     FAILED = "failed"
+    UNVERIFIED = "unverified"  #: the code that runs is not what was analysed
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,9 @@ class SeriesSnapshot:
     attached_ns: int  #: how long the probe was attached, in all
     interval: Interval | None = None  #: None: no call returned in the last complete interval
     minmax_lost: int = 0
+    packets: int | None = (
+        None  #: calls known to have carried a packet, untimed ones among them; None: not counted by themselves
+    )
 
 
 @dataclass(frozen=True, slots=True)

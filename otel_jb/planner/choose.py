@@ -40,10 +40,7 @@ def make_plan(
             else:
                 skipped.append(made)
     kept, over = _limit(probes, options.max_probes)
-    gated = process.loads != "" and any(probe.gated for probe in kept)
-    # All return probes of the process then: one that is put after another was let go would take that one for left over.
-    kept = [replace(probe, gated=gated and probe.strategy is EndStrategy.URETPROBE) for probe in kept]
-    return ProbePlan(_told_apart(kept), (*skipped, *over), process.load_hook if gated else None)
+    return ProbePlan(_told_apart(kept), (*skipped, *over))
 
 
 def _folded(matches: Sequence[MatchedFunction]) -> Iterable[list[MatchedFunction]]:
@@ -113,7 +110,6 @@ def _plan_one(
         return_signed=meaning.return_signed,
         cost_ns=way.cost_ns,
         names=_names(group),
-        gated=way.rests_on_process,
     )
 
 

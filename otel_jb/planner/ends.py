@@ -21,7 +21,6 @@ class Way:
     cost_ns: float
     reason: str
     partial: str = ""  #: what of the call is not in the measured time
-    rests_on_process: bool = False  #: it holds only as long as the process loads nothing that breaks it
     proven: bool = False  #: of a return probe: the code that the function can reach shows that it is safe
 
 
@@ -180,15 +179,14 @@ def uretprobe_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFa
         refusal = _why_unsafe(code, meaning, kernel, process)
         if refusal:
             return Refusal(refusal)
-        why = _why_safe(code, meaning, process)
+        why = _why_safe(code, meaning)
     cost = kernel.cost_ns(entry.price) + kernel.uretprobe_ns
     sites = (
         site(SiteKind.ENTRY, entry, meaning),
         replace(site(SiteKind.URETPROBE, entry, meaning), returned=IN_RESULT),
     )
-    rests = not forced and rests_on_process(code, meaning, kernel, process)
     proven = code.leaf or code.reach.safe
-    return Way(EndStrategy.URETPROBE, sites, cost, why, rests_on_process=rests, proven=proven)
+    return Way(EndStrategy.URETPROBE, sites, cost, why, proven=proven)
 
 
 def entry_way(
@@ -218,34 +216,15 @@ def _why_unsafe(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFact
         # A handler that calls a function with a return probe, on a stack above the one that it interrupted, takes the return
         # address of the call there for one that is left over (tests/bpf/hazards, alternate-stack).
         return f"signal handlers may run on stacks of their own: {process.signal_stacks}"
-    if (
-        code.leaf
-        or code.reach.safe
-        or meaning.uretprobe is not None
-        or rests_on_process(code, meaning, kernel, process)
-    ):
+    if code.leaf or code.reach.safe or meaning.uretprobe is not None:
         return ""
     return code.reach.reason
 
 
-def rests_on_process(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, process: ProcessFacts) -> bool:
-    """Whether a return probe is shown to be safe by what holds of the whole process, and by nothing else."""
-    if code.leaf or code.reach.safe or meaning.uretprobe is not None:
-        return False
-    # What is loaded later may switch stacks: only a session link can keep return probes from being put from then on.
-    noticed = process.loads == "" or (kernel.sessions and process.load_hook is not None)
-    return code.reach.open and process.closed and noticed
-
-
-def _why_safe(code: FunctionCode, meaning: FunctionMeaning, process: ProcessFacts) -> str:
+def _why_safe(code: FunctionCode, meaning: FunctionMeaning) -> str:
     if code.leaf:
         return "a leaf: it calls nothing that could switch stacks or throw"
     if code.reach.safe:
         return code.reach.reason
-    if meaning.uretprobe is None:
-        return (
-            f"no code of the process can switch stacks or throw ({process.files} files), so it does not matter that "
-            f"{code.reach.reason}"
-        )
     reference = getattr(meaning.uretprobe, "reference", meaning.uretprobe)
     return f"its profile vouches for a return probe ({reference})"

@@ -56,6 +56,7 @@ class Files:
         self._inspector, self._catalog, self._thorough = inspector, catalog, thorough
         self._patterns = (*catalog.patterns(), *more_patterns)
         self._cache: dict[tuple[FileKey, str, frozenset[tuple[str, int]]], Examined | ElfError] = {}
+        self.programs: dict[str, str] = {}  #: by path: the names of those that are programs
         self._reports: dict[FileKey, FileReport | ElfError] = {}  # whatever program maps the file
         self._findings: dict[tuple[str, str], Findings] = {}  # by build-id and what was asked
 
@@ -94,6 +95,8 @@ class Files:
                     keep(self._cache, (identity, executable_name, beside), known)
         if isinstance(known, ElfError):
             raise known
+        if known.report.kind == "executable":
+            keep(self.programs, path, (shown or path).rsplit("/", 1)[-1])
         return replace(known, path=path, facts=replace(known.facts, file=path))
 
     def _read(

@@ -8,8 +8,7 @@ import logging
 import platform
 import re
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +17,10 @@ from otel_jb.catalog import Catalog, load
 from otel_jb.host import procfs
 from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.model.errors import ElfError, NoFunctionError, TargetError
-from otel_jb.model.plan import EndStrategy, ProbePlan
+from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import AgentCost
 from otel_jb.planner.choose import NOT_ASKED_FOR, make_plan
-from otel_jb.planner.evidence import Evidence
-from otel_jb.planner.files import Examined, Files, keep
+from otel_jb.planner.files import Examined, Files
 from otel_jb.planner.inputs import KernelFacts, Options
 from otel_jb.planner.process import UNKNOWN, ProcessFacts, signal_stacks
 
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
     from otel_jb.sandbox.client import Inspector
 
 _logger = logging.getLogger(__name__)
-
-PATIENCE_S = 30.0  #: that somebody waits for what a plan depends on, who asks for nothing else
 
 #: Libraries of every process that hold no jitter buffer: reading them at each start would cost more than all others.
 _PLAIN = re.compile("|".join(map(fnmatch.translate, (
@@ -53,13 +49,7 @@ class Planner:
         self.catalog = catalog or load([Path(name) for name in config.profiles])
         self.kernel = kernel_facts(perf=config.link.value == "perf")
         self.files = Files(inspector, self.catalog, config.functions.include, thorough=thorough)
-        self._evidence = Evidence(inspector)
-        self._planning = (
-            threading.RLock()
-        )  # plans are made by the thread that looks at processes and by the one that gathers
-        self.wishes: dict[Process, None] = {}  #: processes of which more should be known, see `gather`
-        #: files of processes at the time when all was learned of them that can be
-        self._gathered: dict[Process, frozenset[tuple[str, int]]] = {}
+        self._planning = threading.RLock()  # plans are made again by the thread that measures what they cost
 
     def examine_process(self, process: Process) -> list[Examined]:
         """Every file of the process that could be read; raises only where its own program cannot be."""
@@ -93,11 +83,7 @@ class Planner:
             target_named=named,
         )
         facts = self.process_facts(process, examined) if process is not None else UNKNOWN
-        plan = make_plan([each.facts for each in examined], self.kernel, options, process=facts)
-        wanting = process is not None and facts.switches is None and self._would_help(plan, examined)
-        if process is not None and wanting and self._gathered.get(process) != _mapped(process):
-            self.wishes[process] = None
-        return plan
+        return make_plan([each.facts for each in examined], self.kernel, options, process=facts)
 
     def plan_process(self, process: Process, *, named: bool) -> ProbePlan:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
@@ -114,35 +100,15 @@ class Planner:
     def process_facts(self, process: Process, examined: Sequence[Examined]) -> ProcessFacts:
         """What is known of the process as a whole, without reading anything for it. Raises TargetError, PermissionDeniedError."""
         stacks = signal_stacks([(_name(each), each.report.signal_stacks) for each in examined])
-        facts = ProcessFacts(
+        return ProcessFacts(
             shadow_stack=procfs.has_shadow_stack(process.pid),
             system_call_filter=procfs.has_system_call_filter(process.pid),
             signal_stacks=stacks,
         )
-        return self._evidence.known(process, paths(process), facts)
 
-    def _would_help(self, plan: ProbePlan, examined: Sequence[Examined]) -> bool:
-        """Whether a function would be measured at a lower price if nothing in the process could switch stacks or throw."""
-        code = {each.path: each.facts.code for each in examined}
-        dear = (EndStrategy.RET_SITES, EndStrategy.ENTRY_ONLY)
-        return self.config.end_strategy.strategy in (None, EndStrategy.URETPROBE) and any(
-            probe.strategy in dear and code[probe.file][probe.symbol.address].reach.open for probe in plan.probes
-        )
-
-    def plan_patiently(self, examined: Sequence[Examined], process: Process, seconds: float = PATIENCE_S) -> ProbePlan:
-        """The plan for a process that the user named, once all of its files were read, or `seconds` are over."""
-        plan = self.plan(examined, named=True, process=process)
-        if process not in self.wishes:
-            return plan
-        until = time.monotonic() + seconds
-        self.gather(process, lambda: time.monotonic() < until)
-        return self.plan(examined, named=True, process=process)
-
-    def gather(self, process: Process, goes_on: Callable[[], bool] = lambda: True) -> None:
-        """Read what plans of this process want to know of all its files; may take seconds. Raises TargetError and the like."""
-        self.wishes.pop(process, None)
-        keep(self._gathered, process, _mapped(process))
-        self._evidence.gather(process, paths(process), ProcessFacts(), goes_on)
+    def program_name(self, path: str) -> str:
+        """The name of the program that a file is; "" where it is a library, or was not read."""
+        return self.files.programs.get(path, "")
 
     def use_costs(self, cost: AgentCost) -> None:
         """Plan with what probes were measured to cost here."""
@@ -158,10 +124,6 @@ class Planner:
     def without_sessions(self) -> None:
         """The kernel has no session links, whatever its version says."""
         self.kernel = replace(self.kernel, sessions=False)
-
-
-def _mapped(process: Process) -> frozenset[tuple[str, int]]:
-    return frozenset((file.device, file.inode) for file in procfs.mapped_files(process.pid))
 
 
 def paths(process: Process) -> list[tuple[str, MappedFile]]:

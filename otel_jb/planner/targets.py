@@ -6,24 +6,25 @@ import fnmatch
 import itertools
 import logging
 import os
+import queue
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_jb.elf.image import open_regular
 from otel_jb.host import procfs
 from otel_jb.host.identity import make_target
 from otel_jb.host.procfs import Process
 from otel_jb.host.watch import Watcher
+from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, TargetError
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import Target
 from otel_jb.planner.planner import Planner, no_function, only_plain, paths, worth_reading
 from otel_jb.planner.servers import Unmeasured, unmeasured
 from otel_jb.sandbox.limits import MAX_FILES
-from otel_jb.sandbox.whole_file import names_of
 
 if TYPE_CHECKING:
     from otel_jb.catalog import Catalog
@@ -47,6 +48,8 @@ class Found:
     process: Process
     target: Target
     plan: ProbePlan
+    alone: bool = False  #: it was named by its PID
+    came: bool = False  #: the kernel has counted for it already, so it is told of even if it has ended
 
     def still_runs(self) -> bool:
         """Whether it is still this very process."""
@@ -67,39 +70,9 @@ class Discovery:
         self._target_of: dict[Process, int] = {}
         self.unmeasured: dict[Process, Unmeasured] = {}  #: media servers that run and cannot be measured
         self._pending: dict[Process, None] = {}  # came and were not looked at yet; in the order in which they will be
-
-    def gather_next(self, goes_on: Callable[[], bool]) -> tuple[int, ProbePlan] | None:
-        """Gather for one of the processes that are measured, if more should be known of any: its target's id and its plan then."""
-        for process in list(self.planner.wishes):
-            target = self._target_of.get(process)
-            if target is None:
-                if not procfs.alive(process):
-                    self.planner.wishes.pop(process, None)
-                continue
-            try:
-                self.planner.gather(process, goes_on)
-                return (target, self._plan(process)) if goes_on() else None
-            except AgentError as error:
-                _logger.debug("%s", error.message)
-        return None
-
-    def unchanged(self, target: int) -> bool:
-        """Whether the process of a target maps what it did when it was planned."""
-        process = self._process_of(target)
-        return (
-            process is not None
-            and process in self._looks
-            and _files(process, unnamed=True) == self._looks[process].files
-        )
-
-    def look_now(self, target: int) -> None:
-        """Have the next poll look at what the process of a target maps."""
-        process = self._process_of(target)
-        if process is not None and process in self._looks:
-            self._looks[process] = replace(self._looks[process], next_s=0.0)
-
-    def _process_of(self, target: int) -> Process | None:
-        return next((process for process, number in list(self._target_of.items()) if number == target), None)
+        self._told: queue.SimpleQueue[tuple[Sequence[Arrival], Mapping[int, bool]]] = queue.SimpleQueue()
+        self._news = threading.Event()
+        self._over: set[Process] = set()  # processes that the kernel saw end
 
     def _plan(self, process: Process) -> ProbePlan:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
@@ -111,15 +84,19 @@ class Discovery:
         if not plan.probes:
             raise no_function(process.name, f"process {process.pid}", examined, plan, self.config.functions.include)
         build_id = next((each.report.build_id for each in examined if each.path == self._program(process)), None)
+        build_id = build_id or (examined[0].report.build_id if examined else None)
+        alone = selector is not None and selector.pid is not None
+        return Found(process, self._target(process, build_id, selector), plan, alone)
+
+    def _target(self, process: Process, build_id: str | None, selector: TargetSelector | None) -> Target:
         host = self.config.host_name
-        target = make_target(
+        return make_target(
             process,
             next(self._numbers),
-            build_id or (examined[0].report.build_id if examined else None),
+            build_id,
             selector.service_name if selector else None,
             {**({"host.name": host} if host else {}), **(selector.attributes if selector else {})},
         )
-        return Found(process, target, plan)
 
     @staticmethod
     def _program(process: Process) -> str:
@@ -227,22 +204,15 @@ class Discovery:
 
     def _loads_nothing_else(self, examined: Examined) -> bool:
         """Whether a program has no code but its own and the plain system libraries', and no means to load more."""
-        if not only_plain(examined.report.needed):
-            return False
-        descriptor = open_regular(examined.path)
-        try:
-            (evidence,) = names_of(self._inspector, [(descriptor, examined.path)])
-        finally:
-            os.close(descriptor)
-        return evidence is not None and not evidence.loads
+        return only_plain(examined.report.needed) and not examined.report.loads
 
     def _remember(self, found: Found) -> Found:
         self._target_of[found.process] = found.target.id
         return found
 
-    def forget(self, found: Found) -> None:
+    def forget(self, process: Process) -> None:
         """It could not be attached after all; it is planned anew when it maps other files."""
-        self._target_of.pop(found.process, None)
+        self._target_of.pop(process, None)
 
     def plans_again(self) -> list[tuple[int, ProbePlan]]:
         """(target id, plan) of the processes that are measured, planned anew: what they cost now, nothing is attached by it."""
@@ -254,26 +224,48 @@ class Discovery:
                 continue  # it ended meanwhile
         return plans
 
+    # -- what the kernel tells ------------------------------------------------------------------------------
+
+    def tell(self, arrivals: Sequence[Arrival], ended: Mapping[int, bool]) -> None:
+        """Processes have come, and targets have ended (True: the process too; False: it executes another program); from any thread."""
+        self._told.put((arrivals, ended))
+        self._news.set()
+
+    def wait(self, seconds: float) -> None:
+        """Return when something was told, or after so long."""
+        self._news.wait(seconds)
+
+    def stop(self) -> None:
+        """End `wait`."""
+        self._news.set()
+
     def poll(self) -> Changes:
         """What happened since last time: processes came, ended, or loaded further libraries.
 
         A host full of processes is looked at in several calls (`Changes.more`); the newest first, since a server that was
         started again waits for its probes.
         """
+        self._news.clear()
+        arrivals = self._take_told()
         now = time.monotonic()
         new, ended = self._watcher.poll()
         self._pending = dict.fromkeys([*new, *self._pending])
+        for process in self._over.union(self._target_of):
+            self._pending.pop(process, None)
+        self._over = {process for process in self._over if procfs.alive(process)}
         gone = [self._target_of.pop(process) for process in ended if process in self._target_of]
         for process in ended:
             self._looks.pop(process, None)
             self._pending.pop(process, None)
             self.unmeasured.pop(process, None)
-        found = self._look_at_pending()
-        grown: list[tuple[int, ProbePlan]] = []
+        placed = [self._place(group) for group in _by_process(arrivals)]
+        found = [each.found for each in placed if each.found is not None]
+        grown = [each.grown for each in placed if each.grown is not None]
+        found += self._look_at_pending()
         for process, look in list(self._looks.items()):
             if now < look.next_s:
                 continue
-            files = _files(process, unnamed=process in self._target_of)
+            files = _files(process)
             changed = files != look.files
             self._looks[process] = look.again(now, files)
             if not changed:
@@ -281,13 +273,76 @@ class Discovery:
             if process not in self._target_of:
                 again = self._try(process, now)
                 found += [again] if again is not None else []
-            else:
-                target = self._target_of[process]
-                try:
-                    grown.append((target, self._plan(process)))
-                except AgentError as error:
-                    _logger.debug("%s", error.message)
-        return Changes(found, gone, grown, more=self.more)
+            elif (plan := self._planned_again(process)) is not None:
+                grown.append((self._target_of[process], plan))
+        return Changes(found, gone, grown, placed, more=self.more)
+
+    def _take_told(self) -> list[Arrival]:
+        arrivals: list[Arrival] = []
+        while True:
+            try:
+                came, ended = self._told.get_nowait()
+            except queue.Empty:
+                return arrivals
+            arrivals += came
+            for process in [process for process, number in self._target_of.items() if number in ended]:
+                self._looks.pop(process, None)
+                if ended[self._target_of.pop(process)]:
+                    self._over.add(process)  # /proc may still show it for a moment
+
+    def _place(self, group: Sequence[Arrival]) -> Placed:
+        """A process that came by itself: a new one, or one that is measured already in another file."""
+        process = procfs.look(group[0].pid)
+        if process is None or not _is_of(group[0], process):
+            return Placed(group, self._ended_before_it_was_named(group))
+        if process in self._target_of:
+            plan = self._planned_again(process)
+            target = self._target_of[process]
+            return Placed(group, grown=(target, plan) if plan is not None else None, target=target)
+        if not self._selected(process):
+            return Placed(group)
+        self._pending.pop(process, None)
+        found = self._try(process, time.monotonic())
+        if found is None and not _files(process):  # it is about to end
+            return Placed(group, self._ended_before_it_was_named(group))
+        return Placed(group, found)
+
+    def _planned_again(self, process: Process) -> ProbePlan | None:
+        try:
+            return self._plan(process)
+        except AgentError as error:
+            _logger.debug("%s", error.message)
+            return None
+
+    def _ended_before_it_was_named(self, group: Sequence[Arrival]) -> Found | None:
+        """A process that is gone, as the kernel knew it, if it was to be measured."""
+        arrival = group[0]
+        probe = arrival.plan.probes[0]
+        name = self.planner.program_name(probe.file) or arrival.comm
+        process = Process(
+            pid=arrival.pid,
+            start_time_ticks=_ticks(arrival.start_ns),
+            start_time_unix_nano=procfs.start_time_unix_nano(0) + arrival.start_ns,
+            name=name,
+            executable=procfs.inside(probe.file) if name != arrival.comm else "",
+            root=f"{procfs.PROC}/{arrival.pid}/root",
+            comm=arrival.comm,
+        )
+        selector = self._selector_of_ended(process, arrival)
+        if self.config.targets and selector is None:
+            return None
+        plan = ProbePlan(tuple(probe for each in group for probe in each.plan.probes))
+        return Found(process, self._target(process, probe.build_id, selector), plan, came=True)
+
+    def _selector_of_ended(self, process: Process, arrival: Arrival) -> TargetSelector | None:
+        """The first selector that means a process which cannot be looked at any more."""
+        files = [probe.file for probe in arrival.plan.probes]
+        for selector in self.config.targets:
+            if selector.name is not None and fnmatch.fnmatchcase(process.name, selector.name):
+                return selector
+            if selector.binary is not None and any(procfs.inside(file) == selector.binary for file in files):
+                return selector
+        return None
 
     def _try(self, process: Process, now: float) -> Found | None:
         """Plan a process that may have nothing to measure (yet); it is looked at again when it maps other files."""
@@ -321,12 +376,23 @@ class Discovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """What became of a process that the kernel had met: nothing of these, and it is not wanted."""
+
+    arrivals: Sequence[Arrival]
+    found: Found | None = None
+    grown: tuple[int, ProbePlan] | None = None
+    target: int | None = None  #: it is measured already
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What a poll found."""
 
     found: list[Found]
     ended: list[int]  #: target ids
     grown: list[tuple[int, ProbePlan]]  #: target id and its plan with what it loaded since
+    placed: list[Placed]  #: what the kernel had met
     more: bool = False  #: processes wait to be looked at: call again soon
 
 
@@ -344,10 +410,25 @@ class _Look:
         return _Look(files, now + step, step)
 
 
-def _files(process: Process, *, unnamed: bool = False) -> frozenset[tuple[str, int]]:
-    """What the process has code of: files by device and inode, and if asked for also code that is of no file."""
+def _by_process(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
+    groups: dict[tuple[int, int], list[Arrival]] = {}
+    for arrival in arrivals:
+        groups.setdefault((arrival.pid, arrival.start_ns), []).append(arrival)
+    return list(groups.values())
+
+
+def _is_of(arrival: Arrival, process: Process) -> bool:
+    """Whether this very process came."""
+    return not arrival.start_ns or _ticks(arrival.start_ns) == process.start_time_ticks
+
+
+def _ticks(start_ns: int) -> int:
+    return start_ns * os.sysconf("SC_CLK_TCK") // 1_000_000_000
+
+
+def _files(process: Process) -> frozenset[tuple[str, int]]:
+    """The files that the process has code of, by device and inode."""
     try:
-        files = {(file.device, file.inode) for file in procfs.mapped_files(process.pid)}
-        return frozenset(files | ({("", 0)} if unnamed and procfs.has_unnamed_code(process.pid) else set()))
+        return frozenset((file.device, file.inode) for file in procfs.mapped_files(process.pid))
     except AgentError:
         return frozenset()

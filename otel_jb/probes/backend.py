@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from otel_jb.model.arrival import Arrival
 from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import ProbeStatus, SlowCall, Snapshot, StreamRecord, Target
 
@@ -13,32 +14,50 @@ from otel_jb.model.stream import ProbeStatus, SlowCall, Snapshot, StreamRecord, 
 class Backend(Protocol):
     """Attaches probes and reads what they counted. Not thread-safe: one thread owns it."""
 
-    def attach(self, target: Target, plan: ProbePlan) -> list[StreamRecord]:
-        """Attach a plan to a process: the Series and ProbeStatus records that come of it.
+    def attach(
+        self, target: Target, plan: ProbePlan, *, alone: bool = True, running: bool = True
+    ) -> list[StreamRecord]:
+        """Attach a plan to a process: the Series and ProbeStatus records that come of it. What it has called before, as an arrival,
+        is counted.
 
+        `alone`: other processes of its files are not wanted, so that they should not pay. Not `running`: it has ended, and there is
+        nothing but what it has called; without that no record comes of it.
         A probe that the kernel refuses is a ProbeStatus with state FAILED; the others work. Raises AttachError if all were refused.
         """
 
-    def extend(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
-        """Attach those probes of a newer plan of the same process that are not attached yet: of a library that it loaded since."""
-
-    def replace(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
-        """Measure those functions in another way for which a newer plan of the same process says so; their counts go on.
-
-        The Series and ProbeStatus records of what changed; what the kernel then refuses is FAILED.
+    def extend(self, target_id: int, plan: ProbePlan, *, alone: bool = True) -> list[StreamRecord]:
+        """Attach those probes of a newer plan of the same process that are not attached yet: of a library that it loaded since. Where
+        the newer plan has no return probe any more, none is put from now on.
         """
 
-    def loads(self, target_id: int) -> int | None:
-        """How often the process has loaded something, while that keeps its gated probes from being timed; None: nothing does."""
+    def arrivals(self) -> list[Arrival]:
+        """The processes that came by themselves since the last call: to be attached, or ignored."""
 
-    def open_gate(self, target_id: int, loads: int) -> None:
-        """Time gated probes from now on, unless the process has loaded something since `loads` was told."""
+    def ignore(self, arrival: Arrival) -> None:
+        """The process is not wanted; its calls cost only the hit from now on."""
 
-    def detach(self, target_id: int) -> Snapshot:
-        """Detach a target, ended or not; returns the last values of its series, calls in flight counted as abandoned."""
+    def ended(self) -> dict[int, bool]:
+        """The targets whose process ended (True), or executed another program (False), since the last call: to be detached."""
 
-    def snapshot(self, roll: bool = False) -> Snapshot:
-        """Everything counted so far; `roll` ends the interval of minimum, maximum and average first."""
+    def tidy(self) -> None:
+        """What is to be done once a second or so."""
+
+    def no_room(self) -> dict[str, int]:
+        """Calls that were not counted because their process found no room, by file."""
+
+    def detach(self, *target_ids: int, gone: bool = False) -> Snapshot:
+        """Detach targets; returns the last values of their series, calls in flight counted as abandoned. `gone`: their processes have
+        ended, or execute another program.
+        """
+
+    def snapshot(self, roll: bool = False, only: int | None = None) -> Snapshot:
+        """Everything counted so far, or that of one target; `roll` ends the interval of minimum, maximum and average first."""
+
+    def has_counted(self, target_id: int) -> bool:
+        """Whether any call of the target's was seen."""
+
+    def entries(self) -> dict[int, int]:
+        """How often each series was entered so far."""
 
     def slow_calls(self) -> list[SlowCall]:
         """The slow calls that arrived since the last call."""
@@ -47,10 +66,10 @@ class Backend(Protocol):
         """From now on a call of at least that long is slow; None: none is."""
 
     def shed(self, series: int, reason: str) -> ProbeStatus | None:
-        """Detach one probe but keep its series; what it does not see is visible in `attached_ns`. None: it was not attached."""
+        """Stop one probe but keep its series; what it does not see is visible in `attached_ns`. None: it was not attached."""
 
     def restore(self, series: int, reason: str) -> ProbeStatus | None:
-        """Attach a shed probe again. None: it was not shed."""
+        """Let a shed probe count again. None: it was not shed."""
 
     def close(self) -> None:
         """Detach everything and free the kernel's memory."""

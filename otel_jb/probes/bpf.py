@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
+from collections.abc import Sequence
 
 from otel_jb.arch.machine import here
 
 MAP_CREATE = 0
 MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_DELETE_ELEM, MAP_GET_NEXT_KEY = 1, 2, 3, 4
 PROG_LOAD = 5
+PROG_TEST_RUN = 10
 OBJ_GET_INFO_BY_FD = 15
+RAW_TRACEPOINT_OPEN = 17
 LINK_CREATE = 28
-PROG_TYPE_KPROBE = 2
+PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT = 2, 17
 #: enum bpf_attach_type
 ATTACH_PERF_EVENT = 41
 ATTACH_UPROBE_MULTI = 48
@@ -29,6 +33,24 @@ def bpf(command: int, attributes: bytes) -> int:
     """Make the system call with a `union bpf_attr`; returns its descriptor, or 0. Raises BpfError."""
     buffer = ctypes.create_string_buffer(attributes, max(len(attributes), 128))
     return _call("bpf", command, buffer, len(buffer))
+
+
+def run_program(program: int, arguments: Sequence[int]) -> int:
+    """Have the kernel run a raw tracepoint program once with these arguments (64 bits each); what it returns. Raises BpfError."""
+    context = struct.pack(f"={len(arguments)}Q", *arguments)
+    held = ctypes.create_string_buffer(context, len(context))
+    attributes = ctypes.create_string_buffer(
+        struct.pack("=IIIIQQIIIIQQ", program, 0, 0, 0, 0, 0, 0, 0, len(context), 0, ctypes.addressof(held), 0), 128
+    )
+    _call("bpf", PROG_TEST_RUN, attributes, len(attributes))
+    (returned,) = struct.unpack_from("=I", attributes, 4)
+    return int(returned)
+
+
+def open_raw_tracepoint(program: int, name: str) -> int:
+    """Attach a raw tracepoint program; the descriptor keeps it attached. Raises BpfError."""
+    text = ctypes.create_string_buffer(name.encode())
+    return bpf(RAW_TRACEPOINT_OPEN, struct.pack("=QII", ctypes.addressof(text), program, 0))
 
 
 def perf_event_open(attributes: bytes, pid: int, cpu: int, flags: int) -> int:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from otel_jb.model.plan import Probe
     from otel_jb.model.stream import AgentCost
 
 _Way = TypeVar("_Way")
@@ -136,6 +137,32 @@ def measure(once: Callable[[_Way], Sample], ways: Sequence[_Way]) -> list[Sample
 def _settled(warm: Sequence[float]) -> bool:
     before = median(warm[:-1])
     return abs(median(warm) - before) <= before * SPREAD + 1.0  # a bare call takes 2 ns: there a nanosecond is noise
+
+
+def ways(path: str) -> list[Probe | None]:
+    """The ways of probing the specimen's function whose costs are told by `as_costs`, in its order; None: no probe."""
+    # not at the top: the child runs this file alone
+    from otel_jb.model.plan import EndStrategy, Probe, ProbeSite, SiteKind, Symbol, SymbolSource
+    from otel_jb.model.reads import ReadProgram
+
+    entry, branch, stepped, _ = code()[1]
+    inside = 8 if machine() == "x86_64" else 0  # of the return address, behind a push
+    symbol = Symbol("specimen", entry, 0, SymbolSource.SYMTAB, "specimen")
+
+    def way(strategy: EndStrategy, kind: SiteKind, at: int, displacement: int) -> Probe:
+        sites = (
+            ProbeSite(SiteKind.ENTRY, entry, entry),
+            ProbeSite(kind, at, at, frame_offset=displacement),
+        )
+        return Probe("specimen", symbol, path, None, "put", False, "specimen", strategy, "", sites, ReadProgram(),
+                     has_packets=False, has_bytes=False, has_depth=False, has_duplicates=False)  # fmt: skip
+
+    return [
+        None,
+        way(EndStrategy.EDGE_SITES, SiteKind.EDGE, branch, inside),
+        way(EndStrategy.URETPROBE, SiteKind.URETPROBE, entry, 0),
+        way(EndStrategy.EDGE_SITES, SiteKind.EDGE, stepped, inside),
+    ]
 
 
 def as_costs(bare: Sample, edge: Sample, returned: Sample, stepped: Sample) -> AgentCost:

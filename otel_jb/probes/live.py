@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
-from otel_jb.model.errors import AttachError
-from otel_jb.model.plan import EndStrategy, LoadHook, Probe, ProbePlan
-from otel_jb.model.reads import Op, ReadProgram
+from otel_jb.model.arrival import Arrival
+from otel_jb.model.errors import AgentError, AttachError
+from otel_jb.model.plan import EndStrategy, Probe, ProbePlan
 from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, Series, SlowCall, Snapshot, StreamRecord, Target
 from otel_jb.probes import abi, cost
 from otel_jb.probes.attach import links
 from otel_jb.probes.attach.attacher import Attacher
+from otel_jb.probes.attach.blocks import MORE_ROOM, NO_ROOM
+from otel_jb.probes.attach.files import Files
 from otel_jb.probes.attach.places import Indices
+from otel_jb.probes.attach.table import Block, Table
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.bpf import BpfError
 from otel_jb.probes.programs.compiled import RING_BYTES, Loaded, Loading
-from otel_jb.probes.programs.template import Shape, shape_of
+from otel_jb.probes.programs.instances import Instances
+from otel_jb.probes.programs.reading import told_at_entry
 from otel_jb.probes.read.boundaries import Buckets, build
 from otel_jb.probes.read.events import decode
-from otel_jb.probes.read.maps import HashMap, Ring, WordArray
+from otel_jb.probes.read.maps import HashMap, Ring, WordArray, wait_for_grace
 from otel_jb.probes.read.reader import Reader
-from otel_jb.probes.series import Attached, AttachedTarget
+from otel_jb.probes.series import Attached, AttachedTarget, ProbeSet
 
-
-def _way(probe: Probe) -> tuple[object, ...]:
-    """What makes the difference between two ways to measure a function."""
-    return probe.strategy, probe.gated, probe.sites
+RETIRE_S = 1.0  #: after which nothing counts any more into the block of a process that is ignored
 
 
 class BpfBackend:
@@ -48,7 +51,12 @@ class BpfBackend:
         self._by_series: dict[int, Attached] = {}
         self._ids = itertools.count(1)
         self._groups = Indices(1, 0xFFFF, "groups of buffers")
-        self._indices = Indices(0, options.max_series - 1, "series")
+        self._block_groups: dict[int, dict[str, int]] = {}  # first series of a block -> groups by profile
+        self._waiting: dict[int, Block] = {}  # first series -> processes that came and that nobody has named
+        self._told: set[int] = set()  # of these, those that were told of
+        self._target_of: dict[int, int] = {}  # first series of a block -> target
+        self._retiring: list[tuple[float, Block]] = []
+        self._ended: list[Block] = []  # those whose process has ended
 
     @property
     def link_kind(self) -> str:
@@ -57,7 +65,7 @@ class BpfBackend:
 
     @property
     def event_descriptor(self) -> int:
-        """Readable (epoll) when slow calls wait."""
+        """Readable (epoll) when slow calls wait, or processes have come or ended."""
         return self._ready().maps["events"]
 
     def _ready(self) -> Loaded:
@@ -70,22 +78,24 @@ class BpfBackend:
         maps, words = loaded.maps, abi.series_words(len(self.buckets.bounds_ns) + 1)
         self._series_words = words
         self._series = self._array(maps["all_series"], self._options.max_series * words)
-        self._calls = self._array(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
-        self._control = self._array(maps["control"], abi.CONTROL_WORDS)
-        self._buffers = self._array(maps["buffers"], abi.BUFFER_SLOTS * abi.BUFFER_WORDS)
-        cells = WordArray(maps["cells"], len(self.buckets.cells) * abi.CELL_WORDS)
-        flat = [word for cell in self.buckets.cells for word in cell]
-        for at, word in enumerate(flat):
-            cells.words[at] = word
-        cells.close()
+        calls = self._array(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
+        control = self._array(maps["control"], abi.CONTROL_WORDS)
+        buffers = self._array(maps["buffers"], abi.BUFFER_SLOTS * abi.BUFFER_WORDS)
+        self._fill_cells(maps["cells"])
         self._ring = Ring(maps["events"], RING_BYTES)
         self._opened.callback(self._ring.close)
         overflow = HashMap(maps["overflow"], 8, abi.CALL_WORDS * 8)
-        self._reader = Reader(
-            self.buckets.bounds_ns, self._series, self._calls, self._control, self._buffers, overflow, self._by_index
+        self._reader = Reader(self.buckets.bounds_ns, self._series, calls, control, buffers, overflow, self._by_index)
+        self._instances = Instances(loaded.templates, maps, multi=loaded.links == "multi")
+        self._opened.callback(self._instances.close)
+        self._instances.check()
+        self._table = Table(maps, self._instances, self._series, words, self._options.max_series)
+        self._opened.callback(self._table.close)
+        self._attacher = Attacher(loaded.links, self._instances, events=self._options.events)
+        self._files = Files(
+            self._table, self._attacher, self._reader, self._series, words, self._configure, self._release
         )
-        self._attacher = Attacher(loaded, self._series, words, self._reader, events=self._options.events)
-        self._opened.callback(lambda: self._attacher.close(list(self._targets.values())))
+        self._opened.callback(self._files.close)
         self._loaded = loaded
         return loaded
 
@@ -94,115 +104,167 @@ class BpfBackend:
         self._opened.callback(array.close)
         return array
 
-    def attach(self, target: Target, plan: ProbePlan) -> list[StreamRecord]:
+    def _fill_cells(self, descriptor: int) -> None:
+        cells = WordArray(descriptor, len(self.buckets.cells) * abi.CELL_WORDS)
+        for at, word in enumerate(word for cell in self.buckets.cells for word in cell):
+            cells.words[at] = word
+        cells.close()
+
+    # -- attaching ------------------------------------------------------------------------------------------
+
+    def attach(
+        self, target: Target, plan: ProbePlan, *, alone: bool = True, running: bool = True
+    ) -> list[StreamRecord]:
         """See `Backend.attach`."""
         self._ready()
         records: list[StreamRecord] = [
             ProbeStatus(target.id, s.function, s.file, s.profile, ProbeState.SKIPPED, s.reason) for s in plan.skipped
         ]
-        attached = self._targets[target.id] = AttachedTarget(target, [], {})
-        made, refused = self._attach_probes(attached, plan.probes, plan.load_hook)
+        attached = self._targets[target.id] = AttachedTarget(target)
+        made, refused = self._attach_probes(attached, plan.probes, alone=alone, running=running)
         if refused and not attached.probes:
-            self._forget_target(self._targets.pop(target.id))
+            del self._targets[target.id]
             message = f"no probe could be attached to process {target.pid} ({target.name}): {refused.message}"
             raise AttachError(message, refused.help or links.REMEDY)
         return records + made
 
-    def extend(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
+    def extend(self, target_id: int, plan: ProbePlan, *, alone: bool = True) -> list[StreamRecord]:
         """See `Backend.extend`."""
         attached = self._targets[target_id]
         known = {(item.probe.file, item.probe.symbol.address) for item in attached.probes}
         new = [probe for probe in plan.probes if (probe.file, probe.symbol.address) not in known]
-        return self._attach_probes(attached, new, plan.load_hook)[0]
+        return [*self._attach_probes(attached, new, alone=alone, running=True)[0], *self._unclear(attached, plan)]
 
-    def replace(self, target_id: int, plan: ProbePlan) -> list[StreamRecord]:
-        """See `Backend.replace`."""
-        attached = self._targets[target_id]
+    def _unclear(self, attached: AttachedTarget, plan: ProbePlan) -> list[StreamRecord]:
+        """Time no call by a return probe any more where a newer plan has another way for it: something in the process forbids them."""
         planned = {(probe.file, probe.symbol.address): probe for probe in plan.probes}
         records: list[StreamRecord] = []
         for item in attached.probes:
             new = planned.get((item.probe.file, item.probe.symbol.address))
-            if new is not None and _way(new) != _way(item.probe):
-                records += self._exchange(item, attached, new, plan.load_hook)
+            was_return = item.probe.strategy is EndStrategy.URETPROBE
+            if new is None or not was_return or new.strategy is EndStrategy.URETPROBE:
+                continue
+            if item.set.private:
+                self._files.shed(item.function, item.set)
+            self._files.flag([item.index], 0, abi.FLAG_CLEARED)
+            item.probe = replace(item.probe, strategy=EndStrategy.ENTRY_ONLY, reason=new.reason)
+            item.series = _described(item.series, item.probe)
+            records += [item.series, _status(item, ProbeState.ATTACHED, new.reason)]
         return records
 
-    def _exchange(
-        self, item: Attached, attached: AttachedTarget, new: Probe, hook: LoadHook | None
-    ) -> list[StreamRecord]:
-        """Measure a function in another way from now on; its counts go on."""
-        was_attached, old = item.since_ns is not None, item.probe
-        self._attacher.unlink([item])
-        self._reader.settle(item.index, returned_unseen=True)
-        item.probe = new
-        if was_attached:
-            try:
-                self._attacher.link(item, attached, hook)
-            except AttachError as error:
-                return self._keep_old(item, attached, old, error)
-        item.series = self._described(item.series, item.probe)
-        status = [self._status(item, ProbeState.ATTACHED, new.reason)] if was_attached else []
-        return [item.series, *status]
-
-    def _keep_old(
-        self, item: Attached, attached: AttachedTarget, old: Probe, refused: AttachError
-    ) -> list[StreamRecord]:
-        """The new way was refused: back to the old one, unless that is what must not be any more."""
-        item.probe = old
-        if old.gated or old.strategy is EndStrategy.URETPROBE:
-            return [self._status(item, ProbeState.FAILED, refused.message)]
-        try:
-            self._attacher.link(item, attached)
-        except AttachError as error:
-            return [self._status(item, ProbeState.FAILED, error.message)]
-        return [
-            self._status(item, ProbeState.ATTACHED, f"{old.reason} (in another way it is refused: {refused.message})")
-        ]
-
-    def loads(self, target_id: int) -> int | None:
-        """See `Backend.loads`."""
-        gate, gates = self._targets[target_id].gate, self._attacher.gates
-        return None if gate is None or gates.is_open(gate) else gates.loads(gate)
-
-    def open_gate(self, target_id: int, loads: int) -> None:
-        """See `Backend.open_gate`."""
-        gate = self._targets[target_id].gate
-        if gate is not None:
-            self._attacher.gates.open_gate(gate, loads)
-
     def _attach_probes(
-        self, attached: AttachedTarget, probes: Sequence[Probe], hook: LoadHook | None
+        self, attached: AttachedTarget, probes: Sequence[Probe], *, alone: bool, running: bool
     ) -> tuple[list[StreamRecord], AttachError | None]:
         """Attach probes; returns the records that come of it and why the last refused one was refused."""
-        target, refused = attached.target, None
+        nests = self._options.events and len(probes) + len(attached.probes) > 1
         records: list[StreamRecord] = []
-        nests = len(probes) + len(attached.probes) > 1
-        for probe in probes:
-            closes = any(
-                op.op is Op.CLOSE for p in probes if p.profile == probe.profile for op in (*p.read.entry, *p.read.end)
-            )
-            item = Attached(self._new_series(target, probe), probe, -1, 0, closes, nests and self._options.events)
+        refused: AttachError | None = None
+        for file in dict.fromkeys(probe.file for probe in probes):
+            of_file = [probe for probe in probes if probe.file == file]
+            fits = self._files.room(len(of_file))
+            if 0 < fits < len(of_file):
+                refused = AttachError(NO_ROOM, MORE_ROOM)
+                records += [_failed(attached.target.id, probe, NO_ROOM) for probe in of_file[fits:]]
+                del of_file[fits:]
             try:
-                self._place(item, attached)
-                self._attacher.link(item, attached, hook)
-            except AttachError as error:
-                self._forget(item)
-                refused = error
-                records.append(self._status(item, ProbeState.FAILED, error.message))
-                continue
-            attached.probes.append(item)
-            self._by_series[item.series.id] = item
-            records += [item.series, self._status(item, ProbeState.ATTACHED, probe.reason)]
+                for probes_of, group in self._files.sets(of_file, nests=nests):
+                    made, why = self._attach_set(attached, probes_of, group, alone=alone, running=running)
+                    records += made
+                    refused = why or refused
+            except AgentError as error:
+                refused = error if isinstance(error, AttachError) else AttachError(error.message, error.help)
+                records += [_failed(attached.target.id, probe, error.message) for probe in of_file]
         return records, refused
 
-    def _place(self, item: Attached, attached: AttachedTarget) -> None:
-        """Give the probe its places in the kernel's arrays. Raises AttachError where there is no room."""
-        profile = item.probe.profile
-        if profile not in attached.groups:
-            attached.groups[profile] = self._groups.take()
-        item.group = attached.groups[profile]
-        item.index = self._indices.take()
-        self._by_index[item.index] = item
-        self._configure(item)
+    def _attach_set(
+        self, attached: AttachedTarget, probes: ProbeSet, group: Sequence[Probe], *, alone: bool, running: bool
+    ) -> tuple[list[StreamRecord], AttachError | None]:
+        pid = attached.target.pid
+        block = self._came_by_itself(probes, pid)
+        if block is None and not running:
+            return [], None
+        if block is None:
+            try:
+                block = self._claimed(probes, pid)
+            except AgentError:
+                self._files.drop_if_idle(probes)
+                raise
+        self._files.flag(range(block.base, block.base + block.functions), abi.FLAG_CLEARED, 0)
+        refusals = {} if block.ended else self._files.join(probes, pid, alone=alone)
+        self._adopt(attached, probes, block)
+        records: list[StreamRecord] = []
+        refused: AttachError | None = None
+        for function, probe in zip(probes.functions, group, strict=True):
+            if function.number in refusals:
+                refused = refusals[function.number]
+                records.append(_failed(attached.target.id, probe, refused.message))
+                continue
+            item = self._item(attached, probes, probe, function.number, block.base)
+            records += [item.series, _status(item, ProbeState.ATTACHED, probe.reason)]
+        if len(refusals) == len(probes.functions):
+            self._give_up(attached, probes, block)
+        return records, refused
+
+    def _give_up(self, attached: AttachedTarget, probes: ProbeSet, block: Block) -> None:
+        """The kernel takes none of the set's probes."""
+        self._files.leave(probes, block.pid, ended=True)
+        self._table.forget(probes.number, block.pid)
+        attached.blocks.remove(block.base)
+        del self._target_of[block.base]
+        self._free([block])
+        probes.everyone = False
+        self._files.drop_if_idle(probes)
+
+    def _came_by_itself(self, probes: ProbeSet, pid: int) -> Block | None:
+        """The block that a process has taken without being asked, the newest of this PID."""
+        self._collect()
+        found = [block for block in self._waiting.values() if (block.set, block.pid) == (probes.number, pid)]
+        return found[-1] if found else None
+
+    def _claimed(self, probes: ProbeSet, pid: int) -> Block:
+        base = self._files.claim(probes, pid)
+        self._collect()
+        block = self._table.block(base)
+        if block is None or base in self._target_of:
+            raise AttachError(f"process {pid} has other series already")
+        return block
+
+    def _adopt(self, attached: AttachedTarget, probes: ProbeSet, block: Block) -> None:
+        self._waiting.pop(block.base, None)
+        self._told.discard(block.base)
+        self._target_of[block.base] = attached.target.id
+        probes.members[block.pid] = block.base
+        attached.blocks.append(block.base)
+        if block.ended:
+            self._ended.append(block)
+        # One group of buffers for a profile, whatever files of the process its functions are in.
+        groups = self._block_groups[block.base]
+        for profile, group in list(groups.items()):
+            known = attached.groups.setdefault(profile, group)
+            if known != group:
+                self._groups.give_back(group)
+                del groups[profile]
+
+    def _item(self, attached: AttachedTarget, probes: ProbeSet, probe: Probe, number: int, base: int) -> Attached:
+        index, function = base + number, probes.functions[number]
+        series = self._new_series(attached.target, probe)
+        group = attached.groups[probe.profile]
+        item = Attached(series, probes, function, attached.target.pid, probe, index, group, time.monotonic_ns())
+        attached.probes.append(item)
+        self._by_index[index] = self._by_series[series.id] = item
+        words, at = self._series.words, index * self._series_words
+        words[at + abi.SERIES_SLOW_NS] = self._threshold(probe)
+        words[at + abi.SERIES_GROUP_FLAGS] = words[at + abi.SERIES_GROUP_FLAGS] >> 32 << 32 | group
+        if function.shed:
+            try:
+                self._files.restore(function, probes)
+            except AttachError:
+                item.stop()
+        return item
+
+    def _threshold(self, probe: Probe) -> int:
+        threshold = self._options.threshold_ns(probe) if self._options.threshold_ns else None
+        return abi.NEVER if threshold is None else threshold
 
     def _new_series(self, target: Target, probe: Probe) -> Series:
         series = Series(
@@ -225,88 +287,183 @@ class BpfBackend:
             sources=probe.sources,
             error_return=probe.error_return,
         )
-        return self._described(series, probe)
+        return _described(series, probe)
 
-    @staticmethod
-    def _described(series: Series, probe: Probe) -> Series:
-        """The series with what follows from how the probe is measured."""
-        # What was ever timed keeps what was counted then.
-        timed = probe.strategy is not EndStrategy.ENTRY_ONLY or (series.strategy != "" and series.has_timing)
-        return replace(
-            series,
-            strategy=probe.strategy.value,
-            reason=probe.reason,
-            has_timing=timed,
-            has_packets=probe.has_packets and timed,
-            has_bytes=probe.has_bytes and timed,
-            has_depth=probe.has_depth and timed,
-            has_duplicates=probe.has_duplicates and timed,
-            drop_reasons=probe.drop_reasons if timed else (),
-        )
+    def _configure(self, probes: ProbeSet, base: int) -> None:
+        """Zero a block and write its configuration; no process has it yet."""
+        groups = self._block_groups[base] = {profile: self._groups.take() for profile in probes.profiles}
+        words, options, size = self._series.words, self._options, self._series_words
+        self._series.write(base * size, bytes(size * 8 * len(probes.functions)))
+        for function in probes.functions:
+            at = (base + function.number) * size
+            words[at + abi.SERIES_SLOW_NS] = self._threshold(function.probe)
+            words[at + abi.SERIES_EVENT_GAP_NS] = max(1, int(1e9 / options.event_rate))
+            words[at + abi.SERIES_EVENT_BURST_NS] = max(1, int(1e9 / options.event_rate * options.event_burst))
+            words[at + abi.SERIES_GROUP_FLAGS] = groups[function.probe.profile]
 
-    def _configure(self, item: Attached) -> None:
-        """Zero the series and write its configuration; nothing is attached to this index yet."""
-        at, size = item.index * self._series_words, self._series_words
-        self._series.write(at, bytes(size * 8))
-        words, options = self._series.words, self._options
-        threshold = options.threshold_ns(item.probe) if options.threshold_ns else None
-        words[at + abi.SERIES_SLOW_NS] = abi.NEVER if threshold is None else threshold
-        words[at + abi.SERIES_EVENT_GAP_NS] = max(1, int(1e9 / options.event_rate))
-        words[at + abi.SERIES_EVENT_BURST_NS] = max(1, int(1e9 / options.event_rate * options.event_burst))
-        words[at + abi.SERIES_GROUP] = item.group
-
-    def _status(self, item: Attached, state: ProbeState, reason: str) -> ProbeStatus:
-        probe = item.probe
-        return ProbeStatus(
-            item.series.target,
-            probe.function,
-            probe.file,
-            probe.profile,
-            state,
-            reason,
-            probe.strategy.value,
-            item.series.id if state is not ProbeState.FAILED else None,
-        )
-
-    def _forget(self, item: Attached) -> None:
-        self._attacher.forget(item)
-        self._by_series.pop(item.series.id, None)
-        if item.index >= 0:
-            self._reader.forget(item.index)
-            del self._by_index[item.index]
-            self._indices.give_back(item.index)
-
-    def detach(self, target_id: int) -> Snapshot:
-        """See `Backend.detach`."""
-        attached = self._targets.pop(target_id)
-        self._attacher.unlink(attached.probes)
-        for item in attached.probes:
-            self._reader.settle(item.index)
-        last = self._reader.snapshot(roll=False, only={item.index for item in attached.probes})
-        self._forget_target(attached)
-        for item in attached.probes:
-            self._forget(item)
-        return last
-
-    def _forget_target(self, attached: AttachedTarget) -> None:
-        self._attacher.forget_target(attached)
-        for group in attached.groups.values():
-            self._reader.forget_buffers(group)
+    def _release(self, _: ProbeSet, base: int) -> None:
+        for group in self._block_groups.pop(base).values():
             self._groups.give_back(group)
 
-    def snapshot(self, roll: bool = False) -> Snapshot:
+    # -- processes that come and end by themselves ----------------------------------------------------------
+
+    def _collect(self) -> None:
+        """Take note of the processes that have taken a block, and see to it that the next ones find some."""
+        for block in self._table.came():
+            self._waiting[block.base] = block
+        self._files.top_up()
+
+    def arrivals(self) -> list[Arrival]:
+        """See `Backend.arrivals`."""
+        self._ready()
+        self._collect()
+        found = []
+        for base, block in self._waiting.items():
+            if base not in self._told:
+                self._told.add(base)
+                probes = self._files.by_number[block.set]
+                plan = ProbePlan(tuple(function.probe for function in probes.functions))
+                found.append(Arrival(base, block.pid, block.start_ns, block.comm, block.uid, plan))
+        return found
+
+    def ignore(self, arrival: Arrival) -> None:
+        """See `Backend.ignore`."""
+        block = self._waiting.pop(arrival.block, None)
+        self._told.discard(arrival.block)
+        if block is not None:
+            self._table.ignore(block.set, block.pid)
+            self._retiring.append((time.monotonic() + RETIRE_S, block))
+
+    def ended(self) -> dict[int, bool]:
+        """See `Backend.ended`."""
+        self._ready()
+        self._note_ended()
+        blocks, self._ended = self._ended, []
+        return {self._target_of[block.base]: not block.executed for block in blocks if block.base in self._target_of}
+
+    def _note_ended(self) -> None:
+        self._collect()  # what has ended may just have come
+        self._ended += self._table.ended()
+
+    def tidy(self) -> None:
+        """See `Backend.tidy`."""
+        if self._loaded is None:
+            return
+        self._collect()
+        now = time.monotonic()
+        due = [block for when, block in self._retiring if when <= now]
+        if due:
+            self._retiring = [each for each in self._retiring if each[0] > now]
+            for block in due:
+                self._table.ignore(block.set, block.pid)  # what was cached meanwhile
+            wait_for_grace()
+            self._free(due)
+        self._files.tidy()
+
+    def _free(self, blocks: Iterable[Block]) -> None:
+        """Nothing counts into these blocks any more, and what they held was read."""
+        blocks = list(blocks)
+        self._reader.settle(block.base + at for block in blocks for at in range(block.functions))
+        groups = set()
+        for block in blocks:
+            for group in self._block_groups.pop(block.base).values():
+                groups.add(group)
+                self._groups.give_back(group)
+            self._table.free(block)
+        self._reader.forget_buffers(groups)
+
+    def no_room(self) -> dict[str, int]:
+        """See `Backend.no_room`."""
+        if self._loaded is None:
+            return {}
+        found: dict[str, int] = {}
+        for number, calls in self._table.no_room():
+            file = self._files.by_number[number].functions[0].probe.file
+            found[file] = found.get(file, 0) + calls
+        return found
+
+    # -- detaching ------------------------------------------------------------------------------------------
+
+    def detach(self, *target_ids: int, gone: bool = False) -> Snapshot:
+        """See `Backend.detach`."""
+        every = [self._targets.pop(target_id) for target_id in target_ids]
+        self._note_ended()
+        if gone:
+            self._end_processes(every)
+        running: list[tuple[AttachedTarget, Block]] = []
+        for attached in every:
+            for base in attached.blocks:
+                block = self._table.block(base)
+                assert block is not None
+                self._leave(self._files.by_number[block.set], block, ended=block.ended)
+                if not block.ended:
+                    running.append((attached, block))
+        if running:
+            wait_for_grace()
+            for _, block in running:
+                if self._files.by_number[block.set].everyone:
+                    self._table.ignore(block.set, block.pid)  # what was cached meanwhile
+            wait_for_grace()
+        items = [item for attached in every for item in attached.probes]
+        self._reader.settle(item.index for item in items)
+        for item in items:
+            if item.since_ns is not None:
+                item.stop()
+        last = self._reader.snapshot(roll=False, only={item.index for item in items})
+        for item in items:
+            self._reader.forget(item.index)
+            del self._by_index[item.index]
+            del self._by_series[item.series.id]
+        blocks = [self._table.block(base) for attached in every for base in attached.blocks]
+        self._free(block for block in blocks if block is not None)
+        for attached in every:
+            for base in attached.blocks:
+                del self._target_of[base]
+        for probes in dict.fromkeys(item.set for item in items):
+            self._files.drop_if_idle(probes)
+        return last
+
+    def _end_processes(self, every: Sequence[AttachedTarget]) -> None:
+        """Have the kernel know of processes that have ended, where it has not noticed."""
+        for attached in every:
+            blocks = [block for base in attached.blocks if (block := self._table.block(base)) is not None]
+            if any(not block.ended for block in blocks):
+                self._table.end(attached.target.pid)
+                for block in blocks:
+                    block.ended = True
+
+    def _leave(self, probes: ProbeSet, block: Block, *, ended: bool) -> None:
+        self._files.leave(probes, block.pid, ended=ended)
+        if ended:
+            return
+        if probes.everyone:
+            self._table.ignore(probes.number, block.pid)
+        else:
+            self._table.forget(probes.number, block.pid)
+
+    # -- reading --------------------------------------------------------------------------------------------
+
+    def snapshot(self, roll: bool = False, only: int | None = None) -> Snapshot:
         """See `Backend.snapshot`."""
         self._ready()
         if roll:
-            self._reader.settle_dead_threads(
-                {t.target.pid: {p.index for p in t.probes} for t in self._targets.values()}
-            )
-        return self._reader.snapshot(roll)
+            self._reader.settle_dead_threads(self._table.settle)
+        indices = None if only is None else {item.index for item in self._targets[only].probes}
+        return self._reader.snapshot(roll, indices)
+
+    def has_counted(self, target_id: int) -> bool:
+        """See `Backend.has_counted`."""
+        return any(self._reader.entered(item.index) for item in self._targets[target_id].probes)
+
+    def entries(self) -> dict[int, int]:
+        """See `Backend.entries`."""
+        return {item.series.id: self._reader.entered(index) for index, item in self._by_index.items()}
 
     def slow_calls(self) -> list[SlowCall]:
         """See `Backend.slow_calls`."""
         self._ready()
-        decoded = (decode(record, self._by_index) for record in self._ring.records())
+        records = [record for record in self._ring.records() if len(record) == abi.EVENT_SIZE]
+        decoded = (decode(record, self._by_index) for record in records)
         return [call for call in decoded if call is not None]
 
     def set_threshold(self, series: int, threshold_ns: int | None) -> None:
@@ -319,66 +476,52 @@ class BpfBackend:
         item = self._by_series.get(series)
         if item is None or item.since_ns is None:
             return None
-        self._attacher.unlink([item])
-        self._reader.settle(item.index, returned_unseen=True)
-        return self._status(item, ProbeState.SHED, reason)
+        item.stop()
+        self._files.flag([item.index], abi.FLAG_SHUT, 0)
+        users = [other for other in self._by_series.values() if other.function is item.function]
+        if all(other.since_ns is None for other in users):
+            self._files.shed(item.function, item.set)
+            self._reader.settle((other.index for other in users), returned_unseen=True)
+        return _status(item, ProbeState.SHED, reason)
 
     def restore(self, series: int, reason: str) -> ProbeStatus | None:
         """See `Backend.restore`."""
         item = self._by_series.get(series)
         if item is None or item.since_ns is not None:
             return None
-        try:
-            self._attacher.link(item, self._targets[item.series.target])
-        except AttachError as error:
-            return self._status(item, ProbeState.SHED, error.message)
-        return self._status(item, ProbeState.ATTACHED, f"{item.probe.reason} ({reason})")
+        if item.function.shed:
+            try:
+                self._files.restore(item.function, item.set)
+            except AttachError as error:
+                return _status(item, ProbeState.SHED, error.message)
+        item.since_ns = time.monotonic_ns()
+        self._files.flag([item.index], 0, abi.FLAG_SHUT)
+        return _status(item, ProbeState.ATTACHED, f"{item.probe.reason} ({reason})")
 
-    def measure_cost(self) -> AgentCost:
-        """What one hit of each kind costs here (about a second); measured with these very programs on a child of the agent's own."""
-        loaded = self._ready()
-        try:
-            index = self._indices.take()
-        except AttachError:  # every series is in use
-            return AgentCost()
+    def measure_cost(self, run: Callable[[Callable[[], object]], object] = lambda work: work()) -> AgentCost:
+        """What one hit of each kind costs here (about a second); measured with these very programs on a child of the agent's own.
+
+        `run` has the thread that owns the backend do something: measuring itself may be on another one.
+        """
+        run(self._ready)
         specimen = cost.Specimen()
+
+        def once(probe: Probe | None) -> cost.Sample:
+            if probe is None:
+                return specimen.run()
+            target = Target(-1, specimen.pid, 0, "specimen", "", None, "", "", 0)
+            run(partial(self.attach, target, ProbePlan((probe,)), alone=True))
+            try:
+                return specimen.run()
+            finally:
+                run(partial(self.detach, -1))
+
         try:
-            at, size = index * self._series_words, self._series_words
-            self._series.write(at, bytes(size * 8))
-            self._series.words[at + abi.SERIES_SLOW_NS] = abi.NEVER
-            entry, branch, stepped, _ = cost.code()[1]
-            below = links.FRAME_BELOW_CFA & 0xFFFFFFFF
-            inside = index | (8 & 0xFFFFFFFF if links.FRAME_BELOW_CFA else 0) << abi.COOKIE_OFFSET_SHIFT
-            ways: tuple[links.Point | None, ...] = (
-                None,
-                links.Point(branch, inside),
-                links.Point(entry, index | below << abi.COOKIE_OFFSET_SHIFT, is_return=True),
-                links.Point(stepped, inside),
-            )
-
-            def once(end: links.Point | None) -> cost.Sample:
-                opened: list[int] = []
-                taken: list[tuple[str, Shape]] = []
-                try:
-                    for name, point in (("on_end", end), ("on_entry", links.Point(entry, index) if end else None)):
-                        if point is not None:
-                            taken.append(
-                                (name, shape_of(ReadProgram(), events=False, nests=False, cookie=point.cookie))
-                            )
-                            program = self._attacher.instances.take(*taken[-1])
-                            opened += links.attach(loaded.links, program, specimen.path, [point], specimen.pid)
-                    return specimen.run()
-                finally:
-                    links.close(opened)
-                    for each in taken:
-                        self._attacher.instances.give_back(*each)
-
-            return cost.as_costs(*cost.measure(once, ways))
-        except BpfError:
+            return cost.as_costs(*cost.measure(once, cost.ways(specimen.path)))
+        except (AttachError, BpfError):  # every series is in use
             return AgentCost()
         finally:
             specimen.close()
-            self._indices.give_back(index)
 
     def close(self) -> None:
         """See `Backend.close`."""
@@ -388,3 +531,41 @@ class BpfBackend:
         self._opened.close()
         self._targets.clear()
         self._loaded = None
+
+
+def _described(series: Series, probe: Probe) -> Series:
+    """The series with what follows from how the probe is measured."""
+    # What was ever timed keeps what was counted then.
+    timed = probe.strategy is not EndStrategy.ENTRY_ONLY or (series.strategy != "" and series.has_timing)
+    told = timed or told_at_entry(probe.read)
+    return replace(
+        series,
+        strategy=probe.strategy.value,
+        reason=probe.reason,
+        has_timing=timed,
+        has_packets=probe.has_packets and told,
+        has_bytes=probe.has_bytes and told,
+        has_depth=probe.has_depth and told,
+        has_duplicates=probe.has_duplicates and told,
+        drop_reasons=probe.drop_reasons if told else (),
+    )
+
+
+def _status(item: Attached, state: ProbeState, reason: str) -> ProbeStatus:
+    probe = item.probe
+    return ProbeStatus(
+        item.series.target,
+        probe.function,
+        probe.file,
+        probe.profile,
+        state,
+        reason,
+        probe.strategy.value,
+        item.series.id,
+    )
+
+
+def _failed(target: int, probe: Probe, reason: str) -> ProbeStatus:
+    return ProbeStatus(
+        target, probe.function, probe.file, probe.profile, ProbeState.FAILED, reason, probe.strategy.value, None
+    )

@@ -30,6 +30,7 @@ class FileReport:
     symbol_count: int  #: entries of all symbol tables that were read, debug files' among them
     demangles: bool  #: False where no C++ runtime is installed, so that C++ names stay mangled
     signal_stacks: str = ""  #: by what it may run signal handlers on stacks of their own
+    loads: bool = False  #: it can load further libraries
 
     def __post_init__(self) -> None:
         if self.build_id is not None:
@@ -110,7 +111,7 @@ def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> Any:
     """Runs in the sandbox: the first file's identity and its functions that match, with the debug files that follow."""
     from otel_jb.elf import debugfile, demangle, symbols
     from otel_jb.elf.image import Image
-    from otel_jb.sandbox import whole_file
+    from otel_jb.sandbox.signal_stacks import loads, signal_stacks
 
     image = Image.from_file(files[0], file_name)
     own = symbols.tables(image)
@@ -127,6 +128,7 @@ def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> Any:
         symbols=tuple(found),
         symbol_count=sum(table.count for table in symbols.all_tables(image, debug)),
         demangles=demangle.available(),
-        signal_stacks=printable(whole_file.signal_stacks(image)),
+        signal_stacks=printable(signal_stacks(image)),
+        loads=loads(image),
     )
     return codec.encode(report)

@@ -71,11 +71,11 @@ class Running:
         """The records of one kind."""
         return [record for record in self.records if isinstance(record, kind)]
 
-    def returned(self, function: str) -> int:
-        """Calls of a function that returned, over all targets, as of now."""
+    def returned(self, function: str, pid: int | None = None) -> int:
+        """Calls of a function that returned, over all targets or of one process, as of now."""
         self.agent.read()
-        view = self.agent.state.view()
-        return sum(s.values.returned for t in view.targets for s in t.series if s.series.function == function)
+        targets = [t for t in self.agent.state.view().targets if pid in (None, t.target.pid)]
+        return sum(s.values.returned for t in targets for s in t.series if s.series.function == function)
 
     def close(self) -> None:
         """Stop and detach."""
@@ -139,12 +139,16 @@ def test_a_library_that_is_loaded_later_is_measured() -> None:
             child.stdin.write("\n")
             assert child.stdout.readline() == "loaded\n"
             agent.wait(
-                lambda: any(isinstance(r, Series) and r.function == "jitter_buffer_tick" for r in agent.records),
+                lambda: any(
+                    isinstance(r, Series) and r.function == "jitter_buffer_tick" and r.target == number
+                    for number in [t.id for t in agent.of(Target) if isinstance(t, Target) and t.pid == child.pid]
+                    for r in agent.records
+                ),
                 "the library is attached",
             )
             child.stdin.write("25\n")
             assert child.stdout.readline() == "done\n"
-            assert agent.returned("jitter_buffer_tick") == 25
+            assert agent.returned("jitter_buffer_tick", child.pid) == 25
     finally:
         child.stdin.close()
         child.stdout.close()

@@ -34,7 +34,7 @@ def test_the_verifier_takes_the_programs_of_every_profile(instances: Instances) 
     programs = {function.program for function in load_catalog().functions()}
     assert len(programs) > 20
     # Session programs are for kernels that have their links.
-    names = ("on_entry", "on_end", "on_load", *(["on_session"] if features.has_sessions() else []))
+    names = ("on_entry", "on_end", *(["on_session"] if features.has_sessions() else []))
     for reads in programs:
         for name in names:
             for nests in (False, True):
@@ -54,6 +54,14 @@ def programs_held() -> set[int]:
             continue
         found |= {int(line.split()[1]) for line in text.splitlines() if line.startswith("prog_id:")}
     return found
+
+
+def test_the_verifier_takes_the_programs_for_processes(instances: Instances) -> None:
+    """Those that run when a process executes or ends, and what user space has the kernel do."""
+    for name in ("on_exec", "on_exit", "on_command"):
+        shape = shape_of(ReadProgram(), events=False, nests=False, cookie=0)
+        assert instances.take(name, shape) > 0
+        instances.give_back(name, shape)
 
 
 def test_equal_programs_are_loaded_once_and_closed_with_the_last_user(instances: Instances) -> None:

@@ -10,16 +10,15 @@ import pytest
 
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
-from otel_jb.model.errors import AttachError
-from otel_jb.model.plan import EndStrategy, LoadHook, ProbePlan
+from otel_jb.model.plan import EndStrategy, ProbePlan
+from otel_jb.model.reads import ReadProgram
 from otel_jb.model.stream import Target
 from otel_jb.probes import features
-from otel_jb.probes.attach import links
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.probes.programs import instances
 from tests.bpf.conftest import Child, Compile
-from tests.bpf.plans import Meaning, plan_for
+from tests.bpf.plans import PUT, Meaning, plan_for
 from tests.scale import scaled
 
 pytestmark = pytest.mark.bpf
@@ -28,33 +27,29 @@ PAGE = 4096
 COUNT = scaled(1000, 100)
 
 
-def gated(path: Path) -> ProbePlan:
-    """A return probe on `put` as where it depends on what the process loads; nothing calls `main` again."""
-    plan = plan_for(path, {"put": Meaning(uretprobe="a leaf")}, EndStrategy.URETPROBE)
-    image = Image.from_file(str(path))
-    (main,) = (symbol for symbol in find(image, ["main"]) if symbol.name == "main")
-    probes = tuple(replace(probe, gated=True) for probe in plan.probes)
-    return ProbePlan(probes, plan.skipped, LoadHook(str(path), image.offset(main.address)))
+def returning(path: Path) -> ProbePlan:
+    """A return probe on `put`."""
+    return plan_for(path, {"put": Meaning(uretprobe="a leaf")}, EndStrategy.URETPROBE)
 
 
 def page_target(child: Child, path: Path) -> Target:
     return Target(1, child.pid, 0, "page", str(path), None, "page", "x", 0)
 
 
-def test_a_kernel_without_session_links_is_an_error_and_harms_nothing(
+def test_without_session_links_a_return_probe_stays_with_the_process_that_was_looked_at(
     compile_program: Compile, start: Callable[..., Child], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the kernel knows no session links (before Linux 6.13), that is the error, and the process goes on without a probe."""
-    # As unknown to every kernel as the real number is to an old one.
-    monkeypatch.setattr(links, "ATTACH_UPROBE_SESSION", 9999)
+    """Where the kernel knows no session links (before Linux 6.13), nothing is linked for all processes of the file, whoever asks for it."""
+    monkeypatch.setattr(features, "has_sessions", lambda: False)
     path = compile_program("page.c", "-O1", "-DOFFSET=0")
-    child = start(path)
+    one, other = start(path), start(path)
     backend = BpfBackend(KernelOptions([1_000_000]))
     try:
-        with pytest.raises(AttachError, match="no probe could be attached"):
-            backend.attach(page_target(child, path), gated(path))
-        assert child.ask(str(COUNT)) == "done"
-        assert not backend.snapshot().series
+        backend.attach(page_target(one, path), returning(path), alone=False)
+        assert one.ask(str(COUNT)) == other.ask(str(COUNT)) == "done"
+        (values,) = backend.snapshot().series
+        assert values.returned == 2 * COUNT
+        assert backend.arrivals() == []
     finally:
         backend.close()
 
@@ -69,21 +64,18 @@ if features.has_sessions():
         """Whether a program knows where its probe is or asks the kernel each time: entries and ends are what they are."""
         monkeypatch.setattr(instances, "MOST_OF_ONE_PROBE", 512 if own else 0)
         anywhere = compile_program("page.c", "-O1", "-DOFFSET=0")
-        (probe,) = gated(anywhere).probes
+        (probe,) = returning(anywhere).probes
         (place,) = {site.offset % PAGE for site in probe.sites}
         path = compile_program("page.c", "-O1", f"-DOFFSET={place}")
         image = Image.from_file(str(path))
         (near,) = (symbol for symbol in find(image, ["near"]) if symbol.name == "near")
-        plan = gated(path)
+        plan = returning(path)
         assert {site.offset % PAGE for site in plan.probes[0].sites} == {place}
         assert near.address % PAGE in ((place - 9) % PAGE, (place - 8) % PAGE)  # so the call in it returns to `place`
         child = start(path)
         backend = BpfBackend(KernelOptions([1_000_000]))
         try:
             backend.attach(page_target(child, path), plan)
-            loads = backend.loads(1)
-            assert loads is not None
-            backend.open_gate(1, loads)
             assert child.ask(str(COUNT)) == "done"
             (values,) = backend.snapshot().series
         finally:
@@ -91,3 +83,26 @@ if features.has_sessions():
         assert values.returned == 2 * COUNT
         assert values.bytes == COUNT * (3 + 4)
         assert values.abandoned == values.missed == values.untimed == values.in_flight == values.orphan_ends == 0
+
+    def test_a_process_that_nobody_has_looked_at_gets_no_return_probe_and_loses_no_call(
+        compile_program: Compile, start: Callable[..., Child]
+    ) -> None:
+        """Its calls are untimed, with their packets and bytes, until it is attached; from then on they are timed."""
+        path = compile_program("page.c", "-O1", "-DOFFSET=0")
+        known, unknown = start(path), start(path)
+        reads = ReadProgram(entry=PUT.entry)
+        plan = plan_for(path, {"put": Meaning(uretprobe="a leaf", program=reads)}, EndStrategy.URETPROBE)
+        backend = BpfBackend(KernelOptions([1_000_000]))
+        try:
+            backend.attach(page_target(known, path), plan, alone=False)
+            assert unknown.ask(str(COUNT)) == "done"
+            (arrival,) = backend.arrivals()
+            assert arrival.pid == unknown.pid
+            backend.attach(replace(page_target(unknown, path), id=2), arrival.plan, alone=False)
+            assert unknown.ask(str(COUNT)) == "done"
+            (values,) = backend.snapshot(only=2).series
+        finally:
+            backend.close()
+        assert (values.untimed, values.returned, values.in_flight) == (2 * COUNT, 2 * COUNT, 0)
+        assert values.packets == 4 * COUNT
+        assert values.bytes == 2 * COUNT * (3 + 4)

@@ -19,7 +19,12 @@ _STRUCTS = {
         "event_burst_ns",
         "group",
         "event_tat",
-        "sum_ns",
+        "owner",
+        "started_ns",
+        "cgroup",
+        "comm",
+        "uid",
+        "state",
         "bytes",
         "abandoned",
         "missed",
@@ -34,15 +39,21 @@ _STRUCTS = {
         "lost",
         "minmax_lost",
         "depth_lost",
+        "packets",
+        "missed_ends",
         "drops",
         "faults",
+        "count",
+        "sum_ns",
         "max",
         "inv_min",
         "depth_max",
         "buckets",
+        "entered",
     ),
-    "control": ("epoch", "collided"),
-    "gate": ("loads", "cleared"),
+    "set": ("given", "taken", "no_room", "functions", "grants"),
+    "user": ("id", "taken", "freed", "refused"),
+    "control": ("epoch", "spilled", "ended", "user_quota", "group_leader", "start_boottime", "signal", "live"),
     "buffer": ("key", "depth", "seen_ns"),
 }
 _WORDS = {
@@ -50,20 +61,30 @@ _WORDS = {
     ("call", "start"): abi.CALL_START,
     ("call", "tid"): abi.CALL_TID_FLAGS,
     ("series", "buckets"): abi.SERIES_BUCKETS,
-    ("control", "epoch"): abi.CONTROL_EPOCH,
-    ("control", "collided"): abi.CONTROL_COLLIDED,
+    ("series", "group"): abi.SERIES_GROUP_FLAGS,
+    ("series", "entered"): abi.series_words(5) - 1,
+    ("set", "functions"): abi.SET_FUNCTIONS,
     ("buffer", "key"): abi.BUFFER_KEY,
     ("buffer", "depth"): abi.BUFFER_DEPTH,
     ("buffer", "seen_ns"): abi.BUFFER_SEEN_NS,
+    **{
+        ("set", f): getattr(abi, f"SET_{f.upper()}")
+        for f in ("given", "taken", "no_room", "functions", "grants")
+        if f != "functions"
+    },
+    **{("user", f): getattr(abi, f"USER_{f.upper()}") for f in _STRUCTS["user"]},
+    **{("control", f): getattr(abi, f"CONTROL_{f.upper()}") for f in _STRUCTS["control"]},
 }
 _SIZES = {
     "call": abi.CALL_WORDS * 8,
     "cell": abi.CELL_WORDS * 8,
     "control": abi.CONTROL_WORDS * 8,
-    "gate": abi.GATE_WORDS * 8,
+    "set": abi.SET_WORDS * 8,
+    "user": abi.USER_WORDS * 8,
     "buffer": abi.BUFFER_WORDS * 8,
     "nested": abi.NESTED_WORDS * 8,
     "event": abi.EVENT_SIZE,
+    "wake": abi.WAKE_SIZE,
 }
 _BUCKETS = 5
 

@@ -11,7 +11,6 @@ from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import Ends, FunctionCode, Reach, Spot
 from otel_jb.model.plan import (
     EndStrategy,
-    LoadHook,
     Origin,
     Probe,
     ProbePlan,
@@ -43,9 +42,7 @@ PLAIN = FunctionCode(
     reach=Reach(False, "it makes a call through a pointer, whose targets are not known"),
 )
 NO_EDGES = replace(PLAIN, edges=Ends(refused="an end is reached straight from a call"))
-ABOUT_PROCESS = frozenset(
-    {"shadow_stack", "system_call_filter", "signal_stacks", "switches", "throws", "loads", "load_hook"}
-)
+ABOUT_PROCESS = frozenset({"shadow_stack", "system_call_filter", "signal_stacks"})
 SAFE = Reach(True, "nothing that it can reach switches stacks")
 
 
@@ -173,54 +170,6 @@ def test_long_nops_are_cheap_from_6_16() -> None:
     assert only(plan(code, long_nops_emulated=False)).sites[0].address == STEPPED_FIRST.address
     assert KernelFacts.of_version(6, 12) == KernelFacts((6, 12), True, False, True, False, False)
     assert KernelFacts.of_version(6, 1) == KernelFacts((6, 1), False, False, False, True, False)
-
-
-OPEN = Reach(False, "it makes a call through a pointer, whose targets are not known", open=True)
-CLOSED: dict[str, object] = {"switches": "", "throws": "", "loads": ""}
-HOOK = LoadHook("/lib/ld.so", 0x2060)
-
-
-def test_what_no_code_of_the_process_can_do_is_not_asked_of_a_function() -> None:
-    """A call through a pointer forbids a return probe only where it may lead to a stack switch or a throw."""
-    code = replace(NO_EDGES, reach=OPEN)
-    probe = only(plan_with(CLOSED, code))
-    assert probe.strategy is EndStrategy.URETPROBE
-    assert "no code of the process can switch stacks or throw" in probe.reason
-    assert not probe.gated
-    for spoiled in ({"switches": "x uses swapcontext"}, {"throws": "x uses __cxa_throw"}, {"switches": None}):
-        assert only(plan_with({**CLOSED, **spoiled}, code)).strategy is EndStrategy.RET_SITES
-    for other in (replace(OPEN, open=False), replace(OPEN, kills=True)):
-        assert only(plan_with(CLOSED, replace(code, reach=other))).strategy is EndStrategy.RET_SITES
-    assert only(plan_with(CLOSED, replace(code, recursive=True))).strategy is EndStrategy.RET_SITES
-
-
-def test_what_can_be_loaded_later_is_noticed_or_nothing_rests_on_it() -> None:
-    """Where libraries can be loaded the probe is gated, which asks for session links and for a loader that tells."""
-    code = replace(NO_EDGES, reach=OPEN)
-    loading = {**CLOSED, "loads": "x can load libraries", "load_hook": HOOK}
-    made = plan_with(loading, code)
-    assert (only(made).gated, made.load_hook) == (True, HOOK)
-    assert only(plan_with({**loading, "sessions": False}, code)).strategy is EndStrategy.RET_SITES
-    assert only(plan_with({**loading, "load_hook": None}, code)).strategy is EndStrategy.RET_SITES
-    leaf = plan_with(loading, replace(NO_EDGES, leaf=True))
-    assert (only(leaf).gated, leaf.load_hook) == (False, None)
-
-
-def test_all_return_probes_of_a_gated_process_are_gated() -> None:
-    """One that is put where another was let go would take that one for left over."""
-    known = [Known(symbol("jb_put", 0x1000)), Known(symbol("jb_get", 0x2000)), Known(symbol("jb_reset", 0x3000))]
-    code = {
-        0x1000: replace(NO_EDGES, reach=OPEN),
-        0x2000: replace(NO_EDGES, address=0x2000, leaf=True),
-        0x3000: replace(PLAIN, address=0x3000),
-    }
-    process = ProcessFacts(switches="", throws="", loads="x can load libraries", load_hook=HOOK)
-    made = make_plan([FileFacts("/lib/x.so", None, known, code)], process=process)
-    assert {probe.function: (probe.strategy.value, probe.gated) for probe in made.probes} == {
-        "jb_put": ("uretprobe", True),
-        "jb_get": ("uretprobe", True),
-        "jb_reset": ("edge-sites", False),
-    }
 
 
 def test_signal_handlers_on_stacks_of_their_own_forbid_return_probes() -> None:

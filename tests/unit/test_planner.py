@@ -1,4 +1,4 @@
-"""From a process to a plan: what is read for it, and when more is asked for."""
+"""From a process to a plan."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from otel_jb.config.model import Config
 from otel_jb.host import procfs
 from otel_jb.host.procfs import Process
-from otel_jb.planner import evidence
 from otel_jb.planner.planner import Planner, kernel_facts
 from otel_jb.sandbox.client import Inspector
 
@@ -50,30 +49,9 @@ def strategy(planner: Planner, process: Process) -> str:
     return probe.strategy.value
 
 
-def test_what_would_help_is_asked_for_and_used_once_it_is_known(planner: Planner, process: Process) -> None:
-    """The first plan does not wait; after the files were read the next one is cheaper, and nothing more is wanted."""
+def test_what_a_pointer_may_lead_to_forbids_a_return_probe(planner: Planner, process: Process) -> None:
+    """Whatever else the process can do: what is linked for a file meets processes that nobody has looked at."""
     assert strategy(planner, process) == "ret-sites"
-    assert list(planner.wishes) == [process]
-    planner.gather(process)
-    assert strategy(planner, process) == "uretprobe"
-    assert not planner.wishes
-
-
-def test_what_cannot_be_found_out_is_not_asked_for_again(
-    planner: Planner, process: Process, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A process with more code than is ever read keeps its plan, and nobody reads its files again and again."""
-    monkeypatch.setattr(evidence, "MOST_CODE_BYTES", 0)
-    assert strategy(planner, process) == "ret-sites"
-    planner.gather(process)
-    assert strategy(planner, process) == "ret-sites"
-    assert not planner.wishes
-
-
-def test_a_plan_waits_no_longer_than_it_is_told(planner: Planner, process: Process) -> None:
-    """Whoever asks for a plan alone waits for what it depends on, but not for ever."""
-    examined = planner.examine_process(process)
-    assert planner.plan_patiently(examined, process, seconds=0.0).probes[0].strategy.value == "ret-sites"
 
 
 def test_probes_by_perf_events_know_no_sessions() -> None:

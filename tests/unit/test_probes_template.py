@@ -67,19 +67,20 @@ def test_constants_are_as_short_as_they_can_be(value: int, length: int) -> None:
 def test_what_a_probe_has_to_do_is_in_its_features() -> None:
     """Each feature is there exactly if the reads or the options need it."""
     shape = shape_of(READS, events=True, nests=False, cookie=3)
-    assert shape.features == (abi.FEATURE_EVENTS | abi.FEATURE_ENTRY_READS | abi.FEATURE_END_READS | abi.FEATURE_RETURN)
+    reads = abi.FEATURE_ENTRY_READS | abi.FEATURE_END_READS | abi.FEATURE_RETURN | abi.FEATURE_TOLD
+    assert shape.features == abi.FEATURE_EVENTS | reads
     depth = ReadProgram(entry=(ReadOp(Op.DEPTH, src=1), ReadOp(Op.END)))
     assert shape_of(depth, events=False, nests=True).features == (
-        abi.FEATURE_NEST | abi.FEATURE_ENTRY_READS | abi.FEATURE_DEPTH
+        abi.FEATURE_NEST | abi.FEATURE_ENTRY_READS | abi.FEATURE_DEPTH | abi.FEATURE_TOLD
     )
 
 
 def test_a_session_program_knows_the_place_of_its_site() -> None:
-    """Its 12 bits are beside the gate's, and nothing else of the shape changes."""
-    shape = shape_of(READS, events=True, nests=False, cookie=3, gate=4095)
+    """Its 12 bits are beside the other features, and nothing else of the shape changes."""
+    shape = shape_of(READS, events=True, nests=False, cookie=3, form=1)
     placed = at_site(shape, 0x12345ABC)
     assert placed.features == shape.features | abi.FEATURE_SITE | 0xABC << abi.FEATURE_SITE_SHIFT
-    assert placed.features >> abi.FEATURE_GATE_SHIFT & 0xFFF == 4095
+    assert placed.features & abi.FEATURE_FORM
     assert (placed.cookie, placed.reads) == (shape.cookie, shape.reads)
 
 

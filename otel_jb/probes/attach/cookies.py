@@ -10,14 +10,14 @@ from otel_jb.probes.attach.links import FRAME_BELOW_CFA, Point
 from otel_jb.probes.programs.sitecode import SiteCode
 
 
-def points(probe: Probe, series: int) -> tuple[list[Point], list[Point]]:
-    """The entry points (program `on_entry`) and the end points (program `on_end`) of a probe.
+def points(probe: Probe, of_set: int, number: int) -> tuple[list[Point], list[Point]]:
+    """The entry points (program `on_entry`) and the end points (program `on_end`) of a probe, the set's function of this number.
 
     Raises ValueError for a frame offset that the cookie cannot hold; no compiler makes one.
     """
-    codes = site_codes(probe)
-    entries = [_point(site, series, probe, codes) for site in probe.sites if site.kind is SiteKind.ENTRY]
-    ends = [_point(site, series, probe, codes) for site in probe.sites if site.kind is not SiteKind.ENTRY]
+    codes, which = site_codes(probe), number | of_set << abi.NUMBER_BITS
+    entries = [_point(site, which, probe, codes) for site in probe.sites if site.kind is SiteKind.ENTRY]
+    ends = [_point(site, which, probe, codes) for site in probe.sites if site.kind is not SiteKind.ENTRY]
     return entries, ends
 
 
@@ -30,7 +30,7 @@ def _code(site: ProbeSite) -> SiteCode:
     return SiteCode(site.returned, site.callers)
 
 
-def _point(site: ProbeSite, series: int, probe: Probe, codes: Sequence[SiteCode]) -> Point:
+def _point(site: ProbeSite, which: int, probe: Probe, codes: Sequence[SiteCode]) -> Point:
     base, offset = site.frame_base, site.frame_offset
     if site.kind is SiteKind.URETPROBE:
         # It runs after the return, when the stack pointer is the CFA again, wherever in the entry block it was placed.
@@ -42,7 +42,7 @@ def _point(site: ProbeSite, series: int, probe: Probe, codes: Sequence[SiteCode]
         if not -(1 << 31 - bits) <= offset < 1 << 31 - bits:
             raise ValueError(f"frame offset {offset} of a site with code of its own")
         offset = offset << bits | codes.index(_code(site))
-    cookie = series | (offset & 0xFFFFFFFF) << abi.COOKIE_OFFSET_SHIFT
+    cookie = which | (offset & 0xFFFFFFFF) << abi.COOKIE_OFFSET_SHIFT
     if site.has_code:
         cookie |= abi.COOKIE_SITE
     if base is FrameBase.FP:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 from otel_jb.model.errors import AgentError, PermissionDeniedError, UnsupportedError
 from otel_jb.model.reads import ReadProgram
-from otel_jb.probes.bpf import PROG_LOAD, PROG_TYPE_KPROBE, BpfError, bpf
+from otel_jb.probes.bpf import PROG_LOAD, PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, BpfError, bpf
 from otel_jb.probes.programs.template import Shape, Template, shape_of
 
 MOST_OF_ONE_PROBE = 512  #: programs with a cookie of their own; each takes about 10 KiB of the kernel's memory
 UPROBE_MULTI, UPROBE_SESSION = 48, 57  #: enum bpf_attach_type, BPF_TRACE_UPROBE_MULTI and BPF_TRACE_UPROBE_SESSION
 _LOG_BYTES = 1 << 20
+_OF_PROCESSES = frozenset({"on_exec", "on_exit", "on_command"})
 
 PRIVILEGES = "Run as root, or with CAP_BPF, CAP_PERFMON and (before Linux 6.6) CAP_SYS_ADMIN."
 
@@ -54,7 +55,10 @@ class Instances:
             maps = {**self._maps, "nowhere": self._maps["nowhere_in_session"]} if session else self._maps
             code = self._templates[name].filled(shape, maps)
             attach_type = UPROBE_SESSION if session else self._attach_type
-            self._loaded[key] = _Instance(load_program(name, code, attach_type), 0)
+            kind = PROG_TYPE_RAW_TRACEPOINT if name in _OF_PROCESSES else PROG_TYPE_KPROBE
+            self._loaded[key] = _Instance(
+                load_program(name, code, 0 if name in _OF_PROCESSES else attach_type, kind), 0
+            )
         self._loaded[key].users += 1
         return self._loaded[key].descriptor
 
@@ -77,16 +81,16 @@ def shared(shape: Shape) -> Shape:
     return replace(shape, cookie=None)
 
 
-def load_program(name: str, code: bytes, attach_type: int) -> int:
+def load_program(name: str, code: bytes, attach_type: int, kind: int = PROG_TYPE_KPROBE) -> int:
     """A descriptor of the loaded program. Raises PermissionDeniedError, UnsupportedError with what the verifier says."""
     try:
-        return _load(name, code, attach_type, None)
+        return _load(name, code, attach_type, kind, None)
     except BpfError as error:
         if error.errno in (errno.EPERM, errno.ENOSYS):
             raise refusal(error) from error
     log = ctypes.create_string_buffer(_LOG_BYTES)  # again, for the reason: writing the log takes longer than verifying
     try:
-        return _load(name, code, attach_type, log)
+        return _load(name, code, attach_type, kind, log)
     except BpfError as error:
         said = [line for line in log.value.decode(errors="replace").splitlines() if line.strip()]
         reason = next((line for line in reversed(said) if not line.startswith("processed ")), error.strerror)
@@ -102,13 +106,11 @@ def refusal(error: BpfError) -> AgentError:
     return UnsupportedError(f"the kernel refuses BPF maps or programs: {error.strerror}")
 
 
-def _load(name: str, code: bytes, attach_type: int, log: ctypes.Array[ctypes.c_char] | None) -> int:
+def _load(name: str, code: bytes, attach_type: int, kind: int, log: ctypes.Array[ctypes.c_char] | None) -> int:
     instructions = ctypes.create_string_buffer(code, len(code))
     license_text = ctypes.create_string_buffer(b"GPL")
     pointers = (ctypes.addressof(instructions), ctypes.addressof(license_text))
     logging = (1, len(log), ctypes.addressof(log)) if log is not None else (0, 0, 0)
     # union bpf_attr of BPF_PROG_LOAD: type, instructions, licence, log level, size and buffer, version, flags, name, device, attach type
-    head = struct.pack(
-        "=IIQQIIQII16sI", PROG_TYPE_KPROBE, len(code) // 8, *pointers, *logging, 0, 0, name.encode()[:15], 0
-    )
+    head = struct.pack("=IIQQIIQII16sI", kind, len(code) // 8, *pointers, *logging, 0, 0, name.encode()[:15], 0)
     return bpf(PROG_LOAD, head + struct.pack("=I", attach_type))

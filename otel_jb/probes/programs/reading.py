@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otel_jb.model.reads import BIG_ENDIAN, MAX_FIELDS, MAX_OPS, OPERANDS, SIGNED, Op, ReadOp
+from otel_jb.model.reads import BIG_ENDIAN, MAX_FIELDS, MAX_OPS, OPERANDS, SIGNED, Op, ReadOp, ReadProgram
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs.instructions import Instruction
@@ -40,6 +40,11 @@ def reads_return(end: Sequence[ReadOp]) -> bool:
 def emits(operations: Sequence[ReadOp], op: Op) -> bool:
     """Whether a program has such an operation."""
     return any(each.op is op for each in operations)
+
+
+def told_at_entry(reads: ReadProgram) -> bool:
+    """Whether an entry alone tells what a call carries: no end changes its bytes or its outcome."""
+    return not any(op.op in (Op.BYTES, Op.OUTCOME) for op in reads.end)
 
 
 def compiled(operations: Sequence[ReadOp]) -> list[Instruction]:

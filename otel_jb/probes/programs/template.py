@@ -16,7 +16,7 @@ from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs import sitecode
 from otel_jb.probes.programs.instructions import Instruction
-from otel_jb.probes.programs.reading import LOWEST, compiled, emits, reads_return
+from otel_jb.probes.programs.reading import LOWEST, compiled, emits, reads_return, told_at_entry
 from otel_jb.probes.programs.sitecode import SiteCode
 
 _PAGE_MASK = 0xFFF  #: of the smallest page: files are mapped in whole ones
@@ -24,7 +24,14 @@ _MAP_REFERENCE = 1  #: source register BPF_PSEUDO_MAP_FD of a 64-bit load: the i
 _GET_ATTACH_COOKIE = 174
 _MAP_VALUE = 2  #: BPF_PSEUDO_MAP_VALUE: the address within the only element, whose offset is in the second instruction
 _HOLES = frozenset({abi.HOLE_COOKIE, abi.HOLE_FEATURES, abi.HOLE_ENTRY_READS, abi.HOLE_END_READS, abi.HOLE_SITE})
-_MAP_HOLES = {abi.HOLE_CALLS: "calls", abi.HOLE_CELLS: "cells", abi.HOLE_CONTROL: "control", abi.HOLE_GATES: "gates"}
+_MAP_HOLES = {
+    abi.HOLE_CALLS: "calls",
+    abi.HOLE_CELLS: "cells",
+    abi.HOLE_CONTROL: "control",
+    abi.HOLE_CACHE: "cache",
+    abi.HOLE_SETS: "sets",
+    abi.HOLE_USERS: "users",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +44,8 @@ class Shape:
     sites: tuple[SiteCode, ...] = ()  #: of an end program: what its sites are, by number
 
 
-def shape_of(reads: ReadProgram, *, events: bool, nests: bool, cookie: int | None = None, gate: int = 0) -> Shape:
-    """The shape for a probe with these reads. `gate` is that of its process, which only session programs ask."""
+def shape_of(reads: ReadProgram, *, events: bool, nests: bool, cookie: int | None = None, form: int = 0) -> Shape:
+    """The shape for a probe with these reads. `form`, 0 or 1, tells links that are exchanged from those that take their place."""
     both = (*reads.entry, *reads.end)
     wanted = {
         abi.FEATURE_EVENTS: events,
@@ -49,9 +56,11 @@ def shape_of(reads: ReadProgram, *, events: bool, nests: bool, cookie: int | Non
         abi.FEATURE_DEPTH: emits(both, Op.DEPTH),
         abi.FEATURE_OPEN: emits(both, Op.OPEN),
         abi.FEATURE_CLOSE: emits(both, Op.CLOSE),
+        abi.FEATURE_TOLD: told_at_entry(reads),
+        abi.FEATURE_FORM: bool(form),
     }
     features = sum(feature for feature, is_on in wanted.items() if is_on)
-    return Shape(cookie, features | gate << abi.FEATURE_GATE_SHIFT, reads)
+    return Shape(cookie, features, reads)
 
 
 def at_site(shape: Shape, offset: int) -> Shape:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import ctypes
 import mmap
 import struct
+import time
 
+from otel_jb.arch.machine import here
 from otel_jb.probes.bpf import (
     MAP_DELETE_ELEM,
     MAP_GET_NEXT_KEY,
     MAP_LOOKUP_ELEM,
-    MAP_UPDATE_ELEM,
     BpfError,
     bpf,
     membarrier,
 )
 
+GRACE_S = 0.02  #: stands in for a grace period where the kernel has no membarrier
 _MEMBARRIER_CMD_GLOBAL = 1
+_MEMBARRIER_CMD_PRIVATE_EXPEDITED, _MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED = 8, 16
+_IN_ORDER = here().name == "x86_64"
 
 
 class WordArray:
@@ -55,6 +59,18 @@ def wait_for_running_programs() -> bool:
     return membarrier(_MEMBARRIER_CMD_GLOBAL)
 
 
+def _order() -> None:
+    """No memory access before this is seen after one behind it. x86-64 keeps loads in order, and stores behind them, by itself."""
+    if not _IN_ORDER:
+        membarrier(_MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+
+
+def wait_for_grace() -> None:
+    """Return once every program that was running has ended."""
+    if not wait_for_running_programs():
+        time.sleep(GRACE_S)
+
+
 class HashMap:
     """A BPF hash map through the bpf system call: for the rarely used side tables only."""
 
@@ -71,23 +87,20 @@ class HashMap:
         except BpfError:
             return False
 
-    def items(self) -> list[tuple[bytes, bytes]]:
+    def items(self) -> dict[bytes, bytes]:
         """A copy of all entries; entries that come and go meanwhile may be missed."""
-        found: list[tuple[bytes, bytes]] = []
-        first = True
+        found: dict[bytes, bytes] = {}
+        first, steps = True, 0
+        # An entry that is deleted while it is the key starts the kernel's walk again, so the same one may come twice.
         while self._call(MAP_GET_NEXT_KEY, ctypes.addressof(self._next), key=0 if first else None):
             first = False
             self._key.raw = self._next.raw
             if self._call(MAP_LOOKUP_ELEM, ctypes.addressof(self._value)):
-                found.append((self._key.raw, self._value.raw))
-            if len(found) > 1 << 16:
+                found[self._key.raw] = self._value.raw
+            steps += 1
+            if steps > 1 << 16:
                 break
         return found
-
-    def set(self, key: bytes, value: bytes) -> bool:
-        """Insert or replace."""
-        self._key.raw, self._value.raw = key, value
-        return self._call(MAP_UPDATE_ELEM, ctypes.addressof(self._value))
 
     def delete(self, key: bytes) -> bool:
         """Remove; False if it was not there."""
@@ -102,6 +115,8 @@ class Ring:
 
     def __init__(self, fd: int, size: int) -> None:
         page = mmap.PAGESIZE
+        if not _IN_ORDER:
+            membarrier(_MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
         self.fd = fd
         self._size = size
         self._consumer_map = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
@@ -113,19 +128,23 @@ class Ring:
 
     def records(self, limit: int = 4096) -> list[bytes]:
         """The records that are complete now, oldest first, at most `limit`; their room is given back."""
-        found: list[bytes] = []
         position, end = self._consumer[0], self._producer[0]
         page = mmap.PAGESIZE
-        while position < end and len(found) < limit:
+        complete: list[tuple[int, int]] = []  # (place of the data, length)
+        _order()  # headers after the producer's position
+        while position < end and len(complete) < limit:
             at = page + position % self._size
             header = self._headers[at // 4]
             if header & self._BUSY:
                 break
             length = header & (self._DISCARD - 1)
             if not header & self._DISCARD:
-                found.append(bytes(self._data[at + 8 : at + 8 + length]))
+                complete.append((at + 8, length))
             position += (length + 8 + 7) & ~7
-            self._consumer[0] = position
+        _order()  # data after its header
+        found = [bytes(self._data[at : at + length]) for at, length in complete]
+        _order()  # and all of it before its room is given back
+        self._consumer[0] = position
         return found
 
     def close(self) -> None:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
-from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from otel_jb.model.stream import DepthSnapshot, Interval, SeriesSnapshot, Snapshot
 from otel_jb.probes import abi
-from otel_jb.probes.read.maps import HashMap, WordArray, wait_for_running_programs
+from otel_jb.probes.read.maps import HashMap, WordArray, wait_for_grace
 
 if TYPE_CHECKING:
     from otel_jb.probes.series import Attached
 
 FORGET_BUFFER_NS = 60_000_000_000  #: a buffer whose close cannot be seen counts for so long after it was last touched
+FORGET_OPEN_BUFFER_NS = 600_000_000_000  #: the same where it can be seen: a close may have been missed
 SETTLE_AGE_NS = 1_000_000_000
-GRACE_S = 0.02  #: stands in for a grace period where the kernel has no membarrier
 _MASK = (1 << abi.SERIES_BITS) - 1
 _U64 = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+_OUTCOMES = (abi.SERIES_ABANDONED, abi.SERIES_MISSED, abi.SERIES_UNTIMED)
 
 
 class Reader:
@@ -41,64 +42,84 @@ class Reader:
         self._series, self._calls, self._control, self._buffers = series, calls, control, buffers
         self._overflow = overflow
         self._attached = attached
-        self._bases: dict[int, tuple[int, int]] = {}  # index -> (returned, sum_ns) when the interval began
+        self._bases: dict[int, tuple[int, int]] = {}  # index -> (count, sum_ns) of a half when it was last read
         self._intervals: dict[int, Interval | None] = {}
         self._depth_max: dict[int, int | None] = {}
-        self._settled: dict[tuple[int, int, int], int] = {}  # (slot, key, start) -> index; slot -1: the overflow table
+        self._depth_lost: dict[int, tuple[int, bool]] = {}  # index -> (so far, whether some in the last interval)
         self._rolled_ns = time.monotonic_ns()
         self._interval_ns = 0
 
     # -- calls in flight ------------------------------------------------------------------------------------
 
-    def _open_calls(self) -> list[tuple[int, int, int, int, int]]:
-        """(slot, key, start, tid, index) of every call in flight."""
+    def open_calls(self) -> list[tuple[int, int, int, int]]:
+        """(slot, key, start, tid) of every call in flight; the slot of one in the overflow table is -1."""
         words = self._calls.words
         found = []
         for slot, key in enumerate(words[:: abi.CALL_WORDS].tolist()):
             if key:
                 at = slot * abi.CALL_WORDS
-                found.append((slot, key, words[at + 1], words[at + 2] & 0xFFFFFFFF, key & _MASK))
-        if self._control.words[abi.CONTROL_COLLIDED]:
-            for raw_key, value in self._overflow.items():
+                if not words[at + abi.CALL_TID_FLAGS] >> 32 & abi.CALL_MARK:
+                    found.append((slot, key, words[at + abi.CALL_START], words[at + abi.CALL_TID_FLAGS] & 0xFFFFFFFF))
+        if self._control.words[abi.CONTROL_SPILLED]:
+            for raw_key, value in self._overflow.items().items():
                 (key,) = struct.unpack("=Q", raw_key)
-                _, start, tid = struct.unpack_from("=QQI", value)
-                found.append((-1, key, start, tid, key & _MASK))
+                _, start, tid, flags = struct.unpack_from("=QQII", value)
+                if not flags & abi.CALL_MARK:
+                    found.append((-1, key, start, tid))
         return found
 
-    def in_flight(self, indices: set[int]) -> int:
-        """How many calls of these series are in flight."""
-        return sum(1 for call in self._open_calls() if call[4] in indices)
+    def entered(self, index: int) -> int:
+        """How many calls of a series have begun."""
+        return self._series.words[(index + 1) * self._words - 1]
 
-    def settle(self, index: int, *, returned_unseen: bool = False) -> None:
-        """Free the slots of a detached series' calls in flight: nothing can end them any more. They count as abandoned, or as untimed
-        where the process goes on, so that they may return yet without that it is seen.
+    def in_flight(self, index: int) -> int:
+        """How many calls of a series are in flight: what has entered and has no outcome yet."""
+        words, at = self._series.words, index * self._words
+        outcomes = sum(words[at + outcome] for outcome in _OUTCOMES)
+        returned = sum(words[at + abi.SERIES_BUCKETS : at + self._words - 1].tolist())
+        return words[at + self._words - 1] - outcomes - returned
+
+    def settle(self, indices: Iterable[int], *, returned_unseen: bool = False) -> None:
+        """Nothing can end these series' calls in flight any more, and none begins: they count as abandoned, or as untimed where the
+        process goes on, so that they may return yet without that it is seen. Their slots are freed.
         """
-        at = index * self._words + (abi.SERIES_UNTIMED if returned_unseen else abi.SERIES_ABANDONED)
-        for slot, key, _, _, of in self._open_calls():
-            if of != index:
-                continue
-            if slot >= 0:
-                self._calls.words[slot * abi.CALL_WORDS] = 0
-            else:
-                self._overflow.delete(struct.pack("=Q", key))
-            self._series.words[at] += 1
-        self._settled = {k: v for k, v in self._settled.items() if v != index}
+        wanted = set(indices)
+        outcome = abi.SERIES_UNTIMED if returned_unseen else abi.SERIES_ABANDONED
+        for index in wanted:
+            self._series.words[index * self._words + outcome] += self.in_flight(index)
+        words = self._calls.words
+        for slot, key in enumerate(words[:: abi.CALL_WORDS].tolist()):
+            if key and key & _MASK in wanted:
+                words[slot * abi.CALL_WORDS] = 0
+        if self._control.words[abi.CONTROL_SPILLED]:
+            for raw_key in self._overflow.items():
+                if struct.unpack("=Q", raw_key)[0] & _MASK in wanted:
+                    self._overflow.delete(raw_key)  # the kernel's count of them is a bound from above
 
-    def settle_dead_threads(self, indices_by_pid: Mapping[int, set[int]]) -> None:
-        """Count as abandoned what a thread that is gone left in flight.
+    def open_of(self, indices: set[int], form: int) -> list[tuple[int, int, int]]:
+        """(slot, key, start) of the calls of these series that links of this form began; not of those in the overflow table."""
+        words = self._calls.words
+        return [
+            (slot, key, start)
+            for slot, key, start, _ in self.open_calls()
+            if slot >= 0 and key & _MASK in indices and words[slot * abi.CALL_WORDS + abi.CALL_TID_FLAGS] >> 63 == form
+        ]
 
-        The slot is left alone: writing it would race with a new call at the same frame. While it still holds the very call,
-        the call counts as abandoned here; if the kernel meets the key again, it counts it and this count goes.
+    def settle_dead_threads(self, settle: Callable[[int, int, int], bool]) -> None:
+        """Have calls counted as abandoned whose thread is gone; the kernel does it, so that a call which begins at the same place is
+        never mistaken for them.
         """
-        pid_of = {index: pid for pid, indices in indices_by_pid.items() for index in indices}
         now = time.monotonic_ns()
-        present: dict[tuple[int, int, int], int] = {}
-        for slot, key, start, tid, index in self._open_calls():
-            identity = (slot, key, start)
-            old_enough = index in pid_of and now - start > SETTLE_AGE_NS
-            if identity in self._settled or (old_enough and not Path(f"/proc/{pid_of[index]}/task/{tid}").exists()):
-                present[identity] = index
-        self._settled = present
+        threads: dict[tuple[int, int], bool] = {}
+        for slot, key, start, tid in self.open_calls():
+            item = self._attached.get(key & _MASK)
+            if slot < 0 or item is None or start < 2 or now - start < SETTLE_AGE_NS:
+                continue
+            thread = (item.pid, tid)
+            if thread not in threads:
+                threads[thread] = os.path.exists(f"/proc/{item.pid}/task/{tid}")  # noqa: PTH110 - thousands
+            if not threads[thread]:
+                settle(slot, key, start)
 
     # -- snapshots ------------------------------------------------------------------------------------------
 
@@ -108,58 +129,53 @@ class Reader:
             self._roll()
         now = time.monotonic_ns()
         unix = time.time_ns()
-        open_calls = self._open_calls()
-        settled = Counter(index for (slot, key, start, _, index) in open_calls if (slot, key, start) in self._settled)
-        in_flight = Counter(call[4] for call in open_calls)
-        series = tuple(
-            self._one(item, now, in_flight[index] - settled[index], settled[index])
-            for index, item in self._attached.items()
-            if only is None or index in only
-        )
-        return Snapshot(unix, now, self._bounds_ns, series, self._depths(now, only), self._interval_ns)
+        series = tuple(self._one(item, now) for index, item in self._attached.items() if only is None or index in only)
+        return Snapshot(unix, now, self._bounds_ns, series, self._depths(only), self._interval_ns)
 
     def _roll(self) -> None:
         """End the interval: flip the halves, let running programs finish, read and clear the old half."""
         epoch = self._control.words[abi.CONTROL_EPOCH]
         old = epoch & 1
         self._control.words[abi.CONTROL_EPOCH] = epoch + 1
-        if not wait_for_running_programs():
-            time.sleep(GRACE_S)
+        wait_for_grace()
         now = time.monotonic_ns()
         self._interval_ns, self._rolled_ns = now - self._rolled_ns, now
         words = self._series.words
         for index in self._attached:
             base = index * self._words
-            returned = sum(words[base + abi.SERIES_BUCKETS : base + self._words].tolist())
-            sum_ns = words[base + abi.SERIES_SUM_NS]
+            count, sum_ns = words[base + abi.SERIES_COUNT + old], words[base + abi.SERIES_SUM_NS + old]
             highest, inverse = words[base + abi.SERIES_MAX + old], words[base + abi.SERIES_INV_MIN + old]
             depth = words[base + abi.SERIES_DEPTH_MAX + old]
             words[base + abi.SERIES_MAX + old] = 0
             words[base + abi.SERIES_INV_MIN + old] = 0
             words[base + abi.SERIES_DEPTH_MAX + old] = 0
             self._depth_max[index] = depth - 1 if depth else None
-            before = self._bases.get(index, (0, 0))
-            if inverse:
-                count = returned - before[0]
-                self._intervals[index] = Interval(count, sum_ns - before[1], inverse ^ _U64, highest)
-                self._bases[index] = (returned, sum_ns)
-            else:
-                # A call that is counted already but updates the new half belongs to the next interval.
-                self._intervals[index] = None
+            lost = words[base + abi.SERIES_DEPTH_LOST]
+            self._depth_lost[index] = (lost, lost > self._depth_lost.get(index, (0, False))[0])
+            key = index << 1 | old
+            before = self._bases.get(key, (0, 0))
+            self._bases[key] = (count, sum_ns)
+            calls = count - before[0]
+            self._intervals[index] = (
+                Interval(calls, sum_ns - before[1], inverse ^ _U64, highest) if calls and inverse else None
+            )
 
-    def _one(self, item: Attached, now_ns: int, in_flight: int, settled: int) -> SeriesSnapshot:
+    def _one(self, item: Attached, now_ns: int) -> SeriesSnapshot:
+        # `entered` is the last word of the block, so that no call has an outcome here that has not entered.
         words = self._series.block(item.index, self._words)
-        buckets = tuple(words[abi.SERIES_BUCKETS :])
+        entered = self._series.words[(item.index + 1) * self._words - 1]
+        buckets = tuple(words[abi.SERIES_BUCKETS : -1])
+        returned = sum(buckets)
         reasons, fields = len(item.series.drop_reasons), len(item.series.fields)
         return SeriesSnapshot(
             series=item.series.id,
-            returned=sum(buckets),
-            abandoned=words[abi.SERIES_ABANDONED] + settled,
+            returned=returned,
+            abandoned=words[abi.SERIES_ABANDONED],
             missed=words[abi.SERIES_MISSED],
             untimed=words[abi.SERIES_UNTIMED],
-            in_flight=in_flight,
+            in_flight=entered - returned - sum(words[outcome] for outcome in _OUTCOMES),
             orphan_ends=words[abi.SERIES_ORPHAN_ENDS],
-            sum_ns=words[abi.SERIES_SUM_NS],
+            sum_ns=words[abi.SERIES_SUM_NS] + words[abi.SERIES_SUM_NS + 1],
             buckets=buckets,
             no_packet=words[abi.SERIES_NO_PACKET],
             unknown=words[abi.SERIES_UNKNOWN],
@@ -174,31 +190,25 @@ class Reader:
             attached_ns=item.time_attached(now_ns),
             interval=self._intervals.get(item.index),
             minmax_lost=words[abi.SERIES_MINMAX_LOST],
+            packets=words[abi.SERIES_PACKETS]
+            if item.probe.read.entry or item.probe.read.end
+            else returned + words[abi.SERIES_UNTIMED],
         )
 
     # -- depth ----------------------------------------------------------------------------------------------
 
-    def _depths(self, now_ns: int, only: set[int] | None) -> tuple[DepthSnapshot, ...]:
-        """One value per group of buffers, told by its primary series; none where a buffer found no room."""
+    def _depths(self, only: set[int] | None) -> tuple[DepthSnapshot, ...]:
+        """One value per group of buffers, told by its primary series; none where a buffer found no room lately."""
         readers: dict[int, list[Attached]] = {}
         for index, item in self._attached.items():
             if item.series.has_depth and (only is None or index in only):
                 readers.setdefault(item.group, []).append(item)
         if not readers:
             return ()
-        words = self._buffers.words
-        held: dict[int, list[int]] = {group: [] for group in readers}
-        for slot, key in enumerate(words[:: abi.BUFFER_WORDS].tolist()):
-            group = key & 0xFFFF
-            if not key or group not in held:
-                continue
-            at = slot * abi.BUFFER_WORDS
-            if not readers[group][0].closes_buffers and now_ns - words[at + abi.BUFFER_SEEN_NS] > FORGET_BUFFER_NS:
-                continue
-            held[group].append(words[at + abi.BUFFER_DEPTH])
+        held = self._held(readers)
         found = []
         for group, items in readers.items():
-            if any(self._series.words[i.index * self._words + abi.SERIES_DEPTH_LOST] for i in items):
+            if any(self._depth_is_incomplete(item.index) for item in items):
                 continue
             teller = min(items, key=lambda i: (not i.series.primary, i.series.role != "put", i.series.id))
             highest = [m for i in items if (m := self._depth_max.get(i.index)) is not None]
@@ -212,15 +222,49 @@ class Reader:
             )
         return tuple(found)
 
-    def forget_buffers(self, group: int) -> None:
-        """Drop the buffers of a target that is no longer measured."""
+    def _depth_is_incomplete(self, index: int) -> bool:
+        """Whether a buffer found no room in the last interval or since."""
+        before, lately = self._depth_lost.get(index, (0, False))
+        return lately or self._series.words[index * self._words + abi.SERIES_DEPTH_LOST] > before
+
+    def _held(self, readers: Mapping[int, list[Attached]]) -> dict[int, list[int]]:
+        """The depths of the buffers of each group. What nobody has touched for long is forgotten, and its slot is free."""
+        words, now = self._buffers.words, time.monotonic_ns()
+        newest: dict[int, tuple[int, int]] = {}  # key -> (seen, slot)
+        for slot, key in enumerate(words[:: abi.BUFFER_WORDS].tolist()):
+            if not key or key & 0xFFFF not in readers:
+                continue
+            at = slot * abi.BUFFER_WORDS
+            seen = words[at + abi.BUFFER_SEEN_NS]
+            patience = FORGET_OPEN_BUFFER_NS if readers[key & 0xFFFF][0].closes_buffers else FORGET_BUFFER_NS
+            if now - seen > patience and seen:
+                words[at] = 0
+                continue
+            if key in newest:
+                # Two threads took a slot each for it: the one that was not written lately goes.
+                old = min(newest[key], (seen, slot))
+                words[old[1] * abi.BUFFER_WORDS] = 0
+            newest[key] = max(newest.get(key, (0, 0)), (seen, slot))
+        held: dict[int, list[int]] = {group: [] for group in readers}
+        for key, (_, slot) in newest.items():
+            depth = words[slot * abi.BUFFER_WORDS + abi.BUFFER_DEPTH]
+            if depth >> abi.DEPTH_MARK_SHIFT == (key * _GOLDEN & _U64) >> abi.DEPTH_MARK_SHIFT:
+                held[key & 0xFFFF].append(depth & ((1 << abi.DEPTH_MARK_SHIFT) - 1))
+        return held
+
+    def forget_buffers(self, groups: set[int]) -> None:
+        """Drop the buffers of groups that are no longer measured."""
+        if not groups:
+            return
         words = self._buffers.words
         for slot, key in enumerate(words[:: abi.BUFFER_WORDS].tolist()):
-            if key and key & 0xFFFF == group:
+            if key and key & 0xFFFF in groups:
                 words[slot * abi.BUFFER_WORDS] = 0
 
     def forget(self, index: int) -> None:
         """Drop what was kept for a series whose index is given back."""
-        self._bases.pop(index, None)
+        for half in (0, 1):
+            self._bases.pop(index << 1 | half, None)
         self._intervals.pop(index, None)
         self._depth_max.pop(index, None)
+        self._depth_lost.pop(index, None)

@@ -19,6 +19,14 @@ def agent() -> Iterator[Agent]:
 
 
 @pytest.fixture(scope="package")
+def shared_agent() -> Iterator[Agent]:
+    """The same, with links that all processes of a file share."""
+    made = Agent(alone=False)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="package")
 def unprobed() -> Callable[[Hazard, str], Outcome]:
     """A hazard's outcome without probes, played once."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from otel_jb.catalog import load
 from otel_jb.config.model import Config, TargetSelector
 from otel_jb.host import procfs
-from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot
+from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target
 from otel_jb.planner.targets import Discovery, Found
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
@@ -234,6 +234,12 @@ class Outcome:
         return found
 
 
+def added(one: SeriesSnapshot, other: SeriesSnapshot) -> SeriesSnapshot:
+    """The calls of both."""
+    names = ("returned", "abandoned", "missed", "untimed", "in_flight", "orphan_ends")
+    return replace(one, **{name: getattr(one, name) + getattr(other, name) for name in names})
+
+
 def entries(values: SeriesSnapshot) -> int:
     """Entries by their identity."""
     return values.returned + values.abandoned + values.missed + values.untimed + values.in_flight
@@ -242,7 +248,8 @@ def entries(values: SeriesSnapshot) -> int:
 class Agent:
     """The product's catalogue, sandbox, plan and backend, without its loop."""
 
-    def __init__(self, links: str = "auto") -> None:
+    def __init__(self, links: str = "auto", *, alone: bool = True) -> None:
+        self._alone = alone
         self.inspector = Inspector()  # forks: before there are threads
         self.backend = BpfBackend(KernelOptions(BOUNDARIES_NS, links=links))
         self._catalog = load()
@@ -262,7 +269,7 @@ class Agent:
     ) -> Iterator[Callable[[], Snapshot]]:
         """Probes on a process while the block runs; then the outcome has the last values. Yields a way to read earlier ones."""
         found = self.plan(pid, unsafe=unsafe, wish=wish)
-        records = self.backend.attach(found.target, found.plan)
+        records = self.backend.attach(found.target, found.plan, alone=self._alone)
         failed = [r for r in records if isinstance(r, ProbeStatus) and r.state is ProbeState.FAILED]
         series = {record.id: record for record in records if isinstance(record, Series)}
         outcome.strategies = {one.function: one.strategy for one in series.values()}
@@ -274,6 +281,19 @@ class Agent:
         finally:
             last = self.backend.detach(found.target.id)
         outcome.values = {series[one.series].function: one for one in last.series}
+        for values, function in self._later(found.target):
+            outcome.values[function] = added(outcome.values[function], values)
+
+    def _later(self, target: Target) -> Iterator[tuple[SeriesSnapshot, str]]:
+        """What the process counted after it executed itself again, which made another instance of it."""
+        for arrival in self.backend.arrivals():
+            if arrival.pid != target.pid:
+                self.backend.ignore(arrival)
+                continue
+            records = self.backend.attach(replace(target, id=-arrival.block - 1), arrival.plan, alone=self._alone)
+            names = {record.id: record.function for record in records if isinstance(record, Series)}
+            for values in self.backend.detach(-arrival.block - 1, gone=True).series:
+                yield values, names[values.series]
 
     def close(self) -> None:
         """Detach everything and end the children."""

@@ -31,6 +31,17 @@ def test_the_target_ends_as_it_does_unprobed_and_every_call_is_accounted_for(
     assert sum(entered for entered, _ in outcome.calls.values()) >= hazard.rounds // 2
 
 
+@pytest.mark.parametrize("hazard", HAZARDS, ids=str)
+def test_the_same_holds_where_all_processes_of_the_file_share_the_links(
+    hazard: Hazard, shared_agent: Agent, unprobed: Unprobed
+) -> None:
+    """Linked for the file and told apart in the kernel: same status, same output, every call accounted for."""
+    reference = unprobed(hazard, "O2")
+    outcome = play(command(hazard, "O2"), hazard.rounds, shared_agent)
+    assert (outcome.end, outcome.output) == (reference.end, reference.output), outcome.strategies
+    assert outcome.complaints() == [], outcome.strategies
+
+
 def biting(harm: Harm) -> pytest.MarkDecorator:
     """The hazards that do such harm where return probes are forced."""
     return pytest.mark.parametrize("hazard", [hazard for hazard in HAZARDS if hazard.harm is harm], ids=str)

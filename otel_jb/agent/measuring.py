@@ -1,0 +1,266 @@
+"""What the owner of the kernel's side does: attaches targets, reads, governs, ends them, and hands every record on.
+
+Everything here runs on one thread, the owner of `otel_jb.agent.commands`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from otel_jb.agent.governor import Decision, Governor, Reading
+from otel_jb.agent.log import about
+from otel_jb.agent.shedding import tells
+from otel_jb.diagnosis.thresholds import PercentileThreshold
+from otel_jb.host.cpu import cpu_seconds
+from otel_jb.model.arrival import Arrival
+from otel_jb.model.errors import AgentError, AttachError, TargetError
+from otel_jb.model.plan import ProbePlan
+from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, Series, Snapshot, StreamRecord, Target, TargetEnded
+
+if TYPE_CHECKING:
+    from otel_jb.config.model import Config
+    from otel_jb.planner.targets import Changes, Found
+    from otel_jb.probes.live import BpfBackend
+
+_logger = logging.getLogger(__name__)
+
+Sink = Callable[[StreamRecord], None]
+
+
+class Measuring:
+    """The targets that are measured now.
+
+    Args:
+        config: what to measure and how.
+        backend: the kernel's side.
+        sinks: each gets every record of the stream, in order; must not block.
+    """
+
+    def __init__(self, config: Config, backend: BpfBackend, sinks: Sequence[Sink]) -> None:
+        self.backend = backend
+        self.targets: dict[int, Target] = {}
+        self.pids: dict[int, int] = {}  #: by target; also of those that were detached and run on
+        self.uncounted = 0  #: calls of processes that found no room
+        self.overhead: Mapping[int, float] = {}  #: by target, see `Governor.overhead`
+        self._config = config
+        self._sinks = sinks
+        self._governor = Governor(config.overhead.budget)
+        self._series: dict[int, list[Series]] = {}  # by target
+        self._percentiles: dict[int, PercentileThreshold] = {}  # by series
+        self._costs: dict[int, float] = {}  # seconds of one call, by series
+        self._cold_s = 0.0  # what a call costs more where it is a rare one
+
+    def emit(self, *records: StreamRecord) -> None:
+        """Hand records on."""
+        for record in records:
+            for sink in self._sinks:
+                sink(record)
+
+    # -- targets --------------------------------------------------------------------------------------------
+
+    def attach(self, found: Found) -> None:
+        """Measure a process. Raises AttachError, TargetError."""
+        target, plan = found.target, found.plan
+        if not plan.probes:
+            return
+        try:
+            records = self.backend.attach(target, plan, alone=found.alone, running=not found.came)
+        except AttachError as error:
+            if not found.still_runs():  # its files go with it: that is why nothing could be attached
+                raise TargetError(f"process {target.pid} ({target.name}) ended before it could be probed") from error
+            raise
+        if not found.came and not found.still_runs() and not self.backend.has_counted(target.id):
+            # Attached to a PID that ended meanwhile, perhaps to its successor.
+            self.backend.detach(target.id, gone=True)
+            raise TargetError(f"process {target.pid} ({target.name}) ended while probes were attached to it")
+        if found.came and not any(isinstance(record, Series) for record in records):
+            self.backend.detach(target.id, gone=True)  # it was named in time, by another way
+            return
+        self.targets[target.id] = target
+        self.pids[target.id] = target.pid
+        self._series[target.id] = [record for record in records if isinstance(record, Series)]
+        self._keep_costs(target.id, plan)
+        self._follow(self._series[target.id])
+        self.emit(target, *records, self.backend.snapshot(only=target.id))
+        _report(target, plan, records)
+
+    def apply(self, changes: Changes) -> tuple[list[Found], list[Arrival]]:
+        """Do what the look at processes has found; returns what could not be attached, and whom to look at once more for that."""
+        self.end([target for target in changes.ended if target in self.targets])
+        for target, plan in changes.grown:
+            self.extend(target, plan)
+        failed = []
+        for each in changes.found:
+            try:
+                self.attach(each)
+            except (AttachError, TargetError) as error:
+                _logger.log(logging.DEBUG if each.came else logging.WARNING, "%s", error.message)
+                failed.append(each)
+        again: list[Arrival] = []
+        for placed in changes.placed:
+            number = placed.found.target.id if placed.found is not None else placed.target
+            if number is None or number in self.targets:
+                for arrival in placed.arrivals:
+                    self.backend.ignore(arrival)  # unless it is attached by now
+            elif placed.found is None or not placed.found.came:
+                again += placed.arrivals  # it ended meanwhile, and is named from what the kernel knew
+        return failed, again
+
+    def extend(self, target_id: int, plan: ProbePlan) -> None:
+        """A measured process has functions that it had not."""
+        if target_id not in self.targets:
+            return
+        target = self.targets[target_id]
+        records = self.backend.extend(target_id, plan)
+        series = {record.id: record for record in records if isinstance(record, Series)}
+        known = {each.id for each in self._series[target_id]}
+        self._series[target_id] = [series.pop(each.id, each) for each in self._series[target_id]]
+        self._series[target_id] += series.values()
+        self._follow(each for each in series.values() if each.id not in known)
+        self._keep_costs(target_id, plan)
+        self.emit(*records)
+        if records:
+            _report(target, plan, records)
+
+    def end(self, target_ids: Sequence[int], *, ended: bool = True) -> None:
+        """Read targets a last time and let them go; `ended`: their processes are gone."""
+        if not target_ids:
+            return
+        self.take_slow_calls()  # what they sent before: their series are known for a last moment
+        last = self.backend.detach(*target_ids, gone=ended)
+        self.emit(last)
+        for target_id in target_ids:
+            target = self.targets.pop(target_id)
+            for series in self._series.pop(target_id, ()):
+                self._costs.pop(series.id, None)
+                self._percentiles.pop(series.id, None)
+            if ended:
+                self.pids.pop(target_id, None)
+                _logger.info("%s (process %d) ended", target.name, target.pid, extra=about(target))
+                self.emit(TargetEnded(target_id, last.time_unix_nano))
+
+    # -- reading --------------------------------------------------------------------------------------------
+
+    def read(self, *, roll: bool = False) -> int:
+        """Take a snapshot and hand it on; `roll` ends the interval of min, max and avg. Returns its time (monotonic ns)."""
+        if not self.targets:
+            return time.monotonic_ns()
+        self.take_slow_calls()
+        snapshot = self.backend.snapshot(roll)
+        self.emit(snapshot)
+        return snapshot.time_ns
+
+    def take_slow_calls(self) -> None:
+        """Hand on the slow calls that have arrived."""
+        if self.targets:
+            self.emit(*self.backend.slow_calls())
+
+    # -- cost -----------------------------------------------------------------------------------------------
+
+    def use_costs(self, cost: AgentCost, plans: Iterable[tuple[int, ProbePlan]]) -> None:
+        """What probes cost was measured, and what targets cost follows from that."""
+        self._cold_s = 2 * dict(cost.seconds_by_kind).get("cold", 0.0)  # a call is two hits: its entry and its end
+        self.emit(cost)
+        for target, plan in plans:
+            self._keep_costs(target, plan)
+
+    def _keep_costs(self, target_id: int, plan: ProbePlan) -> None:
+        by_function = {probe.function: probe.cost_ns / 1e9 for probe in plan.probes}
+        for series in self._series.get(target_id, ()):
+            self._costs[series.id] = by_function.get(series.function, self._costs.get(series.id, 0.0))
+
+    def govern(self) -> None:
+        """Keep the probes of each target within the overhead budget."""
+        self.uncounted = sum(self.backend.no_room().values())
+        if not self.targets:
+            self.overhead = {}
+            return
+        if self._percentiles:
+            self._follow_percentiles(self.backend.snapshot())
+        entries = self.backend.entries()
+        readings = [
+            Reading(s.id, s.target, tells(s), entries[s.id], self._costs.get(s.id, 0.0), self._cold_s)
+            for series in self._series.values()
+            for s in series
+            if s.id in entries
+        ]
+        cpu_s = {number: used for number in self.targets if (used := cpu_seconds(self.pids[number])) is not None}
+        for decision in self._governor.observe(time.monotonic(), readings, cpu_s):
+            self._carry_out(decision)
+        self.overhead = self._governor.overhead()
+
+    def _carry_out(self, decision: Decision) -> None:
+        """Attach or detach what the governor says, and log it in one line."""
+        act = self.backend.shed if decision.shed else self.backend.restore
+        done = []
+        for series, share in zip(decision.series, decision.shares, strict=True):
+            status = act(series, decision.reason)
+            if status is not None:
+                self.emit(status)
+                done.append(f"{status.function} ({share:.1%})")
+        if done:
+            target = self.targets[decision.target]
+            _logger.warning(
+                "%s of %s (process %d): %s; %s",
+                "detached" if decision.shed else "attached again",
+                target.name,
+                target.pid,
+                ", ".join(done),
+                decision.reason,
+                extra=about(target),
+            )
+
+    def _follow(self, series: Iterable[Series]) -> None:
+        """Follow the percentiles of functions whose threshold is one."""
+        for each in series:
+            slow = self._config.slow.of(each.function, each.role)
+            if slow is not None and slow.percentile is not None:
+                self._percentiles[each.id] = PercentileThreshold(slow.percentile)
+
+    def _follow_percentiles(self, snapshot: Snapshot) -> None:
+        """Move the thresholds that are percentiles of the functions' own calls."""
+        for values in snapshot.series:
+            threshold = self._percentiles.get(values.series)
+            if threshold is not None:
+                ns = threshold.update(snapshot.time_ns / 1e9, snapshot.bounds_ns, values.buckets)
+                self.backend.set_threshold(values.series, ns)
+
+    def close(self) -> None:
+        """Read a last time, detach everything."""
+        try:
+            self.end(list(self.targets), ended=False)
+        except AgentError as error:
+            _logger.debug("%s", error.message)
+        self.backend.close()
+
+
+def _report(target: Target, plan: ProbePlan, records: Sequence[StreamRecord]) -> None:
+    series = [record for record in records if isinstance(record, Series)]
+    _logger.info(
+        "measuring %d functions of %s (process %d): %s",
+        len(series),
+        target.name,
+        target.pid,
+        ", ".join(f"{s.function} [{s.strategy}]" for s in series[:8]) + (" …" if len(series) > 8 else ""),
+        extra=about(target),
+    )
+    for record in records:
+        if isinstance(record, ProbeStatus) and record.state in (ProbeState.FAILED, ProbeState.UNVERIFIED):
+            _logger.warning(
+                "%s in process %d cannot be probed: %s",
+                record.function,
+                target.pid,
+                record.reason,
+                extra=about(target, record.function),
+            )
+    for skipped in plan.skipped:
+        _logger.debug(
+            "%s in process %d is not probed: %s",
+            skipped.function,
+            target.pid,
+            skipped.reason,
+            extra=about(target, skipped.function),
+        )

@@ -1,0 +1,286 @@
+"""Probed files: one set of links for all processes of a file, or one for each of the few that are selected by PID."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from otel_jb.elf.image import open_regular
+from otel_jb.model.errors import AttachError
+from otel_jb.model.plan import Probe
+from otel_jb.model.reads import Op
+from otel_jb.probes import abi
+from otel_jb.probes.attach.attacher import Attacher
+from otel_jb.probes.attach.blocks import MORE_ROOM, NO_ROOM
+from otel_jb.probes.attach.table import Table
+from otel_jb.probes.read.maps import WordArray, wait_for_grace
+from otel_jb.probes.read.reader import Reader
+from otel_jb.probes.series import Function, Links, ProbeSet
+
+MOST_BY_PID = 2  #: processes of a file that have links of their own; each makes the others' calls dearer
+DRAIN_S = 0.1  #: how long a detached probe's calls in flight may still end
+IDLE_SETS = 64  #: files that nobody runs stay linked, for the next process; so many
+FIRST_AHEAD = 32  #: blocks that are ready when a file is linked; more follow
+LINGER_S = 5.0  #: how long a process that executes another program keeps its links
+EVERYONE = 0  #: in the place of a PID
+
+Configure = Callable[[ProbeSet, int], None]
+
+
+class Files:
+    """Makes sets of probes and links them. Not thread-safe, as the backend that it serves."""
+
+    def __init__(
+        self,
+        table: Table,
+        attacher: Attacher,
+        reader: Reader,
+        series: WordArray,
+        words: int,
+        configure: Configure,
+        release: Configure,
+    ) -> None:
+        """`configure` is called for a block before a process can have it, `release` for one that no process will have."""
+        self._table, self._attacher, self._reader = table, attacher, reader
+        self._series, self._words = series, words
+        self._configure, self._release = configure, release
+        self._by_key: dict[tuple[object, ...], ProbeSet] = {}
+        self.by_number: dict[int, ProbeSet] = {}
+
+    # -- sets -----------------------------------------------------------------------------------------------
+
+    def sets(self, probes: Sequence[Probe], *, nests: bool) -> list[tuple[ProbeSet, list[Probe]]]:
+        """The sets that these probes belong to, made where they are not known, each with its probes in the order of its functions.
+
+        Raises AttachError, and what opening a file raises.
+        """
+        known = {id(each.functions[0].probe): each for each in self.by_number.values()}
+        groups: dict[tuple[str, bool], list[Probe]] = {}
+        found: list[tuple[ProbeSet, list[Probe]]] = []
+        rest = list(probes)
+        while rest:
+            of_set = known.get(id(rest[0]))  # of a process that is perhaps gone, and its paths with it
+            if of_set is None:
+                groups.setdefault((rest[0].file, self._attacher.is_private(rest[0])), []).append(rest.pop(0))
+            else:
+                found.append((of_set, rest[: len(of_set.functions)]))
+                del rest[: len(of_set.functions)]
+        return found + [
+            (self._set(group, nests=nests, private=private), group) for (_, private), group in groups.items()
+        ]
+
+    def _set(self, probes: Sequence[Probe], *, nests: bool, private: bool) -> ProbeSet:
+        file = open_regular(probes[0].file)
+        try:
+            status = os.fstat(file)
+            alike = tuple(replace(probe, file="", cost_ns=0.0, function="", names=()) for probe in probes)
+            key = (status.st_dev, status.st_ino, probes[0].build_id, nests, alike)
+            known = self._by_key.get(key)
+            if known is not None:
+                os.close(file)
+                return known
+            number = self._table.new_set(len(probes))
+        except BaseException:
+            os.close(file)
+            raise
+        functions = [Function(probe, at, _closes(probe, probes)) for at, probe in enumerate(probes)]
+        path = f"/proc/{os.getpid()}/fd/{file}"
+        made = ProbeSet(number, key, file, path, functions, nests, private)
+        self._by_key[key] = self.by_number[number] = made
+        return made
+
+    def drop(self, probes: ProbeSet) -> None:
+        """Unlink a set that has no members."""
+        self._unlink([(function, pid) for function in probes.functions for pid in list(function.links)], [])
+        for base in self._table.drop_set(probes.number):
+            self._release(probes, base)
+        del self._by_key[probes.key]
+        del self.by_number[probes.number]
+        os.close(probes.file)
+
+    def drop_if_idle(self, probes: ProbeSet) -> None:
+        """Drop a set without members, unless further processes may come by themselves."""
+        linked = any(function.links for function in probes.functions)
+        used = probes.members or linked or probes.number not in self.by_number or self._table.taken(probes.number)
+        if not used:
+            self.drop(probes)
+
+    def tidy(self) -> None:
+        """Drop sets whose file is gone and that nobody runs, and the oldest where too many wait for a process."""
+        idle = [e for e in self.by_number.values() if not e.members and e.everyone and not self._table.taken(e.number)]
+        idle.sort(key=lambda each: each.used_s)
+        now = time.monotonic()
+        for each in list(self.by_number.values()):
+            left = [(f, pid) for f in each.functions for pid in f.links if pid not in each.members and pid != EVERYONE]
+            if left and now - each.used_s > LINGER_S:
+                self._unlink(left, [])
+                self.drop_if_idle(each)
+        for at, each in enumerate(idle):
+            if at < len(idle) - IDLE_SETS or (now - each.used_s > 60 and os.fstat(each.file).st_nlink == 0):
+                self.drop(each)
+
+    # -- blocks ---------------------------------------------------------------------------------------------
+
+    def top_up(self) -> None:
+        """Grant blocks to the sets that processes come to by themselves."""
+        for probes in self.by_number.values():
+            self._grant(probes, self._table.wanting(probes.number))
+
+    def _grant(self, probes: ProbeSet, count: int) -> bool:
+        for _ in range(count):
+            base = self._table.grant(probes.number)
+            if base is None:
+                return False
+            self._configure(probes, base)
+            self._table.give(probes.number, base)
+        return True
+
+    def _take_back(self) -> None:
+        """Free what other sets have ready."""
+        for number, bases in self._table.take_back():
+            for base in bases:
+                self._release(self.by_number[number], base)
+
+    def claim(self, probes: ProbeSet, pid: int) -> int:
+        """The first series of a process, which has some from now on. Raises AttachError."""
+        for _ in range(3):  # a process that comes by itself may take what was granted for this one
+            base = self._table.claim(probes.number, pid)
+            if base is not None:
+                return base
+            self._table.forget(probes.number, pid)  # it was not measured until now
+            if not self._grant(probes, 1):
+                self._take_back()
+                self._grant(probes, 1)
+        raise AttachError(NO_ROOM, MORE_ROOM)
+
+    def room(self, wanted: int) -> int:
+        """How many series there is room for, as far as so many are wanted."""
+        if self._table.blocks.left < wanted:
+            self._take_back()
+        return self._table.blocks.left
+
+    # -- links ----------------------------------------------------------------------------------------------
+
+    def join(self, probes: ProbeSet, pid: int, *, alone: bool) -> dict[int, AttachError]:
+        """See to it that the calls of a process are seen. `alone`: of its file, only processes of known PIDs are measured.
+
+        Returns why the kernel refuses functions, by number.
+        """
+        if not probes.everyone:
+            if probes.private or (alone and len(probes.members) < MOST_BY_PID):
+                return self._refusals((function, self._link(function, probes, pid)) for function in probes.functions)
+            self._widen(probes)
+        return self._refusals((function, function.refused) for function in probes.functions)
+
+    @staticmethod
+    def _refusals(found: Iterable[tuple[Function, AttachError | None]]) -> dict[int, AttachError]:
+        return {function.number: error for function, error in found if error is not None}
+
+    def _link(self, function: Function, probes: ProbeSet, pid: int) -> AttachError | None:
+        """Link a function for a process, or EVERYONE; why the kernel refuses."""
+        if function.shed or pid in function.links:
+            return None
+        try:
+            function.links[pid] = self._attacher.link(function, probes, pid)
+        except AttachError as error:
+            return error
+        return None
+
+    def _widen(self, probes: ProbeSet) -> None:
+        """Link a set for every process. Those that have links of their own lose no call: both see it, and one counts it."""
+        before = {function: dict(function.links) for function in probes.functions}
+        exchanged = [base + function.number for base in probes.members.values() for function in probes.functions]
+        if exchanged:
+            probes.form ^= 1
+            self.flag(exchanged, abi.FLAG_EXCHANGE | (abi.FLAG_NEW if probes.form else 0), abi.FLAG_NEW)
+        probes.everyone = True
+        self._table.let_come(probes.number)
+        self._grant(probes, min(FIRST_AHEAD, self._table.wanting(probes.number)))
+        for function in probes.functions:
+            function.refused = self._link(function, probes, EVERYONE)
+        if exchanged:
+            wait_for_grace()  # calls that began when only the old links were there
+            self._retire(before, set(exchanged), probes.form ^ 1)
+            self.flag(exchanged, 0, abi.FLAG_EXCHANGE | abi.FLAG_NEW)
+
+    def _retire(self, before: dict[Function, dict[int, Links]], indices: set[int], form: int) -> None:
+        """Take out the old links of functions whose new ones are in; new ends see the calls that old entries began, but a session's."""
+        made = [one for old in before.values() for one in old.values()]
+        self._attacher.close_entries(made_apart(made))
+        sessions = [one for one in made if not one.ends]
+        deadline = time.monotonic() + DRAIN_S
+        while sessions and time.monotonic() < deadline and self._reader.open_of(indices, form):
+            time.sleep(0.005)
+        self._attacher.close(made)
+        for function, old in before.items():
+            of_function = {index for index in indices if any(not one.ends for one in old.values())}
+            for slot, key, start in self._reader.open_of(of_function, form) if sessions else ():
+                if (key & ((1 << abi.SERIES_BITS) - 1)) in of_function:
+                    self._table.settle(slot, key, start, unseen=True)
+            for pid in old:
+                del function.links[pid]
+
+    def flag(self, indices: Iterable[int], on: int, off: int) -> None:
+        """Change the flags of series (abi.FLAG_*)."""
+        for index in indices:
+            at = index * self._words + abi.SERIES_GROUP_FLAGS
+            word = self._series.words[at]
+            flags = (word >> 32) & ~off | on
+            self._series.words[at] = word & 0xFFFFFFFF | flags << 32
+
+    def leave(self, probes: ProbeSet, pid: int, *, ended: bool) -> None:
+        """A process is no member any more. One that runs on may end its calls in flight for a moment, if others do not share its links."""
+        base = probes.members.pop(pid)
+        probes.used_s = time.monotonic()
+        own = [function for function in probes.functions if pid in function.links]
+        if ended and own and os.path.exists(f"/proc/{pid}"):  # noqa: PTH110
+            return  # it executes another program, perhaps the same: that has these links until it is known which
+        if own:
+            self._unlink([(function, pid) for function in own], [] if ended else [base + f.number for f in own])
+
+    def shed(self, function: Function, probes: ProbeSet) -> None:
+        """Unlink a function for all processes; calls that are in flight for long are not seen to end."""
+        function.shed = True
+        indices = [base + function.number for base in probes.members.values()]
+        self._unlink([(function, pid) for pid in list(function.links)], indices)
+
+    def restore(self, function: Function, probes: ProbeSet) -> None:
+        """Link a function again. Raises AttachError."""
+        function.shed = False
+        for pid in [EVERYONE] if probes.everyone else list(probes.members):
+            refused = self._link(function, probes, pid)
+            if refused is not None:
+                function.shed = True
+                raise refused
+
+    def _unlink(self, which: Sequence[tuple[Function, int]], indices: Sequence[int]) -> None:
+        """Detach entries, let calls of these series that are in flight end, then detach ends."""
+        made = [function.links.pop(pid) for function, pid in which]
+        self.flag(indices, abi.FLAG_SHUT, 0)  # a session link is entry and end
+        self._attacher.close_entries(made_apart(made))
+        deadline = time.monotonic() + DRAIN_S
+        while time.monotonic() < deadline and any(self._reader.in_flight(index) > 0 for index in indices):
+            time.sleep(0.005)
+        self._attacher.close(made)
+
+    def close(self) -> None:
+        """Detach everything at once, without waiting for calls in flight."""
+        self._attacher.close(
+            [one for each in self.by_number.values() for f in each.functions for one in f.links.values()]
+        )
+        for each in self.by_number.values():
+            os.close(each.file)
+        self._by_key.clear()
+        self.by_number.clear()
+
+
+def made_apart(made: Iterable[Links]) -> list[Links]:
+    """Those whose entries can be detached before their ends: a session link is both."""
+    return [one for one in made if one.ends]
+
+
+def _closes(probe: Probe, probes: Iterable[Probe]) -> bool:
+    """Whether the end of a buffer is seen by any function of the profile."""
+    return any(op.op is Op.CLOSE for p in probes if p.profile == probe.profile for op in (*p.read.entry, *p.read.end))

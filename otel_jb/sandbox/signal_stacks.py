@@ -1,0 +1,30 @@
+"""What a file may do that its functions do not show, by the names that it imports: run signal handlers on stacks of their own, load libraries."""
+
+from __future__ import annotations
+
+import re
+
+from otel_jb.elf.image import Image
+from otel_jb.elf.symbols import tables
+
+_NAME = "sigaltstack"
+#: `mov eax, 131; syscall`: sigaltstack without the C library
+_RAW = bytes.fromhex("b8830000000f05")
+#: What Rust's standard library says when a thread's stack overflows: its handler, on a stack of its own, does that and no more. Newer and
+#: older ones keep different parts of it in one piece.
+_RUST = (b"has overflowed its stack", b"failed to allocate an alternative stack")
+
+
+_LOADS = re.compile(rb"\0(dlopen|dlmopen|android_dlopen_ext)\0")
+
+
+def loads(image: Image) -> bool:
+    """Whether a file can load further libraries."""
+    return any(_LOADS.search(table.strings) for table in tables(image))
+
+
+def signal_stacks(image: Image) -> str:
+    """What by which a file may run signal handlers on stacks of their own; "" where it has nothing of the kind."""
+    if any(_NAME.encode() + b"\0" in table.strings for table in tables(image)):
+        return "" if any(image.holds(text, ".rodata") for text in _RUST) else _NAME
+    return f"the system call {_NAME}" if not image.needed and image.holds(_RAW) else ""
