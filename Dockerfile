@@ -33,7 +33,9 @@ RUN apt-get -q update \
     && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install python3 python3-bpfcc libstdc++6 ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/otel-jb /opt/otel-jb
-ENV PATH=/opt/otel-jb/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+# The commit, for otel_jb.build_info: docker build --build-arg REVISION=$(git rev-parse HEAD) .
+ARG REVISION=
+ENV PATH=/opt/otel-jb/bin:$PATH PYTHONDONTWRITEBYTECODE=1 OTEL_JB_REVISION=$REVISION
 EXPOSE 9310
 # Python is there already; curl is not. /health and not /ready: a host without a media server has no probes, and its agent is well.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s \

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from otel_jb import __version__
-from otel_jb.cli import exitcodes, output, words
+from otel_jb.cli import descriptors, exitcodes, output, words
 from otel_jb.cli.words import COMMANDS
 from otel_jb.model.errors import AgentError, ExitCode, UsageError
 from otel_jb.model.text import printable, printable_lines
@@ -73,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> NoReturn:
     """The installed program."""
+    descriptors.reopen()
     sys.exit(main())
 
 

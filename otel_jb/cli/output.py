@@ -73,7 +73,8 @@ def give_up(descriptor: int) -> None:
 
 def shortage(error: BaseException) -> ResourceError | None:
     """The error for a machine that ran out of something, None for any other."""
-    if isinstance(error, MemoryError):
+    # Python tells of a thread that it cannot start by a RuntimeError; it is the stack that there is no room for, or the number of tasks.
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
         error = OSError(errno.ENOMEM, "")
     if not isinstance(error, OSError) or error.errno not in _SHORTAGES:
         return None

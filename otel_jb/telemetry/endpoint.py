@@ -142,7 +142,7 @@ class Endpoint:
         self._connections: Connections | None = None
         self.host: str = host
         self.port: int = self._listener.getsockname()[1]
-        local = _is_loopback(self._listener.getsockname()[0])
+        self._local = local = _is_loopback(self._listener.getsockname()[0])
         self._hosts = Hosts(host, allowed_hosts, strict=local)
         encrypted = access is not None and access.encrypts
         if not local and not (encrypted and access is not None and access.protects):
@@ -177,9 +177,10 @@ class Endpoint:
         )
         self._connections.start()
 
-    def use(self, access: Access | None) -> None:
-        """Let in by other rules from the next request on."""
+    def use(self, access: Access | None, allowed_hosts: Sequence[str] = ()) -> None:
+        """Let in by other rules from the next connection on."""
         self._access = access
+        self._hosts = Hosts(self.host, allowed_hosts, strict=self._local)
 
     def close(self) -> None:
         """Stop listening. Answers under way are cut off."""

@@ -235,6 +235,13 @@ EXPORT_FAILURES = Instrument(
     "otel_jb_export_failures_total",
     "Exports that failed for good.",
 )
+BUILD_INFO = Instrument(
+    "otel_jb.build_info",
+    Kind.GAUGE,
+    "",
+    "otel_jb_build_info",
+    "What runs: version of the agent, of Python and of the kernel; always 1.",
+)
 EXPORT_REJECTED = Instrument(
     "otel_jb.export.rejected",
     Kind.COUNTER,
@@ -301,6 +308,7 @@ SELF_INSTRUMENTS: tuple[Instrument, ...] = (
     EVENTS_LOST,
     EVENTS_SUPPRESSED,
     SPANS_DROPPED,
+    BUILD_INFO,
     EXPORT_FAILURES,
     EXPORT_REJECTED,
     POINTS_LEFT_OUT,

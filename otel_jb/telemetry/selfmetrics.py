@@ -8,6 +8,7 @@ Attributes that name a target are `target` (its service.name), `pid` and `functi
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -15,6 +16,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
+import otel_jb
 from otel_jb.model.reads import OUT_OF_RANGE
 from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Target
 from otel_jb.telemetry import metrics
@@ -50,6 +52,7 @@ def register(
         metrics.EVENTS_SUPPRESSED: lambda: _per_series(view(), lambda values: values.events_suppressed),
         metrics.SPANS_DROPPED: lambda: _tally(tally, metrics.SPANS_DROPPED),
         metrics.EXPORT_FAILURES: lambda: _tally(tally, metrics.EXPORT_FAILURES),
+        metrics.BUILD_INFO: lambda: [Observation(1, build_info())],
         metrics.EXPORT_REJECTED: lambda: _tally(tally, metrics.EXPORT_REJECTED),
         metrics.POINTS_LEFT_OUT: lambda: _of_targets(view(), _tally(tally, metrics.POINTS_LEFT_OUT)),
         metrics.NESTING_DOUBTFUL: lambda: _of_targets(view(), _tally(tally, metrics.NESTING_DOUBTFUL)),
@@ -61,6 +64,13 @@ def register(
     }
     for instrument, source in sources.items():
         _create(meter, instrument, source)
+
+
+def build_info() -> dict[str, str]:
+    """Versions of what runs; `revision` where whoever built the image said it."""
+    versions = {"version": otel_jb.__version__, "python": platform.python_version(), "kernel": platform.release()}
+    revision = os.environ.get("OTEL_JB_REVISION")
+    return {**versions, "revision": revision} if revision else versions
 
 
 def _create(meter: Meter, instrument: Instrument, source: Callable[[], _Observations]) -> None:
