@@ -120,11 +120,15 @@ class _Writer:
 
     def exit_(self, void: bool, others: list[str]) -> str:
         if void:
-            return self.random.choice(["return;", "{ g1(r); return; }", "{ sink = r; return; }"])
+            return self.random.choice(
+                ["return;", "{ g1(r); return; }", "{ sink = r; return; }", "{ free(malloc(r & 15)); return; }"]
+            )
         calls = ["return g1(r);", "return g2(a, r);"] + [f"return {name}(b, a);" for name in others[-2:]]
         calls += [f"{{ {name}(a, b); return r; }}" for name in others[-3:]] + [
             "{ g8(&o, a); return r; }",
             "{ g6(&o.a, r); return -2; }",
+            "{ free(malloc(b & 7)); return r; }",
+            "{ free(malloc(9)); return -3; }",
         ]
         return self.random.choice([f"return {self.value()};"] * 4 + ["return r;", "return 0;", "return -1;", *calls])
 

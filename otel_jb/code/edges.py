@@ -24,6 +24,7 @@ class Crossed(Enum):
 
     BRANCH = "an emulated branch or nop"
     CALL = "a call whose function's ends are known"
+    LAST = "a call of another file's function, which is left out of the time"
     STEP = "an instruction that is single-stepped"
 
 
@@ -103,9 +104,12 @@ def _ways_in(body: Body, here: int, steps: int, follow: Callable[[int], bool]) -
     before = here - 1
     previous = body.instructions[before]
     if previous.flow in CALLS:
-        if not follow(before):
+        if last_call(body, before):
+            found.add(Crossing(before, kind=Crossed.LAST))
+        elif follow(before):
+            found.add(Crossing(before, kind=Crossed.CALL))
+        else:
             return "an end is reached straight from a call"
-        found.add(Crossing(before, kind=Crossed.CALL))
     elif previous.flow is Flow.BRANCH:
         reason = _unsuitable(body, before)
         if reason:
@@ -114,6 +118,15 @@ def _ways_in(body: Body, here: int, steps: int, follow: Callable[[int], bool]) -
     elif previous.nop and previous.price is Price.EMULATED and body.frame(previous.address) is not None:
         found.add(Crossing(before))
     return found
+
+
+def last_call(body: Body, index: int) -> str:
+    """The function of another file whose call there may count as the end; "" if it may not. It takes a moment and gives something back."""
+    call = body.instructions[index]
+    if call.target is None or call.price is not Price.EMULATED or not body.context.in_plt(call.target):
+        return ""
+    name = known.plain(body.context.names.get(call.target, ""))
+    return name if known.gives_back(name) and body.frame(call.address) is not None else ""
 
 
 def _unsuitable(body: Body, index: int) -> str:

@@ -110,6 +110,8 @@ def _edges(body: Body, chain: tuple[int, ...]) -> _Found:
         if cut.refused:
             return _Found(refused=cut.refused)
         for crossing in cut.crossings:
+            if crossing.kind is Crossed.LAST:
+                found.notes.append(f"the call of {edges.last_call(body, crossing.index)} at its end")
             if crossing.kind is Crossed.CALL:
                 found.add(_lent(body, crossing, end, lenders[crossing.index]))
             else:
@@ -150,6 +152,8 @@ def _state_at(body: Body, crossing: Crossing, end: int, frame: tuple[FrameBase, 
     # Where it matters what the function gives back to its caller, pops must be found.
     depth = called.depth_at(body, body.instructions[crossing.index]) if inner else None
     state = State.at_site(frame, depth, privacy(body))
+    if crossing.kind is Crossed.LAST:
+        state.called()
     _run(body, path, state)
     return state
 
@@ -161,7 +165,7 @@ def _run(body: Body, path: Sequence[int], state: State) -> None:
 def _returned(body: Body, crossing: Crossing, end: int, state: State | None) -> ReturnPlace | None:
     if state is not None:
         return state.returned()
-    if body.instructions[end].flow is Flow.INDIRECT_JUMP:
+    if body.instructions[end].flow is Flow.INDIRECT_JUMP or crossing.kind is Crossed.LAST:
         return None
     path = edges.straight(body, crossing, end)
     source = None if path is None else _copied_from(body, path)

@@ -46,6 +46,18 @@ def is_generic(name: str) -> bool:
     return _GENERIC.fullmatch(name) is not None
 
 
+#: Functions that give something back: they take a moment, and return whatever happens.
+_GIVES_BACK = re.compile(
+    r"(cfree|free|av_freep?|g_free|g_slice_free1|ortp_free|_ZdlPvm?|_ZdaPvm?|_ZdlPv(m?)St11align_val_t|"
+    r"pthread_(mutex|rwlock|spin)_unlock|pthread_cond_(signal|broadcast)|mtx_unlock|sem_post)"
+)
+
+
+def gives_back(name: str) -> bool:
+    """Whether a call of this function may be left out of the time of a call that ends with it."""
+    return bool(name) and _GIVES_BACK.fullmatch(plain(name)) is not None
+
+
 #: Functions that make or tell an error: behind a call of one a server does not run often.
 _MAKES_ERROR = re.compile(
     r"_ZN1[24]SrsCplxError(4wrap|6create|9transform)\w*|srs_error_(create|wrap|new)\w*|__errno_location|perror|"

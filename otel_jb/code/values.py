@@ -74,6 +74,12 @@ class State:
         """Nothing is known, and anything may have been stored."""
         return cls([None] * 16, is_private, [], True)
 
+    def called(self) -> None:
+        """A function runs that keeps what calls keep, and may write wherever pointers lead."""
+        for number in x86.CALLER_SAVED:
+            self.registers[number] = None
+        self.stored(None, 0, None)
+
     def moved(self, by: int, is_private: IsPrivate) -> State:
         """The same, with offsets from a frame that lies `by` above this one."""
 

@@ -17,7 +17,7 @@ from otel_jb.planner.process import UNKNOWN, ProcessFacts
 NOT_ASKED_FOR = "not among the functions asked for"  #: why a function is skipped that --function does not name
 
 #: A return probe must be cheaper than edge sites by this factor: they touch no return address.
-_WORTH_IT = 1.05
+_WORTH_IT = 1.15
 _WORTH_A_DOUBT = 2.0  #: the same for one that the code alone does not prove to be safe
 
 

@@ -25,7 +25,7 @@ class Way:
 
 
 #: Hits that a call is reckoned to make at a branch inside a loop. What a loop really runs nobody knows from the code.
-LOOP_ROUNDS = 8
+LOOP_ROUNDS = 4
 READ_NS = 80.0  #: reading one word of the target's stack
 MOST_CODES = 64  #: end sites of one function that need more than their condition, as many as a cookie can tell apart
 

@@ -160,3 +160,20 @@ def test_a_way_out_behind_an_error_is_rare(tmp_path: Path) -> None:
     codes = analysed(tmp_path, source, "-O0")
     for name, rare in (("t_error", True), ("t_usual", False)):
         assert [s.rare for s in codes[name].edges.spots if s.price is Price.STEPPED] == [rare], name
+
+
+def test_a_call_that_gives_something_back_may_be_the_end(tmp_path: Path) -> None:
+    """The call is emulated and what it takes is said not to be timed; any other call of another file's function is stepped behind."""
+    source = """
+    extern void free(void *); extern int other(void *);
+    int t_gives(int n, void *p) { if (n > 3) return 1; free(p); return n; }
+    int t_works(int n, void *p) { if (n > 3) return 1; other(p); return n; }
+    """
+    codes = analysed(tmp_path, source, "-O0", "-fno-stack-protector")
+    assert codes["t_gives"].edges.note == "the call of free at its end"
+    assert all(s.price is Price.EMULATED for s in codes["t_gives"].edges.spots)
+    (call,) = (s for s in codes["t_gives"].edges.spots if s.text.startswith("call"))
+    assert call.returned is not None
+    assert call.returned.kind is Origin.STACK
+    assert codes["t_works"].edges.note == ""
+    assert any(s.price is Price.STEPPED for s in codes["t_works"].edges.spots)

@@ -87,3 +87,35 @@ int __attribute__((noinline)) SrsLiveConsumer::enqueue(SrsRtpPacket *p) {
 }
 int SrsRtcConsumer_enqueue(SrsLiveConsumer *c, SrsRtpPacket *p) { return c->enqueue(p); }
 int SrsProtocol_recv_message(SrsLiveConsumer *c) { c->wait(1, 2); return c->waiting; }
+// The ends of a real SRS, unoptimised: straight after a call with the error on the stack, behind a call that wraps an error, in a loop, and behind a nop.
+struct SrsCplxError { static SrsCplxError *wrap(SrsCplxError *error, const char *why); };
+typedef SrsCplxError *srs_error_t;
+struct SrsRtcRecvTrack { SrsRtpRingBuffer *ring; bool wants; srs_error_t on_nack(SrsRtpPacket **packet); void notify(int n); };
+srs_error_t __attribute__((noinline)) SrsRtcRecvTrack::on_nack(SrsRtpPacket **packet) {
+  srs_error_t error = 0;
+  if (!wants) return error;
+  ring->set((*packet)->seq, *packet);
+  return error;
+}
+void __attribute__((noinline)) SrsRtcRecvTrack::notify(int n) {
+  if (n > 3) ring->begin++;
+  ring->set(n, 0);
+}
+struct SrsRtcFrameBuilder { SrsRtcRecvTrack *track; srs_error_t packet_video(SrsRtpPacket *packet); srs_error_t packet_key_frame(SrsRtpPacket *packet); };
+srs_error_t __attribute__((noinline)) SrsRtcFrameBuilder::packet_key_frame(SrsRtpPacket *packet) {
+  if (packet->size < 12) return SrsCplxError::wrap(0, "short");
+  return track->on_nack(&packet);
+}
+srs_error_t __attribute__((noinline)) SrsRtcFrameBuilder::packet_video(SrsRtpPacket *packet) {
+  srs_error_t error = 0;
+  if (packet->seq & 1) return packet_key_frame(packet);
+  if ((error = track->on_nack(&packet)) != 0) return SrsCplxError::wrap(error, "nack");
+  packet->ts++;
+  return error;
+}
+struct SrsRtcSendTrack { SrsRtpRingBuffer ring; srs_error_t on_recv_nack(const std::vector<uint16_t> &lost); };
+srs_error_t __attribute__((noinline)) SrsRtcSendTrack::on_recv_nack(const std::vector<uint16_t> &lost) {
+  for (size_t i = 0; i < lost.size(); i++)
+    if (!ring.at(lost[i])) ring.end++;
+  return 0;
+}

@@ -942,12 +942,252 @@ _Z24SrsProtocol_recv_messageP15SrsLiveConsumer:
 	.cfi_endproc
 .LFE2165:
 	.size	_Z24SrsProtocol_recv_messageP15SrsLiveConsumer, .-_Z24SrsProtocol_recv_messageP15SrsLiveConsumer
+	.align 2
+	.globl	_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket
+	.type	_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket, @function
+_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket:
+.LFB2166:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset 6, -16
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register 6
+	subq	$32, %rsp
+	movq	%rdi, -24(%rbp)
+	movq	%rsi, -32(%rbp)
+	movq	$0, -8(%rbp)
+	movq	-24(%rbp), %rax
+	movzbl	8(%rax), %eax
+	xorl	$1, %eax
+	testb	%al, %al
+	je	.L70
+	movq	-8(%rbp), %rax
+	jmp	.L71
+.L70:
+	movq	-24(%rbp), %rax
+	movq	(%rax), %rax
+	movq	-32(%rbp), %rdx
+	movq	(%rdx), %rdx
+	movq	-32(%rbp), %rcx
+	movq	(%rcx), %rcx
+	movzwl	(%rcx), %ecx
+	movzwl	%cx, %ecx
+	movl	%ecx, %esi
+	movq	%rax, %rdi
+	call	_ZN16SrsRtpRingBuffer3setEtP12SrsRtpPacket@PLT
+	movq	-8(%rbp), %rax
+.L71:
+	leave
+	.cfi_def_cfa 7, 8
+	ret
+	.cfi_endproc
+.LFE2166:
+	.size	_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket, .-_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket
+	.align 2
+	.globl	_ZN15SrsRtcRecvTrack6notifyEi
+	.type	_ZN15SrsRtcRecvTrack6notifyEi, @function
+_ZN15SrsRtcRecvTrack6notifyEi:
+.LFB2167:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset 6, -16
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register 6
+	subq	$16, %rsp
+	movq	%rdi, -8(%rbp)
+	movl	%esi, -12(%rbp)
+	cmpl	$3, -12(%rbp)
+	jle	.L73
+	movq	-8(%rbp), %rax
+	movq	(%rax), %rax
+	movzwl	16(%rax), %edx
+	addl	$1, %edx
+	movw	%dx, 16(%rax)
+.L73:
+	movq	-8(%rbp), %rax
+	movq	(%rax), %rax
+	movl	-12(%rbp), %edx
+	movzwl	%dx, %ecx
+	movl	$0, %edx
+	movl	%ecx, %esi
+	movq	%rax, %rdi
+	call	_ZN16SrsRtpRingBuffer3setEtP12SrsRtpPacket@PLT
+	nop
+	leave
+	.cfi_def_cfa 7, 8
+	ret
+	.cfi_endproc
+.LFE2167:
+	.size	_ZN15SrsRtcRecvTrack6notifyEi, .-_ZN15SrsRtcRecvTrack6notifyEi
+	.section	.rodata
+.LC1:
+	.string	"short"
+	.text
+	.align 2
+	.globl	_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket
+	.type	_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket, @function
+_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket:
+.LFB2168:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset 6, -16
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register 6
+	subq	$16, %rsp
+	movq	%rdi, -8(%rbp)
+	movq	%rsi, -16(%rbp)
+	movq	-16(%rbp), %rax
+	movl	8(%rax), %eax
+	cmpl	$11, %eax
+	jg	.L75
+	leaq	.LC1(%rip), %rax
+	movq	%rax, %rsi
+	movl	$0, %edi
+	call	_ZN12SrsCplxError4wrapEPS_PKc@PLT
+	jmp	.L76
+.L75:
+	movq	-8(%rbp), %rax
+	movq	(%rax), %rax
+	leaq	-16(%rbp), %rdx
+	movq	%rdx, %rsi
+	movq	%rax, %rdi
+	call	_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket@PLT
+	nop
+.L76:
+	leave
+	.cfi_def_cfa 7, 8
+	ret
+	.cfi_endproc
+.LFE2168:
+	.size	_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket, .-_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket
+	.section	.rodata
+.LC2:
+	.string	"nack"
+	.text
+	.align 2
+	.globl	_ZN18SrsRtcFrameBuilder12packet_videoEP12SrsRtpPacket
+	.type	_ZN18SrsRtcFrameBuilder12packet_videoEP12SrsRtpPacket, @function
+_ZN18SrsRtcFrameBuilder12packet_videoEP12SrsRtpPacket:
+.LFB2169:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset 6, -16
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register 6
+	subq	$32, %rsp
+	movq	%rdi, -24(%rbp)
+	movq	%rsi, -32(%rbp)
+	movq	$0, -8(%rbp)
+	movq	-32(%rbp), %rax
+	movzwl	(%rax), %eax
+	movzwl	%ax, %eax
+	andl	$1, %eax
+	testl	%eax, %eax
+	je	.L78
+	movq	-32(%rbp), %rdx
+	movq	-24(%rbp), %rax
+	movq	%rdx, %rsi
+	movq	%rax, %rdi
+	call	_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket@PLT
+	jmp	.L79
+.L78:
+	movq	-24(%rbp), %rax
+	movq	(%rax), %rax
+	leaq	-32(%rbp), %rdx
+	movq	%rdx, %rsi
+	movq	%rax, %rdi
+	call	_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket@PLT
+	movq	%rax, -8(%rbp)
+	cmpq	$0, -8(%rbp)
+	setne	%al
+	testb	%al, %al
+	je	.L80
+	movq	-8(%rbp), %rax
+	leaq	.LC2(%rip), %rdx
+	movq	%rdx, %rsi
+	movq	%rax, %rdi
+	call	_ZN12SrsCplxError4wrapEPS_PKc@PLT
+	jmp	.L79
+.L80:
+	movq	-32(%rbp), %rax
+	movl	4(%rax), %edx
+	addl	$1, %edx
+	movl	%edx, 4(%rax)
+	movq	-8(%rbp), %rax
+.L79:
+	leave
+	.cfi_def_cfa 7, 8
+	ret
+	.cfi_endproc
+.LFE2169:
+	.size	_ZN18SrsRtcFrameBuilder12packet_videoEP12SrsRtpPacket, .-_ZN18SrsRtcFrameBuilder12packet_videoEP12SrsRtpPacket
+	.align 2
+	.globl	_ZN15SrsRtcSendTrack12on_recv_nackERKSt6vectorItSaItEE
+	.type	_ZN15SrsRtcSendTrack12on_recv_nackERKSt6vectorItSaItEE, @function
+_ZN15SrsRtcSendTrack12on_recv_nackERKSt6vectorItSaItEE:
+.LFB2170:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset 6, -16
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register 6
+	pushq	%rbx
+	subq	$40, %rsp
+	.cfi_offset 3, -24
+	movq	%rdi, -40(%rbp)
+	movq	%rsi, -48(%rbp)
+	movq	$0, -24(%rbp)
+	jmp	.L82
+.L84:
+	movq	-40(%rbp), %rbx
+	movq	-24(%rbp), %rdx
+	movq	-48(%rbp), %rax
+	movq	%rdx, %rsi
+	movq	%rax, %rdi
+	call	_ZNKSt6vectorItSaItEEixEm@PLT
+	movzwl	(%rax), %eax
+	movzwl	%ax, %eax
+	movl	%eax, %esi
+	movq	%rbx, %rdi
+	call	_ZN16SrsRtpRingBuffer2atEt@PLT
+	testq	%rax, %rax
+	sete	%al
+	testb	%al, %al
+	je	.L83
+	movq	-40(%rbp), %rax
+	movzwl	18(%rax), %eax
+	leal	1(%rax), %edx
+	movq	-40(%rbp), %rax
+	movw	%dx, 18(%rax)
+.L83:
+	addq	$1, -24(%rbp)
+.L82:
+	movq	-48(%rbp), %rax
+	movq	%rax, %rdi
+	call	_ZNKSt6vectorItSaItEE4sizeEv@PLT
+	cmpq	%rax, -24(%rbp)
+	setb	%al
+	testb	%al, %al
+	jne	.L84
+	movl	$0, %eax
+	movq	-8(%rbp), %rbx
+	leave
+	.cfi_def_cfa 7, 8
+	ret
+	.cfi_endproc
+.LFE2170:
+	.size	_ZN15SrsRtcSendTrack12on_recv_nackERKSt6vectorItSaItEE, .-_ZN15SrsRtcSendTrack12on_recv_nackERKSt6vectorItSaItEE
 	.section	.text._ZNSt3mapItlSt4lessItESaISt4pairIKtlEEEixERS3_,"axG",@progbits,_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEEixERS3_,comdat
 	.align 2
 	.weak	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEEixERS3_
 	.type	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEEixERS3_, @function
 _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEEixERS3_:
-.LFB2423:
+.LFB2428:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -978,7 +1218,7 @@ _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEEixERS3_:
 	movq	%rax, %rdi
 	call	_ZSteqRKSt17_Rb_tree_iteratorISt4pairIKtlEES5_@PLT
 	testb	%al, %al
-	jne	.L70
+	jne	.L87
 	movq	-72(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE8key_compEv@PLT
@@ -992,15 +1232,15 @@ _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEEixERS3_:
 	movq	%rax, %rdi
 	call	_ZNKSt4lessItEclERKtS2_@PLT
 	testb	%al, %al
-	je	.L71
-.L70:
+	je	.L88
+.L87:
 	movl	$1, %eax
-	jmp	.L72
-.L71:
+	jmp	.L89
+.L88:
 	movl	$0, %eax
-.L72:
+.L89:
 	testb	%al, %al
-	je	.L73
+	je	.L90
 	movq	-72(%rbp), %rbx
 	movq	-80(%rbp), %rdx
 	leaq	-40(%rbp), %rax
@@ -1022,29 +1262,29 @@ _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEEixERS3_:
 	movq	%rbx, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hint_uniqueIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEESt17_Rb_tree_iteratorIS2_ESt23_Rb_tree_const_iteratorIS2_EDpOT_@PLT
 	movq	%rax, -48(%rbp)
-.L73:
+.L90:
 	leaq	-48(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEdeEv@PLT
 	addq	$8, %rax
 	movq	-24(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L75
+	je	.L92
 	call	__stack_chk_fail@PLT
-.L75:
+.L92:
 	movq	-8(%rbp), %rbx
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2423:
+.LFE2428:
 	.size	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEEixERS3_, .-_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEEixERS3_
 	.section	.text._ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE4findERS3_,"axG",@progbits,_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE4findERS3_,comdat
 	.align 2
 	.weak	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE4findERS3_
 	.type	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE4findERS3_, @function
 _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE4findERS3_:
-.LFB2430:
+.LFB2435:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1063,14 +1303,14 @@ _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE4findERS3_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2430:
+.LFE2435:
 	.size	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE4findERS3_, .-_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE4findERS3_
 	.section	.text._ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE3endEv,"axG",@progbits,_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE3endEv,comdat
 	.align 2
 	.weak	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE3endEv
 	.type	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE3endEv, @function
 _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE3endEv:
-.LFB2431:
+.LFB2436:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1086,13 +1326,13 @@ _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE3endEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2431:
+.LFE2436:
 	.size	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE3endEv, .-_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE3endEv
 	.section	.text._ZSteqRKSt17_Rb_tree_iteratorISt4pairIKtlEES5_,"axG",@progbits,_ZSteqRKSt17_Rb_tree_iteratorISt4pairIKtlEES5_,comdat
 	.weak	_ZSteqRKSt17_Rb_tree_iteratorISt4pairIKtlEES5_
 	.type	_ZSteqRKSt17_Rb_tree_iteratorISt4pairIKtlEES5_, @function
 _ZSteqRKSt17_Rb_tree_iteratorISt4pairIKtlEES5_:
-.LFB2432:
+.LFB2437:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1111,14 +1351,14 @@ _ZSteqRKSt17_Rb_tree_iteratorISt4pairIKtlEES5_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2432:
+.LFE2437:
 	.size	_ZSteqRKSt17_Rb_tree_iteratorISt4pairIKtlEES5_, .-_ZSteqRKSt17_Rb_tree_iteratorISt4pairIKtlEES5_
 	.section	.text._ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEptEv,"axG",@progbits,_ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEptEv,comdat
 	.align 2
 	.weak	_ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEptEv
 	.type	_ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEptEv, @function
 _ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEptEv:
-.LFB2433:
+.LFB2438:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1135,14 +1375,14 @@ _ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEptEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2433:
+.LFE2438:
 	.size	_ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEptEv, .-_ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEptEv
 	.section	.text._ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE4sizeEv,"axG",@progbits,_ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE4sizeEv,comdat
 	.align 2
 	.weak	_ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE4sizeEv
 	.type	_ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE4sizeEv, @function
 _ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE4sizeEv:
-.LFB2434:
+.LFB2439:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1158,14 +1398,14 @@ _ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE4sizeEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2434:
+.LFE2439:
 	.size	_ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE4sizeEv, .-_ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE4sizeEv
 	.section	.text._ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE5clearEv,"axG",@progbits,_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE5clearEv,comdat
 	.align 2
 	.weak	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE5clearEv
 	.type	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE5clearEv, @function
 _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE5clearEv:
-.LFB2435:
+.LFB2440:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1182,14 +1422,14 @@ _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE5clearEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2435:
+.LFE2440:
 	.size	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE5clearEv, .-_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE5clearEv
 	.section	.text._ZNSt6vectorIP12SrsRtpPacketSaIS1_EE9push_backERKS1_,"axG",@progbits,_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE9push_backERKS1_,comdat
 	.align 2
 	.weak	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE9push_backERKS1_
 	.type	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE9push_backERKS1_, @function
 _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE9push_backERKS1_:
-.LFB2436:
+.LFB2441:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1204,7 +1444,7 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE9push_backERKS1_:
 	movq	-8(%rbp), %rax
 	movq	16(%rax), %rax
 	cmpq	%rax, %rdx
-	je	.L88
+	je	.L105
 	movq	-8(%rbp), %rax
 	movq	8(%rax), %rcx
 	movq	-8(%rbp), %rax
@@ -1217,8 +1457,8 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE9push_backERKS1_:
 	leaq	8(%rax), %rdx
 	movq	-8(%rbp), %rax
 	movq	%rdx, 8(%rax)
-	jmp	.L90
-.L88:
+	jmp	.L107
+.L105:
 	movq	-8(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE3endEv@PLT
@@ -1228,20 +1468,71 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE9push_backERKS1_:
 	movq	%rcx, %rsi
 	movq	%rax, %rdi
 	call	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_@PLT
-.L90:
+.L107:
 	nop
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2436:
+.LFE2441:
 	.size	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE9push_backERKS1_, .-_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE9push_backERKS1_
+	.section	.text._ZNKSt6vectorItSaItEE4sizeEv,"axG",@progbits,_ZNKSt6vectorItSaItEE4sizeEv,comdat
+	.align 2
+	.weak	_ZNKSt6vectorItSaItEE4sizeEv
+	.type	_ZNKSt6vectorItSaItEE4sizeEv, @function
+_ZNKSt6vectorItSaItEE4sizeEv:
+.LFB2443:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset 6, -16
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register 6
+	movq	%rdi, -8(%rbp)
+	movq	-8(%rbp), %rax
+	movq	8(%rax), %rdx
+	movq	-8(%rbp), %rax
+	movq	(%rax), %rax
+	subq	%rax, %rdx
+	movq	%rdx, %rax
+	sarq	%rax
+	popq	%rbp
+	.cfi_def_cfa 7, 8
+	ret
+	.cfi_endproc
+.LFE2443:
+	.size	_ZNKSt6vectorItSaItEE4sizeEv, .-_ZNKSt6vectorItSaItEE4sizeEv
+	.section	.text._ZNKSt6vectorItSaItEEixEm,"axG",@progbits,_ZNKSt6vectorItSaItEEixEm,comdat
+	.align 2
+	.weak	_ZNKSt6vectorItSaItEEixEm
+	.type	_ZNKSt6vectorItSaItEEixEm, @function
+_ZNKSt6vectorItSaItEEixEm:
+.LFB2444:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset 6, -16
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register 6
+	movq	%rdi, -8(%rbp)
+	movq	%rsi, -16(%rbp)
+	movq	-8(%rbp), %rax
+	movq	(%rax), %rax
+	movq	-16(%rbp), %rdx
+	addq	%rdx, %rdx
+	addq	%rdx, %rax
+	popq	%rbp
+	.cfi_def_cfa 7, 8
+	ret
+	.cfi_endproc
+.LFE2444:
+	.size	_ZNKSt6vectorItSaItEEixEm, .-_ZNKSt6vectorItSaItEEixEm
 	.section	.text._ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE11lower_boundERS3_,"axG",@progbits,_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE11lower_boundERS3_,comdat
 	.align 2
 	.weak	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE11lower_boundERS3_
 	.type	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE11lower_boundERS3_, @function
 _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE11lower_boundERS3_:
-.LFB2533:
+.LFB2540:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1260,14 +1551,14 @@ _ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE11lower_boundERS3_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2533:
+.LFE2540:
 	.size	_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE11lower_boundERS3_, .-_ZNSt3mapItlSt4lessItESaISt4pairIKtlEEE11lower_boundERS3_
 	.section	.text._ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE8key_compEv,"axG",@progbits,_ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE8key_compEv,comdat
 	.align 2
 	.weak	_ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE8key_compEv
 	.type	_ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE8key_compEv, @function
 _ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE8key_compEv:
-.LFB2534:
+.LFB2541:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1284,14 +1575,14 @@ _ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE8key_compEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2534:
+.LFE2541:
 	.size	_ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE8key_compEv, .-_ZNKSt3mapItlSt4lessItESaISt4pairIKtlEEE8key_compEv
 	.section	.text._ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEdeEv,"axG",@progbits,_ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEdeEv,comdat
 	.align 2
 	.weak	_ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEdeEv
 	.type	_ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEdeEv, @function
 _ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEdeEv:
-.LFB2535:
+.LFB2542:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1308,14 +1599,14 @@ _ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEdeEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2535:
+.LFE2542:
 	.size	_ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEdeEv, .-_ZNKSt17_Rb_tree_iteratorISt4pairIKtlEEdeEv
 	.section	.text._ZNKSt4lessItEclERKtS2_,"axG",@progbits,_ZNKSt4lessItEclERKtS2_,comdat
 	.align 2
 	.weak	_ZNKSt4lessItEclERKtS2_
 	.type	_ZNKSt4lessItEclERKtS2_, @function
 _ZNKSt4lessItEclERKtS2_:
-.LFB2536:
+.LFB2543:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1335,17 +1626,17 @@ _ZNKSt4lessItEclERKtS2_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2536:
+.LFE2543:
 	.size	_ZNKSt4lessItEclERKtS2_, .-_ZNKSt4lessItEclERKtS2_
 	.section	.text._ZNSt5tupleIJRKtEEC2ILb1ELb1EEES1_,"axG",@progbits,_ZNSt5tupleIJRKtEEC5ILb1ELb1EEES1_,comdat
 	.align 2
 	.weak	_ZNSt5tupleIJRKtEEC2ILb1ELb1EEES1_
 	.type	_ZNSt5tupleIJRKtEEC2ILb1ELb1EEES1_, @function
 _ZNSt5tupleIJRKtEEC2ILb1ELb1EEES1_:
-.LFB2538:
+.LFB2545:
 	.cfi_startproc
 	.cfi_personality 0x9b,DW.ref.__gxx_personality_v0
-	.cfi_lsda 0x1b,.LLSDA2538
+	.cfi_lsda 0x1b,.LLSDA2545
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
 	.cfi_offset 6, -16
@@ -1364,15 +1655,15 @@ _ZNSt5tupleIJRKtEEC2ILb1ELb1EEES1_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2538:
+.LFE2545:
 	.section	.gcc_except_table
-.LLSDA2538:
+.LLSDA2545:
 	.byte	0xff
 	.byte	0xff
 	.byte	0x1
-	.uleb128 .LLSDACSE2538-.LLSDACSB2538
-.LLSDACSB2538:
-.LLSDACSE2538:
+	.uleb128 .LLSDACSE2545-.LLSDACSB2545
+.LLSDACSB2545:
+.LLSDACSE2545:
 	.section	.text._ZNSt5tupleIJRKtEEC2ILb1ELb1EEES1_,"axG",@progbits,_ZNSt5tupleIJRKtEEC5ILb1ELb1EEES1_,comdat
 	.size	_ZNSt5tupleIJRKtEEC2ILb1ELb1EEES1_, .-_ZNSt5tupleIJRKtEEC2ILb1ELb1EEES1_
 	.weak	_ZNSt5tupleIJRKtEEC1ILb1ELb1EEES1_
@@ -1382,7 +1673,7 @@ _ZNSt5tupleIJRKtEEC2ILb1ELb1EEES1_:
 	.weak	_ZNSt23_Rb_tree_const_iteratorISt4pairIKtlEEC2ERKSt17_Rb_tree_iteratorIS2_E
 	.type	_ZNSt23_Rb_tree_const_iteratorISt4pairIKtlEEC2ERKSt17_Rb_tree_iteratorIS2_E, @function
 _ZNSt23_Rb_tree_const_iteratorISt4pairIKtlEEC2ERKSt17_Rb_tree_iteratorIS2_E:
-.LFB2541:
+.LFB2548:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1400,7 +1691,7 @@ _ZNSt23_Rb_tree_const_iteratorISt4pairIKtlEEC2ERKSt17_Rb_tree_iteratorIS2_E:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2541:
+.LFE2548:
 	.size	_ZNSt23_Rb_tree_const_iteratorISt4pairIKtlEEC2ERKSt17_Rb_tree_iteratorIS2_E, .-_ZNSt23_Rb_tree_const_iteratorISt4pairIKtlEEC2ERKSt17_Rb_tree_iteratorIS2_E
 	.weak	_ZNSt23_Rb_tree_const_iteratorISt4pairIKtlEEC1ERKSt17_Rb_tree_iteratorIS2_E
 	.set	_ZNSt23_Rb_tree_const_iteratorISt4pairIKtlEEC1ERKSt17_Rb_tree_iteratorIS2_E,_ZNSt23_Rb_tree_const_iteratorISt4pairIKtlEEC2ERKSt17_Rb_tree_iteratorIS2_E
@@ -1409,10 +1700,10 @@ _ZNSt23_Rb_tree_const_iteratorISt4pairIKtlEEC2ERKSt17_Rb_tree_iteratorIS2_E:
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hint_uniqueIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEESt17_Rb_tree_iteratorIS2_ESt23_Rb_tree_const_iteratorIS2_EDpOT_
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hint_uniqueIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEESt17_Rb_tree_iteratorIS2_ESt23_Rb_tree_const_iteratorIS2_EDpOT_, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hint_uniqueIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEESt17_Rb_tree_iteratorIS2_ESt23_Rb_tree_const_iteratorIS2_EDpOT_:
-.LFB2543:
+.LFB2550:
 	.cfi_startproc
 	.cfi_personality 0x9b,DW.ref.__gxx_personality_v0
-	.cfi_lsda 0x1b,.LLSDA2543
+	.cfi_lsda 0x1b,.LLSDA2550
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
 	.cfi_offset 6, -16
@@ -1465,7 +1756,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hi
 	movq	%rdx, -40(%rbp)
 	movq	-40(%rbp), %rax
 	testq	%rax, %rax
-	je	.L102
+	je	.L123
 	movq	-48(%rbp), %rcx
 	movq	-40(%rbp), %rdx
 	leaq	-64(%rbp), %rax
@@ -1474,24 +1765,24 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node9_M_insertES0_IPSt18_Rb_tree_node_baseSB_E@PLT
 .LEHE3:
 	movq	%rax, %rbx
-	jmp	.L103
-.L102:
+	jmp	.L124
+.L123:
 	movq	-48(%rbp), %rdx
 	leaq	-72(%rbp), %rax
 	movq	%rdx, %rsi
 	movq	%rax, %rdi
 	call	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC1EPSt18_Rb_tree_node_base@PLT
 	movq	-72(%rbp), %rbx
-.L103:
+.L124:
 	leaq	-64(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD1Ev@PLT
 	movq	%rbx, %rax
 	movq	-24(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L106
-	jmp	.L108
-.L107:
+	je	.L127
+	jmp	.L129
+.L128:
 	movq	%rax, %rbx
 	leaq	-64(%rbp), %rax
 	movq	%rax, %rdi
@@ -1501,9 +1792,9 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hi
 .LEHB4:
 	call	_Unwind_Resume@PLT
 .LEHE4:
-.L108:
+.L129:
 	call	__stack_chk_fail@PLT
-.L106:
+.L127:
 	addq	$112, %rsp
 	popq	%rbx
 	popq	%r12
@@ -1511,27 +1802,27 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hi
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2543:
+.LFE2550:
 	.section	.gcc_except_table
-.LLSDA2543:
+.LLSDA2550:
 	.byte	0xff
 	.byte	0xff
 	.byte	0x1
-	.uleb128 .LLSDACSE2543-.LLSDACSB2543
-.LLSDACSB2543:
-	.uleb128 .LEHB2-.LFB2543
+	.uleb128 .LLSDACSE2550-.LLSDACSB2550
+.LLSDACSB2550:
+	.uleb128 .LEHB2-.LFB2550
 	.uleb128 .LEHE2-.LEHB2
 	.uleb128 0
 	.uleb128 0
-	.uleb128 .LEHB3-.LFB2543
+	.uleb128 .LEHB3-.LFB2550
 	.uleb128 .LEHE3-.LEHB3
-	.uleb128 .L107-.LFB2543
+	.uleb128 .L128-.LFB2550
 	.uleb128 0
-	.uleb128 .LEHB4-.LFB2543
+	.uleb128 .LEHB4-.LFB2550
 	.uleb128 .LEHE4-.LEHB4
 	.uleb128 0
 	.uleb128 0
-.LLSDACSE2543:
+.LLSDACSE2550:
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hint_uniqueIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEESt17_Rb_tree_iteratorIS2_ESt23_Rb_tree_const_iteratorIS2_EDpOT_,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hint_uniqueIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEESt17_Rb_tree_iteratorIS2_ESt23_Rb_tree_const_iteratorIS2_EDpOT_,comdat
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hint_uniqueIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEESt17_Rb_tree_iteratorIS2_ESt23_Rb_tree_const_iteratorIS2_EDpOT_, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hint_uniqueIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEESt17_Rb_tree_iteratorIS2_ESt23_Rb_tree_const_iteratorIS2_EDpOT_
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4findERS1_,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4findERS1_,comdat
@@ -1539,7 +1830,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE22_M_emplace_hi
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4findERS1_
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4findERS1_, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4findERS1_:
-.LFB2548:
+.LFB2555:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1579,7 +1870,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4findERS1_:
 	movq	%rax, %rdi
 	call	_ZSteqRKSt17_Rb_tree_iteratorISt4pairIKtlEES5_@PLT
 	testb	%al, %al
-	jne	.L110
+	jne	.L131
 	movq	-56(%rbp), %rbx
 	movq	-40(%rbp), %rax
 	movq	%rax, %rdi
@@ -1590,33 +1881,33 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4findERS1_:
 	movq	%rbx, %rdi
 	call	_ZNKSt4lessItEclERKtS2_@PLT
 	testb	%al, %al
-	je	.L111
-.L110:
+	je	.L132
+.L131:
 	movq	-56(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE3endEv@PLT
-	jmp	.L113
-.L111:
+	jmp	.L134
+.L132:
 	movq	-40(%rbp), %rax
-.L113:
+.L134:
 	movq	-24(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L114
+	je	.L135
 	call	__stack_chk_fail@PLT
-.L114:
+.L135:
 	movq	-8(%rbp), %rbx
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2548:
+.LFE2555:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4findERS1_, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4findERS1_
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE3endEv,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE3endEv,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE3endEv
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE3endEv, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE3endEv:
-.LFB2549:
+.LFB2556:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1637,21 +1928,21 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE3endEv:
 	movq	-16(%rbp), %rax
 	movq	-8(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L117
+	je	.L138
 	call	__stack_chk_fail@PLT
-.L117:
+.L138:
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2549:
+.LFE2556:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE3endEv, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE3endEv
 	.section	.text._ZNSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv,"axG",@progbits,_ZNSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv,comdat
 	.align 2
 	.weak	_ZNSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv
 	.type	_ZNSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv, @function
 _ZNSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv:
-.LFB2550:
+.LFB2557:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1668,14 +1959,14 @@ _ZNSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2550:
+.LFE2557:
 	.size	_ZNSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv, .-_ZNSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv
 	.section	.text._ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4sizeEv,"axG",@progbits,_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4sizeEv,comdat
 	.align 2
 	.weak	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4sizeEv
 	.type	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4sizeEv, @function
 _ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4sizeEv:
-.LFB2551:
+.LFB2558:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1689,17 +1980,17 @@ _ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4sizeEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2551:
+.LFE2558:
 	.size	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4sizeEv, .-_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4sizeEv
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5clearEv,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5clearEv,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5clearEv
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5clearEv, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5clearEv:
-.LFB2552:
+.LFB2559:
 	.cfi_startproc
 	.cfi_personality 0x9b,DW.ref.__gxx_personality_v0
-	.cfi_lsda 0x1b,.LLSDA2552
+	.cfi_lsda 0x1b,.LLSDA2559
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
 	.cfi_offset 6, -16
@@ -1724,22 +2015,22 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5clearEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2552:
+.LFE2559:
 	.section	.gcc_except_table
-.LLSDA2552:
+.LLSDA2559:
 	.byte	0xff
 	.byte	0xff
 	.byte	0x1
-	.uleb128 .LLSDACSE2552-.LLSDACSB2552
-.LLSDACSB2552:
-.LLSDACSE2552:
+	.uleb128 .LLSDACSE2559-.LLSDACSB2559
+.LLSDACSB2559:
+.LLSDACSE2559:
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5clearEv,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5clearEv,comdat
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5clearEv, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5clearEv
 	.section	.text._ZNSt16allocator_traitsISaIP12SrsRtpPacketEE9constructIS1_JRKS1_EEEvRS2_PT_DpOT0_,"axG",@progbits,_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE9constructIS1_JRKS1_EEEvRS2_PT_DpOT0_,comdat
 	.weak	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE9constructIS1_JRKS1_EEEvRS2_PT_DpOT0_
 	.type	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE9constructIS1_JRKS1_EEEvRS2_PT_DpOT0_, @function
 _ZNSt16allocator_traitsISaIP12SrsRtpPacketEE9constructIS1_JRKS1_EEEvRS2_PT_DpOT0_:
-.LFB2553:
+.LFB2560:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1764,14 +2055,14 @@ _ZNSt16allocator_traitsISaIP12SrsRtpPacketEE9constructIS1_JRKS1_EEEvRS2_PT_DpOT0
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2553:
+.LFE2560:
 	.size	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE9constructIS1_JRKS1_EEEvRS2_PT_DpOT0_, .-_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE9constructIS1_JRKS1_EEEvRS2_PT_DpOT0_
 	.section	.text._ZNSt6vectorIP12SrsRtpPacketSaIS1_EE3endEv,"axG",@progbits,_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE3endEv,comdat
 	.align 2
 	.weak	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE3endEv
 	.type	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE3endEv, @function
 _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE3endEv:
-.LFB2554:
+.LFB2561:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1792,24 +2083,24 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE3endEv:
 	movq	-16(%rbp), %rax
 	movq	-8(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L126
+	je	.L147
 	call	__stack_chk_fail@PLT
-.L126:
+.L147:
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2554:
+.LFE2561:
 	.size	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE3endEv, .-_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE3endEv
 	.section	.rodata
-.LC1:
+.LC3:
 	.string	"vector::_M_realloc_insert"
 	.section	.text._ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_,"axG",@progbits,_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_,comdat
 	.align 2
 	.weak	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_
 	.type	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_, @function
 _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_:
-.LFB2555:
+.LFB2562:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1826,7 +2117,7 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17_
 	movq	%rax, -24(%rbp)
 	xorl	%eax, %eax
 	movq	-88(%rbp), %rax
-	leaq	.LC1(%rip), %rdx
+	leaq	.LC3(%rip), %rdx
 	movl	$1, %esi
 	movq	%rax, %rdi
 	call	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE12_M_check_lenEmPKc@PLT
@@ -1921,22 +2212,22 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17_
 	nop
 	movq	-24(%rbp), %rax
 	subq	%fs:40, %rax
-	je	.L128
+	je	.L149
 	call	__stack_chk_fail@PLT
-.L128:
+.L149:
 	movq	-8(%rbp), %rbx
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2555:
+.LFE2562:
 	.size	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_, .-_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11lower_boundERS1_,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11lower_boundERS1_,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11lower_boundERS1_
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11lower_boundERS1_, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11lower_boundERS1_:
-.LFB2622:
+.LFB2629:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1967,14 +2258,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11lower_boundER
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2622:
+.LFE2629:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11lower_boundERS1_, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11lower_boundERS1_
 	.section	.text._ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8key_compEv,"axG",@progbits,_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8key_compEv,comdat
 	.align 2
 	.weak	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8key_compEv
 	.type	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8key_compEv, @function
 _ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8key_compEv:
-.LFB2623:
+.LFB2630:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -1987,14 +2278,14 @@ _ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8key_compEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2623:
+.LFE2630:
 	.size	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8key_compEv, .-_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8key_compEv
 	.section	.text._ZNSt11_Tuple_implILm0EJRKtEEC2ES1_,"axG",@progbits,_ZNSt11_Tuple_implILm0EJRKtEEC5ES1_,comdat
 	.align 2
 	.weak	_ZNSt11_Tuple_implILm0EJRKtEEC2ES1_
 	.type	_ZNSt11_Tuple_implILm0EJRKtEEC2ES1_, @function
 _ZNSt11_Tuple_implILm0EJRKtEEC2ES1_:
-.LFB2625:
+.LFB2632:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2014,7 +2305,7 @@ _ZNSt11_Tuple_implILm0EJRKtEEC2ES1_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2625:
+.LFE2632:
 	.size	_ZNSt11_Tuple_implILm0EJRKtEEC2ES1_, .-_ZNSt11_Tuple_implILm0EJRKtEEC2ES1_
 	.weak	_ZNSt11_Tuple_implILm0EJRKtEEC1ES1_
 	.set	_ZNSt11_Tuple_implILm0EJRKtEEC1ES1_,_ZNSt11_Tuple_implILm0EJRKtEEC2ES1_
@@ -2022,7 +2313,7 @@ _ZNSt11_Tuple_implILm0EJRKtEEC2ES1_:
 	.weak	_ZSt7forwardIRKSt21piecewise_construct_tEOT_RNSt16remove_referenceIS3_E4typeE
 	.type	_ZSt7forwardIRKSt21piecewise_construct_tEOT_RNSt16remove_referenceIS3_E4typeE, @function
 _ZSt7forwardIRKSt21piecewise_construct_tEOT_RNSt16remove_referenceIS3_E4typeE:
-.LFB2627:
+.LFB2634:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2035,13 +2326,13 @@ _ZSt7forwardIRKSt21piecewise_construct_tEOT_RNSt16remove_referenceIS3_E4typeE:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2627:
+.LFE2634:
 	.size	_ZSt7forwardIRKSt21piecewise_construct_tEOT_RNSt16remove_referenceIS3_E4typeE, .-_ZSt7forwardIRKSt21piecewise_construct_tEOT_RNSt16remove_referenceIS3_E4typeE
 	.section	.text._ZSt7forwardISt5tupleIJRKtEEEOT_RNSt16remove_referenceIS4_E4typeE,"axG",@progbits,_ZSt7forwardISt5tupleIJRKtEEEOT_RNSt16remove_referenceIS4_E4typeE,comdat
 	.weak	_ZSt7forwardISt5tupleIJRKtEEEOT_RNSt16remove_referenceIS4_E4typeE
 	.type	_ZSt7forwardISt5tupleIJRKtEEEOT_RNSt16remove_referenceIS4_E4typeE, @function
 _ZSt7forwardISt5tupleIJRKtEEEOT_RNSt16remove_referenceIS4_E4typeE:
-.LFB2628:
+.LFB2635:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2054,13 +2345,13 @@ _ZSt7forwardISt5tupleIJRKtEEEOT_RNSt16remove_referenceIS4_E4typeE:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2628:
+.LFE2635:
 	.size	_ZSt7forwardISt5tupleIJRKtEEEOT_RNSt16remove_referenceIS4_E4typeE, .-_ZSt7forwardISt5tupleIJRKtEEEOT_RNSt16remove_referenceIS4_E4typeE
 	.section	.text._ZSt7forwardISt5tupleIJEEEOT_RNSt16remove_referenceIS2_E4typeE,"axG",@progbits,_ZSt7forwardISt5tupleIJEEEOT_RNSt16remove_referenceIS2_E4typeE,comdat
 	.weak	_ZSt7forwardISt5tupleIJEEEOT_RNSt16remove_referenceIS2_E4typeE
 	.type	_ZSt7forwardISt5tupleIJEEEOT_RNSt16remove_referenceIS2_E4typeE, @function
 _ZSt7forwardISt5tupleIJEEEOT_RNSt16remove_referenceIS2_E4typeE:
-.LFB2629:
+.LFB2636:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2073,14 +2364,14 @@ _ZSt7forwardISt5tupleIJEEEOT_RNSt16remove_referenceIS2_E4typeE:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2629:
+.LFE2636:
 	.size	_ZSt7forwardISt5tupleIJEEEOT_RNSt16remove_referenceIS2_E4typeE, .-_ZSt7forwardISt5tupleIJEEEOT_RNSt16remove_referenceIS2_E4typeE
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC2IJRKSt21piecewise_construct_tSt5tupleIJRS1_EESE_IJEEEEERS8_DpOT_,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC5IJRKSt21piecewise_construct_tSt5tupleIJRS1_EESE_IJEEEEERS8_DpOT_,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC2IJRKSt21piecewise_construct_tSt5tupleIJRS1_EESE_IJEEEEERS8_DpOT_
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC2IJRKSt21piecewise_construct_tSt5tupleIJRS1_EESE_IJEEEEERS8_DpOT_, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC2IJRKSt21piecewise_construct_tSt5tupleIJRS1_EESE_IJEEEEERS8_DpOT_:
-.LFB2631:
+.LFB2638:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2127,7 +2418,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC2I
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2631:
+.LFE2638:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC2IJRKSt21piecewise_construct_tSt5tupleIJRS1_EESE_IJEEEEERS8_DpOT_, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC2IJRKSt21piecewise_construct_tSt5tupleIJRS1_EESE_IJEEEEERS8_DpOT_
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC1IJRKSt21piecewise_construct_tSt5tupleIJRS1_EESE_IJEEEEERS8_DpOT_
 	.set	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC1IJRKSt21piecewise_construct_tSt5tupleIJRS1_EESE_IJEEEEERS8_DpOT_,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC2IJRKSt21piecewise_construct_tSt5tupleIJRS1_EESE_IJEEEEERS8_DpOT_
@@ -2136,7 +2427,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeC2I
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD2Ev
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD2Ev, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD2Ev:
-.LFB2634:
+.LFB2641:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2148,7 +2439,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD2E
 	movq	-8(%rbp), %rax
 	movq	8(%rax), %rax
 	testq	%rax, %rax
-	je	.L143
+	je	.L164
 	movq	-8(%rbp), %rax
 	movq	(%rax), %rax
 	movq	-8(%rbp), %rdx
@@ -2156,13 +2447,13 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD2E
 	movq	%rdx, %rsi
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_drop_nodeEPSt13_Rb_tree_nodeIS2_E@PLT
-.L143:
+.L164:
 	nop
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2634:
+.LFE2641:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD2Ev, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD2Ev
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD1Ev
 	.set	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD1Ev,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD2Ev
@@ -2171,7 +2462,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_nodeD2E
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_:
-.LFB2636:
+.LFB2643:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2198,12 +2489,12 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	cmpq	%rax, %rbx
 	sete	%al
 	testb	%al, %al
-	je	.L145
+	je	.L166
 	movq	-88(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE4sizeEv@PLT
 	testq	%rax, %rax
-	je	.L146
+	je	.L167
 	movq	-88(%rbp), %rbx
 	movq	-88(%rbp), %rax
 	movq	%rax, %rdi
@@ -2218,14 +2509,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	movq	%rbx, %rdi
 	call	_ZNKSt4lessItEclERKtS2_@PLT
 	testb	%al, %al
-	je	.L146
+	je	.L167
 	movl	$1, %eax
-	jmp	.L147
-.L146:
+	jmp	.L168
+.L167:
 	movl	$0, %eax
-.L147:
+.L168:
 	testb	%al, %al
-	je	.L148
+	je	.L169
 	movq	-88(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_rightmostEv@PLT
@@ -2238,15 +2529,15 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	call	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IS1_S1_Lb1EEERKS1_S5_@PLT
 	movq	-48(%rbp), %rax
 	movq	-40(%rbp), %rdx
-	jmp	.L160
-.L148:
+	jmp	.L181
+.L169:
 	movq	-104(%rbp), %rdx
 	movq	-88(%rbp), %rax
 	movq	%rdx, %rsi
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_@PLT
-	jmp	.L160
-.L145:
+	jmp	.L181
+.L166:
 	movq	-88(%rbp), %rbx
 	movq	-72(%rbp), %rax
 	movq	%rax, %rdi
@@ -2257,7 +2548,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	movq	%rbx, %rdi
 	call	_ZNKSt4lessItEclERKtS2_@PLT
 	testb	%al, %al
-	je	.L150
+	je	.L171
 	movq	-72(%rbp), %rax
 	movq	%rax, -64(%rbp)
 	movq	-72(%rbp), %rbx
@@ -2268,7 +2559,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	cmpq	%rax, %rbx
 	sete	%al
 	testb	%al, %al
-	je	.L151
+	je	.L172
 	movq	-88(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_leftmostEv@PLT
@@ -2284,8 +2575,8 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	call	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IRS1_S4_Lb1EEEOT_OT0_@PLT
 	movq	-48(%rbp), %rax
 	movq	-40(%rbp), %rdx
-	jmp	.L160
-.L151:
+	jmp	.L181
+.L172:
 	movq	-88(%rbp), %rbx
 	leaq	-64(%rbp), %rax
 	movq	%rax, %rdi
@@ -2300,14 +2591,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	movq	%rbx, %rdi
 	call	_ZNKSt4lessItEclERKtS2_@PLT
 	testb	%al, %al
-	je	.L153
+	je	.L174
 	movq	-64(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base@PLT
 	testq	%rax, %rax
 	sete	%al
 	testb	%al, %al
-	je	.L154
+	je	.L175
 	movq	$0, -56(%rbp)
 	leaq	-64(%rbp), %rdx
 	leaq	-56(%rbp), %rcx
@@ -2317,8 +2608,8 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	call	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IS1_S1_Lb1EEERKS1_S5_@PLT
 	movq	-48(%rbp), %rax
 	movq	-40(%rbp), %rdx
-	jmp	.L160
-.L154:
+	jmp	.L181
+.L175:
 	leaq	-72(%rbp), %rdx
 	leaq	-72(%rbp), %rcx
 	leaq	-48(%rbp), %rax
@@ -2327,15 +2618,15 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	call	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IRS1_S4_Lb1EEEOT_OT0_@PLT
 	movq	-48(%rbp), %rax
 	movq	-40(%rbp), %rdx
-	jmp	.L160
-.L153:
+	jmp	.L181
+.L174:
 	movq	-104(%rbp), %rdx
 	movq	-88(%rbp), %rax
 	movq	%rdx, %rsi
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_@PLT
-	jmp	.L160
-.L150:
+	jmp	.L181
+.L171:
 	movq	-88(%rbp), %rbx
 	movq	-72(%rbp), %rax
 	movq	%rax, %rdi
@@ -2347,7 +2638,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	movq	%rbx, %rdi
 	call	_ZNKSt4lessItEclERKtS2_@PLT
 	testb	%al, %al
-	je	.L155
+	je	.L176
 	movq	-72(%rbp), %rax
 	movq	%rax, -64(%rbp)
 	movq	-72(%rbp), %rbx
@@ -2358,7 +2649,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	cmpq	%rax, %rbx
 	sete	%al
 	testb	%al, %al
-	je	.L156
+	je	.L177
 	movq	-88(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_rightmostEv@PLT
@@ -2371,8 +2662,8 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	call	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IS1_S1_Lb1EEERKS1_S5_@PLT
 	movq	-48(%rbp), %rax
 	movq	-40(%rbp), %rdx
-	jmp	.L160
-.L156:
+	jmp	.L181
+.L177:
 	movq	-88(%rbp), %rbx
 	leaq	-64(%rbp), %rax
 	movq	%rax, %rdi
@@ -2386,14 +2677,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	movq	%rbx, %rdi
 	call	_ZNKSt4lessItEclERKtS2_@PLT
 	testb	%al, %al
-	je	.L158
+	je	.L179
 	movq	-72(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base@PLT
 	testq	%rax, %rax
 	sete	%al
 	testb	%al, %al
-	je	.L159
+	je	.L180
 	movq	$0, -56(%rbp)
 	leaq	-72(%rbp), %rdx
 	leaq	-56(%rbp), %rcx
@@ -2403,8 +2694,8 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	call	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IS1_S1_Lb1EEERKS1_S5_@PLT
 	movq	-48(%rbp), %rax
 	movq	-40(%rbp), %rdx
-	jmp	.L160
-.L159:
+	jmp	.L181
+.L180:
 	leaq	-64(%rbp), %rdx
 	leaq	-64(%rbp), %rcx
 	leaq	-48(%rbp), %rax
@@ -2413,15 +2704,15 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	call	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IRS1_S4_Lb1EEEOT_OT0_@PLT
 	movq	-48(%rbp), %rax
 	movq	-40(%rbp), %rdx
-	jmp	.L160
-.L158:
+	jmp	.L181
+.L179:
 	movq	-104(%rbp), %rdx
 	movq	-88(%rbp), %rax
 	movq	%rdx, %rsi
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_@PLT
-	jmp	.L160
-.L155:
+	jmp	.L181
+.L176:
 	movq	$0, -56(%rbp)
 	leaq	-56(%rbp), %rdx
 	leaq	-72(%rbp), %rcx
@@ -2431,25 +2722,25 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	call	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IS1_S1_Lb1EEERKS1_S5_@PLT
 	movq	-48(%rbp), %rax
 	movq	-40(%rbp), %rdx
-.L160:
+.L181:
 	movq	-24(%rbp), %rcx
 	subq	%fs:40, %rcx
-	je	.L161
+	je	.L182
 	call	__stack_chk_fail@PLT
-.L161:
+.L182:
 	movq	-8(%rbp), %rbx
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2636:
+.LFE2643:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_
 	.section	.text._ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node6_M_keyEv,"axG",@progbits,_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node6_M_keyEv,comdat
 	.align 2
 	.weak	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node6_M_keyEv
 	.type	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node6_M_keyEv, @function
 _ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node6_M_keyEv:
-.LFB2645:
+.LFB2652:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2466,14 +2757,14 @@ _ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node6_
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2645:
+.LFE2652:
 	.size	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node6_M_keyEv, .-_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node6_M_keyEv
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node9_M_insertES0_IPSt18_Rb_tree_node_baseSB_E,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node9_M_insertES0_IPSt18_Rb_tree_node_baseSB_E,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node9_M_insertES0_IPSt18_Rb_tree_node_baseSB_E
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node9_M_insertES0_IPSt18_Rb_tree_node_baseSB_E, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node9_M_insertES0_IPSt18_Rb_tree_node_baseSB_E:
-.LFB2646:
+.LFB2653:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2505,21 +2796,21 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node9_M
 	movq	-16(%rbp), %rax
 	movq	-8(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L166
+	je	.L187
 	call	__stack_chk_fail@PLT
-.L166:
+.L187:
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2646:
+.LFE2653:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node9_M_insertES0_IPSt18_Rb_tree_node_baseSB_E, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE10_Auto_node9_M_insertES0_IPSt18_Rb_tree_node_baseSB_E
 	.section	.text._ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC2EPSt18_Rb_tree_node_base,"axG",@progbits,_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC5EPSt18_Rb_tree_node_base,comdat
 	.align 2
 	.weak	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC2EPSt18_Rb_tree_node_base
 	.type	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC2EPSt18_Rb_tree_node_base, @function
 _ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC2EPSt18_Rb_tree_node_base:
-.LFB2648:
+.LFB2655:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2536,7 +2827,7 @@ _ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC2EPSt18_Rb_tree_node_base:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2648:
+.LFE2655:
 	.size	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC2EPSt18_Rb_tree_node_base, .-_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC2EPSt18_Rb_tree_node_base
 	.weak	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC1EPSt18_Rb_tree_node_base
 	.set	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC1EPSt18_Rb_tree_node_base,_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC2EPSt18_Rb_tree_node_base
@@ -2545,7 +2836,7 @@ _ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC2EPSt18_Rb_tree_node_base:
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_beginEv
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_beginEv, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_beginEv:
-.LFB2650:
+.LFB2657:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2561,14 +2852,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_beginEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2650:
+.LFE2657:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_beginEv, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_beginEv
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_M_endEv,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_M_endEv,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_M_endEv
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_M_endEv, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_M_endEv:
-.LFB2651:
+.LFB2658:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2582,14 +2873,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_M_endEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2651:
+.LFE2658:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_M_endEv, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_M_endEv
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_lower_boundEPSt13_Rb_tree_nodeIS2_EPSt18_Rb_tree_node_baseRS1_,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_lower_boundEPSt13_Rb_tree_nodeIS2_EPSt18_Rb_tree_node_baseRS1_,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_lower_boundEPSt13_Rb_tree_nodeIS2_EPSt18_Rb_tree_node_baseRS1_
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_lower_boundEPSt13_Rb_tree_nodeIS2_EPSt18_Rb_tree_node_baseRS1_, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_lower_boundEPSt13_Rb_tree_nodeIS2_EPSt18_Rb_tree_node_baseRS1_:
-.LFB2652:
+.LFB2659:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2606,8 +2897,8 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_lower_boun
 	movq	%fs:40, %rax
 	movq	%rax, -24(%rbp)
 	xorl	%eax, %eax
-	jmp	.L173
-.L175:
+	jmp	.L194
+.L196:
 	movq	-40(%rbp), %rbx
 	movq	-48(%rbp), %rax
 	movq	%rax, %rdi
@@ -2620,22 +2911,22 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_lower_boun
 	call	_ZNKSt4lessItEclERKtS2_@PLT
 	xorl	$1, %eax
 	testb	%al, %al
-	je	.L174
+	je	.L195
 	movq	-48(%rbp), %rax
 	movq	%rax, -56(%rbp)
 	movq	-48(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE7_S_leftEPSt18_Rb_tree_node_base@PLT
 	movq	%rax, -48(%rbp)
-	jmp	.L173
-.L174:
+	jmp	.L194
+.L195:
 	movq	-48(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base@PLT
 	movq	%rax, -48(%rbp)
-.L173:
+.L194:
 	cmpq	$0, -48(%rbp)
-	jne	.L175
+	jne	.L196
 	movq	-56(%rbp), %rdx
 	leaq	-32(%rbp), %rax
 	movq	%rdx, %rsi
@@ -2644,21 +2935,21 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_lower_boun
 	movq	-32(%rbp), %rax
 	movq	-24(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L177
+	je	.L198
 	call	__stack_chk_fail@PLT
-.L177:
+.L198:
 	movq	-8(%rbp), %rbx
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2652:
+.LFE2659:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_lower_boundEPSt13_Rb_tree_nodeIS2_EPSt18_Rb_tree_node_baseRS1_, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_lower_boundEPSt13_Rb_tree_nodeIS2_EPSt18_Rb_tree_node_baseRS1_
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt18_Rb_tree_node_base,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt18_Rb_tree_node_base,comdat
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt18_Rb_tree_node_base
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt18_Rb_tree_node_base, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt18_Rb_tree_node_base:
-.LFB2653:
+.LFB2660:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2674,14 +2965,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt18_
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2653:
+.LFE2660:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt18_Rb_tree_node_base, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt18_Rb_tree_node_base
 	.section	.text._ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv,"axG",@progbits,_ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv,comdat
 	.align 2
 	.weak	_ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv
 	.type	_ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv, @function
 _ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv:
-.LFB2654:
+.LFB2661:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2697,14 +2988,14 @@ _ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2654:
+.LFE2661:
 	.size	_ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv, .-_ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13_Rb_tree_nodeIS2_E,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13_Rb_tree_nodeIS2_E,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13_Rb_tree_nodeIS2_E
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13_Rb_tree_nodeIS2_E, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13_Rb_tree_nodeIS2_E:
-.LFB2655:
+.LFB2662:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2714,8 +3005,8 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13
 	subq	$32, %rsp
 	movq	%rdi, -24(%rbp)
 	movq	%rsi, -32(%rbp)
-	jmp	.L183
-.L184:
+	jmp	.L204
+.L205:
 	movq	-32(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base@PLT
@@ -2735,22 +3026,22 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_drop_nodeEPSt13_Rb_tree_nodeIS2_E@PLT
 	movq	-8(%rbp), %rax
 	movq	%rax, -32(%rbp)
-.L183:
+.L204:
 	cmpq	$0, -32(%rbp)
-	jne	.L184
+	jne	.L205
 	nop
 	nop
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2655:
+.LFE2662:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13_Rb_tree_nodeIS2_E, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13_Rb_tree_nodeIS2_E
 	.section	.text._ZSt7forwardIRKP12SrsRtpPacketEOT_RNSt16remove_referenceIS4_E4typeE,"axG",@progbits,_ZSt7forwardIRKP12SrsRtpPacketEOT_RNSt16remove_referenceIS4_E4typeE,comdat
 	.weak	_ZSt7forwardIRKP12SrsRtpPacketEOT_RNSt16remove_referenceIS4_E4typeE
 	.type	_ZSt7forwardIRKP12SrsRtpPacketEOT_RNSt16remove_referenceIS4_E4typeE, @function
 _ZSt7forwardIRKP12SrsRtpPacketEOT_RNSt16remove_referenceIS4_E4typeE:
-.LFB2656:
+.LFB2663:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2763,14 +3054,14 @@ _ZSt7forwardIRKP12SrsRtpPacketEOT_RNSt16remove_referenceIS4_E4typeE:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2656:
+.LFE2663:
 	.size	_ZSt7forwardIRKP12SrsRtpPacketEOT_RNSt16remove_referenceIS4_E4typeE, .-_ZSt7forwardIRKP12SrsRtpPacketEOT_RNSt16remove_referenceIS4_E4typeE
 	.section	.text._ZNSt15__new_allocatorIP12SrsRtpPacketE9constructIS1_JRKS1_EEEvPT_DpOT0_,"axG",@progbits,_ZNSt15__new_allocatorIP12SrsRtpPacketE9constructIS1_JRKS1_EEEvPT_DpOT0_,comdat
 	.align 2
 	.weak	_ZNSt15__new_allocatorIP12SrsRtpPacketE9constructIS1_JRKS1_EEEvPT_DpOT0_
 	.type	_ZNSt15__new_allocatorIP12SrsRtpPacketE9constructIS1_JRKS1_EEEvPT_DpOT0_, @function
 _ZNSt15__new_allocatorIP12SrsRtpPacketE9constructIS1_JRKS1_EEEvPT_DpOT0_:
-.LFB2657:
+.LFB2664:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2799,14 +3090,14 @@ _ZNSt15__new_allocatorIP12SrsRtpPacketE9constructIS1_JRKS1_EEEvPT_DpOT0_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2657:
+.LFE2664:
 	.size	_ZNSt15__new_allocatorIP12SrsRtpPacketE9constructIS1_JRKS1_EEEvPT_DpOT0_, .-_ZNSt15__new_allocatorIP12SrsRtpPacketE9constructIS1_JRKS1_EEEvPT_DpOT0_
 	.section	.text._ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC2ERKS3_,"axG",@progbits,_ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC5ERKS3_,comdat
 	.align 2
 	.weak	_ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC2ERKS3_
 	.type	_ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC2ERKS3_, @function
 _ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC2ERKS3_:
-.LFB2659:
+.LFB2666:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2824,7 +3115,7 @@ _ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC2ERKS3_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2659:
+.LFE2666:
 	.size	_ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC2ERKS3_, .-_ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC2ERKS3_
 	.weak	_ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC1ERKS3_
 	.set	_ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC1ERKS3_,_ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC2ERKS3_
@@ -2833,7 +3124,7 @@ _ZN9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEC2ERKS3_:
 	.weak	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE12_M_check_lenEmPKc
 	.type	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE12_M_check_lenEmPKc, @function
 _ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE12_M_check_lenEmPKc:
-.LFB2661:
+.LFB2668:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2862,11 +3153,11 @@ _ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE12_M_check_lenEmPKc:
 	cmpq	%rax, %rdx
 	setb	%al
 	testb	%al, %al
-	je	.L190
+	je	.L211
 	movq	-72(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZSt20__throw_length_errorPKc@PLT
-.L190:
+.L211:
 	movq	-56(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE4sizeEv@PLT
@@ -2887,38 +3178,38 @@ _ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE12_M_check_lenEmPKc:
 	movq	%rax, %rdi
 	call	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE4sizeEv@PLT
 	cmpq	%rax, -32(%rbp)
-	jb	.L191
+	jb	.L212
 	movq	-56(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE8max_sizeEv@PLT
 	cmpq	-32(%rbp), %rax
-	jnb	.L192
-.L191:
+	jnb	.L213
+.L212:
 	movq	-56(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE8max_sizeEv@PLT
-	jmp	.L193
-.L192:
+	jmp	.L214
+.L213:
 	movq	-32(%rbp), %rax
-.L193:
+.L214:
 	movq	-24(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L195
+	je	.L216
 	call	__stack_chk_fail@PLT
-.L195:
+.L216:
 	movq	-8(%rbp), %rbx
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2661:
+.LFE2668:
 	.size	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE12_M_check_lenEmPKc, .-_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE12_M_check_lenEmPKc
 	.section	.text._ZNSt6vectorIP12SrsRtpPacketSaIS1_EE5beginEv,"axG",@progbits,_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE5beginEv,comdat
 	.align 2
 	.weak	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE5beginEv
 	.type	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE5beginEv, @function
 _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE5beginEv:
-.LFB2662:
+.LFB2669:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2938,20 +3229,20 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE5beginEv:
 	movq	-16(%rbp), %rax
 	movq	-8(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L198
+	je	.L219
 	call	__stack_chk_fail@PLT
-.L198:
+.L219:
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2662:
+.LFE2669:
 	.size	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE5beginEv, .-_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE5beginEv
 	.section	.text._ZN9__gnu_cxxmiIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEENS_17__normal_iteratorIT_T0_E15difference_typeERKSA_SD_,"axG",@progbits,_ZN9__gnu_cxxmiIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEENS_17__normal_iteratorIT_T0_E15difference_typeERKSA_SD_,comdat
 	.weak	_ZN9__gnu_cxxmiIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEENS_17__normal_iteratorIT_T0_E15difference_typeERKSA_SD_
 	.type	_ZN9__gnu_cxxmiIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEENS_17__normal_iteratorIT_T0_E15difference_typeERKSA_SD_, @function
 _ZN9__gnu_cxxmiIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEENS_17__normal_iteratorIT_T0_E15difference_typeERKSA_SD_:
-.LFB2663:
+.LFB2670:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2980,14 +3271,14 @@ _ZN9__gnu_cxxmiIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEENS_17__normal_iteratorIT_
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2663:
+.LFE2670:
 	.size	_ZN9__gnu_cxxmiIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEENS_17__normal_iteratorIT_T0_E15difference_typeERKSA_SD_, .-_ZN9__gnu_cxxmiIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEEENS_17__normal_iteratorIT_T0_E15difference_typeERKSA_SD_
 	.section	.text._ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE11_M_allocateEm,"axG",@progbits,_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE11_M_allocateEm,comdat
 	.align 2
 	.weak	_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE11_M_allocateEm
 	.type	_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE11_M_allocateEm, @function
 _ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE11_M_allocateEm:
-.LFB2664:
+.LFB2671:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -2998,27 +3289,27 @@ _ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE11_M_allocateEm:
 	movq	%rdi, -8(%rbp)
 	movq	%rsi, -16(%rbp)
 	cmpq	$0, -16(%rbp)
-	je	.L202
+	je	.L223
 	movq	-8(%rbp), %rax
 	movq	-16(%rbp), %rdx
 	movq	%rdx, %rsi
 	movq	%rax, %rdi
 	call	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8allocateERS2_m@PLT
-	jmp	.L204
-.L202:
+	jmp	.L225
+.L223:
 	movl	$0, %eax
-.L204:
+.L225:
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2664:
+.LFE2671:
 	.size	_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE11_M_allocateEm, .-_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE11_M_allocateEm
 	.section	.text._ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_relocateEPS1_S4_S4_RS2_,"axG",@progbits,_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_relocateEPS1_S4_S4_RS2_,comdat
 	.weak	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_relocateEPS1_S4_S4_RS2_
 	.type	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_relocateEPS1_S4_S4_RS2_, @function
 _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_relocateEPS1_S4_S4_RS2_:
-.LFB2665:
+.LFB2672:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3040,14 +3331,14 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_relocateEPS1_S4_S4_RS2_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2665:
+.LFE2672:
 	.size	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_relocateEPS1_S4_S4_RS2_, .-_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_relocateEPS1_S4_S4_RS2_
 	.section	.text._ZNK9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEE4baseEv,"axG",@progbits,_ZNK9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEE4baseEv,comdat
 	.align 2
 	.weak	_ZNK9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEE4baseEv
 	.type	_ZNK9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEE4baseEv, @function
 _ZNK9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEE4baseEv:
-.LFB2666:
+.LFB2673:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3060,14 +3351,14 @@ _ZNK9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEE4baseEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2666:
+.LFE2673:
 	.size	_ZNK9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEE4baseEv, .-_ZNK9__gnu_cxx17__normal_iteratorIPP12SrsRtpPacketSt6vectorIS2_SaIS2_EEE4baseEv
 	.section	.text._ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv,"axG",@progbits,_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv,comdat
 	.align 2
 	.weak	_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv
 	.type	_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv, @function
 _ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv:
-.LFB2667:
+.LFB2674:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3080,14 +3371,14 @@ _ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2667:
+.LFE2674:
 	.size	_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv, .-_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv
 	.section	.text._ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE13_M_deallocateEPS1_m,"axG",@progbits,_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE13_M_deallocateEPS1_m,comdat
 	.align 2
 	.weak	_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE13_M_deallocateEPS1_m
 	.type	_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE13_M_deallocateEPS1_m, @function
 _ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE13_M_deallocateEPS1_m:
-.LFB2670:
+.LFB2677:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3099,27 +3390,27 @@ _ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE13_M_deallocateEPS1_m:
 	movq	%rsi, -16(%rbp)
 	movq	%rdx, -24(%rbp)
 	cmpq	$0, -16(%rbp)
-	je	.L213
+	je	.L234
 	movq	-8(%rbp), %rax
 	movq	-24(%rbp), %rdx
 	movq	-16(%rbp), %rcx
 	movq	%rcx, %rsi
 	movq	%rax, %rdi
 	call	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE10deallocateERS2_PS1_m@PLT
-.L213:
+.L234:
 	nop
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2670:
+.LFE2677:
 	.size	_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE13_M_deallocateEPS1_m, .-_ZNSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE13_M_deallocateEPS1_m
 	.section	.text._ZNSt10_Head_baseILm0ERKtLb0EEC2ES1_,"axG",@progbits,_ZNSt10_Head_baseILm0ERKtLb0EEC5ES1_,comdat
 	.align 2
 	.weak	_ZNSt10_Head_baseILm0ERKtLb0EEC2ES1_
 	.type	_ZNSt10_Head_baseILm0ERKtLb0EEC2ES1_, @function
 _ZNSt10_Head_baseILm0ERKtLb0EEC2ES1_:
-.LFB2722:
+.LFB2729:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3136,7 +3427,7 @@ _ZNSt10_Head_baseILm0ERKtLb0EEC2ES1_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2722:
+.LFE2729:
 	.size	_ZNSt10_Head_baseILm0ERKtLb0EEC2ES1_, .-_ZNSt10_Head_baseILm0ERKtLb0EEC2ES1_
 	.weak	_ZNSt10_Head_baseILm0ERKtLb0EEC1ES1_
 	.set	_ZNSt10_Head_baseILm0ERKtLb0EEC1ES1_,_ZNSt10_Head_baseILm0ERKtLb0EEC2ES1_
@@ -3145,7 +3436,7 @@ _ZNSt10_Head_baseILm0ERKtLb0EEC2ES1_:
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_create_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEPSt13_Rb_tree_nodeIS2_EDpOT_
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_create_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEPSt13_Rb_tree_nodeIS2_EDpOT_, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_create_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEPSt13_Rb_tree_nodeIS2_EDpOT_:
-.LFB2724:
+.LFB2731:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3191,14 +3482,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_create_nod
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2724:
+.LFE2731:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_create_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEPSt13_Rb_tree_nodeIS2_EDpOT_, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_create_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEPSt13_Rb_tree_nodeIS2_EDpOT_
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_drop_nodeEPSt13_Rb_tree_nodeIS2_E,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_drop_nodeEPSt13_Rb_tree_nodeIS2_E,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_drop_nodeEPSt13_Rb_tree_nodeIS2_E
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_drop_nodeEPSt13_Rb_tree_nodeIS2_E, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_drop_nodeEPSt13_Rb_tree_nodeIS2_E:
-.LFB2725:
+.LFB2732:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3223,14 +3514,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_drop_nodeE
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2725:
+.LFE2732:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_drop_nodeEPSt13_Rb_tree_nodeIS2_E, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_drop_nodeEPSt13_Rb_tree_nodeIS2_E
 	.section	.text._ZNKSt23_Rb_tree_const_iteratorISt4pairIKtlEE13_M_const_castEv,"axG",@progbits,_ZNKSt23_Rb_tree_const_iteratorISt4pairIKtlEE13_M_const_castEv,comdat
 	.align 2
 	.weak	_ZNKSt23_Rb_tree_const_iteratorISt4pairIKtlEE13_M_const_castEv
 	.type	_ZNKSt23_Rb_tree_const_iteratorISt4pairIKtlEE13_M_const_castEv, @function
 _ZNKSt23_Rb_tree_const_iteratorISt4pairIKtlEE13_M_const_castEv:
-.LFB2726:
+.LFB2733:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3251,21 +3542,21 @@ _ZNKSt23_Rb_tree_const_iteratorISt4pairIKtlEE13_M_const_castEv:
 	movq	-16(%rbp), %rax
 	movq	-8(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L220
+	je	.L241
 	call	__stack_chk_fail@PLT
-.L220:
+.L241:
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2726:
+.LFE2733:
 	.size	_ZNKSt23_Rb_tree_const_iteratorISt4pairIKtlEE13_M_const_castEv, .-_ZNKSt23_Rb_tree_const_iteratorISt4pairIKtlEE13_M_const_castEv
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_rightmostEv,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_rightmostEv,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_rightmostEv
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_rightmostEv, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_rightmostEv:
-.LFB2727:
+.LFB2734:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3279,14 +3570,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_rightmostE
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2727:
+.LFE2734:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_rightmostEv, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE12_M_rightmostEv
 	.section	.text._ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IS1_S1_Lb1EEERKS1_S5_,"axG",@progbits,_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC5IS1_S1_Lb1EEERKS1_S5_,comdat
 	.align 2
 	.weak	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IS1_S1_Lb1EEERKS1_S5_
 	.type	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IS1_S1_Lb1EEERKS1_S5_, @function
 _ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IS1_S1_Lb1EEERKS1_S5_:
-.LFB2729:
+.LFB2736:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3309,7 +3600,7 @@ _ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IS1_S1_Lb1EEERKS1_S5_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2729:
+.LFE2736:
 	.size	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IS1_S1_Lb1EEERKS1_S5_, .-_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IS1_S1_Lb1EEERKS1_S5_
 	.weak	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IS1_S1_Lb1EEERKS1_S5_
 	.set	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IS1_S1_Lb1EEERKS1_S5_,_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IS1_S1_Lb1EEERKS1_S5_
@@ -3318,7 +3609,7 @@ _ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IS1_S1_Lb1EEERKS1_S5_:
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_:
-.LFB2731:
+.LFB2738:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3342,8 +3633,8 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_M_endEv@PLT
 	movq	%rax, -72(%rbp)
 	movb	$1, -81(%rbp)
-	jmp	.L225
-.L228:
+	jmp	.L246
+.L249:
 	movq	-80(%rbp), %rax
 	movq	%rax, -72(%rbp)
 	movq	-104(%rbp), %rbx
@@ -3357,28 +3648,28 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert
 	call	_ZNKSt4lessItEclERKtS2_@PLT
 	movb	%al, -81(%rbp)
 	cmpb	$0, -81(%rbp)
-	je	.L226
+	je	.L247
 	movq	-80(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE7_S_leftEPSt18_Rb_tree_node_base@PLT
-	jmp	.L227
-.L226:
+	jmp	.L248
+.L247:
 	movq	-80(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base@PLT
-.L227:
+.L248:
 	movq	%rax, -80(%rbp)
-.L225:
+.L246:
 	movq	-80(%rbp), %rax
 	testq	%rax, %rax
-	jne	.L228
+	jne	.L249
 	movq	-72(%rbp), %rdx
 	leaq	-64(%rbp), %rax
 	movq	%rdx, %rsi
 	movq	%rax, %rdi
 	call	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEC1EPSt18_Rb_tree_node_base@PLT
 	cmpb	$0, -81(%rbp)
-	je	.L229
+	je	.L250
 	movq	-104(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5beginEv@PLT
@@ -3389,7 +3680,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert
 	movq	%rax, %rdi
 	call	_ZSteqRKSt17_Rb_tree_iteratorISt4pairIKtlEES5_@PLT
 	testb	%al, %al
-	je	.L230
+	je	.L251
 	leaq	-72(%rbp), %rdx
 	leaq	-80(%rbp), %rcx
 	leaq	-48(%rbp), %rax
@@ -3398,12 +3689,12 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert
 	call	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_@PLT
 	movq	-48(%rbp), %rax
 	movq	-40(%rbp), %rdx
-	jmp	.L233
-.L230:
+	jmp	.L254
+.L251:
 	leaq	-64(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEmmEv@PLT
-.L229:
+.L250:
 	movq	-104(%rbp), %rbx
 	movq	-64(%rbp), %rax
 	movq	%rax, %rdi
@@ -3415,7 +3706,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert
 	movq	%rbx, %rdi
 	call	_ZNKSt4lessItEclERKtS2_@PLT
 	testb	%al, %al
-	je	.L232
+	je	.L253
 	leaq	-72(%rbp), %rdx
 	leaq	-80(%rbp), %rcx
 	leaq	-48(%rbp), %rax
@@ -3424,8 +3715,8 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert
 	call	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_@PLT
 	movq	-48(%rbp), %rax
 	movq	-40(%rbp), %rdx
-	jmp	.L233
-.L232:
+	jmp	.L254
+.L253:
 	movq	$0, -56(%rbp)
 	leaq	-56(%rbp), %rdx
 	leaq	-64(%rbp), %rcx
@@ -3435,25 +3726,25 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert
 	call	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IS1_S1_Lb1EEERKS1_S5_@PLT
 	movq	-48(%rbp), %rax
 	movq	-40(%rbp), %rdx
-.L233:
+.L254:
 	movq	-24(%rbp), %rcx
 	subq	%fs:40, %rcx
-	je	.L234
+	je	.L255
 	call	__stack_chk_fail@PLT
-.L234:
+.L255:
 	movq	-8(%rbp), %rbx
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2731:
+.LFE2738:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_leftmostEv,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_leftmostEv,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_leftmostEv
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_leftmostEv, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_leftmostEv:
-.LFB2734:
+.LFB2741:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3467,14 +3758,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_leftmostEv
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2734:
+.LFE2741:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_leftmostEv, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_leftmostEv
 	.section	.text._ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRS1_S4_Lb1EEEOT_OT0_,"axG",@progbits,_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC5IRS1_S4_Lb1EEEOT_OT0_,comdat
 	.align 2
 	.weak	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRS1_S4_Lb1EEEOT_OT0_
 	.type	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRS1_S4_Lb1EEEOT_OT0_, @function
 _ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRS1_S4_Lb1EEEOT_OT0_:
-.LFB2736:
+.LFB2743:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3502,7 +3793,7 @@ _ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRS1_S4_Lb1EEEOT_OT0_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2736:
+.LFE2743:
 	.size	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRS1_S4_Lb1EEEOT_OT0_, .-_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRS1_S4_Lb1EEEOT_OT0_
 	.weak	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IRS1_S4_Lb1EEEOT_OT0_
 	.set	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IRS1_S4_Lb1EEEOT_OT0_,_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRS1_S4_Lb1EEEOT_OT0_
@@ -3511,7 +3802,7 @@ _ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRS1_S4_Lb1EEEOT_OT0_:
 	.weak	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEmmEv
 	.type	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEmmEv, @function
 _ZNSt17_Rb_tree_iteratorISt4pairIKtlEEmmEv:
-.LFB2738:
+.LFB2745:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3531,13 +3822,13 @@ _ZNSt17_Rb_tree_iteratorISt4pairIKtlEEmmEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2738:
+.LFE2745:
 	.size	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEmmEv, .-_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEmmEv
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base,comdat
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base:
-.LFB2739:
+.LFB2746:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3551,14 +3842,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2739:
+.LFE2746:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_S_rightEPSt18_Rb_tree_node_base
 	.section	.text._ZNSt17_Rb_tree_iteratorISt4pairIKtlEEppEv,"axG",@progbits,_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEppEv,comdat
 	.align 2
 	.weak	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEppEv
 	.type	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEppEv, @function
 _ZNSt17_Rb_tree_iteratorISt4pairIKtlEEppEv:
-.LFB2740:
+.LFB2747:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3578,13 +3869,13 @@ _ZNSt17_Rb_tree_iteratorISt4pairIKtlEEppEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2740:
+.LFE2747:
 	.size	_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEppEv, .-_ZNSt17_Rb_tree_iteratorISt4pairIKtlEEppEv
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt13_Rb_tree_nodeIS2_E,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt13_Rb_tree_nodeIS2_E,comdat
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt13_Rb_tree_nodeIS2_E
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt13_Rb_tree_nodeIS2_E, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt13_Rb_tree_nodeIS2_E:
-.LFB2741:
+.LFB2748:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3606,21 +3897,21 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt13_
 	call	_ZNKSt10_Select1stISt4pairIKtlEEclERKS2_@PLT
 	movq	-8(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L246
+	je	.L267
 	call	__stack_chk_fail@PLT
-.L246:
+.L267:
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2741:
+.LFE2748:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt13_Rb_tree_nodeIS2_E, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_S_keyEPKSt13_Rb_tree_nodeIS2_E
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_insert_nodeEPSt18_Rb_tree_node_baseSA_PSt13_Rb_tree_nodeIS2_E,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_insert_nodeEPSt18_Rb_tree_node_baseSA_PSt13_Rb_tree_nodeIS2_E,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_insert_nodeEPSt18_Rb_tree_node_baseSA_PSt13_Rb_tree_nodeIS2_E
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_insert_nodeEPSt18_Rb_tree_node_baseSA_PSt13_Rb_tree_nodeIS2_E, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_insert_nodeEPSt18_Rb_tree_node_baseSA_PSt13_Rb_tree_nodeIS2_E:
-.LFB2743:
+.LFB2750:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3640,12 +3931,12 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_insert_nod
 	movq	%rax, -24(%rbp)
 	xorl	%eax, %eax
 	cmpq	$0, -64(%rbp)
-	jne	.L248
+	jne	.L269
 	movq	-56(%rbp), %rax
 	movq	%rax, %rdi
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE6_M_endEv@PLT
 	cmpq	%rax, -72(%rbp)
-	je	.L248
+	je	.L269
 	movq	-56(%rbp), %rbx
 	movq	-72(%rbp), %rax
 	movq	%rax, %rdi
@@ -3659,13 +3950,13 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_insert_nod
 	movq	%rbx, %rdi
 	call	_ZNKSt4lessItEclERKtS2_@PLT
 	testb	%al, %al
-	je	.L249
-.L248:
+	je	.L270
+.L269:
 	movl	$1, %eax
-	jmp	.L250
-.L249:
+	jmp	.L271
+.L270:
 	movl	$0, %eax
-.L250:
+.L271:
 	movb	%al, -33(%rbp)
 	movq	-56(%rbp), %rax
 	leaq	8(%rax), %rcx
@@ -3687,9 +3978,9 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_insert_nod
 	movq	-32(%rbp), %rax
 	movq	-24(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L252
+	je	.L273
 	call	__stack_chk_fail@PLT
-.L252:
+.L273:
 	addq	$64, %rsp
 	popq	%rbx
 	popq	%r12
@@ -3697,14 +3988,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_insert_nod
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2743:
+.LFE2750:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_insert_nodeEPSt18_Rb_tree_node_baseSA_PSt13_Rb_tree_nodeIS2_E, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE14_M_insert_nodeEPSt18_Rb_tree_node_baseSA_PSt13_Rb_tree_nodeIS2_E
 	.section	.text._ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE9_M_mbeginEv,"axG",@progbits,_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE9_M_mbeginEv,comdat
 	.align 2
 	.weak	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE9_M_mbeginEv
 	.type	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE9_M_mbeginEv, @function
 _ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE9_M_mbeginEv:
-.LFB2744:
+.LFB2751:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3718,13 +4009,13 @@ _ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE9_M_mbeginEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2744:
+.LFE2751:
 	.size	_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE9_M_mbeginEv, .-_ZNKSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE9_M_mbeginEv
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE7_S_leftEPSt18_Rb_tree_node_base,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE7_S_leftEPSt18_Rb_tree_node_base,comdat
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE7_S_leftEPSt18_Rb_tree_node_base
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE7_S_leftEPSt18_Rb_tree_node_base, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE7_S_leftEPSt18_Rb_tree_node_base:
-.LFB2745:
+.LFB2752:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3738,14 +4029,14 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE7_S_leftEPSt18_
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2745:
+.LFE2752:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE7_S_leftEPSt18_Rb_tree_node_base, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE7_S_leftEPSt18_Rb_tree_node_base
 	.section	.text._ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv,"axG",@progbits,_ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv,comdat
 	.align 2
 	.weak	_ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv
 	.type	_ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv, @function
 _ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv:
-.LFB2746:
+.LFB2753:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3758,14 +4049,14 @@ _ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2746:
+.LFE2753:
 	.size	_ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv, .-_ZN9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv
 	.section	.text._ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE8max_sizeEv,"axG",@progbits,_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE8max_sizeEv,comdat
 	.align 2
 	.weak	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE8max_sizeEv
 	.type	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE8max_sizeEv, @function
 _ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE8max_sizeEv:
-.LFB2747:
+.LFB2754:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3783,14 +4074,14 @@ _ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE8max_sizeEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2747:
+.LFE2754:
 	.size	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE8max_sizeEv, .-_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE8max_sizeEv
 	.section	.text._ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE4sizeEv,"axG",@progbits,_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE4sizeEv,comdat
 	.align 2
 	.weak	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE4sizeEv
 	.type	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE4sizeEv, @function
 _ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE4sizeEv:
-.LFB2748:
+.LFB2755:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3809,13 +4100,13 @@ _ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE4sizeEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2748:
+.LFE2755:
 	.size	_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE4sizeEv, .-_ZNKSt6vectorIP12SrsRtpPacketSaIS1_EE4sizeEv
 	.section	.text._ZSt3maxImERKT_S2_S2_,"axG",@progbits,_ZSt3maxImERKT_S2_S2_,comdat
 	.weak	_ZSt3maxImERKT_S2_S2_
 	.type	_ZSt3maxImERKT_S2_S2_, @function
 _ZSt3maxImERKT_S2_S2_:
-.LFB2749:
+.LFB2756:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3829,23 +4120,23 @@ _ZSt3maxImERKT_S2_S2_:
 	movq	-16(%rbp), %rax
 	movq	(%rax), %rax
 	cmpq	%rax, %rdx
-	jnb	.L264
+	jnb	.L285
 	movq	-16(%rbp), %rax
-	jmp	.L265
-.L264:
+	jmp	.L286
+.L285:
 	movq	-8(%rbp), %rax
-.L265:
+.L286:
 	popq	%rbp
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2749:
+.LFE2756:
 	.size	_ZSt3maxImERKT_S2_S2_, .-_ZSt3maxImERKT_S2_S2_
 	.section	.text._ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8allocateERS2_m,"axG",@progbits,_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8allocateERS2_m,comdat
 	.weak	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8allocateERS2_m
 	.type	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8allocateERS2_m, @function
 _ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8allocateERS2_m:
-.LFB2750:
+.LFB2757:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3865,13 +4156,13 @@ _ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8allocateERS2_m:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2750:
+.LFE2757:
 	.size	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8allocateERS2_m, .-_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8allocateERS2_m
 	.section	.text._ZSt12__relocate_aIPP12SrsRtpPacketS2_SaIS1_EET0_T_S5_S4_RT1_,"axG",@progbits,_ZSt12__relocate_aIPP12SrsRtpPacketS2_SaIS1_EET0_T_S5_S4_RT1_,comdat
 	.weak	_ZSt12__relocate_aIPP12SrsRtpPacketS2_SaIS1_EET0_T_S5_S4_RT1_
 	.type	_ZSt12__relocate_aIPP12SrsRtpPacketS2_SaIS1_EET0_T_S5_S4_RT1_, @function
 _ZSt12__relocate_aIPP12SrsRtpPacketS2_SaIS1_EET0_T_S5_S4_RT1_:
-.LFB2751:
+.LFB2758:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3911,13 +4202,13 @@ _ZSt12__relocate_aIPP12SrsRtpPacketS2_SaIS1_EET0_T_S5_S4_RT1_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2751:
+.LFE2758:
 	.size	_ZSt12__relocate_aIPP12SrsRtpPacketS2_SaIS1_EET0_T_S5_S4_RT1_, .-_ZSt12__relocate_aIPP12SrsRtpPacketS2_SaIS1_EET0_T_S5_S4_RT1_
 	.section	.text._ZNSt16allocator_traitsISaIP12SrsRtpPacketEE10deallocateERS2_PS1_m,"axG",@progbits,_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE10deallocateERS2_PS1_m,comdat
 	.weak	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE10deallocateERS2_PS1_m
 	.type	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE10deallocateERS2_PS1_m, @function
 _ZNSt16allocator_traitsISaIP12SrsRtpPacketEE10deallocateERS2_PS1_m:
-.LFB2754:
+.LFB2761:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3939,14 +4230,14 @@ _ZNSt16allocator_traitsISaIP12SrsRtpPacketEE10deallocateERS2_PS1_m:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2754:
+.LFE2761:
 	.size	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE10deallocateERS2_PS1_m, .-_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE10deallocateERS2_PS1_m
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_get_nodeEv,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_get_nodeEv,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_get_nodeEv
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_get_nodeEv, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_get_nodeEv:
-.LFB2775:
+.LFB2782:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -3965,17 +4256,17 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_get_nodeEv
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2775:
+.LFE2782:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_get_nodeEv, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_get_nodeEv
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEvPSt13_Rb_tree_nodeIS2_EDpOT_,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEvPSt13_Rb_tree_nodeIS2_EDpOT_,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEvPSt13_Rb_tree_nodeIS2_EDpOT_
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEvPSt13_Rb_tree_nodeIS2_EDpOT_, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEvPSt13_Rb_tree_nodeIS2_EDpOT_:
-.LFB2776:
+.LFB2783:
 	.cfi_startproc
 	.cfi_personality 0x9b,DW.ref.__gxx_personality_v0
-	.cfi_lsda 0x1b,.LLSDA2776
+	.cfi_lsda 0x1b,.LLSDA2783
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
 	.cfi_offset 6, -16
@@ -4026,8 +4317,8 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_
 .LEHB5:
 	call	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESB_IJEEEEEvRS5_PT_DpOT0_@PLT
 .LEHE5:
-	jmp	.L278
-.L276:
+	jmp	.L299
+.L297:
 	movq	%rax, %rdi
 	call	__cxa_begin_catch@PLT
 	movq	-48(%rbp), %rdx
@@ -4038,7 +4329,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_
 .LEHB6:
 	call	__cxa_rethrow@PLT
 .LEHE6:
-.L277:
+.L298:
 	movq	%rax, %rbx
 	call	__cxa_end_catch@PLT
 	movq	%rbx, %rax
@@ -4046,7 +4337,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_
 .LEHB7:
 	call	_Unwind_Resume@PLT
 .LEHE7:
-.L278:
+.L299:
 	addq	$48, %rsp
 	popq	%rbx
 	popq	%r12
@@ -4056,36 +4347,36 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2776:
+.LFE2783:
 	.section	.gcc_except_table
 	.align 4
-.LLSDA2776:
+.LLSDA2783:
 	.byte	0xff
 	.byte	0x9b
-	.uleb128 .LLSDATT2776-.LLSDATTD2776
-.LLSDATTD2776:
+	.uleb128 .LLSDATT2783-.LLSDATTD2783
+.LLSDATTD2783:
 	.byte	0x1
-	.uleb128 .LLSDACSE2776-.LLSDACSB2776
-.LLSDACSB2776:
-	.uleb128 .LEHB5-.LFB2776
+	.uleb128 .LLSDACSE2783-.LLSDACSB2783
+.LLSDACSB2783:
+	.uleb128 .LEHB5-.LFB2783
 	.uleb128 .LEHE5-.LEHB5
-	.uleb128 .L276-.LFB2776
+	.uleb128 .L297-.LFB2783
 	.uleb128 0x1
-	.uleb128 .LEHB6-.LFB2776
+	.uleb128 .LEHB6-.LFB2783
 	.uleb128 .LEHE6-.LEHB6
-	.uleb128 .L277-.LFB2776
+	.uleb128 .L298-.LFB2783
 	.uleb128 0
-	.uleb128 .LEHB7-.LFB2776
+	.uleb128 .LEHB7-.LFB2783
 	.uleb128 .LEHE7-.LEHB7
 	.uleb128 0
 	.uleb128 0
-.LLSDACSE2776:
+.LLSDACSE2783:
 	.byte	0x1
 	.byte	0
 	.align 4
 	.long	0
 
-.LLSDATT2776:
+.LLSDATT2783:
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEvPSt13_Rb_tree_nodeIS2_EDpOT_,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEvPSt13_Rb_tree_nodeIS2_EDpOT_,comdat
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEvPSt13_Rb_tree_nodeIS2_EDpOT_, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_nodeIJRKSt21piecewise_construct_tSt5tupleIJRS1_EESD_IJEEEEEvPSt13_Rb_tree_nodeIS2_EDpOT_
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE15_M_destroy_nodeEPSt13_Rb_tree_nodeIS2_E,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE15_M_destroy_nodeEPSt13_Rb_tree_nodeIS2_E,comdat
@@ -4093,7 +4384,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE17_M_construct_
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE15_M_destroy_nodeEPSt13_Rb_tree_nodeIS2_E
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE15_M_destroy_nodeEPSt13_Rb_tree_nodeIS2_E, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE15_M_destroy_nodeEPSt13_Rb_tree_nodeIS2_E:
-.LFB2778:
+.LFB2785:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4121,17 +4412,17 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE15_M_destroy_no
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2778:
+.LFE2785:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE15_M_destroy_nodeEPSt13_Rb_tree_nodeIS2_E, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE15_M_destroy_nodeEPSt13_Rb_tree_nodeIS2_E
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_put_nodeEPSt13_Rb_tree_nodeIS2_E,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_put_nodeEPSt13_Rb_tree_nodeIS2_E,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_put_nodeEPSt13_Rb_tree_nodeIS2_E
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_put_nodeEPSt13_Rb_tree_nodeIS2_E, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_put_nodeEPSt13_Rb_tree_nodeIS2_E:
-.LFB2779:
+.LFB2786:
 	.cfi_startproc
 	.cfi_personality 0x9b,DW.ref.__gxx_personality_v0
-	.cfi_lsda 0x1b,.LLSDA2779
+	.cfi_lsda 0x1b,.LLSDA2786
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
 	.cfi_offset 6, -16
@@ -4154,15 +4445,15 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_put_nodeEP
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2779:
+.LFE2786:
 	.section	.gcc_except_table
-.LLSDA2779:
+.LLSDA2786:
 	.byte	0xff
 	.byte	0xff
 	.byte	0x1
-	.uleb128 .LLSDACSE2779-.LLSDACSB2779
-.LLSDACSB2779:
-.LLSDACSE2779:
+	.uleb128 .LLSDACSE2786-.LLSDACSB2786
+.LLSDACSB2786:
+.LLSDACSE2786:
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_put_nodeEPSt13_Rb_tree_nodeIS2_E,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_put_nodeEPSt13_Rb_tree_nodeIS2_E,comdat
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_put_nodeEPSt13_Rb_tree_nodeIS2_E, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_put_nodeEPSt13_Rb_tree_nodeIS2_E
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5beginEv,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5beginEv,comdat
@@ -4170,7 +4461,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE11_M_put_nodeEP
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5beginEv
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5beginEv, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5beginEv:
-.LFB2780:
+.LFB2787:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4191,21 +4482,21 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5beginEv:
 	movq	-16(%rbp), %rax
 	movq	-8(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L283
+	je	.L304
 	call	__stack_chk_fail@PLT
-.L283:
+.L304:
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2780:
+.LFE2787:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5beginEv, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE5beginEv
 	.section	.text._ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_,"axG",@progbits,_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC5IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_,comdat
 	.align 2
 	.weak	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_
 	.type	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_, @function
 _ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_:
-.LFB2782:
+.LFB2789:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4233,7 +4524,7 @@ _ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEO
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2782:
+.LFE2789:
 	.size	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_, .-_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_
 	.weak	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_
 	.set	_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC1IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_,_ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEOT_OT0_
@@ -4241,7 +4532,7 @@ _ZNSt4pairIPSt18_Rb_tree_node_baseS1_EC2IRPSt13_Rb_tree_nodeIS_IKtlEERS1_Lb1EEEO
 	.weak	_ZSt7forwardIRPSt18_Rb_tree_node_baseEOT_RNSt16remove_referenceIS3_E4typeE
 	.type	_ZSt7forwardIRPSt18_Rb_tree_node_baseEOT_RNSt16remove_referenceIS3_E4typeE, @function
 _ZSt7forwardIRPSt18_Rb_tree_node_baseEOT_RNSt16remove_referenceIS3_E4typeE:
-.LFB2784:
+.LFB2791:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4254,14 +4545,14 @@ _ZSt7forwardIRPSt18_Rb_tree_node_baseEOT_RNSt16remove_referenceIS3_E4typeE:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2784:
+.LFE2791:
 	.size	_ZSt7forwardIRPSt18_Rb_tree_node_baseEOT_RNSt16remove_referenceIS3_E4typeE, .-_ZSt7forwardIRPSt18_Rb_tree_node_baseEOT_RNSt16remove_referenceIS3_E4typeE
 	.section	.text._ZNKSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv,"axG",@progbits,_ZNKSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv,comdat
 	.align 2
 	.weak	_ZNKSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv
 	.type	_ZNKSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv, @function
 _ZNKSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv:
-.LFB2785:
+.LFB2792:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4278,14 +4569,14 @@ _ZNKSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2785:
+.LFE2792:
 	.size	_ZNKSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv, .-_ZNKSt13_Rb_tree_nodeISt4pairIKtlEE9_M_valptrEv
 	.section	.text._ZNKSt10_Select1stISt4pairIKtlEEclERKS2_,"axG",@progbits,_ZNKSt10_Select1stISt4pairIKtlEEclERKS2_,comdat
 	.align 2
 	.weak	_ZNKSt10_Select1stISt4pairIKtlEEclERKS2_
 	.type	_ZNKSt10_Select1stISt4pairIKtlEEclERKS2_, @function
 _ZNKSt10_Select1stISt4pairIKtlEEclERKS2_:
-.LFB2786:
+.LFB2793:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4299,13 +4590,13 @@ _ZNKSt10_Select1stISt4pairIKtlEEclERKS2_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2786:
+.LFE2793:
 	.size	_ZNKSt10_Select1stISt4pairIKtlEEclERKS2_, .-_ZNKSt10_Select1stISt4pairIKtlEEclERKS2_
 	.section	.text._ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_max_sizeERKS2_,"axG",@progbits,_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_max_sizeERKS2_,comdat
 	.weak	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_max_sizeERKS2_
 	.type	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_max_sizeERKS2_, @function
 _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_max_sizeERKS2_:
-.LFB2787:
+.LFB2794:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4331,21 +4622,21 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_max_sizeERKS2_:
 	movq	(%rax), %rax
 	movq	-8(%rbp), %rdx
 	subq	%fs:40, %rdx
-	je	.L293
+	je	.L314
 	call	__stack_chk_fail@PLT
-.L293:
+.L314:
 	leave
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2787:
+.LFE2794:
 	.size	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_max_sizeERKS2_, .-_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE11_S_max_sizeERKS2_
 	.section	.text._ZNKSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv,"axG",@progbits,_ZNKSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv,comdat
 	.align 2
 	.weak	_ZNKSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv
 	.type	_ZNKSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv, @function
 _ZNKSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv:
-.LFB2788:
+.LFB2795:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4358,14 +4649,14 @@ _ZNKSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2788:
+.LFE2795:
 	.size	_ZNKSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv, .-_ZNKSt12_Vector_baseIP12SrsRtpPacketSaIS1_EE19_M_get_Tp_allocatorEv
 	.section	.text._ZNSt15__new_allocatorIP12SrsRtpPacketE8allocateEmPKv,"axG",@progbits,_ZNSt15__new_allocatorIP12SrsRtpPacketE8allocateEmPKv,comdat
 	.align 2
 	.weak	_ZNSt15__new_allocatorIP12SrsRtpPacketE8allocateEmPKv
 	.type	_ZNSt15__new_allocatorIP12SrsRtpPacketE8allocateEmPKv, @function
 _ZNSt15__new_allocatorIP12SrsRtpPacketE8allocateEmPKv:
-.LFB2789:
+.LFB2796:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4385,14 +4676,14 @@ _ZNSt15__new_allocatorIP12SrsRtpPacketE8allocateEmPKv:
 	testq	%rax, %rax
 	setne	%al
 	testb	%al, %al
-	je	.L297
+	je	.L318
 	movabsq	$2305843009213693951, %rax
 	cmpq	-16(%rbp), %rax
-	jnb	.L298
+	jnb	.L319
 	call	_ZSt28__throw_bad_array_new_lengthv@PLT
-.L298:
+.L319:
 	call	_ZSt17__throw_bad_allocv@PLT
-.L297:
+.L318:
 	movq	-16(%rbp), %rax
 	salq	$3, %rax
 	movq	%rax, %rdi
@@ -4402,13 +4693,13 @@ _ZNSt15__new_allocatorIP12SrsRtpPacketE8allocateEmPKv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2789:
+.LFE2796:
 	.size	_ZNSt15__new_allocatorIP12SrsRtpPacketE8allocateEmPKv, .-_ZNSt15__new_allocatorIP12SrsRtpPacketE8allocateEmPKv
 	.section	.text._ZSt12__niter_baseIPP12SrsRtpPacketET_S3_,"axG",@progbits,_ZSt12__niter_baseIPP12SrsRtpPacketET_S3_,comdat
 	.weak	_ZSt12__niter_baseIPP12SrsRtpPacketET_S3_
 	.type	_ZSt12__niter_baseIPP12SrsRtpPacketET_S3_, @function
 _ZSt12__niter_baseIPP12SrsRtpPacketET_S3_:
-.LFB2790:
+.LFB2797:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4421,13 +4712,13 @@ _ZSt12__niter_baseIPP12SrsRtpPacketET_S3_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2790:
+.LFE2797:
 	.size	_ZSt12__niter_baseIPP12SrsRtpPacketET_S3_, .-_ZSt12__niter_baseIPP12SrsRtpPacketET_S3_
 	.section	.text._ZSt14__relocate_a_1IP12SrsRtpPacketS1_ENSt9enable_ifIXsrSt24__is_bitwise_relocatableIT_vE5valueEPS4_E4typeES6_S6_S6_RSaIT0_E,"axG",@progbits,_ZSt14__relocate_a_1IP12SrsRtpPacketS1_ENSt9enable_ifIXsrSt24__is_bitwise_relocatableIT_vE5valueEPS4_E4typeES6_S6_S6_RSaIT0_E,comdat
 	.weak	_ZSt14__relocate_a_1IP12SrsRtpPacketS1_ENSt9enable_ifIXsrSt24__is_bitwise_relocatableIT_vE5valueEPS4_E4typeES6_S6_S6_RSaIT0_E
 	.type	_ZSt14__relocate_a_1IP12SrsRtpPacketS1_ENSt9enable_ifIXsrSt24__is_bitwise_relocatableIT_vE5valueEPS4_E4typeES6_S6_S6_RSaIT0_E, @function
 _ZSt14__relocate_a_1IP12SrsRtpPacketS1_ENSt9enable_ifIXsrSt24__is_bitwise_relocatableIT_vE5valueEPS4_E4typeES6_S6_S6_RSaIT0_E:
-.LFB2791:
+.LFB2798:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4444,7 +4735,7 @@ _ZSt14__relocate_a_1IP12SrsRtpPacketS1_ENSt9enable_ifIXsrSt24__is_bitwise_reloca
 	sarq	$3, %rax
 	movq	%rax, -8(%rbp)
 	cmpq	$0, -8(%rbp)
-	jle	.L303
+	jle	.L324
 	movq	-8(%rbp), %rax
 	leaq	0(,%rax,8), %rdx
 	movq	-24(%rbp), %rcx
@@ -4452,7 +4743,7 @@ _ZSt14__relocate_a_1IP12SrsRtpPacketS1_ENSt9enable_ifIXsrSt24__is_bitwise_reloca
 	movq	%rcx, %rsi
 	movq	%rax, %rdi
 	call	memmove@PLT
-.L303:
+.L324:
 	movq	-8(%rbp), %rax
 	leaq	0(,%rax,8), %rdx
 	movq	-40(%rbp), %rax
@@ -4461,14 +4752,14 @@ _ZSt14__relocate_a_1IP12SrsRtpPacketS1_ENSt9enable_ifIXsrSt24__is_bitwise_reloca
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2791:
+.LFE2798:
 	.size	_ZSt14__relocate_a_1IP12SrsRtpPacketS1_ENSt9enable_ifIXsrSt24__is_bitwise_relocatableIT_vE5valueEPS4_E4typeES6_S6_S6_RSaIT0_E, .-_ZSt14__relocate_a_1IP12SrsRtpPacketS1_ENSt9enable_ifIXsrSt24__is_bitwise_relocatableIT_vE5valueEPS4_E4typeES6_S6_S6_RSaIT0_E
 	.section	.text._ZNSt15__new_allocatorIP12SrsRtpPacketE10deallocateEPS1_m,"axG",@progbits,_ZNSt15__new_allocatorIP12SrsRtpPacketE10deallocateEPS1_m,comdat
 	.align 2
 	.weak	_ZNSt15__new_allocatorIP12SrsRtpPacketE10deallocateEPS1_m
 	.type	_ZNSt15__new_allocatorIP12SrsRtpPacketE10deallocateEPS1_m, @function
 _ZNSt15__new_allocatorIP12SrsRtpPacketE10deallocateEPS1_m:
-.LFB2793:
+.LFB2800:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4489,14 +4780,14 @@ _ZNSt15__new_allocatorIP12SrsRtpPacketE10deallocateEPS1_m:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2793:
+.LFE2800:
 	.size	_ZNSt15__new_allocatorIP12SrsRtpPacketE10deallocateEPS1_m, .-_ZNSt15__new_allocatorIP12SrsRtpPacketE10deallocateEPS1_m
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE21_M_get_Node_allocatorEv,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE21_M_get_Node_allocatorEv,comdat
 	.align 2
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE21_M_get_Node_allocatorEv
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE21_M_get_Node_allocatorEv, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE21_M_get_Node_allocatorEv:
-.LFB2802:
+.LFB2809:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4509,13 +4800,13 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE21_M_get_Node_a
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2802:
+.LFE2809:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE21_M_get_Node_allocatorEv, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE21_M_get_Node_allocatorEv
 	.section	.text._ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE8allocateERS5_m,"axG",@progbits,_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE8allocateERS5_m,comdat
 	.weak	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE8allocateERS5_m
 	.type	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE8allocateERS5_m, @function
 _ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE8allocateERS5_m:
-.LFB2803:
+.LFB2810:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4535,13 +4826,13 @@ _ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE8allocateERS5_m:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2803:
+.LFE2810:
 	.size	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE8allocateERS5_m, .-_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE8allocateERS5_m
 	.section	.text._ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESB_IJEEEEEvRS5_PT_DpOT0_,"axG",@progbits,_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESB_IJEEEEEvRS5_PT_DpOT0_,comdat
 	.weak	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESB_IJEEEEEvRS5_PT_DpOT0_
 	.type	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESB_IJEEEEEvRS5_PT_DpOT0_, @function
 _ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESB_IJEEEEEvRS5_PT_DpOT0_:
-.LFB2804:
+.LFB2811:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4584,13 +4875,13 @@ _ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE9constructIS3_JRKSt2
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2804:
+.LFE2811:
 	.size	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESB_IJEEEEEvRS5_PT_DpOT0_, .-_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESB_IJEEEEEvRS5_PT_DpOT0_
 	.section	.text._ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE7destroyIS3_EEvRS5_PT_,"axG",@progbits,_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE7destroyIS3_EEvRS5_PT_,comdat
 	.weak	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE7destroyIS3_EEvRS5_PT_
 	.type	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE7destroyIS3_EEvRS5_PT_, @function
 _ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE7destroyIS3_EEvRS5_PT_:
-.LFB2805:
+.LFB2812:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4610,13 +4901,13 @@ _ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE7destroyIS3_EEvRS5_P
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2805:
+.LFE2812:
 	.size	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE7destroyIS3_EEvRS5_PT_, .-_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE7destroyIS3_EEvRS5_PT_
 	.section	.text._ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE10deallocateERS5_PS4_m,"axG",@progbits,_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE10deallocateERS5_PS4_m,comdat
 	.weak	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE10deallocateERS5_PS4_m
 	.type	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE10deallocateERS5_PS4_m, @function
 _ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE10deallocateERS5_PS4_m:
-.LFB2806:
+.LFB2813:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4638,13 +4929,13 @@ _ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE10deallocateERS5_PS4
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2806:
+.LFE2813:
 	.size	_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE10deallocateERS5_PS4_m, .-_ZNSt16allocator_traitsISaISt13_Rb_tree_nodeISt4pairIKtlEEEE10deallocateERS5_PS4_m
 	.section	.text._ZSt7forwardIRPSt13_Rb_tree_nodeISt4pairIKtlEEEOT_RNSt16remove_referenceIS7_E4typeE,"axG",@progbits,_ZSt7forwardIRPSt13_Rb_tree_nodeISt4pairIKtlEEEOT_RNSt16remove_referenceIS7_E4typeE,comdat
 	.weak	_ZSt7forwardIRPSt13_Rb_tree_nodeISt4pairIKtlEEEOT_RNSt16remove_referenceIS7_E4typeE
 	.type	_ZSt7forwardIRPSt13_Rb_tree_nodeISt4pairIKtlEEEOT_RNSt16remove_referenceIS7_E4typeE, @function
 _ZSt7forwardIRPSt13_Rb_tree_nodeISt4pairIKtlEEEOT_RNSt16remove_referenceIS7_E4typeE:
-.LFB2807:
+.LFB2814:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4657,14 +4948,14 @@ _ZSt7forwardIRPSt13_Rb_tree_nodeISt4pairIKtlEEEOT_RNSt16remove_referenceIS7_E4ty
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2807:
+.LFE2814:
 	.size	_ZSt7forwardIRPSt13_Rb_tree_nodeISt4pairIKtlEEEOT_RNSt16remove_referenceIS7_E4typeE, .-_ZSt7forwardIRPSt13_Rb_tree_nodeISt4pairIKtlEEEOT_RNSt16remove_referenceIS7_E4typeE
 	.section	.text._ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv,"axG",@progbits,_ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv,comdat
 	.align 2
 	.weak	_ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv
 	.type	_ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv, @function
 _ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv:
-.LFB2808:
+.LFB2815:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4680,13 +4971,13 @@ _ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2808:
+.LFE2815:
 	.size	_ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv, .-_ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE6_M_ptrEv
 	.section	.text._ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8max_sizeERKS2_,"axG",@progbits,_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8max_sizeERKS2_,comdat
 	.weak	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8max_sizeERKS2_
 	.type	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8max_sizeERKS2_, @function
 _ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8max_sizeERKS2_:
-.LFB2809:
+.LFB2816:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4702,13 +4993,13 @@ _ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8max_sizeERKS2_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2809:
+.LFE2816:
 	.size	_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8max_sizeERKS2_, .-_ZNSt16allocator_traitsISaIP12SrsRtpPacketEE8max_sizeERKS2_
 	.section	.text._ZSt3minImERKT_S2_S2_,"axG",@progbits,_ZSt3minImERKT_S2_S2_,comdat
 	.weak	_ZSt3minImERKT_S2_S2_
 	.type	_ZSt3minImERKT_S2_S2_, @function
 _ZSt3minImERKT_S2_S2_:
-.LFB2810:
+.LFB2817:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4722,24 +5013,24 @@ _ZSt3minImERKT_S2_S2_:
 	movq	-8(%rbp), %rax
 	movq	(%rax), %rax
 	cmpq	%rax, %rdx
-	jnb	.L321
+	jnb	.L342
 	movq	-16(%rbp), %rax
-	jmp	.L322
-.L321:
+	jmp	.L343
+.L342:
 	movq	-8(%rbp), %rax
-.L322:
+.L343:
 	popq	%rbp
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2810:
+.LFE2817:
 	.size	_ZSt3minImERKT_S2_S2_, .-_ZSt3minImERKT_S2_S2_
 	.section	.text._ZNKSt15__new_allocatorIP12SrsRtpPacketE11_M_max_sizeEv,"axG",@progbits,_ZNKSt15__new_allocatorIP12SrsRtpPacketE11_M_max_sizeEv,comdat
 	.align 2
 	.weak	_ZNKSt15__new_allocatorIP12SrsRtpPacketE11_M_max_sizeEv
 	.type	_ZNKSt15__new_allocatorIP12SrsRtpPacketE11_M_max_sizeEv, @function
 _ZNKSt15__new_allocatorIP12SrsRtpPacketE11_M_max_sizeEv:
-.LFB2811:
+.LFB2818:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4752,14 +5043,14 @@ _ZNKSt15__new_allocatorIP12SrsRtpPacketE11_M_max_sizeEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2811:
+.LFE2818:
 	.size	_ZNKSt15__new_allocatorIP12SrsRtpPacketE11_M_max_sizeEv, .-_ZNKSt15__new_allocatorIP12SrsRtpPacketE11_M_max_sizeEv
 	.section	.text._ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE8allocateEmPKv,"axG",@progbits,_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE8allocateEmPKv,comdat
 	.align 2
 	.weak	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE8allocateEmPKv
 	.type	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE8allocateEmPKv, @function
 _ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE8allocateEmPKv:
-.LFB2815:
+.LFB2822:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4779,14 +5070,14 @@ _ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE8allocateEmPKv:
 	testq	%rax, %rax
 	setne	%al
 	testb	%al, %al
-	je	.L326
+	je	.L347
 	movabsq	$384307168202282325, %rax
 	cmpq	-16(%rbp), %rax
-	jnb	.L327
+	jnb	.L348
 	call	_ZSt28__throw_bad_array_new_lengthv@PLT
-.L327:
+.L348:
 	call	_ZSt17__throw_bad_allocv@PLT
-.L326:
+.L347:
 	movq	-16(%rbp), %rdx
 	movq	%rdx, %rax
 	addq	%rax, %rax
@@ -4799,14 +5090,14 @@ _ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE8allocateEmPKv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2815:
+.LFE2822:
 	.size	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE8allocateEmPKv, .-_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE8allocateEmPKv
 	.section	.text._ZNSt5tupleIJRKtEEC2EOS2_,"axG",@progbits,_ZNSt5tupleIJRKtEEC5EOS2_,comdat
 	.align 2
 	.weak	_ZNSt5tupleIJRKtEEC2EOS2_
 	.type	_ZNSt5tupleIJRKtEEC2EOS2_, @function
 _ZNSt5tupleIJRKtEEC2EOS2_:
-.LFB2818:
+.LFB2825:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4826,7 +5117,7 @@ _ZNSt5tupleIJRKtEEC2EOS2_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2818:
+.LFE2825:
 	.size	_ZNSt5tupleIJRKtEEC2EOS2_, .-_ZNSt5tupleIJRKtEEC2EOS2_
 	.weak	_ZNSt5tupleIJRKtEEC1EOS2_
 	.set	_ZNSt5tupleIJRKtEEC1EOS2_,_ZNSt5tupleIJRKtEEC2EOS2_
@@ -4835,10 +5126,10 @@ _ZNSt5tupleIJRKtEEC2EOS2_:
 	.weak	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESA_IJEEEEEvPT_DpOT0_
 	.type	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESA_IJEEEEEvPT_DpOT0_, @function
 _ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESA_IJEEEEEvPT_DpOT0_:
-.LFB2816:
+.LFB2823:
 	.cfi_startproc
 	.cfi_personality 0x9b,DW.ref.__gxx_personality_v0
-	.cfi_lsda 0x1b,.LLSDA2816
+	.cfi_lsda 0x1b,.LLSDA2823
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
 	.cfi_offset 6, -16
@@ -4890,24 +5181,24 @@ _ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE9constructIS3_JRKSt21piec
 	nop
 	movq	-40(%rbp), %rax
 	subq	%fs:40, %rax
-	je	.L333
-	jmp	.L335
-.L334:
+	je	.L354
+	jmp	.L356
+.L355:
 	movq	%rax, %r13
 	testb	%r14b, %r14b
-	je	.L332
+	je	.L353
 	movq	%rbx, %rsi
 	movq	%r12, %rdi
 	call	_ZdlPvS_@PLT
-.L332:
+.L353:
 	movq	%r13, %rax
 	movq	%rax, %rdi
 .LEHB9:
 	call	_Unwind_Resume@PLT
 .LEHE9:
-.L335:
+.L356:
 	call	__stack_chk_fail@PLT
-.L333:
+.L354:
 	addq	$64, %rsp
 	popq	%rbx
 	popq	%r12
@@ -4917,23 +5208,23 @@ _ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE9constructIS3_JRKSt21piec
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2816:
+.LFE2823:
 	.section	.gcc_except_table
-.LLSDA2816:
+.LLSDA2823:
 	.byte	0xff
 	.byte	0xff
 	.byte	0x1
-	.uleb128 .LLSDACSE2816-.LLSDACSB2816
-.LLSDACSB2816:
-	.uleb128 .LEHB8-.LFB2816
+	.uleb128 .LLSDACSE2823-.LLSDACSB2823
+.LLSDACSB2823:
+	.uleb128 .LEHB8-.LFB2823
 	.uleb128 .LEHE8-.LEHB8
-	.uleb128 .L334-.LFB2816
+	.uleb128 .L355-.LFB2823
 	.uleb128 0
-	.uleb128 .LEHB9-.LFB2816
+	.uleb128 .LEHB9-.LFB2823
 	.uleb128 .LEHE9-.LEHB9
 	.uleb128 0
 	.uleb128 0
-.LLSDACSE2816:
+.LLSDACSE2823:
 	.section	.text._ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESA_IJEEEEEvPT_DpOT0_,"axG",@progbits,_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESA_IJEEEEEvPT_DpOT0_,comdat
 	.size	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESA_IJEEEEEvPT_DpOT0_, .-_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE9constructIS3_JRKSt21piecewise_construct_tSt5tupleIJRS2_EESA_IJEEEEEvPT_DpOT0_
 	.section	.text._ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE7destroyIS3_EEvPT_,"axG",@progbits,_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE7destroyIS3_EEvPT_,comdat
@@ -4941,7 +5232,7 @@ _ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE9constructIS3_JRKSt21piec
 	.weak	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE7destroyIS3_EEvPT_
 	.type	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE7destroyIS3_EEvPT_, @function
 _ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE7destroyIS3_EEvPT_:
-.LFB2820:
+.LFB2827:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4955,14 +5246,14 @@ _ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE7destroyIS3_EEvPT_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2820:
+.LFE2827:
 	.size	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE7destroyIS3_EEvPT_, .-_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE7destroyIS3_EEvPT_
 	.section	.text._ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE10deallocateEPS4_m,"axG",@progbits,_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE10deallocateEPS4_m,comdat
 	.align 2
 	.weak	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE10deallocateEPS4_m
 	.type	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE10deallocateEPS4_m, @function
 _ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE10deallocateEPS4_m:
-.LFB2821:
+.LFB2828:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -4987,14 +5278,14 @@ _ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE10deallocateEPS4_m:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2821:
+.LFE2828:
 	.size	_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE10deallocateEPS4_m, .-_ZNSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE10deallocateEPS4_m
 	.section	.text._ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv,"axG",@progbits,_ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv,comdat
 	.align 2
 	.weak	_ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv
 	.type	_ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv, @function
 _ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv:
-.LFB2822:
+.LFB2829:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -5007,14 +5298,14 @@ _ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2822:
+.LFE2829:
 	.size	_ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv, .-_ZNK9__gnu_cxx16__aligned_membufISt4pairIKtlEE7_M_addrEv
 	.section	.text._ZNKSt15__new_allocatorIP12SrsRtpPacketE8max_sizeEv,"axG",@progbits,_ZNKSt15__new_allocatorIP12SrsRtpPacketE8max_sizeEv,comdat
 	.align 2
 	.weak	_ZNKSt15__new_allocatorIP12SrsRtpPacketE8max_sizeEv
 	.type	_ZNKSt15__new_allocatorIP12SrsRtpPacketE8max_sizeEv, @function
 _ZNKSt15__new_allocatorIP12SrsRtpPacketE8max_sizeEv:
-.LFB2823:
+.LFB2830:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -5030,14 +5321,14 @@ _ZNKSt15__new_allocatorIP12SrsRtpPacketE8max_sizeEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2823:
+.LFE2830:
 	.size	_ZNKSt15__new_allocatorIP12SrsRtpPacketE8max_sizeEv, .-_ZNKSt15__new_allocatorIP12SrsRtpPacketE8max_sizeEv
 	.section	.text._ZNKSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE11_M_max_sizeEv,"axG",@progbits,_ZNKSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE11_M_max_sizeEv,comdat
 	.align 2
 	.weak	_ZNKSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE11_M_max_sizeEv
 	.type	_ZNKSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE11_M_max_sizeEv, @function
 _ZNKSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE11_M_max_sizeEv:
-.LFB2824:
+.LFB2831:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -5050,14 +5341,14 @@ _ZNKSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE11_M_max_sizeEv:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2824:
+.LFE2831:
 	.size	_ZNKSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE11_M_max_sizeEv, .-_ZNKSt15__new_allocatorISt13_Rb_tree_nodeISt4pairIKtlEEE11_M_max_sizeEv
 	.section	.text._ZNSt11_Tuple_implILm0EJRKtEEC2EOS2_,"axG",@progbits,_ZNSt11_Tuple_implILm0EJRKtEEC5EOS2_,comdat
 	.align 2
 	.weak	_ZNSt11_Tuple_implILm0EJRKtEEC2EOS2_
 	.type	_ZNSt11_Tuple_implILm0EJRKtEEC2EOS2_, @function
 _ZNSt11_Tuple_implILm0EJRKtEEC2EOS2_:
-.LFB2826:
+.LFB2833:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -5075,7 +5366,7 @@ _ZNSt11_Tuple_implILm0EJRKtEEC2EOS2_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2826:
+.LFE2833:
 	.size	_ZNSt11_Tuple_implILm0EJRKtEEC2EOS2_, .-_ZNSt11_Tuple_implILm0EJRKtEEC2EOS2_
 	.weak	_ZNSt11_Tuple_implILm0EJRKtEEC1EOS2_
 	.set	_ZNSt11_Tuple_implILm0EJRKtEEC1EOS2_,_ZNSt11_Tuple_implILm0EJRKtEEC2EOS2_
@@ -5084,7 +5375,7 @@ _ZNSt11_Tuple_implILm0EJRKtEEC2EOS2_:
 	.weak	_ZNSt4pairIKtlEC2IJRS0_EJEEESt21piecewise_construct_tSt5tupleIJDpT_EES5_IJDpT0_EE
 	.type	_ZNSt4pairIKtlEC2IJRS0_EJEEESt21piecewise_construct_tSt5tupleIJDpT_EES5_IJDpT0_EE, @function
 _ZNSt4pairIKtlEC2IJRS0_EJEEESt21piecewise_construct_tSt5tupleIJDpT_EES5_IJDpT0_EE:
-.LFB2829:
+.LFB2836:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -5105,7 +5396,7 @@ _ZNSt4pairIKtlEC2IJRS0_EJEEESt21piecewise_construct_tSt5tupleIJDpT_EES5_IJDpT0_E
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2829:
+.LFE2836:
 	.size	_ZNSt4pairIKtlEC2IJRS0_EJEEESt21piecewise_construct_tSt5tupleIJDpT_EES5_IJDpT0_EE, .-_ZNSt4pairIKtlEC2IJRS0_EJEEESt21piecewise_construct_tSt5tupleIJDpT_EES5_IJDpT0_EE
 	.weak	_ZNSt4pairIKtlEC1IJRS0_EJEEESt21piecewise_construct_tSt5tupleIJDpT_EES5_IJDpT0_EE
 	.set	_ZNSt4pairIKtlEC1IJRS0_EJEEESt21piecewise_construct_tSt5tupleIJDpT_EES5_IJDpT0_EE,_ZNSt4pairIKtlEC2IJRS0_EJEEESt21piecewise_construct_tSt5tupleIJDpT_EES5_IJDpT0_EE
@@ -5114,7 +5405,7 @@ _ZNSt4pairIKtlEC2IJRS0_EJEEESt21piecewise_construct_tSt5tupleIJDpT_EES5_IJDpT0_E
 	.weak	_ZNSt4pairIKtlEC2IJRS0_EJLm0EEJEJEEERSt5tupleIJDpT_EERS4_IJDpT1_EESt12_Index_tupleIJXspT0_EEESD_IJXspT2_EEE
 	.type	_ZNSt4pairIKtlEC2IJRS0_EJLm0EEJEJEEERSt5tupleIJDpT_EERS4_IJDpT1_EESt12_Index_tupleIJXspT0_EEESD_IJXspT2_EEE, @function
 _ZNSt4pairIKtlEC2IJRS0_EJLm0EEJEJEEERSt5tupleIJDpT_EERS4_IJDpT1_EESt12_Index_tupleIJXspT0_EEESD_IJXspT2_EEE:
-.LFB2832:
+.LFB2839:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -5140,7 +5431,7 @@ _ZNSt4pairIKtlEC2IJRS0_EJLm0EEJEJEEERSt5tupleIJDpT_EERS4_IJDpT1_EESt12_Index_tup
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2832:
+.LFE2839:
 	.size	_ZNSt4pairIKtlEC2IJRS0_EJLm0EEJEJEEERSt5tupleIJDpT_EERS4_IJDpT1_EESt12_Index_tupleIJXspT0_EEESD_IJXspT2_EEE, .-_ZNSt4pairIKtlEC2IJRS0_EJLm0EEJEJEEERSt5tupleIJDpT_EERS4_IJDpT1_EESt12_Index_tupleIJXspT0_EEESD_IJXspT2_EEE
 	.weak	_ZNSt4pairIKtlEC1IJRS0_EJLm0EEJEJEEERSt5tupleIJDpT_EERS4_IJDpT1_EESt12_Index_tupleIJXspT0_EEESD_IJXspT2_EEE
 	.set	_ZNSt4pairIKtlEC1IJRS0_EJLm0EEJEJEEERSt5tupleIJDpT_EERS4_IJDpT1_EESt12_Index_tupleIJXspT0_EEESD_IJXspT2_EEE,_ZNSt4pairIKtlEC2IJRS0_EJLm0EEJEJEEERSt5tupleIJDpT_EERS4_IJDpT1_EESt12_Index_tupleIJXspT0_EEESD_IJXspT2_EEE
@@ -5148,7 +5439,7 @@ _ZNSt4pairIKtlEC2IJRS0_EJLm0EEJEJEEERSt5tupleIJDpT_EERS4_IJDpT1_EESt12_Index_tup
 	.weak	_ZSt3getILm0EJRKtEERNSt13tuple_elementIXT_ESt5tupleIJDpT0_EEE4typeERS6_
 	.type	_ZSt3getILm0EJRKtEERNSt13tuple_elementIXT_ESt5tupleIJDpT0_EEE4typeERS6_, @function
 _ZSt3getILm0EJRKtEERNSt13tuple_elementIXT_ESt5tupleIJDpT0_EEE4typeERS6_:
-.LFB2834:
+.LFB2841:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -5164,13 +5455,13 @@ _ZSt3getILm0EJRKtEERNSt13tuple_elementIXT_ESt5tupleIJDpT0_EEE4typeERS6_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2834:
+.LFE2841:
 	.size	_ZSt3getILm0EJRKtEERNSt13tuple_elementIXT_ESt5tupleIJDpT0_EEE4typeERS6_, .-_ZSt3getILm0EJRKtEERNSt13tuple_elementIXT_ESt5tupleIJDpT0_EEE4typeERS6_
 	.section	.text._ZSt7forwardIRKtEOT_RNSt16remove_referenceIS2_E4typeE,"axG",@progbits,_ZSt7forwardIRKtEOT_RNSt16remove_referenceIS2_E4typeE,comdat
 	.weak	_ZSt7forwardIRKtEOT_RNSt16remove_referenceIS2_E4typeE
 	.type	_ZSt7forwardIRKtEOT_RNSt16remove_referenceIS2_E4typeE, @function
 _ZSt7forwardIRKtEOT_RNSt16remove_referenceIS2_E4typeE:
-.LFB2835:
+.LFB2842:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -5183,13 +5474,13 @@ _ZSt7forwardIRKtEOT_RNSt16remove_referenceIS2_E4typeE:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2835:
+.LFE2842:
 	.size	_ZSt7forwardIRKtEOT_RNSt16remove_referenceIS2_E4typeE, .-_ZSt7forwardIRKtEOT_RNSt16remove_referenceIS2_E4typeE
 	.section	.text._ZSt12__get_helperILm0ERKtJEERT0_RSt11_Tuple_implIXT_EJS2_DpT1_EE,"axG",@progbits,_ZSt12__get_helperILm0ERKtJEERT0_RSt11_Tuple_implIXT_EJS2_DpT1_EE,comdat
 	.weak	_ZSt12__get_helperILm0ERKtJEERT0_RSt11_Tuple_implIXT_EJS2_DpT1_EE
 	.type	_ZSt12__get_helperILm0ERKtJEERT0_RSt11_Tuple_implIXT_EJS2_DpT1_EE, @function
 _ZSt12__get_helperILm0ERKtJEERT0_RSt11_Tuple_implIXT_EJS2_DpT1_EE:
-.LFB2836:
+.LFB2843:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -5205,13 +5496,13 @@ _ZSt12__get_helperILm0ERKtJEERT0_RSt11_Tuple_implIXT_EJS2_DpT1_EE:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2836:
+.LFE2843:
 	.size	_ZSt12__get_helperILm0ERKtJEERT0_RSt11_Tuple_implIXT_EJS2_DpT1_EE, .-_ZSt12__get_helperILm0ERKtJEERT0_RSt11_Tuple_implIXT_EJS2_DpT1_EE
 	.section	.text._ZNSt11_Tuple_implILm0EJRKtEE7_M_headERS2_,"axG",@progbits,_ZNSt11_Tuple_implILm0EJRKtEE7_M_headERS2_,comdat
 	.weak	_ZNSt11_Tuple_implILm0EJRKtEE7_M_headERS2_
 	.type	_ZNSt11_Tuple_implILm0EJRKtEE7_M_headERS2_, @function
 _ZNSt11_Tuple_implILm0EJRKtEE7_M_headERS2_:
-.LFB2837:
+.LFB2844:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -5227,13 +5518,13 @@ _ZNSt11_Tuple_implILm0EJRKtEE7_M_headERS2_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2837:
+.LFE2844:
 	.size	_ZNSt11_Tuple_implILm0EJRKtEE7_M_headERS2_, .-_ZNSt11_Tuple_implILm0EJRKtEE7_M_headERS2_
 	.section	.text._ZNSt10_Head_baseILm0ERKtLb0EE7_M_headERS2_,"axG",@progbits,_ZNSt10_Head_baseILm0ERKtLb0EE7_M_headERS2_,comdat
 	.weak	_ZNSt10_Head_baseILm0ERKtLb0EE7_M_headERS2_
 	.type	_ZNSt10_Head_baseILm0ERKtLb0EE7_M_headERS2_, @function
 _ZNSt10_Head_baseILm0ERKtLb0EE7_M_headERS2_:
-.LFB2838:
+.LFB2845:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -5247,7 +5538,7 @@ _ZNSt10_Head_baseILm0ERKtLb0EE7_M_headERS2_:
 	.cfi_def_cfa 7, 8
 	ret
 	.cfi_endproc
-.LFE2838:
+.LFE2845:
 	.size	_ZNSt10_Head_baseILm0ERKtLb0EE7_M_headERS2_, .-_ZNSt10_Head_baseILm0ERKtLb0EE7_M_headERS2_
 	.weak	_ZTV15SrsLiveConsumer
 	.section	.data.rel.ro._ZTV15SrsLiveConsumer,"awG",@progbits,_ZTV15SrsLiveConsumer,comdat

@@ -127,7 +127,7 @@ _ZN15SrsLiveConsumer7enqueueEP12SrsRtpPacket.cold:
 	.p2align 4
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13_Rb_tree_nodeIS2_E.isra.0, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13_Rb_tree_nodeIS2_E.isra.0:
-.LFB2874:
+.LFB2881:
 	.cfi_startproc
 	pushq	%r15
 	.cfi_def_cfa_offset 16
@@ -293,7 +293,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13
 	.cfi_def_cfa_offset 8
 	ret
 	.cfi_endproc
-.LFE2874:
+.LFE2881:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13_Rb_tree_nodeIS2_E.isra.0, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE8_M_eraseEPSt13_Rb_tree_nodeIS2_E.isra.0
 	.align 2
 	.p2align 4
@@ -744,8 +744,201 @@ _Z24SrsProtocol_recv_messageP15SrsLiveConsumer:
 	.cfi_endproc
 .LFE2199:
 	.size	_Z24SrsProtocol_recv_messageP15SrsLiveConsumer, .-_Z24SrsProtocol_recv_messageP15SrsLiveConsumer
-	.section	.rodata._ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_.str1.1,"aMS",@progbits,1
+	.align 2
+	.p2align 4
+	.globl	_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket
+	.type	_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket, @function
+_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket:
+.LFB2200:
+	.cfi_startproc
+	cmpb	$0, 8(%rdi)
+	jne	.L148
+	xorl	%eax, %eax
+	ret
+	.p2align 4,,10
+	.p2align 3
+.L148:
+	subq	$8, %rsp
+	.cfi_def_cfa_offset 16
+	movq	(%rsi), %rdx
+	movq	(%rdi), %rdi
+	movzwl	(%rdx), %esi
+	call	_ZN16SrsRtpRingBuffer3setEtP12SrsRtpPacket@PLT
+	xorl	%eax, %eax
+	addq	$8, %rsp
+	.cfi_def_cfa_offset 8
+	ret
+	.cfi_endproc
+.LFE2200:
+	.size	_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket, .-_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket
+	.align 2
+	.p2align 4
+	.globl	_ZN15SrsRtcRecvTrack6notifyEi
+	.type	_ZN15SrsRtcRecvTrack6notifyEi, @function
+_ZN15SrsRtcRecvTrack6notifyEi:
+.LFB2201:
+	.cfi_startproc
+	movq	(%rdi), %rdi
+	cmpl	$3, %esi
+	jle	.L150
+	addw	$1, 16(%rdi)
+.L150:
+	movzwl	%si, %esi
+	xorl	%edx, %edx
+	jmp	_ZN16SrsRtpRingBuffer3setEtP12SrsRtpPacket@PLT
+	.cfi_endproc
+.LFE2201:
+	.size	_ZN15SrsRtcRecvTrack6notifyEi, .-_ZN15SrsRtcRecvTrack6notifyEi
+	.section	.rodata.str1.1
 .LC2:
+	.string	"short"
+	.text
+	.align 2
+	.p2align 4
+	.globl	_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket
+	.type	_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket, @function
+_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket:
+.LFB2202:
+	.cfi_startproc
+	subq	$24, %rsp
+	.cfi_def_cfa_offset 32
+	cmpl	$11, 8(%rsi)
+	movq	%rsi, 8(%rsp)
+	jg	.L152
+	leaq	.LC2(%rip), %rsi
+	xorl	%edi, %edi
+	call	_ZN12SrsCplxError4wrapEPS_PKc@PLT
+	addq	$24, %rsp
+	.cfi_remember_state
+	.cfi_def_cfa_offset 8
+	ret
+	.p2align 4,,10
+	.p2align 3
+.L152:
+	.cfi_restore_state
+	movq	(%rdi), %rdi
+	leaq	8(%rsp), %rsi
+	call	_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket@PLT
+	addq	$24, %rsp
+	.cfi_def_cfa_offset 8
+	ret
+	.cfi_endproc
+.LFE2202:
+	.size	_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket, .-_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket
+	.section	.rodata.str1.1
+.LC3:
+	.string	"nack"
+	.text
+	.align 2
+	.p2align 4
+	.globl	_ZN18SrsRtcFrameBuilder12packet_videoEP12SrsRtpPacket
+	.type	_ZN18SrsRtcFrameBuilder12packet_videoEP12SrsRtpPacket, @function
+_ZN18SrsRtcFrameBuilder12packet_videoEP12SrsRtpPacket:
+.LFB2203:
+	.cfi_startproc
+	subq	$24, %rsp
+	.cfi_def_cfa_offset 32
+	movq	%rsi, 8(%rsp)
+	testb	$1, (%rsi)
+	je	.L156
+	call	_ZN18SrsRtcFrameBuilder16packet_key_frameEP12SrsRtpPacket@PLT
+	addq	$24, %rsp
+	.cfi_remember_state
+	.cfi_def_cfa_offset 8
+	ret
+	.p2align 4,,10
+	.p2align 3
+.L156:
+	.cfi_restore_state
+	movq	(%rdi), %rdi
+	leaq	8(%rsp), %rsi
+	call	_ZN15SrsRtcRecvTrack7on_nackEPP12SrsRtpPacket@PLT
+	testq	%rax, %rax
+	je	.L158
+	leaq	.LC3(%rip), %rsi
+	movq	%rax, %rdi
+	call	_ZN12SrsCplxError4wrapEPS_PKc@PLT
+	addq	$24, %rsp
+	.cfi_remember_state
+	.cfi_def_cfa_offset 8
+	ret
+	.p2align 4,,10
+	.p2align 3
+.L158:
+	.cfi_restore_state
+	movq	8(%rsp), %rdx
+	addl	$1, 4(%rdx)
+	addq	$24, %rsp
+	.cfi_def_cfa_offset 8
+	ret
+	.cfi_endproc
+.LFE2203:
+	.size	_ZN18SrsRtcFrameBuilder12packet_videoEP12SrsRtpPacket, .-_ZN18SrsRtcFrameBuilder12packet_videoEP12SrsRtpPacket
+	.align 2
+	.p2align 4
+	.globl	_ZN15SrsRtcSendTrack12on_recv_nackERKSt6vectorItSaItEE
+	.type	_ZN15SrsRtcSendTrack12on_recv_nackERKSt6vectorItSaItEE, @function
+_ZN15SrsRtcSendTrack12on_recv_nackERKSt6vectorItSaItEE:
+.LFB2204:
+	.cfi_startproc
+	movq	(%rsi), %rdx
+	cmpq	%rdx, 8(%rsi)
+	je	.L169
+	pushq	%r12
+	.cfi_def_cfa_offset 16
+	.cfi_offset 12, -16
+	movq	%rdi, %r12
+	pushq	%rbp
+	.cfi_def_cfa_offset 24
+	.cfi_offset 6, -24
+	movq	%rsi, %rbp
+	pushq	%rbx
+	.cfi_def_cfa_offset 32
+	.cfi_offset 3, -32
+	xorl	%ebx, %ebx
+	jmp	.L163
+	.p2align 4,,10
+	.p2align 3
+.L162:
+	movq	0(%rbp), %rdx
+	movq	8(%rbp), %rax
+	addq	$1, %rbx
+	subq	%rdx, %rax
+	sarq	%rax
+	cmpq	%rax, %rbx
+	jnb	.L172
+.L163:
+	movzwl	(%rdx,%rbx,2), %esi
+	movq	%r12, %rdi
+	call	_ZN16SrsRtpRingBuffer2atEt@PLT
+	testq	%rax, %rax
+	jne	.L162
+	addw	$1, 18(%r12)
+	jmp	.L162
+	.p2align 4,,10
+	.p2align 3
+.L172:
+	popq	%rbx
+	.cfi_def_cfa_offset 24
+	xorl	%eax, %eax
+	popq	%rbp
+	.cfi_def_cfa_offset 16
+	popq	%r12
+	.cfi_def_cfa_offset 8
+	ret
+	.p2align 4,,10
+	.p2align 3
+.L169:
+	.cfi_restore 3
+	.cfi_restore 6
+	.cfi_restore 12
+	xorl	%eax, %eax
+	ret
+	.cfi_endproc
+.LFE2204:
+	.size	_ZN15SrsRtcSendTrack12on_recv_nackERKSt6vectorItSaItEE, .-_ZN15SrsRtcSendTrack12on_recv_nackERKSt6vectorItSaItEE
+	.section	.rodata._ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_.str1.1,"aMS",@progbits,1
+.LC4:
 	.string	"vector::_M_realloc_insert"
 	.section	.text._ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_,"axG",@progbits,_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_,comdat
 	.align 2
@@ -753,7 +946,7 @@ _Z24SrsProtocol_recv_messageP15SrsLiveConsumer:
 	.weak	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_
 	.type	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_, @function
 _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_:
-.LFB2591:
+.LFB2598:
 	.cfi_startproc
 	pushq	%r15
 	.cfi_def_cfa_offset 16
@@ -783,7 +976,7 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17_
 	subq	%r13, %rax
 	sarq	$3, %rax
 	cmpq	%rdx, %rax
-	je	.L164
+	je	.L195
 	cmpq	%r12, %r13
 	movl	$1, %edx
 	movq	%rdi, %rbp
@@ -795,24 +988,24 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17_
 	setc	%cl
 	subq	%r13, %rdx
 	testq	%rcx, %rcx
-	jne	.L157
+	jne	.L188
 	testq	%rax, %rax
-	jne	.L165
+	jne	.L196
 	xorl	%ebx, %ebx
 	xorl	%ecx, %ecx
-.L148:
+.L179:
 	movq	(%r15), %rax
 	leaq	8(%rcx,%rdx), %r8
 	subq	%r14, %r12
 	leaq	(%r8,%r12), %r15
 	movq	%rax, (%rcx,%rdx)
 	testq	%rdx, %rdx
-	jg	.L166
+	jg	.L197
 	testq	%r12, %r12
-	jg	.L153
+	jg	.L184
 	testq	%r13, %r13
-	jne	.L151
-.L154:
+	jne	.L182
+.L185:
 	movq	%rcx, 0(%rbp)
 	movq	%r15, 8(%rbp)
 	movq	%rbx, 16(%rbp)
@@ -834,7 +1027,7 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17_
 	ret
 	.p2align 4,,10
 	.p2align 3
-.L166:
+.L197:
 	.cfi_restore_state
 	movq	%rcx, %rdi
 	movq	%r13, %rsi
@@ -842,18 +1035,18 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17_
 	call	memmove@PLT
 	movq	%rax, %rcx
 	testq	%r12, %r12
-	jg	.L167
-.L151:
+	jg	.L198
+.L182:
 	movq	16(%rbp), %rsi
 	movq	%r13, %rdi
 	movq	%rcx, (%rsp)
 	subq	%r13, %rsi
 	call	_ZdlPvm@PLT
 	movq	(%rsp), %rcx
-	jmp	.L154
+	jmp	.L185
 	.p2align 4,,10
 	.p2align 3
-.L153:
+.L184:
 	movq	%r12, %rdx
 	movq	%r14, %rsi
 	movq	%r8, %rdi
@@ -861,43 +1054,43 @@ _ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17_
 	call	memcpy@PLT
 	movq	(%rsp), %rcx
 	testq	%r13, %r13
-	je	.L154
-	jmp	.L151
+	je	.L185
+	jmp	.L182
 	.p2align 4,,10
 	.p2align 3
-.L157:
+.L188:
 	movabsq	$9223372036854775800, %rbx
-.L147:
+.L178:
 	movq	%rbx, %rdi
 	movq	%rdx, (%rsp)
 	call	_Znwm@PLT
 	movq	(%rsp), %rdx
 	movq	%rax, %rcx
 	addq	%rax, %rbx
-	jmp	.L148
+	jmp	.L179
 	.p2align 4,,10
 	.p2align 3
-.L167:
+.L198:
 	movq	(%rsp), %rdi
 	movq	%r12, %rdx
 	movq	%r14, %rsi
 	movq	%rax, 8(%rsp)
 	call	memcpy@PLT
 	movq	8(%rsp), %rcx
-	jmp	.L151
+	jmp	.L182
 	.p2align 4,,10
 	.p2align 3
-.L165:
+.L196:
 	movabsq	$1152921504606846975, %rcx
 	cmpq	%rcx, %rax
 	cmova	%rcx, %rax
 	leaq	0(,%rax,8), %rbx
-	jmp	.L147
-.L164:
-	leaq	.LC2(%rip), %rdi
+	jmp	.L178
+.L195:
+	leaq	.LC4(%rip), %rdi
 	call	_ZSt20__throw_length_errorPKc@PLT
 	.cfi_endproc
-.LFE2591:
+.LFE2598:
 	.size	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_, .-_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_
 	.text
 	.align 2
@@ -917,29 +1110,29 @@ _ZN18SrsRtpJitterBuffer3getEv:
 	movq	%rax, 24(%rsp)
 	xorl	%eax, %eax
 	cmpw	18(%rdi), %si
-	je	.L171
+	je	.L202
 	leal	1(%rsi), %eax
 	movq	%rdi, %rbx
 	movw	%ax, 16(%rdi)
 	call	_ZN16SrsRtpRingBuffer2atEt@PLT
 	movq	%rax, 16(%rsp)
 	testq	%rax, %rax
-	je	.L171
+	je	.L202
 	movq	32(%rbx), %rsi
 	cmpq	40(%rbx), %rsi
-	je	.L172
+	je	.L203
 	movq	%rax, (%rsi)
 	addq	$8, %rsi
 	movq	%rsi, 32(%rbx)
-	jmp	.L168
+	jmp	.L199
 	.p2align 4,,10
 	.p2align 3
-.L171:
+.L202:
 	xorl	%eax, %eax
-.L168:
+.L199:
 	movq	24(%rsp), %rdx
 	subq	%fs:40, %rdx
-	jne	.L179
+	jne	.L210
 	addq	$32, %rsp
 	.cfi_remember_state
 	.cfi_def_cfa_offset 16
@@ -948,15 +1141,15 @@ _ZN18SrsRtpJitterBuffer3getEv:
 	ret
 	.p2align 4,,10
 	.p2align 3
-.L172:
+.L203:
 	.cfi_restore_state
 	leaq	16(%rsp), %rdx
 	leaq	24(%rbx), %rdi
 	movq	%rax, 8(%rsp)
 	call	_ZNSt6vectorIP12SrsRtpPacketSaIS1_EE17_M_realloc_insertIJRKS1_EEEvN9__gnu_cxx17__normal_iteratorIPS1_S3_EEDpOT_@PLT
 	movq	8(%rsp), %rax
-	jmp	.L168
-.L179:
+	jmp	.L199
+.L210:
 	call	__stack_chk_fail@PLT
 	.cfi_endproc
 .LFE2190:
@@ -967,7 +1160,7 @@ _ZN18SrsRtpJitterBuffer3getEv:
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_:
-.LFB2765:
+.LFB2772:
 	.cfi_startproc
 	pushq	%rbp
 	.cfi_def_cfa_offset 16
@@ -980,25 +1173,25 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert
 	.cfi_def_cfa_offset 32
 	movq	16(%rdi), %rbx
 	testq	%rbx, %rbx
-	je	.L194
+	je	.L225
 	movzwl	(%rsi), %ecx
-	jmp	.L184
+	jmp	.L215
 	.p2align 4,,10
 	.p2align 3
-.L188:
+.L219:
 	movq	%rax, %rbx
-.L184:
+.L215:
 	movzwl	32(%rbx), %edx
 	movq	24(%rbx), %rax
 	cmpw	%dx, %cx
 	cmovb	16(%rbx), %rax
 	setb	%r8b
 	testq	%rax, %rax
-	jne	.L188
+	jne	.L219
 	movq	%rbx, %rsi
 	testb	%r8b, %r8b
-	jne	.L182
-.L185:
+	jne	.L213
+.L216:
 	xorl	%eax, %eax
 	cmpw	%cx, %dx
 	cmovnb	%rax, %rsi
@@ -1015,22 +1208,22 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert
 	ret
 	.p2align 4,,10
 	.p2align 3
-.L194:
+.L225:
 	.cfi_restore_state
 	leaq	8(%rdi), %rbx
-.L182:
+.L213:
 	cmpq	%rbx, 24(%rdi)
-	je	.L190
+	je	.L221
 	movq	%rbx, %rdi
 	call	_ZSt18_Rb_tree_decrementPSt18_Rb_tree_node_base@PLT
 	movq	%rbx, %rsi
 	movzwl	0(%rbp), %ecx
 	movzwl	32(%rax), %edx
 	movq	%rax, %rbx
-	jmp	.L185
+	jmp	.L216
 	.p2align 4,,10
 	.p2align 3
-.L190:
+.L221:
 	movq	%rbx, %rsi
 	addq	$8, %rsp
 	.cfi_def_cfa_offset 24
@@ -1043,7 +1236,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert
 	.cfi_def_cfa_offset 8
 	ret
 	.cfi_endproc
-.LFE2765:
+.LFE2772:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_
 	.section	.text._ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_,"axG",@progbits,_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_,comdat
 	.align 2
@@ -1051,7 +1244,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert
 	.weak	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_
 	.type	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_, @function
 _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_:
-.LFB2674:
+.LFB2681:
 	.cfi_startproc
 	pushq	%r13
 	.cfi_def_cfa_offset 16
@@ -1071,26 +1264,26 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	subq	$8, %rsp
 	.cfi_def_cfa_offset 48
 	cmpq	%rax, %rsi
-	je	.L207
+	je	.L238
 	movzwl	(%rdx), %r13d
 	movzwl	32(%rsi), %eax
 	movq	%rsi, %rbx
 	cmpw	%ax, %r13w
-	jnb	.L199
+	jnb	.L230
 	movq	24(%rdi), %rcx
 	movq	%rcx, %rdx
 	cmpq	%rsi, %rcx
-	je	.L198
+	je	.L229
 	movq	%rsi, %rdi
 	call	_ZSt18_Rb_tree_decrementPSt18_Rb_tree_node_base@PLT
 	cmpw	%r13w, 32(%rax)
-	jnb	.L197
+	jnb	.L228
 	xorl	%ecx, %ecx
 	cmpq	$0, 24(%rax)
 	cmovne	%rbx, %rcx
 	cmove	%rax, %rbx
 	movq	%rbx, %rdx
-.L198:
+.L229:
 	addq	$8, %rsp
 	.cfi_remember_state
 	.cfi_def_cfa_offset 40
@@ -1106,29 +1299,29 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	ret
 	.p2align 4,,10
 	.p2align 3
-.L199:
+.L230:
 	.cfi_restore_state
 	cmpw	%r13w, %ax
-	jnb	.L202
+	jnb	.L233
 	movq	32(%rdi), %rdx
 	cmpq	%rsi, %rdx
-	je	.L206
+	je	.L237
 	movq	%rsi, %rdi
 	call	_ZSt18_Rb_tree_incrementPSt18_Rb_tree_node_base@PLT
 	cmpw	32(%rax), %r13w
-	jnb	.L197
+	jnb	.L228
 	xorl	%ecx, %ecx
 	cmpq	$0, 24(%rbx)
 	cmovne	%rax, %rbx
 	cmovne	%rax, %rcx
 	movq	%rbx, %rdx
-	jmp	.L198
+	jmp	.L229
 	.p2align 4,,10
 	.p2align 3
-.L207:
+.L238:
 	cmpq	$0, 40(%rdi)
-	jne	.L208
-.L197:
+	jne	.L239
+.L228:
 	addq	$8, %rsp
 	.cfi_remember_state
 	.cfi_def_cfa_offset 40
@@ -1145,7 +1338,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	jmp	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE24_M_get_insert_unique_posERS1_@PLT
 	.p2align 4,,10
 	.p2align 3
-.L202:
+.L233:
 	.cfi_restore_state
 	addq	$8, %rsp
 	.cfi_remember_state
@@ -1164,13 +1357,13 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	ret
 	.p2align 4,,10
 	.p2align 3
-.L208:
+.L239:
 	.cfi_restore_state
 	movq	32(%rdi), %rdx
 	movzwl	(%r12), %eax
 	cmpw	%ax, 32(%rdx)
-	jnb	.L197
-.L206:
+	jnb	.L228
+.L237:
 	addq	$8, %rsp
 	.cfi_def_cfa_offset 40
 	xorl	%ecx, %ecx
@@ -1185,7 +1378,7 @@ _ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert
 	.cfi_def_cfa_offset 8
 	ret
 	.cfi_endproc
-.LFE2674:
+.LFE2681:
 	.size	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_, .-_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_
 	.text
 	.align 2
@@ -1196,7 +1389,7 @@ _ZN21SrsRtpNackForReceiver6insertEtt:
 .LFB2185:
 	.cfi_startproc
 	cmpw	%dx, %si
-	je	.L228
+	je	.L259
 	pushq	%r15
 	.cfi_def_cfa_offset 16
 	.cfi_offset 15, -16
@@ -1223,35 +1416,35 @@ _ZN21SrsRtpNackForReceiver6insertEtt:
 	.cfi_def_cfa_offset 80
 	.p2align 4,,10
 	.p2align 3
-.L218:
+.L249:
 	call	st_utime@PLT
 	movq	%r13, %rbx
 	movq	%rax, %rbp
 	movq	16(%r12), %rax
 	testq	%rax, %rax
-	jne	.L213
-	jmp	.L211
+	jne	.L244
+	jmp	.L242
 	.p2align 4,,10
 	.p2align 3
-.L232:
+.L263:
 	movq	%rax, %rbx
 	movq	%rcx, %rax
 	testq	%rax, %rax
-	je	.L231
-.L213:
+	je	.L262
+.L244:
 	movq	16(%rax), %rcx
 	movq	24(%rax), %rdx
 	cmpw	%r15w, 32(%rax)
-	jnb	.L232
+	jnb	.L263
 	movq	%rdx, %rax
 	testq	%rax, %rax
-	jne	.L213
-.L231:
+	jne	.L244
+.L262:
 	cmpq	%r13, %rbx
-	je	.L211
+	je	.L242
 	cmpw	32(%rbx), %r15w
-	jnb	.L214
-.L211:
+	jnb	.L245
+.L242:
 	movl	$48, %edi
 	movq	%rbx, 8(%rsp)
 	call	_Znwm@PLT
@@ -1263,23 +1456,23 @@ _ZN21SrsRtpNackForReceiver6insertEtt:
 	movq	$0, 40(%rax)
 	call	_ZNSt8_Rb_treeItSt4pairIKtlESt10_Select1stIS2_ESt4lessItESaIS2_EE29_M_get_insert_hint_unique_posESt23_Rb_tree_const_iteratorIS2_ERS1_@PLT
 	testq	%rdx, %rdx
-	je	.L215
+	je	.L246
 	cmpq	%rdx, %r13
-	je	.L223
+	je	.L254
 	testq	%rax, %rax
-	je	.L233
-.L223:
+	je	.L264
+.L254:
 	movl	$1, %edi
-.L216:
+.L247:
 	movq	%r13, %rcx
 	movq	%rbx, %rsi
 	call	_ZSt29_Rb_tree_insert_and_rebalancebPSt18_Rb_tree_node_baseS0_RS_@PLT
 	addq	$1, 40(%r12)
-.L214:
+.L245:
 	addl	$1, %r15d
 	movq	%rbp, 40(%rbx)
 	cmpw	%r14w, %r15w
-	jne	.L218
+	jne	.L249
 	addq	$24, %rsp
 	.cfi_remember_state
 	.cfi_def_cfa_offset 56
@@ -1298,20 +1491,20 @@ _ZN21SrsRtpNackForReceiver6insertEtt:
 	ret
 	.p2align 4,,10
 	.p2align 3
-.L215:
+.L246:
 	.cfi_restore_state
 	movq	%rbx, %rdi
 	movl	$48, %esi
 	movq	%rax, 8(%rsp)
 	call	_ZdlPvm@PLT
 	movq	8(%rsp), %rbx
-	jmp	.L214
-.L233:
+	jmp	.L245
+.L264:
 	xorl	%edi, %edi
 	cmpw	32(%rdx), %r15w
 	setb	%dil
-	jmp	.L216
-.L228:
+	jmp	.L247
+.L259:
 	.cfi_def_cfa_offset 8
 	.cfi_restore 3
 	.cfi_restore 6
