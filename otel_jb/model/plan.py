@@ -158,6 +158,8 @@ class Probe:
     return_signed: bool = True
     cost_ns: float = 0.0  #: predicted cost of one call, where known
     names: tuple[str, ...] = ()  #: all names at this address
+    #: (file offset, bytes) of the code that was analysed: the function's own, and what its other sites lie in
+    code: tuple[tuple[int, bytes], ...] = ()
 
     def __post_init__(self) -> None:
         make_printable(self, "function")

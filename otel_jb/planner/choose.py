@@ -110,6 +110,7 @@ def _plan_one(
         return_signed=meaning.return_signed,
         cost_ns=way.cost_ns,
         names=_names(group),
+        code=facts.text.get(symbol.address, ()),
     )
 
 

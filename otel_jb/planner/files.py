@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from otel_jb.catalog.matching import Match
-from otel_jb.model.errors import AgentError, ElfError
+from otel_jb.model.errors import AgentError, ElfError, TargetError
 from otel_jb.planner.findings import findings, opened_file
 from otel_jb.planner.inputs import FileFacts
 from otel_jb.sandbox.limits import MAX_FILES
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from otel_jb.sandbox.client import Inspector
     from otel_jb.sandbox.report import FileReport
 
+MOST_TEXT = 1 << 16  #: bytes of a function that are compared before it is probed
+MOST_SITE = 16  #: the longest instruction
 MAX_KNOWN_FILES = 1024  #: what was read of so many files is kept
 
-FileKey = tuple[int, int, int, int]  #: device, inode, size, time of change
+FileKey = tuple[
+    int, int, int, int, int
+]  #: device, inode, size, times when it was written and when anything of it was changed
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
@@ -150,7 +154,10 @@ class Files:
                 libraries=others,
                 thorough=self._thorough,
             )
-        return Examined(path, report, FileFacts(path, report.build_id, matches, code))
+        text = {address: _text(file, each) for address, each in code.items()}
+        if file_key(file) != key:
+            raise TargetError(f"{shown} was changed while it was read", "Wait until it is installed, and try again.")
+        return Examined(path, report, FileFacts(path, report.build_id, matches, code, text))
 
     def _find(
         self, opened: ExitStack, file: int, shown: str, report: FileReport, root: str, asked: Questions
@@ -199,6 +206,18 @@ class Files:
             return len(unread) == MAX_FILES
 
 
+def _text(file: int, code: FunctionCode) -> tuple[tuple[int, bytes], ...]:
+    """(file offset, bytes) of a function's code, and of its sites that lie outside of it."""
+    spots = (*code.entries, *code.edges.spots, *code.rets.spots)
+    if not spots:
+        return ()
+    start = spots[0].offset - (spots[0].address - code.address)
+    own = range(start, start + min(code.size or MOST_SITE, MOST_TEXT))
+    others = sorted({spot.offset for spot in spots if spot.offset not in own})
+    pieces = [(own.start, len(own)), *((offset, MOST_SITE) for offset in others)]
+    return tuple((offset, os.pread(file, size, offset)) for offset, size in pieces)
+
+
 def file_key(file: int) -> FileKey:
     """The key of an open file."""
     return _key(os.fstat(file))
@@ -213,7 +232,8 @@ def path_key(path: str) -> FileKey | None:
 
 
 def _key(status: os.stat_result) -> FileKey:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    # Anybody may set the time of writing back, the time of change nobody.
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def keep(known: dict[_K, _V], key: _K, value: _V) -> None:

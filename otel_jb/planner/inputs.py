@@ -109,6 +109,8 @@ class FileFacts:
     build_id: str | None
     matches: Sequence[MatchedFunction]
     code: Mapping[int, FunctionCode] = field(default_factory=dict)  #: by address
+    #: by address: (file offset, bytes) of the function's code and of other places where it may carry a probe
+    text: Mapping[int, tuple[tuple[int, bytes], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

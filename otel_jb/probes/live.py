@@ -20,6 +20,7 @@ from otel_jb.probes.attach.blocks import MORE_ROOM, NO_ROOM
 from otel_jb.probes.attach.files import Files
 from otel_jb.probes.attach.places import Indices
 from otel_jb.probes.attach.table import Block, Table
+from otel_jb.probes.attach.verify import UnverifiedError
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.bpf import BpfError
 from otel_jb.probes.programs.compiled import RING_BYTES, Loaded, Loading
@@ -122,7 +123,7 @@ class BpfBackend:
         ]
         attached = self._targets[target.id] = AttachedTarget(target)
         made, refused = self._attach_probes(attached, plan.probes, alone=alone, running=running)
-        if refused and not attached.probes:
+        if refused and not attached.probes and not isinstance(refused, UnverifiedError):
             del self._targets[target.id]
             message = f"no probe could be attached to process {target.pid} ({target.name}): {refused.message}"
             raise AttachError(message, refused.help or links.REMEDY)
@@ -164,7 +165,7 @@ class BpfBackend:
             fits = self._files.room(len(of_file))
             if 0 < fits < len(of_file):
                 refused = AttachError(NO_ROOM, MORE_ROOM)
-                records += [_failed(attached.target.id, probe, NO_ROOM) for probe in of_file[fits:]]
+                records += [_failed(attached.target.id, probe, refused) for probe in of_file[fits:]]
                 del of_file[fits:]
             try:
                 for probes_of, group in self._files.sets(of_file, nests=nests):
@@ -173,7 +174,7 @@ class BpfBackend:
                     refused = why or refused
             except AgentError as error:
                 refused = error if isinstance(error, AttachError) else AttachError(error.message, error.help)
-                records += [_failed(attached.target.id, probe, error.message) for probe in of_file]
+                records += [_failed(attached.target.id, probe, refused) for probe in of_file]
         return records, refused
 
     def _attach_set(
@@ -190,14 +191,17 @@ class BpfBackend:
                 self._files.drop_if_idle(probes)
                 raise
         self._files.flag(range(block.base, block.base + block.functions), abi.FLAG_CLEARED, 0)
-        refusals = {} if block.ended else self._files.join(probes, pid, alone=alone)
+        try:
+            refusals = {} if block.ended else self._files.join(probes, pid, alone=alone)
+        except UnverifiedError as error:
+            refusals = dict.fromkeys(range(len(group)), error)
         self._adopt(attached, probes, block)
         records: list[StreamRecord] = []
         refused: AttachError | None = None
         for function, probe in zip(probes.functions, group, strict=True):
             if function.number in refusals:
                 refused = refusals[function.number]
-                records.append(_failed(attached.target.id, probe, refused.message))
+                records.append(_failed(attached.target.id, probe, refused))
                 continue
             item = self._item(attached, probes, probe, function.number, block.base)
             records += [item.series, _status(item, ProbeState.ATTACHED, probe.reason)]
@@ -212,7 +216,8 @@ class BpfBackend:
         attached.blocks.remove(block.base)
         del self._target_of[block.base]
         self._free([block])
-        probes.everyone = False
+        if not any(function.links for function in probes.functions):
+            probes.everyone = False
         self._files.drop_if_idle(probes)
 
     def _came_by_itself(self, probes: ProbeSet, pid: int) -> Block | None:
@@ -565,7 +570,8 @@ def _status(item: Attached, state: ProbeState, reason: str) -> ProbeStatus:
     )
 
 
-def _failed(target: int, probe: Probe, reason: str) -> ProbeStatus:
+def _failed(target: int, probe: Probe, why: AttachError) -> ProbeStatus:
+    state = ProbeState.UNVERIFIED if isinstance(why, UnverifiedError) else ProbeState.FAILED
     return ProbeStatus(
-        target, probe.function, probe.file, probe.profile, ProbeState.FAILED, reason, probe.strategy.value, None
+        target, probe.function, probe.file, probe.profile, state, why.message, probe.strategy.value, None
     )

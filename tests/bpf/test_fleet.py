@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import subprocess
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from otel_jb.config.model import TargetSelector
-from otel_jb.model.stream import Series, Snapshot, Target, TargetEnded
-from tests.bpf.conftest import Compile
+from otel_jb.config.model import Config, TargetSelector
+from otel_jb.host import procfs
+from otel_jb.model.plan import ProbePlan
+from otel_jb.model.stream import ProbeState, ProbeStatus, Series, Snapshot, Target, TargetEnded
+from otel_jb.planner.planner import Planner
+from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.live import BpfBackend
+from otel_jb.sandbox.client import Inspector
+from tests.bpf.conftest import Child, Compile
 from tests.bpf.test_agent import Running, running
 from tests.scale import scaled
 
 pytestmark = pytest.mark.bpf
 
 PROCESSES = scaled(200, 20)
+CALLS = 25
 
 
 @pytest.fixture
@@ -73,3 +83,54 @@ def test_processes_that_live_for_a_moment_are_each_counted_under_their_own_pid(p
         first.wait()
         agent.wait(lambda: len(agent.of(TargetEnded)) == PROCESSES + 1, "the first has ended too")
         assert (backend._by_index, backend._waiting, backend._target_of) == ({}, {}, {})
+
+
+def planned(pid: int) -> ProbePlan:
+    """What is planned for a process."""
+    with Inspector() as inspector:
+        return Planner(Config(), inspector).plan_process(procfs.process(pid), named=True)
+
+
+def attached(child: Child, plan: ProbePlan) -> tuple[list[ProbeStatus], str]:
+    """What becomes of a plan's probes in a process, and what the process answers then."""
+    backend = BpfBackend(KernelOptions([1_000_000]))
+    try:
+        target = Target(1, child.pid, 0, "rewritten", str(child.path), None, "rewritten", "x", 0)
+        records = backend.attach(target, plan)
+        return [record for record in records if isinstance(record, ProbeStatus)], child.ask(str(CALLS))
+    finally:
+        backend.close()
+
+
+def test_a_file_that_is_written_over_in_place_with_its_old_time_is_not_probed(
+    compile_program: Compile, start: Callable[..., Child], tmp_path: Path
+) -> None:
+    """Where a plan was made for other code in the same place, nothing is written, and the process goes on computing what it should."""
+    path = tmp_path / "replaced"
+    shutil.copy(compile_program("rewritten.c", "-O1", "-DADD=1"), path)
+    first = start(path)
+    (probe,) = planned(first.pid).probes
+    plan = ProbePlan((replace(probe, file=str(path)),))
+    first.close()
+    before = path.stat()
+    with path.open("r+b") as file:  # in place: the same inode
+        file.write(compile_program("rewritten.c", "-O1", "-DADD=2").read_bytes())
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_ino, path.stat().st_size) == (before.st_ino, before.st_size)
+    (status,), answer = attached(start(path), plan)
+    assert (status.state, answer) == (ProbeState.UNVERIFIED, str(CALLS))
+    assert "was changed since it was analysed" in status.reason
+
+
+def test_code_that_a_process_has_written_itself_is_not_probed(
+    compile_program: Compile, start: Callable[..., Child]
+) -> None:
+    """Its text is not what the file has: refused with that reason, and the same program as it is in the file is probed."""
+    path = compile_program("rewritten.c", "-O1", "-DADD=1")
+    plain, own = start(path, "plain"), start(path, "own")
+    plan = planned(plain.pid)
+    (status,), answer = attached(own, plan)
+    assert (status.state, answer) == (ProbeState.UNVERIFIED, str(CALLS))
+    assert "has changed the code of jitterbuffer_put" in status.reason
+    (status,), answer = attached(plain, plan)
+    assert (status.state, answer) == (ProbeState.ATTACHED, str(CALLS))

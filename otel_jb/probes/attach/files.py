@@ -12,6 +12,7 @@ from otel_jb.model.errors import AttachError
 from otel_jb.model.plan import Probe
 from otel_jb.model.reads import Op
 from otel_jb.probes import abi
+from otel_jb.probes.attach import verify
 from otel_jb.probes.attach.attacher import Attacher
 from otel_jb.probes.attach.blocks import MORE_ROOM, NO_ROOM
 from otel_jb.probes.attach.table import Table
@@ -169,10 +170,17 @@ class Files:
         Returns why the kernel refuses functions, by number.
         """
         if not probes.everyone:
+            verify.in_file(probes.file, (function.probe for function in probes.functions))
+            verify.in_memory(pid, probes.file, (f.probe for f in probes.functions), self._linked(probes))
             if probes.private or (alone and len(probes.members) < MOST_BY_PID):
                 return self._refusals((function, self._link(function, probes, pid)) for function in probes.functions)
             self._widen(probes)
         return self._refusals((function, function.refused) for function in probes.functions)
+
+    def _linked(self, probes: ProbeSet) -> set[int]:
+        """The file offsets at which the set's file has probes by now."""
+        alike = [each for each in self.by_number.values() if each.key[:2] == probes.key[:2]]
+        return {site.offset for each in alike for f in each.functions if f.links for site in f.probe.sites}
 
     @staticmethod
     def _refusals(found: Iterable[tuple[Function, AttachError | None]]) -> dict[int, AttachError]:
