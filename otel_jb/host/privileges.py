@@ -16,7 +16,7 @@ from typing import Any
 #: linux/prctl.h
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_READ, PR_CAPBSET_DROP = 1, 4, 22, 23, 24
 PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 28, 38, 47
-_AMBIENT_CLEAR_ALL = 4
+_AMBIENT_RAISE, _AMBIENT_CLEAR_ALL = 2, 4
 #: linux/securebits.h: SECBIT_NOROOT and its lock, so that a program that user 0 starts is given nothing for being started by it
 _NOROOT = 1 << 0 | 1 << 1
 
@@ -79,13 +79,18 @@ def keep_only(names: Iterable[str]) -> None:
         prctl(PR_SET_SECUREBITS, _NOROOT)
     prctl(PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
     kept = permitted & mask
-    header = ctypes.create_string_buffer(struct.pack("<Ii", _VERSION_3, 0))
-    words = (kept, kept, 0)
-    data = struct.pack("<6I", *(word & 0xFFFFFFFF for word in words), *(word >> 32 for word in words))
-    _checked(_libc().capset(header, ctypes.create_string_buffer(data)))
+    _set_capabilities(kept, kept, 0)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     if capabilities() != (kept, kept, 0):
         raise OSError(errno.EPERM, "capabilities are still held after they were given up")
+
+
+def pass_on(name: str) -> None:
+    """Let the program that this process becomes hold a capability that it holds now; for use between fork and exec. Raises OSError."""
+    bit = CAPABILITIES[name]
+    effective, permitted, inheritable = capabilities()
+    _set_capabilities(effective, permitted, inheritable | 1 << bit)
+    prctl(PR_CAP_AMBIENT, _AMBIENT_RAISE, bit)
 
 
 def give_up_everything() -> None:
@@ -129,6 +134,13 @@ def _change_user() -> None:
         own = NOBODY
         os.setresgid(own, own, own)
     os.setresuid(own, own, own)
+
+
+def _set_capabilities(*words: int) -> None:
+    """Effective, permitted, inheritable."""
+    header = ctypes.create_string_buffer(struct.pack("<Ii", _VERSION_3, 0))
+    data = struct.pack("<6I", *(word & 0xFFFFFFFF for word in words), *(word >> 32 for word in words))
+    _checked(_libc().capset(header, ctypes.create_string_buffer(data)))
 
 
 def _empty_bounding_set(keep: int) -> None:

@@ -121,11 +121,12 @@ def names(mask: str) -> set[str]:
 
 
 def measure(
-    how: list[str], manager: Manager, target: Child
+    how: list[str], manager: Manager, target: Child, *options: str
 ) -> tuple[dict[str, Any], dict[str, str], list[dict[str, str]]]:
     """What the target says that it did, what the agent counted, and the status of each of the agent's threads."""
     port = free_tcp_port()
     command = [*how, sys.executable, "-m", "otel_jb", "run", "--pid", str(target.pid), "--listen", f"127.0.0.1:{port}"]
+    command = [*command, *options]
     agent = subprocess.Popen(
         command, env={**os.environ, "NOTIFY_SOCKET": str(manager.path)}, stderr=subprocess.PIPE, text=True
     )
@@ -178,3 +179,11 @@ def test_root_s_agent_gives_up_what_it_does_not_need(manager: Manager, target: C
         assert names(thread["CapBnd"]) <= needed
         assert names(thread["CapInh"]) == names(thread["CapAmb"]) == set()
         assert thread["NoNewPrivs"] == "1"
+
+
+def test_what_is_not_compiled_yet_is_compiled_without_root_s_power(manager: Manager, target: Child) -> None:
+    """Where programs are kept, but none for these options, the compiler starts after root's agent gave its capabilities up."""
+    measure([], manager, target)
+    seldom = str(100 + os.getpid() % 900)  # by an earlier run of this test perhaps
+    did, counted, _ = measure([], manager, target, "--max-series", seldom)
+    assert int(counted["jitter_buffer_put"]) == did["put"]["calls"]

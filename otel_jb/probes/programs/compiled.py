@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from otel_jb.host.privileges import holds, pass_on
 from otel_jb.model import errors
 from otel_jb.probes import abi, features
 from otel_jb.probes.bpf import MAP_CREATE, BpfError, bpf
@@ -58,6 +59,7 @@ class _Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            preexec_fn=_pass_on,  # noqa: PLW1509 - system calls alone
         )
         theirs.close()
 
@@ -66,6 +68,14 @@ class _Child:
         self.socket.close()
         self.process.kill()
         self.process.communicate()
+
+
+def _pass_on() -> None:
+    """An agent that has given up what it does not need passes nothing on; the compiler needs one capability, to make maps."""
+    for name in ("CAP_BPF", "CAP_SYS_ADMIN"):
+        if holds(name):
+            pass_on(name)
+            return
 
 
 #: Signals that end the agent (a terminal and a service manager send them to its children too) are not for the child: the agent
