@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.agent_process import COMMAND, Exposition, fetch, free_tcp_port, run_command, until
+from tests.scale import patience
 
 pytestmark = pytest.mark.e2e
 
@@ -41,19 +42,23 @@ def alive(pid: int) -> bool:
 
 @contextlib.contextmanager
 def demo(
-    directory: Path, *arguments: str, output: int = subprocess.PIPE
+    directory: Path, *arguments: str, output: int = subprocess.PIPE, columns: int | None = 140
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A running demo and the port of its endpoint, once FFmpeg's packets are counted."""
     port = free_tcp_port()
     temporary = directory / "temporary"
     temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary), "TERM": "xterm"}
+    environment.pop("COLUMNS", None)
+    if columns is not None:
+        environment |= {"COLUMNS": str(columns), "LINES": "40"}
     process = subprocess.Popen(
         [str(COMMAND), "demo", "--port", str(port), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "TMPDIR": str(temporary), "TERM": "xterm", "COLUMNS": "140", "LINES": "40"},
+        env=environment,
     )
     try:
 
@@ -136,6 +141,52 @@ def test_a_terminal_shows_a_table_that_is_redrawn(tmp_path: Path) -> None:
         os.close(master)
     assert "\x1b[" in shown
     assert_equal_counts(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "", shown).replace("\n", " "))
+
+
+def test_a_resized_terminal_is_drawn_anew(tmp_path: Path) -> None:
+    """On a screen of its own, each frame begins at the top and fits the terminal's size at that moment; the end restores it."""
+    import fcntl
+    import struct
+    import termios
+
+    def resize(columns: int, lines: int) -> None:
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    master, slave = pty.openpty()
+    shown = ""
+    try:
+        resize(120, 30)
+        with demo(tmp_path, output=slave, columns=None) as (process, _):
+            os.close(slave)
+            deadline = time.monotonic() + patience(25)
+            narrow_from, signalled = 0, False
+            while time.monotonic() < deadline:
+                if select.select([master], [], [], 0.1)[0]:
+                    try:
+                        shown += os.read(master, 65536).decode(errors="replace")
+                    except OSError:  # EIO: the other side is closed
+                        break
+                if not narrow_from and shown.count("ff_rtp_parse_packet") >= 3:
+                    resize(60, 12)
+                    narrow_from = len(shown)
+                elif narrow_from and not signalled and shown[narrow_from:].count("ff_rtp_parse_packet") >= 4:
+                    process.send_signal(signal.SIGINT)
+                    signalled = True
+            assert process.wait(patience(10)) == 0
+    finally:
+        os.close(master)
+    assert "\x1b[?1049h" in shown
+    drawn, _, after = shown.rpartition("\x1b[?1049l")
+    frames = [plain(frame) for frame in drawn.split("\x1b[H")[1:]]
+    widths = [max(map(len, frame.splitlines())) for frame in frames if "ff_rtp_parse_packet" in frame]
+    assert 60 < max(widths) <= 120
+    assert widths[-1] <= 60
+    assert_equal_counts(plain(after).replace("\n", " "))
+
+
+def plain(text: str) -> str:
+    """The text without what steers the terminal."""
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "", text)
 
 
 def test_a_taken_port_ends_the_demo_before_any_traffic(tmp_path: Path) -> None:

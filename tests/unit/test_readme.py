@@ -15,6 +15,7 @@ import otel_jb
 from otel_jb.catalog import FunctionProfile, load
 from otel_jb.catalog.model import Role
 from otel_jb.cli import exitcodes, main
+from otel_jb.cli.words import with_command
 from otel_jb.config.model import Config
 from otel_jb.config.yamlfile import parse
 from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS, Kind
@@ -74,15 +75,29 @@ def table_names(text: str) -> set[tuple[str, str]]:
     return set(re.findall(r"^\| `([a-z_.]+)` \| `([a-z_]+)` \|", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/metrics.md", "docs/from-the-guide.md", "docs/architecture.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "docs/architecture.md",
+        "docs/configuration.md",
+        "docs/from-the-guide.md",
+        "docs/metrics.md",
+        "docs/troubleshooting.md",
+        ".github/ISSUE_TEMPLATE/bug.yml",
+        ".github/ISSUE_TEMPLATE/server.yml",
+    ],
+)
 def test_commands_parse(page: str) -> None:
     """Every otel-jb command that a page shows has a command and options that exist."""
     known = commands()
     text = (ROOT / page).read_text()
     for words in command_lines(text):
         name, *arguments = words
-        if name.startswith("-") or name == "COMMAND":
+        if name == "COMMAND":
             continue
+        if name.startswith("-"):  # an option in the command's place means run
+            name, arguments = with_command(words)[0], words
         assert name in known, words
         options = [word.split("=")[0] for word in arguments if word.startswith("--")]
         offered = {option for action in known[name]._actions for option in action.option_strings}
@@ -223,3 +238,16 @@ def test_architecture_names_every_module() -> None:
     }
     rows = "\n".join(line for line in text.splitlines() if line.startswith("| `"))
     assert packages <= set(re.findall(r"`(\w+)`", rows)), packages
+
+
+@pytest.mark.parametrize("form", ["bug.yml", "server.yml"])
+def test_issue_forms_are_complete(form: str) -> None:
+    """Each question of an issue form has a label, and each form asks for what cannot be answered without it."""
+    import yaml
+
+    loaded = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / form).read_text())
+    assert {"name", "description", "body"} <= loaded.keys()
+    questions = [each for each in loaded["body"] if each["type"] != "markdown"]
+    assert all(each["attributes"]["label"] and each["id"] for each in questions)
+    assert len({each["id"] for each in questions}) == len(questions)
+    assert any(each.get("validations", {}).get("required") for each in questions)
