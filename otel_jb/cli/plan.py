@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  otel-jb plan 1234 --rate 1000              this process, if each function is called 1000 times a second
+  otel-jb plan 1234 --rate 1000              this process, at 1000 calls per second of each function
   otel-jb plan ./objs/srs --rate 5000 --budget 5%
-  otel-jb plan 1234 --measure                with what a probe costs on this machine (root), not what it cost elsewhere
+  otel-jb plan 1234 --measure                with probe costs measured on this machine (needs root)
 
-Nothing is attached to the target. The costs are those of one call: its entry and its end.
+Nothing is attached to the target. Costs are per call, entry and end together.
 """
 _STRATEGY_HEADS = ("FUNCTION", "STRATEGY", "SITES", "NS/CALL", "CPU", "REASON")
 
@@ -40,8 +40,8 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 
     parser = subparsers.add_parser(
         "plan",
-        help="predict what measuring a file or process would cost",
-        description="Show site, strategy and predicted cost of every function that would be probed, attaching nothing.",
+        help="predict what measuring a target would cost",
+        description="Show where each function would be probed, how, and at what cost. Attaches nothing.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -164,7 +164,7 @@ class Prediction:
         ]
         text.append("")
         text.append(
-            f"{target}: {len(self.plan.probes)} functions at {self.rate:g} calls a second each: {self.total:.2%} of one CPU"
+            f"{target}: {len(self.plan.probes)} functions at {self.rate:g} calls per second each: {self.total:.2%} of one CPU"
         )
         if self.budget is not None and self.shed:
             text.append(f"over the budget of {self.budget:.1%}: the governor would detach {', '.join(self.shed)}")

@@ -62,7 +62,6 @@ MISTAKES = [
     ("--config x.yaml discover 1", ExitCode.USAGE, "otel-jb discover --config x.yaml 1"),
     (f"--pid {NOBODY}", ExitCode.NO_TARGET, "`otel-jb discover` lists"),
     ("--pids 1", ExitCode.USAGE, "did you mean --pid?"),
-    ("--binary /nonexistent", ExitCode.NO_TARGET, "no such file"),
     ("discover nosuchserver", ExitCode.NO_TARGET, "`otel-jb discover` lists"),
     ("discover readelf", ExitCode.NO_TARGET, "/usr/bin/readelf?"),
     ("discover 1 2", ExitCode.USAGE, "'2'"),
@@ -92,6 +91,15 @@ def test_a_mistake_ends_in_one_message_with_the_right_command(
     assert "internal" not in printed.err
     assert message in printed.err
     assert len(printed.err) < 1000
+
+
+def test_a_binary_that_is_not_there_is_one_message() -> None:
+    """The guide's `--binary` with a wrong path: in a process of its own, since `run` gives up privileges before it looks."""
+    done = otel_jb_process("OTEL_JB --binary /nonexistent --listen off")
+    assert done.returncode == ExitCode.NO_TARGET
+    assert done.stdout == ""
+    assert "otel-jb: error: /nonexistent: no such file" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_option_in_the_commands_place_means_run() -> None:
