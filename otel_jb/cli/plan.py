@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--measure", action="store_true", help="first measure what a probe costs here; needs root")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument("--detail", type=value_of("detail"), metavar="D", help="default, or all functions of a profile")
     parser.add_argument("--function", action="append", default=[], metavar="NAME|GLOB", help="only these (repeatable)")
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="NAME|GLOB", help="all but these (repeatable)"
@@ -67,7 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan and print. Raises what the target is wrong with, NoFunctionError."""
-    from otel_jb.config.model import Config, Functions
+    from otel_jb.config.model import Config, Detail, Functions
     from otel_jb.sandbox.client import Inspector
 
     wanted = target.only(args)
@@ -78,18 +79,22 @@ def run(args: argparse.Namespace) -> int:
         from otel_jb.planner.planner import Planner
 
         functions = Functions(include=tuple(args.function), exclude=tuple(args.exclude))
-        planner = Planner(Config(functions=functions, profiles=tuple(args.profile)), inspector)
+        config = Config(functions=functions, profiles=tuple(args.profile))
+        planner = Planner(config, inspector)
         if cost is not None:
             planner.use_costs(cost)
         process, examined = _examine(planner, wanted)
-        plan = planner.plan(examined, named=True, process=process)
+        default, everything = (
+            planner.plan(examined, named=True, process=process, detail=detail) for detail in (False, True)
+        )
+    plan, other = (everything, default) if args.detail is Detail.ALL else (default, everything)
     if not plan.probes:
         from otel_jb.planner.planner import no_function
 
         name = process.name if process is not None else Path(str(wanted)).name
         raise no_function(name, str(wanted), examined, plan, args.function)
     budget = Config().overhead.budget if args.budget is None else args.budget
-    prediction = predict(plan, args.rate, float(budget) if budget else None)
+    prediction = replace(predict(plan, args.rate, float(budget) if budget else None), other=other)
     if args.json:
         print(json.dumps(prediction.to_json(), indent=2))
     else:
@@ -105,6 +110,7 @@ class Prediction:
     rate: float
     budget: float | None
     shed: tuple[str, ...]  #: what the governor would detach, in that order
+    other: ProbePlan | None = None  #: with the other detail: all functions, or those that feed a metric
 
     def share(self, probe: Probe) -> float:
         """Of one CPU, for one function."""
@@ -115,12 +121,18 @@ class Prediction:
         """Of one CPU, for all."""
         return sum(self.share(probe) for probe in self.plan.probes)
 
+    @property
+    def other_total(self) -> float:
+        """The same with the other detail."""
+        return sum(self.share(probe) for probe in self.other.probes) if self.other is not None else self.total
+
     def to_json(self) -> dict[str, Any]:
         """For programs; numbers are nanoseconds and fractions of one CPU."""
         return {
             "rate": self.rate,
             "budget": self.budget,
             "cpu": self.total,
+            "cpu_by_detail": self._by_detail(),
             "shed": list(self.shed),
             "functions": [
                 {
@@ -140,6 +152,10 @@ class Prediction:
             ],
             "skipped": [{"function": skipped.function, "reason": skipped.reason} for skipped in self.plan.skipped],
         }
+
+    def _by_detail(self) -> dict[str, float]:
+        """Share of one CPU by `--detail`."""
+        return {"default": min(self.total, self.other_total), "all": max(self.total, self.other_total)}
 
     def lines(self, target: str) -> list[str]:
         """For people."""
@@ -166,6 +182,12 @@ class Prediction:
         text.append(
             f"{target}: {len(self.plan.probes)} functions at {self.rate:g} calls per second each: {self.total:.2%} of one CPU"
         )
+        if self.other is not None and len(self.other.probes) != len(self.plan.probes):
+            more = len(self.other.probes) > len(self.plan.probes)
+            text.append(
+                f"with --detail {'all' if more else 'default'}: {len(self.other.probes)} functions, "
+                f"{self.other_total:.2%} of one CPU"
+            )
         if self.budget is not None and self.shed:
             text.append(f"over the budget of {self.budget:.1%}: the governor would detach {', '.join(self.shed)}")
         elif self.budget is not None:

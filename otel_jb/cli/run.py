@@ -41,6 +41,7 @@ The command line overrides the environment (OTEL_JB_*, OTEL_*), which overrides 
 #: Options that set one key of the configuration by the text of one word: option, key, metavar, help.
 _OPTIONS = {
     "which functions (default: those that a profile knows)": (
+        ("--detail", "detail", "D", "default: those that feed a metric; all: every function that a profile knows"),
         ("--max-probes", "max_probes", "N", "maximum number of functions probed per target (default: 256)"),
     ),
     "how they are probed": (

@@ -128,6 +128,13 @@ class EndChoice(Enum):
         return None if self is EndChoice.AUTO else EndStrategy(self.value)
 
 
+class Detail(Enum):
+    """Which functions of a profile are attached, unless some are named."""
+
+    DEFAULT = "default"  #: those that feed a metric that no other function feeds as well
+    ALL = "all"
+
+
 class LinkKind(Enum):
     """How probes are attached; `auto` takes multi links where the kernel has them."""
 
@@ -292,6 +299,7 @@ class Config:
     targets: tuple[TargetSelector, ...] = ()  #: empty: every process that a profile recognises
     functions: Functions = Functions()
     profiles: tuple[str, ...] = ()  #: further profile files
+    detail: Detail = Detail.DEFAULT
     max_probes: int = 256  #: probed functions of one target
     max_series: int = 1024  #: (target, function) pairs of the whole agent
     interval: Duration = _INTERVAL  #: of min, max, avg, and between OTLP exports

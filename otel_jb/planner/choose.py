@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from otel_jb.arch.machine import named
 from otel_jb.code.facts import FunctionCode
 from otel_jb.model.plan import EndStrategy, Probe, ProbePlan, Skipped, Symbol
+from otel_jb.planner.detail import REASON, Told
 from otel_jb.planner.ends import Refusal, Way, edge_way, entry_way, ret_way, uretprobe_way
 from otel_jb.planner.inputs import FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
@@ -33,8 +34,9 @@ def make_plan(
     probes: list[Probe] = []
     skipped: list[Skipped] = []
     for facts in files:
+        told = Told(facts.matches)
         for group in _folded(facts.matches):
-            made = _plan_one(facts, group, kernel, options, process)
+            made = _plan_one(facts, group, kernel, options, process, told)
             if isinstance(made, Probe):
                 probes.append(made)
             else:
@@ -63,7 +65,12 @@ def _matches(symbols: Iterable[Symbol], globs: Sequence[str]) -> bool:
 
 
 def _plan_one(
-    facts: FileFacts, group: list[MatchedFunction], kernel: KernelFacts, options: Options, process: ProcessFacts
+    facts: FileFacts,
+    group: list[MatchedFunction],
+    kernel: KernelFacts,
+    options: Options,
+    process: ProcessFacts,
+    told: Told,
 ) -> Probe | Skipped:
     symbol, meaning = group[0].symbol, group[0].function
     name = symbol.function
@@ -78,6 +85,8 @@ def _plan_one(
         return skip("excluded")
     if not options.functions and not meaning.attach_by_default and not (meaning.generic and options.target_named):
         return skip("attached only where it is asked for by name")
+    if not options.detail and not options.functions and not told.needs(meaning):
+        return skip(REASON)
     code = facts.code.get(symbol.address)
     if code is None:
         return skip("its code was not examined")

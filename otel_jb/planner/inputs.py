@@ -122,4 +122,5 @@ class Options:
     functions: tuple[str, ...] = ()  #: only these; empty: all
     exclude: tuple[str, ...] = ()
     max_probes: int | None = None
+    detail: bool = True  #: functions too that tell nothing new (`planner.detail`)
     target_named: bool = False  #: the user named the process or file, so functions that a mere pattern found count too

@@ -69,9 +69,11 @@ class Planner:
                 _logger.debug("%s", error.message)
         return examined
 
-    def plan(self, examined: Sequence[Examined], *, named: bool, process: Process | None = None) -> ProbePlan:
+    def plan(
+        self, examined: Sequence[Examined], *, named: bool, process: Process | None = None, detail: bool | None = None
+    ) -> ProbePlan:
         """The plan for files of one process, or for files alone. `named`: the user named the target, so generic matches are
-        attached too.
+        attached too. `detail`: functions too that tell nothing new; None as configured.
         """
         config = self.config
         options = Options(
@@ -80,6 +82,7 @@ class Planner:
             functions=config.functions.include,
             exclude=config.functions.exclude,
             max_probes=config.max_probes,
+            detail=config.detail.value == "all" if detail is None else detail,
             target_named=named,
         )
         facts = self.process_facts(process, examined) if process is not None else UNKNOWN

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from otel_jb.cli import run
 from otel_jb.config import layers, model, yamlfile
-from otel_jb.config.model import Address, Config, CpuShare, EndChoice, Otlp, OtlpProtocol, TargetSelector, Threshold
+from otel_jb.config.model import (
+    Address,
+    Config,
+    CpuShare,
+    Detail,
+    EndChoice,
+    Otlp,
+    OtlpProtocol,
+    TargetSelector,
+    Threshold,
+)
 from otel_jb.config.yamlfile import Duration
 from otel_jb.model.errors import ConfigError, UsageError
 from otel_jb.model.plan import EndStrategy
@@ -130,6 +140,7 @@ CONFIGS = st.builds(
         max_size=3,
     ).map(tuple),
     functions=st.builds(model.Functions, include=st.lists(WORDS, max_size=3).map(tuple)),
+    detail=st.sampled_from(Detail),
     max_probes=st.integers(1, 4096),
     interval=st.integers(100_000_000, 3_600_000_000_000).map(Duration),
     listen=st.none() | st.builds(Address, st.sampled_from(["::1", "127.0.0.1", "localhost"]), st.integers(0, 65535)),
@@ -235,6 +246,7 @@ def test_every_variable_sets_its_key() -> None:
     values = {
         "OTEL_JB_LISTEN": "127.0.0.1:1",
         "OTEL_JB_INTERVAL": "1s",
+        "OTEL_JB_DETAIL": "all",
         "OTEL_JB_MAX_PROBES": "1",
         "OTEL_JB_SLOW_THRESHOLD": "1ms",
         "OTEL_JB_OVERHEAD_BUDGET": "off",

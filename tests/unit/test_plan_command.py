@@ -53,6 +53,24 @@ def test_a_real_library_is_planned_without_attaching(capsys: pytest.CaptureFixtu
     assert plan["cpu"] == pytest.approx(sum(one["cpu"] for one in functions.values()))
 
 
+def test_both_details_have_their_price(capsys: pytest.CaptureFixture[str]) -> None:
+    """By default what tells nothing new is left out with a reason, and the price of all is beside it; --detail all the other way round."""
+    assert main(["plan", SPEEX, "--rate", "1000"]) == 0
+    default = capsys.readouterr().out
+    assert main(["plan", SPEEX, "--rate", "1000", "--detail", "all"]) == 0
+    everything = capsys.readouterr().out
+    assert "jitter_buffer_get_another" not in default
+    assert "jitter_buffer_get_another" in everything
+    assert "with --detail all: " in default
+    assert "with --detail default: " in everything
+    assert main(["plan", SPEEX, "--rate", "1000", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["cpu"] == pytest.approx(plan["cpu_by_detail"]["default"])
+    assert plan["cpu_by_detail"]["default"] < plan["cpu_by_detail"]["all"]
+    (reason,) = {s["reason"] for s in plan["skipped"] if s["function"] == "jitter_buffer_get_another"}
+    assert "--detail all attaches it" in reason
+
+
 def test_the_listing_names_budget_and_total(capsys: pytest.CaptureFixture[str]) -> None:
     """For people: a row a function, then the sum and what the governor would do."""
     assert main(["plan", SPEEX, "--rate", "1000000", "--budget", "5%"]) == 0

@@ -1,0 +1,44 @@
+"""Which functions tell nothing that a profile's primary functions do not tell, so that measuring them costs without saying more."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from otel_jb.model.reads import Op
+from otel_jb.planner.inputs import FunctionMeaning, MatchedFunction
+
+REASON = "its profile's primary functions tell as much; --detail all attaches it"
+_OF_BUFFERS = frozenset({Op.DEPTH, Op.OPEN, Op.CLOSE})
+
+_Group = tuple[str, str]  #: profile and role
+
+
+class Told:
+    """What the primary functions of one file tell, by profile and role."""
+
+    def __init__(self, matches: Iterable[MatchedFunction]) -> None:
+        """Primary functions that are attached only on demand count as absent."""
+        self._told: dict[_Group, set[str]] = defaultdict(set)
+        self._primary: set[_Group] = set()
+        for match in matches:
+            meaning = match.function
+            if meaning.primary and meaning.attach_by_default:
+                self._primary.add((meaning.profile, meaning.role))
+                self._told[meaning.profile, meaning.role].update(_metrics(meaning))
+
+    def needs(self, meaning: FunctionMeaning) -> bool:
+        """Whether some metric is missing or staler without this function. How full a buffer is, and whether it is, every function adds to."""
+        group = (meaning.profile, meaning.role)
+        if meaning.primary or meaning.generic or group not in self._primary or _sees_buffers(meaning):
+            return True
+        return not self._told[group].issuperset(_metrics(meaning))
+
+
+def _metrics(meaning: FunctionMeaning) -> Sequence[str]:
+    counted = {"packets": meaning.has_packets, "bytes": meaning.has_bytes, "duplicates": meaning.has_duplicates}
+    return [*(name for name, has in counted.items() if has), *(f"drops: {reason}" for reason in meaning.drop_reasons)]
+
+
+def _sees_buffers(meaning: FunctionMeaning) -> bool:
+    return any(operation.op in _OF_BUFFERS for operation in (*meaning.program.entry, *meaning.program.end))

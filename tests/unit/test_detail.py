@@ -1,0 +1,57 @@
+"""Which functions are attached by default: those without which a metric would be missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from otel_jb.model.reads import Op, ReadOp, ReadProgram
+from otel_jb.planner.detail import Told
+from tests.unit.plan_inputs import Known, Meaning, symbol
+
+PRIMARY = Meaning(primary=True, has_packets=True, has_bytes=True, drop_reasons=("late",))
+OTHER = replace(PRIMARY, primary=False)
+
+
+def needed(other: Meaning, primary: Meaning = PRIMARY) -> bool:
+    """Whether a function is attached by default beside a primary one."""
+    return Told([Known(symbol("a", 1), primary), Known(symbol("b", 2), other)]).needs(other)
+
+
+def reads(op: Op) -> ReadProgram:
+    return ReadProgram(entry=(ReadOp(op, src=1), ReadOp(Op.END)))
+
+
+def test_what_a_primary_function_tells_too_is_not_needed() -> None:
+    """Packets, bytes and drops are told once per role; the primary function itself is always needed."""
+    assert not needed(OTHER)
+    assert not needed(replace(OTHER, has_bytes=False, drop_reasons=()))
+    assert needed(PRIMARY)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(OTHER, drop_reasons=("late", "full")),
+        replace(OTHER, has_duplicates=True),
+        replace(OTHER, role="get"),
+        replace(OTHER, profile="another"),
+        replace(OTHER, generic=True),
+        *(replace(OTHER, program=reads(op)) for op in (Op.DEPTH, Op.OPEN, Op.CLOSE)),
+    ],
+)
+def test_what_nobody_else_tells_is_needed(other: Meaning) -> None:
+    """A drop of another reason, duplicates, another role, another profile, and everything about buffers."""
+    assert needed(other)
+
+
+def test_a_primary_function_that_is_not_attached_tells_nothing() -> None:
+    """Where it is attached only on demand, or is not in the file, the others stand in."""
+    assert needed(OTHER, replace(PRIMARY, attach_by_default=False))
+    assert Told([Known(symbol("b", 2), OTHER)]).needs(OTHER)
+
+
+def test_bytes_are_needed_where_the_primary_function_does_not_know_them() -> None:
+    """The primary function may tell less than another of its role."""
+    assert needed(OTHER, replace(PRIMARY, has_bytes=False))
