@@ -109,9 +109,19 @@ class Agent:
                 events=self._events,
                 event_rate=slow.rate,
                 event_burst=slow.burst,
-                threshold_ns=lambda probe: _fixed_threshold(config, probe.function, probe.role),
+                threshold_ns=lambda probe: _fixed_threshold(self.config, probe.function, probe.role),
             )
         )
+
+    def reconfigure(self, config: Config) -> None:
+        """Take over another configuration's thresholds and budget, without touching a probe. For any thread."""
+        measuring = self._measuring
+        self.config = config
+        if measuring is not None:
+            try:
+                self._commands.call(lambda: measuring.reconfigure(config))
+            except ClosedError:
+                pass  # it is being stopped
 
     def _say_if_nothing_runs(self, discovery: Discovery, measuring: Measuring) -> None:
         """Once all processes were looked at; afterwards it goes without saying."""

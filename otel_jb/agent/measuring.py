@@ -213,6 +213,17 @@ class Measuring:
                 extra=about(target),
             )
 
+    def reconfigure(self, config: Config) -> None:
+        """Other thresholds and another budget from now on; no probe is touched."""
+        self._config = config
+        self._governor.budget = config.overhead.budget
+        self._percentiles.clear()
+        for of_target in self._series.values():
+            for series in of_target:
+                threshold = config.slow.of(series.function, series.role)
+                self.backend.set_threshold(series.id, threshold.ns if threshold is not None else None)
+            self._follow(of_target)
+
     def _follow(self, series: Iterable[Series]) -> None:
         """Follow the percentiles of functions whose threshold is one."""
         for each in series:

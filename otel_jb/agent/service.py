@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otel_jb.agent import log
 from otel_jb.agent.loop import STOP_BUDGET_S, Agent
 from otel_jb.agent.measuring import Sink
 from otel_jb.agent.notify import tell
 from otel_jb.agent.shares import Shares
+from otel_jb.agent.signals import Signals
 from otel_jb.config import environment
 from otel_jb.config.model import HistogramKind
 from otel_jb.host.privileges import keep_only
-from otel_jb.model.errors import UsageError
+from otel_jb.model.errors import AgentError, UsageError
 from otel_jb.model.stream import SlowCall, StreamRecord
 from otel_jb.probes.features import kept_capabilities
 from otel_jb.probes.read.boundaries import EXPONENTIAL_SCALE
 from otel_jb.stacks.unwinder import Stacks
 from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
+from otel_jb.telemetry.metrics import CONFIG_RELOADS
+from otel_jb.telemetry.tally import Tally
 
 if TYPE_CHECKING:
     from otel_jb.config.model import Config
+    from otel_jb.telemetry.access import Access
     from otel_jb.telemetry.pipeline import Telemetry
 
 _logger = logging.getLogger(__name__)
@@ -33,22 +39,25 @@ _logger = logging.getLogger(__name__)
 _END_S = 1.5  #: kept of the time to stop for the endpoint, the interpreter, and a machine that has more to do
 
 
-def run(config: Config, sinks: Sequence[Sink] = (), ended: Callable[[], bool] | None = None) -> int:
+def run(
+    config: Config,
+    sinks: Sequence[Sink] = (),
+    ended: Callable[[], bool] | None = None,
+    again: Callable[[], Config] | None = None,
+) -> int:
     """Measure until SIGINT or SIGTERM; returns the exit code. Raises AgentError before anything is left behind.
 
     Args:
         config: what is in effect.
         sinks: each gets every record of the stream.
         ended: whether everything that was to be measured is gone; then it stops by itself, see `Service.stop_after`.
+        again: reads the configuration anew, for SIGHUP. Raises AgentError.
     """
-    from otel_jb.agent.log import configure
-
-    configure(config.log.level.value, config.log.format.value)
+    log.configure(config.log.level.value, config.log.format.value)
     with Service(config, sinks) as service:
         # What is opened once, a recording or a port below 1024, is open; threads, which would keep what they had, come later.
         keep_only(kept_capabilities(config.link.value))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: service.agent.stop())
+        signals = Signals(service.agent.stop, None if again is None else lambda: service.reload(again))
         if ended is not None:
             service.stop_after(ended)
         service.start()
@@ -56,7 +65,30 @@ def run(config: Config, sinks: Sequence[Sink] = (), ended: Callable[[], bool] | 
         tell("READY=1")
         service.agent.run()
         tell("STOPPING=1")
+    signals.close()
     return 0
+
+
+def access(config: Config) -> Access | None:
+    """Who may read the endpoint, as `web_config` says; None: everybody. Raises ConfigError."""
+    if config.web_config is None:
+        return None
+    from otel_jb.config.web import read
+    from otel_jb.telemetry.access import Access
+
+    return Access(read(Path(config.web_config)))
+
+
+#: What a running agent takes over when its configuration is read again. The kernel has the rest, or it was opened with privileges
+#: that are given up.
+RELOADED = ("slow", "overhead", "otlp", "otlp_command_line", "host_name", "web_config", "allowed_hosts", "log")
+
+
+def merged(current: Config, wanted: Config) -> tuple[Config, list[str]]:
+    """The wanted configuration as far as it can be taken over, and the keys that need a restart."""
+    keys = [each.name for each in fields(wanted)]
+    fixed = [key for key in keys if key not in RELOADED and getattr(current, key) != getattr(wanted, key)]
+    return replace(wanted, **{key: getattr(current, key) for key in fixed}), fixed
 
 
 class Service:
@@ -72,6 +104,7 @@ class Service:
         self.settings = environment.read(os.environ, config.otlp, config.otlp_command_line)
         self.telemetry: Telemetry | None = None
         self.endpoint: Endpoint | None = None
+        self.tally = Tally()
         self._shares: Shares | None = None
         self._scraped = False
         self._stack = ExitStack()
@@ -92,7 +125,8 @@ class Service:
                 # Taken before anything is attached: an address in use is the most frequent error of all.
                 self._refresh = SharedRefresh(self.agent.refresh)
                 pages = standard_pages(self._render, self._refresh, self.agent.readiness)
-                self.endpoint = Endpoint(config.listen.host, config.listen.port, pages)
+                host, port = config.listen.host, config.listen.port
+                self.endpoint = Endpoint(host, port, pages, access(config), config.allowed_hosts)
                 self._stack.callback(self.endpoint.close)
         except BaseException:
             self._stack.close()
@@ -101,13 +135,27 @@ class Service:
     def start(self) -> None:
         """Attach, then start what exports; everything heavy is imported here, after the first probe. Raises AgentError."""
         self.agent.start()
+        config = self.config
+        self.telemetry = telemetry = self._telemetry(config, self.settings)
+        telemetry.start()
+        self.agent.on_tick.append(self._tick)
+        if self.endpoint is not None:
+            self.endpoint.start()
+            if telemetry.page is not None:
+                _logger.info("serving %smetrics", self.endpoint.url)
+            else:
+                _logger.info("serving %shealth and /ready; /metrics is turned off", self.endpoint.url)
+        self._shares = Shares(self.agent.state, self.agent.emit, config.interval / 1e9)
+        self._shares.start()
+        self.agent.measure_cost()
+
+    def _telemetry(self, config: Config, settings: environment.OtelSettings) -> Telemetry:
         from otel_jb.telemetry.histogram import HistogramShape
         from otel_jb.telemetry.pipeline import Telemetry
 
-        config = self.config
-        telemetry = Telemetry(
+        return Telemetry(
             self.agent.state,
-            self.settings,
+            settings,
             HistogramShape(
                 tuple(int(bound) for bound in config.histogram.boundaries),
                 EXPONENTIAL_SCALE if config.histogram.kind is HistogramKind.EXPONENTIAL else None,
@@ -118,20 +166,46 @@ class Service:
             symbolise=self._stacks.symbolise,
             same_stack=self._stacks.same_stack,
             around=self._stacks.around,
+            tally=self.tally,
             host=config.host_name,
         )
+
+    def _tick(self) -> None:
+        if self.telemetry is not None:
+            self.telemetry.tick()
+
+    def reload(self, again: Callable[[], Config]) -> None:
+        """Take over what `again` reads; a configuration that cannot be used changes nothing. For any thread, one call at a time."""
+        try:
+            wanted = again()
+            who = access(wanted)
+            settings = environment.read(os.environ, wanted.otlp, wanted.otlp_command_line)
+            config, fixed = merged(self.config, wanted)
+            self._export(config, settings)
+        except AgentError as error:
+            _logger.warning("the configuration stays as it was: %s", error.message)
+            self.tally.add(CONFIG_RELOADS, result="refused")
+            return
+        if self.endpoint is not None:
+            self.endpoint.use(who, config.allowed_hosts)
+        self.agent.reconfigure(config)
+        log.configure(config.log.level.value, config.log.format.value)
+        self.config, self.settings = config, settings
+        if fixed:
+            _logger.warning("the configuration was read again; these change only with a restart: %s", ", ".join(fixed))
+        else:
+            _logger.info("the configuration was read again")
+        self.tally.add(CONFIG_RELOADS, result="partial" if fixed else "applied")
+
+    def _export(self, config: Config, settings: environment.OtelSettings) -> None:
+        """Export as these say; nothing is exchanged that stays as it is. Raises AgentError, and goes on as before."""
+        old = self.telemetry
+        if old is None or (settings, config.host_name) == (self.settings, self.config.host_name):
+            return
+        telemetry = self._telemetry(config, settings)
         telemetry.start()
         self.telemetry = telemetry
-        self.agent.on_tick.append(telemetry.tick)
-        if self.endpoint is not None:
-            self.endpoint.start()
-            if telemetry.page is not None:
-                _logger.info("serving %smetrics", self.endpoint.url)
-            else:
-                _logger.info("serving %shealth and /ready; /metrics is turned off", self.endpoint.url)
-        self._shares = Shares(self.agent.state, self.agent.emit, config.interval / 1e9)
-        self._shares.start()
-        self.agent.measure_cost()
+        old.shutdown(STOP_BUDGET_S)
 
     def stop_after(self, ended: Callable[[], bool]) -> None:
         """Stop once `ended` is true and nobody waits for the last values.
@@ -156,12 +230,12 @@ class Service:
 
         self.agent.on_tick.append(look)
 
-    def _render(self, accept: str, accept_encoding: str, version: object) -> tuple[bytes, dict[str, str]]:
+    def _render(self, accept: str, accept_encoding: str, version: object) -> tuple[Iterable[bytes], dict[str, str]]:
         self._scraped = True
         page = self.telemetry.page if self.telemetry is not None else None
         if page is None:
             raise UsageError("metrics are not exposed: OTEL_METRICS_EXPORTER or OTEL_SDK_DISABLED says so")
-        return page.render(accept, accept_encoding, version)
+        return page.stream(accept, accept_encoding, version)
 
     def _trace(self, record: StreamRecord) -> None:
         if self.telemetry is not None and isinstance(record, SlowCall):

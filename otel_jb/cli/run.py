@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import os
 import sys
@@ -73,6 +74,12 @@ _OPTIONS = {
             "listen",
             "HOST:PORT",
             "address of /metrics, /health and /ready (default: 127.0.0.1:9310), or off",
+        ),
+        (
+            "--web-config",
+            "web_config",
+            "FILE",
+            "TLS, passwords and tokens for it, in the form of Prometheus' exporters",
         ),
         (
             "--otlp-endpoint",
@@ -209,7 +216,11 @@ def run_with(config: Config, args: argparse.Namespace) -> int:
 
     summary, started = Summary(), time.monotonic()
     ended = None if args.wait else _ended(config)
-    code = service.run(config, [summary.take], ended)
+
+    def again() -> Config:
+        return dataclasses.replace(configuration(args, os.environ), record_to=config.record_to)
+
+    code = service.run(config, [summary.take], ended, again)
     _say(config, summary.lines(time.monotonic() - started))
     return code
 

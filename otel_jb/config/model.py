@@ -304,6 +304,9 @@ class Config:
     max_series: int = 1024  #: (target, function) pairs of the whole agent
     interval: Duration = _INTERVAL  #: of min, max, avg, and between OTLP exports
     listen: Address | None = Address("127.0.0.1", 9310)  #: None: no HTTP endpoint
+    #: file of TLS, passwords and tokens for the endpoint, as Prometheus' exporters have it
+    web_config: str | None = None
+    allowed_hosts: tuple[str, ...] = ()  #: names, with wildcards, that requests may ask for beside this machine's own
     otlp: Otlp = Otlp()
     histogram: Histogram = Histogram()
     slow: Slow = Slow()

@@ -211,7 +211,7 @@ class Endpoint:
         if not self._hosts.answers_to(request):
             return _text(
                 HTTPStatus.MISDIRECTED_REQUEST,
-                "this is not a name of this machine; ask for 127.0.0.1",
+                "this is not a name of this machine; ask for 127.0.0.1, or add the name to allowed_hosts",
             )
         if request.method not in ("GET", "HEAD"):
             message = f"{HTTPStatus.METHOD_NOT_ALLOWED.phrase}\n".encode()

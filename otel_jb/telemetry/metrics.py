@@ -235,6 +235,13 @@ EXPORT_FAILURES = Instrument(
     "otel_jb_export_failures_total",
     "Exports that failed for good.",
 )
+CONFIG_RELOADS = Instrument(
+    "otel_jb.config.reloads",
+    Kind.COUNTER,
+    "{reload}",
+    "otel_jb_config_reloads_total",
+    "Times that the configuration was read again (SIGHUP), by result.",
+)
 BUILD_INFO = Instrument(
     "otel_jb.build_info",
     Kind.GAUGE,
@@ -309,6 +316,7 @@ SELF_INSTRUMENTS: tuple[Instrument, ...] = (
     EVENTS_SUPPRESSED,
     SPANS_DROPPED,
     BUILD_INFO,
+    CONFIG_RELOADS,
     EXPORT_FAILURES,
     EXPORT_REJECTED,
     POINTS_LEFT_OUT,

@@ -53,6 +53,7 @@ def register(
         metrics.SPANS_DROPPED: lambda: _tally(tally, metrics.SPANS_DROPPED),
         metrics.EXPORT_FAILURES: lambda: _tally(tally, metrics.EXPORT_FAILURES),
         metrics.BUILD_INFO: lambda: [Observation(1, build_info())],
+        metrics.CONFIG_RELOADS: lambda: _tally(tally, metrics.CONFIG_RELOADS),
         metrics.EXPORT_REJECTED: lambda: _tally(tally, metrics.EXPORT_REJECTED),
         metrics.POINTS_LEFT_OUT: lambda: _of_targets(view(), _tally(tally, metrics.POINTS_LEFT_OUT)),
         metrics.NESTING_DOUBTFUL: lambda: _of_targets(view(), _tally(tally, metrics.NESTING_DOUBTFUL)),

@@ -1,4 +1,4 @@
-"""What happens to a running agent: a signal to stop, and a place to run that lacks what programs take for granted."""
+"""What happens to a running agent: signals, a new configuration, and a place to run that lacks what programs take for granted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,42 @@ import time
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.agent_process import COMMAND, fetch, free_tcp_port, run_command, until
+from tests.e2e.agent_process import COMMAND, AgentProcess, fetch, free_tcp_port, run_command, until
+from tests.otlp_receiver import http_receiver
 from tests.scale import patience
 
 pytestmark = pytest.mark.e2e
+
+STUCK = """
+import hashlib, sys, time
+from otel_jb.agent.signals import Signals
+Signals(lambda: print("stopping", flush=True), seconds=0.5)
+print("ready", flush=True)
+hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # the main thread is in C for minutes, and runs no handler
+"""
+
+
+def reloads(running: AgentProcess) -> dict[str, float]:
+    _, text = fetch(f"{running.url}/metrics")
+    return {
+        sample.labels["result"]: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "otel_jb_config_reloads_total"
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_whose_main_thread_is_stuck_ends_in_time(number: signal.Signals) -> None:
+    """A signal to stop is obeyed and the time to end kept while the main thread runs no Python."""
+    with subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "stopping\n"
+        assert process.wait(patience(20)) == 0
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
@@ -75,6 +106,58 @@ def test_few_resources_are_a_message_and_no_defect(tmp_path: Path, limit: str, v
     assert "internal error" not in said
     assert "Traceback" not in said
     assert process.returncode in (0, 7, 11), said
+
+
+def test_a_hangup_reads_the_configuration_again(tmp_path: Path) -> None:
+    """SIGHUP takes over log, exporters and access; a bad file is refused and counted, and the agent goes on as before."""
+    path = tmp_path / "otel-jb.yaml"
+    path.write_text("targets: [{name: nosuch}]\ninterval: 200ms\n")
+    with http_receiver() as receiver:
+        running = AgentProcess(tmp_path, "--config", str(path))
+        try:
+            until(lambda: fetch(f"{running.url}/health")[0] == 200, "/health")
+            until(lambda: fetch(f"{running.url}/metrics")[0] == 200, "/metrics")
+            path.write_text("targets: [{name: nosuch}]\ninterval: 200ms\nlog: {level: loud}\n")
+            running.process.send_signal(signal.SIGHUP)
+            until(lambda: reloads(running) == {"refused": 1}, "a refused reload")
+            assert f"{path}:3" in running.log()
+
+            path.write_text(
+                "targets: [{name: nosuch}]\nlog: {format: json}\ninterval: 200ms\n"
+                f"otlp: {{endpoint: '{receiver.endpoint}', protocol: http/protobuf}}\n"
+            )
+            running.process.send_signal(signal.SIGHUP)
+            until(lambda: reloads(running) == {"refused": 1, "applied": 1}, "an applied reload")
+            until(lambda: receiver.metric_requests, "metrics at the new receiver")
+            assert '"message": "the configuration was read again"' in running.log()
+
+            path.write_text("targets: [{name: nosuch}]\ninterval: 200ms\nmax_series: 7\n")
+            running.process.send_signal(signal.SIGHUP)
+            until(lambda: reloads(running) == {"refused": 1, "applied": 1, "partial": 1}, "a partly applied reload")
+            assert "max_series" in running.log()
+            assert running.stop(signal.SIGTERM) == 0
+        finally:
+            running.kill()
+
+
+def test_access_is_taken_over_without_a_restart(tmp_path: Path) -> None:
+    """After SIGHUP the endpoint asks for the password that the file names now; a file that cannot be used leaves it open."""
+    path, web = tmp_path / "otel-jb.yaml", tmp_path / "web.yml"
+    path.write_text("targets: [{name: nosuch}]\nweb_config: web.yml\n")
+    web.write_text("{}\n")
+    running = AgentProcess(tmp_path, "--config", str(path))
+    try:
+        until(lambda: fetch(f"{running.url}/metrics")[0] == 200, "/metrics")
+        web.write_text("basic_auth_users: {alice: s3cret}\n")
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: reloads(running) == {"refused": 1}, "a refused reload")
+        web.write_text(f"bearer_token_sha256: ['{'0' * 64}']\n")
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: fetch(f"{running.url}/metrics")[0] == 401, "/metrics asks who it is")
+        assert fetch(f"{running.url}/health")[0] == 200
+        assert running.stop(signal.SIGTERM) == 0
+    finally:
+        running.kill()
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -511,6 +511,7 @@ def test_self_metrics_are_on_both_routes_with_the_contracts_names() -> None:
         for instrument in (
             metrics.SPANS_DROPPED,
             metrics.EXPORT_FAILURES,
+            metrics.CONFIG_RELOADS,
             metrics.EXPORT_REJECTED,
             metrics.POINTS_LEFT_OUT,
             metrics.NESTING_DOUBTFUL,
