@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from otel_jb.agent.commands import ClosedError, Commands
 from otel_jb.agent.measuring import Measuring, Sink
+from otel_jb.agent.pacing import Paced
 from otel_jb.model.errors import AgentError, AttachError, TargetError
 from otel_jb.probes.backend import KernelOptions
 
@@ -154,32 +155,40 @@ class Agent:
             poller = select.epoll()
             stack.callback(poller.close)
             poller.register(self._commands.fileno(), select.EPOLLIN)
-            poller.register(measuring.backend.event_descriptor, select.EPOLLIN)
+            ring = Paced(poller, measuring.backend.event_descriptor)
             steps = _step_watch()
             if steps is not None:
                 # Times of events around a step of the wall clock are told apart by when the step was seen.
                 stack.callback(steps.close)
                 poller.register(steps.fileno(), select.EPOLLIN)
             self._looking.start()
-            self._loop(poller, steps, discovery, measuring)
+            self._loop(poller, ring, steps, discovery, measuring)
         if self._defect is not None:
             raise self._defect
 
-    def _loop(self, poller: select.epoll, steps: StepWatch | None, discovery: Discovery, measuring: Measuring) -> None:
+    def _loop(
+        self,
+        poller: select.epoll,
+        ring: Paced,
+        steps: StepWatch | None,
+        discovery: Discovery,
+        measuring: Measuring,
+    ) -> None:
         """The owner's thread."""
         interval_s = self.config.interval / 1e9
         next_roll = time.monotonic() + interval_s
         next_watch = time.monotonic() + WATCH_S
         while not self._stop.is_set():
-            wait = max(0.0, min(next_roll, next_watch) - time.monotonic())
-            ready = {descriptor for descriptor, _ in poller.poll(min(wait, 0.5))}
+            now = time.monotonic()
+            wait = min(max(0.0, min(next_roll, next_watch) - now), 0.5)
+            ready = {descriptor for descriptor, _ in poller.poll(ring.wait(now, wait))}
             try:
                 self._commands.run_pending()
                 if steps is not None and steps.fileno() in ready and steps.stepped():
                     self._tick()
-                if measuring.backend.event_descriptor in ready:
-                    self._take_events(discovery, measuring)
                 now = time.monotonic()
+                if ring.descriptor in ready:
+                    ring.fetched(now, self._take_events(discovery, measuring))
                 if now >= next_watch:
                     next_watch = now + WATCH_S
                     self._take_events(discovery, measuring)  # what found no room in the ring
@@ -192,9 +201,9 @@ class Agent:
             except AgentError as error:  # one target's trouble does not stop the others
                 _logger.warning("%s", error.message)
 
-    def _take_events(self, discovery: Discovery, measuring: Measuring) -> None:
-        """Slow calls, and processes that have ended or come."""
-        measuring.take_slow_calls()
+    def _take_events(self, discovery: Discovery, measuring: Measuring) -> int:
+        """Slow calls, and processes that have ended or come; how many slow calls there were."""
+        slow = measuring.take_slow_calls()
         arrivals = measuring.backend.arrivals()
         ended = measuring.backend.ended()
         if ended:
@@ -202,6 +211,7 @@ class Agent:
             self._problem = "the processes that were measured have ended"
         if arrivals or ended:
             discovery.tell(arrivals, ended)
+        return slow
 
     def _look(self, discovery: Discovery, measuring: Measuring) -> None:
         """The thread that looks at processes: one with many large files keeps nobody from reading the kernel on time."""

@@ -153,10 +153,11 @@ class Measuring:
         self.emit(snapshot)
         return snapshot.time_ns
 
-    def take_slow_calls(self) -> None:
-        """Hand on the slow calls that have arrived."""
-        if self.targets:
-            self.emit(*self.backend.slow_calls())
+    def take_slow_calls(self) -> int:
+        """Hand on the slow calls that have arrived; how many there were."""
+        calls = self.backend.slow_calls() if self.targets else []
+        self.emit(*calls)
+        return len(calls)
 
     # -- cost -----------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from platform import machine
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -30,10 +31,11 @@ _Way = TypeVar("_Way")
 
 CALLS = 300  #: few enough that a round is seldom interrupted
 ROUNDS = 8
-COLD_CALLS = 25
+COLD_CALLS = 15
 COLD_SLEEP_S = 0.0005  #: before each cold call, as a server sleeps until its next packet
 EVICT_BYTES = 1 << 20  #: and what it then works on before the call: more than a core's own caches usually hold
 FEWEST_PASSES, MOST_PASSES = 3, 7
+LONGEST_S = 2.0  #: no further pass begins after this time: on a busy machine a pass takes long
 SPREAD = 0.05  #: if the last pass moved the median of any way by more, there is another one
 
 # int put(long n): calls f n times. f: an emulated instruction, an emulated branch, a stepped one, `ret`.
@@ -121,11 +123,13 @@ class Specimen:
         os.close(self._file)
 
 
-def measure(once: Callable[[_Way], Sample], ways: Sequence[_Way]) -> list[Sample]:
+def measure(
+    once: Callable[[_Way], Sample], ways: Sequence[_Way], now: Callable[[], float] = time.monotonic
+) -> list[Sample]:
     """Measure each way in turn, in passes, until a pass changes little or there were enough; the medians of the passes."""
     passes: list[list[Sample]] = []
-    settled = False
-    while len(passes) < FEWEST_PASSES or not (settled or len(passes) >= MOST_PASSES):
+    settled, last = False, now() + LONGEST_S
+    while not passes or (now() < last and (len(passes) < FEWEST_PASSES or not (settled or len(passes) >= MOST_PASSES))):
         passes.append([once(way) for way in ways])
         settled = len(passes) > 1 and all(_settled([each[at].warm for each in passes]) for at in range(len(ways)))
     return [
@@ -187,8 +191,6 @@ def as_costs(bare: Sample, edge: Sample, returned: Sample, stepped: Sample) -> A
 
 def _child() -> None:
     """Runs in the child: one measurement a line of input."""
-    import time
-
     # Private and not writable, as a program's text: the kernel puts no probe into a shared or writable mapping.
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p

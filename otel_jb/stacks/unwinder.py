@@ -56,6 +56,7 @@ class Stacks:
         self._switching: dict[FileKey, bool] = {}
         self._rules: OrderedDict[tuple[FileKey, int], Rule] = OrderedDict()  # by file and address in its image
         self._biases: dict[FileKey, tuple[tuple[int, int, int], ...]] = {}
+        self._cannot_tell = (0, 0)  # process and start of a slow call: it is asked for each call inside it
         self._calls: OrderedDict[tuple[int, int, int], tuple[Shape, int]] = OrderedDict()  # with the stack pointer
 
     # -- what the span maker asks ------------------------------------------------------------------------------
@@ -86,9 +87,14 @@ class Stacks:
                 return True
             if shape.complete or shape.reached > outer.frame - low:
                 return False
+        if self._cannot_tell == (pid, outer.start_ns):
+            return None
         try:
             space = self._spaces.known(pid)
-            return None if self._may_switch(space) else space.one_mapping(outer.frame, inner.frame)
+            if not self._may_switch(space):
+                return space.one_mapping(outer.frame, inner.frame)
+            self._cannot_tell = (pid, outer.start_ns)
+            return None
         except (AgentError, OSError):
             return None  # it ended
 

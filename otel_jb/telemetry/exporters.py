@@ -122,8 +122,14 @@ def span_exporter(settings: SignalSettings) -> SpanExporter:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 
         from otel_jb.telemetry.answers import NotingStub
+        from otel_jb.telemetry.span_encoding import SpanEncoder
+
+        encoder = SpanEncoder()
 
         class NotingGrpcExporter(GrpcExporter):
+            def _translate_data(self, data: Any) -> Any:
+                return encoder.encode(data)
+
             def _initialize_channel_and_stub(self) -> None:
                 super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
                 self._client: Any = NotingStub(self._client, settings.timeout_seconds)

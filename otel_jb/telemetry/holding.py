@@ -42,11 +42,7 @@ class Held:
     stack: str
     around: Collection[int] | None
     due: float
-
-    @property
-    def key(self) -> Key:
-        """See `key_of`."""
-        return key_of(self.call)
+    key: Key  #: see `key_of`
 
     def nested(self) -> NestedCall:
         """The call as one that ran inside another."""
@@ -79,7 +75,7 @@ class Holding:
         self, call: SlowCall, series: Series, target: Target, stack: str, around: Collection[int] | None, now: float
     ) -> None:
         """Hold a call from `now` (monotonic seconds) on; those that may be inside it wait as long as it does."""
-        new = Held(call, series, target, stack, around, now + self._hold)
+        new = Held(call, series, target, stack, around, now + self._hold, key_of(call))
         for held in self.inside(call, target):
             held.due = new.due
         self._held[new.key] = new

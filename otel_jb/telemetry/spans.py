@@ -44,6 +44,7 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _MAX_STACK_CHARACTERS = 8192
 #: Slow calls that wait to be made into spans. An event with a copy of the stack is some KiB.
 _MAX_WAITING = 512
+_MAX_TEXTS = 1024
 #: Calls that have a trace of their own and may yet turn out to be inside a longer one.
 _MAX_TOLD = 4096
 
@@ -92,6 +93,8 @@ class SpanMaker:
         self._offer = offer
         self._tally = tally
         self._sampler = sampler
+        # A slow call has no parent, so a sampler that asks for it does as its root does.
+        self._samples_all = sampler.get_description().removeprefix("ParentBased{root:").startswith("AlwaysOnSampler")
         self._exemplars = exemplars
         self._symbolise = symbolise
         self._same_stack = same_stack
@@ -101,6 +104,7 @@ class SpanMaker:
         self._told: OrderedDict[Key, SpanContext] = OrderedDict()
         self._ids = RandomIdGenerator()
         self._resources: dict[int, Resource] = {}
+        self._texts: dict[tuple[str, ...], str] = {}  # of stacks: there are few shapes
         self._waiting: deque[tuple[float, SlowCall]] = deque()  # with the time of arrival
         self._changed = threading.Condition()
         self._taking = False
@@ -175,7 +179,15 @@ class SpanMaker:
         return known
 
     def _stack_of(self, series: Series, call: SlowCall) -> str:
-        return _stack(self._symbolise(series, call)) if self._symbolise is not None else ""
+        if self._symbolise is None:
+            return ""
+        lines = tuple(self._symbolise(series, call))
+        text = self._texts.get(lines)
+        if text is None:
+            if len(self._texts) >= _MAX_TEXTS:
+                self._texts.clear()
+            text = self._texts[lines] = _stack(lines)
+        return text
 
     def _make(self, call: SlowCall, series: Series, target: Target, stack: str) -> bool:
         inside = self._holding.inside(call, target)
@@ -183,7 +195,7 @@ class SpanMaker:
         # Those that the event names already are told once.
         named = {key_of(one) for one in call.nested}
         more = tuple(held.nested() for held in inside if held.around is not None and held.key not in named)
-        nesting = nest(replace(call, nested=(*call.nested, *more)), target.pid, self._same_stack)
+        nesting = nest(replace(call, nested=(*call.nested, *more)) if more else call, target.pid, self._same_stack)
         if nesting.doubtful:
             names = {"target": target.service_name, "pid": str(target.pid), "function": series.function}
             self._tally.add(NESTING_DOUBTFUL, len(nesting.doubtful), **names)
@@ -192,8 +204,7 @@ class SpanMaker:
 
         trace_id = self._ids.generate_trace_id()
         attributes = _attributes(series, call)
-        decision = self._sampler.should_sample(None, trace_id, series.function, SpanKind.INTERNAL, attributes)
-        if decision.decision is not sampling.Decision.RECORD_AND_SAMPLE:
+        if not self._samples(trace_id, series.function, attributes):
             return False
         if stack:
             attributes["code.stacktrace"] = stack
@@ -237,6 +248,12 @@ class SpanMaker:
         while len(self._told) > _MAX_TOLD:
             self._told.popitem(last=False)
         return True
+
+    def _samples(self, trace_id: int, name: str, attributes: dict[str, Any]) -> bool:
+        if self._samples_all:  # asking costs as much as the span
+            return True
+        decision = self._sampler.should_sample(None, trace_id, name, SpanKind.INTERNAL, attributes)
+        return decision.decision is sampling.Decision.RECORD_AND_SAMPLE
 
     def _child(
         self, call: SlowCall, nested: NestedCall, held: Held | None, target: Target, above: SpanContext, shift: int

@@ -52,6 +52,14 @@ def test_a_machine_that_never_rests_is_given_up_on() -> None:
     assert len(machine.asked) == MOST_PASSES * len(WAYS)
 
 
+def test_a_slow_machine_is_measured_less_often() -> None:
+    """No pass begins after two seconds, so that what waits for the measurement waits for one pass more at most."""
+    machine = Machine(WAYS, iter(1.5**-number for number in range(100)))
+    clock = iter(range(100))
+    measure(machine.once, list(WAYS), lambda: float(next(clock)))
+    assert len(machine.asked) == 2 * len(WAYS)
+
+
 def test_costs_are_differences_of_calls() -> None:
     """Entry and edge are two hits; cold is what a hit of any kind costs more; nothing is negative."""
     costs = dict(as_costs(Sample(2, 100), Sample(1002, 1500), Sample(1202, 1800), Sample(9502, 10_000)).seconds_by_kind)

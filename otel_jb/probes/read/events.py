@@ -45,17 +45,18 @@ def decode(record: bytes, attached: Mapping[int, Attached]) -> SlowCall | None:
     item = attached.get(index)
     if item is None:
         return None
-    stack = _STACK.unpack_from(record, abi.EVENT_STACK)[: max(0, filled) // 8]
+    stack = _STACK.unpack_from(record, abi.EVENT_STACK)[: filled // 8] if filled > 0 else ()
     nested: list[NestedCall] = []
     known = bool(flags & abi.EVENT_NEST_KNOWN)
-    if known:
-        kept = min(inside, abi.NESTED)
-        for back in range(kept, 0, -1):
-            at = abi.EVENT_NESTED + ((following - back) % abi.NESTED) * _NESTED.size
-            inner_frame, inner_start, inner_end, inner_index, inner_tid = _NESTED.unpack_from(record, at)
-            inner = attached.get(inner_index)
-            if inner is not None and inner_tid == tid and inner_start >= start and inner_end <= end:
-                nested.append(NestedCall(inner.series.id, inner_frame, inner_start, inner_end))
+    if known and inside:
+        recent = list(_NESTED.iter_unpack(record[abi.EVENT_NESTED : abi.EVENT_NESTED + abi.NESTED * _NESTED.size]))
+        first = following - min(inside, abi.NESTED)
+        for place in range(first, following):
+            inner_frame, inner_start, inner_end, inner_index, inner_tid = recent[place % abi.NESTED]
+            if inner_tid == tid and inner_start >= start and inner_end <= end:
+                inner = attached.get(inner_index)
+                if inner is not None:
+                    nested.append(NestedCall(inner.series.id, inner_frame, inner_start, inner_end))
     series, width = item.series, item.probe.return_width
     return SlowCall(
         series=series.id,
@@ -68,12 +69,12 @@ def decode(record: bytes, attached: Mapping[int, Attached]) -> SlowCall | None:
         stream=stream or None,
         return_value=_narrow(value, width, item.probe.return_signed) if flags & abi.EVENT_RETURN and width else None,
         outcome=None if flags & abi.EVENT_FAULTED else outcome,
-        stack=tuple(address for address in stack if address),
+        stack=tuple(filter(None, stack)),
         stack_pointer=sp,
         instruction_pointer=ip,
         frame_pointer=fp,
         link_register=lr,
-        stack_copy=bytes(record[abi.EVENT_COPY : abi.EVENT_COPY + copied]),
+        stack_copy=record[abi.EVENT_COPY : abi.EVENT_COPY + copied],
         nested=tuple(nested),
         nested_omitted=max(0, inside - abi.NESTED) if known else 0,
     )
