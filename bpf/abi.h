@@ -16,7 +16,8 @@
 #define THREAD_SLOTS 4096  // threads whose recent calls are kept for nesting
 #define NESTED 16          // calls kept per thread
 #define STACK_DEPTH 32     // return addresses in an event
-#define STACK_COPY 4096    // bytes of user stack in an event
+#define STACK_COPY 16384   // bytes of user stack in an event
+#define STACK_PAGE 4096    // copied at once; no page is smaller
 #define DROP_REASONS 8
 #define FIELDS 8
 
@@ -260,7 +261,7 @@ struct event {
   u32 nested_next;    // index in nested[] that would be written next
   s32 stack_bytes;    // filled part of stack[]
   u32 copy_bytes;     // filled part of copy[]
-  u32 pad;
+  u32 copy_holes;     // bit i: the i-th page of copy[], counted from the one that sp is in, could not be read
   char comm[16];
   u64 stack[STACK_DEPTH];
   struct nested nested[NESTED];

@@ -561,18 +561,25 @@ INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 n
   e->flags = (rv_known ? EVENT_RETURN : 0) | (nest_known ? EVENT_NEST_KNOWN : 0) | (faulted ? EVENT_FAULTED : 0);
   e->nested_inside = inside;
   e->nested_next = next;
-  e->pad = 0;
   bpf_get_current_comm(&e->comm, sizeof(e->comm));
   e->stack_bytes = bpf_get_stack(ctx, e->stack, sizeof(e->stack), 256 /* BPF_F_USER_STACK */);
-  // The copy ends where the stack does: at the end of a page.
-  u64 n = STACK_COPY;
-  if (read_user(e->copy, STACK_COPY, (void *)sp)) {
-    n = -sp & (STACK_COPY - 1);
-    asm volatile("" : "+r"(n));  // the mask below is for the verifier, which has lost the one above
-    n &= STACK_COPY - 1;
-    if (read_user(e->copy, n, (void *)sp)) n = 0;
+  // Page by page: what cannot be read, beyond the stack's end or never touched within it, is a hole.
+  u64 at = -sp & (STACK_PAGE - 1);
+  u32 holes = 0;
+  e->copy_bytes = 0;
+  if (!read_user(e->copy, at, (void *)sp)) e->copy_bytes = at;
+#pragma clang loop unroll(disable)
+  for (int page = 1; page < STACK_COPY / STACK_PAGE; page++) {
+    asm volatile("" : "+r"(at));  // keeps check and use on one 64-bit register, for the verifier
+    if (at > STACK_COPY - STACK_PAGE) break;
+    u64 next = at + STACK_PAGE;
+    if (read_user(e->copy + at, STACK_PAGE, (void *)(sp + at)))
+      holes |= 1 << page;
+    else
+      e->copy_bytes = next;
+    at = next;
   }
-  e->copy_bytes = n;
+  e->copy_holes = holes;
   if (nest_known && t) {
     // Not memcpy: BCC's clang would call it; the ring is 16 records of four words.
 #pragma clang loop unroll(disable)

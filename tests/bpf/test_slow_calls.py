@@ -128,17 +128,20 @@ def addresses(path: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("flags", ["gcc -O2", "clang -O2 -fno-omit-frame-pointer"])
-def test_a_deep_stack_says_that_it_is_truncated(
+def test_a_large_frame_is_walked_and_beyond_the_copy_nothing_is_claimed(
     flags: str, tmp_path: Path, start: Callable[..., Child], inspector: Inspector
 ) -> None:
-    """Beyond the 4 KiB that are copied nothing is claimed: the known callers are right, the last line says so."""
-    slow = Slow(start(build(tmp_path, flags)), inspector, "deep 6000", EndStrategy.RET_SITES)
-    assert len(slow.call.stack_copy) == 4096
+    """A frame of 11 KB, most of it never touched, is passed; beyond the 16 KiB that are copied the last line says so."""
+    program = build(tmp_path, flags)
+    for bytes_of_stack in (2000, 6000, 11_000):
+        within = Slow(start(program), inspector, f"deep {bytes_of_stack}", EndStrategy.RET_SITES)
+        assert names(within.lines)[:4] == PATH
+        assert within.lines[-1] != "(truncated)"
+    slow = Slow(start(program), inspector, "deep 20000", EndStrategy.RET_SITES)
+    assert len(slow.call.stack_copy) <= 16384
     assert names(slow.lines)[:2] == PATH[:2]
     assert slow.lines[2:] == ["(truncated)"]
     assert slow.around is None
-    within = Slow(start(build(tmp_path, flags)), inspector, "deep 2000", EndStrategy.RET_SITES)
-    assert names(within.lines)[:4] == PATH
 
 
 @pytest.mark.parametrize("strategy", [EndStrategy.RET_SITES, EndStrategy.URETPROBE])
@@ -183,7 +186,7 @@ def test_the_stack_of_a_coroutine_ends_where_the_coroutine_began(
     """What made the coroutine is no caller of it, whatever lies above: the stack is complete, and no function is around but its own."""
     options = f"gcc {level} -DSTATE_THREADS" if kind == "state-threads" else f"gcc {level}"
     child = start(build(tmp_path, options, "coroutine_stack.c"))
-    for line in ("plain", "frame 3000"):
+    for line in ("plain", "frame 3000", "frame 11000"):
         slow = Slow(child, inspector, line, EndStrategy.RET_SITES)
         assert names(slow.lines)[:4] == ["put", "middle", "outer", "coroutine"], slow.lines
         assert slow.lines[-1] != "(truncated)"

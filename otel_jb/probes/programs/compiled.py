@@ -24,7 +24,7 @@ from otel_jb.probes.programs.instances import PRIVILEGES, refusal
 from otel_jb.probes.programs.template import Template
 
 TIMEOUT_S = 60.0
-RING_BYTES = 1 << 20
+RING_BYTES = 1 << 21
 LinkKind = Literal["multi", "perf"]
 
 

@@ -39,7 +39,7 @@ def decode(record: bytes, attached: Mapping[int, Attached]) -> SlowCall | None:
         following,
         filled,
         copied,
-        _,
+        holes,
         comm,
     ) = _HEADER.unpack_from(record)
     item = attached.get(index)
@@ -74,10 +74,23 @@ def decode(record: bytes, attached: Mapping[int, Attached]) -> SlowCall | None:
         instruction_pointer=ip,
         frame_pointer=fp,
         link_register=lr,
-        stack_copy=record[abi.EVENT_COPY : abi.EVENT_COPY + copied],
+        stack_copy=_copy(record, copied, holes, sp),
         nested=tuple(nested),
         nested_omitted=max(0, inside - abi.NESTED) if known else 0,
     )
+
+
+def _copy(record: bytes, copied: int, holes: int, sp: int) -> bytes:
+    """The copy of the stack; pages of it that could not be read hold no address of any process, so that a walk ends there."""
+    copy = record[abi.EVENT_COPY : abi.EVENT_COPY + copied]
+    if not holes:
+        return copy
+    filled, first = bytearray(copy), -sp & (abi.STACK_PAGE - 1)
+    for page in range(1, abi.STACK_COPY // abi.STACK_PAGE):
+        at = first + (page - 1) * abi.STACK_PAGE
+        if holes & 1 << page and at < copied:
+            filled[at : at + abi.STACK_PAGE] = b"\xff" * abi.STACK_PAGE
+    return bytes(filled)
 
 
 def _narrow(value: int, width: int, signed: bool) -> int:
