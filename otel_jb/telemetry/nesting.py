@@ -27,11 +27,10 @@ class Nesting:
 
 def nest(call: SlowCall, pid: int, same_stack: SameStack) -> Nesting:
     """Sort the nested calls of a slow one into a tree."""
-    children: list[tuple[NestedCall, int | None]] = []
+    inside: list[NestedCall] = []
     doubtful: list[NestedCall] = []
     elsewhere = 0
-    # Of two that begin at one instant the outer one has the higher frame.
-    for nested in sorted(call.nested, key=lambda one: (one.start_ns, -one.frame)):
+    for nested in call.nested:
         if not call.start_ns <= nested.start_ns <= nested.end_ns <= call.end_ns:
             doubtful.append(nested)
             continue
@@ -42,7 +41,11 @@ def nest(call: SlowCall, pid: int, same_stack: SameStack) -> Nesting:
             # The same stack, yet not below a call that has not returned: the frame is not what it seems.
             doubtful.append(nested)
         else:
-            children.append((nested, _parent(children, nested)))
+            inside.append(nested)
+    children: list[tuple[NestedCall, int | None]] = []
+    # Of two that begin at one instant the outer one has the higher frame.
+    for nested in sorted(inside, key=lambda one: (one.start_ns, -one.frame)):
+        children.append((nested, _parent(children, nested)))
     return Nesting(tuple(children), tuple(doubtful), elsewhere)
 
 

@@ -193,7 +193,7 @@ class SpanMaker:
         inside = self._holding.inside(call, target)
         inner = {held.key: held for held in inside}
         # Those that the event names already are told once.
-        named = {key_of(one) for one in call.nested}
+        named = {key_of(one) for one in call.nested} if inside else ()
         more = tuple(held.nested() for held in inside if held.around is not None and held.key not in named)
         nesting = nest(replace(call, nested=(*call.nested, *more)) if more else call, target.pid, self._same_stack)
         if nesting.doubtful:
