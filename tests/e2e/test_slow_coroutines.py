@@ -1,0 +1,75 @@
+"""A State Threads server with 20 coroutines and some 200 slow calls a second, default settings: one span each, with its stack, in one trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.agent_process import Conversation, agent, until
+from tests.e2e.test_traces import DECODE, PUT, build
+from tests.otlp_receiver import attributes, grpc_receiver
+
+COROUTINES, SECONDS, WAIT_US = 20, 8, 150_000
+#: Each put waits; every second one because of the decode inside it, which is a slow call too.
+CALLS = COROUTINES * SECONDS * 1_000_000 // WAIT_US
+#: The library's own sleep, which is what makes the calls slow, waits by its role.
+PROFILE = """\
+profile: state-threads
+title: State Threads
+versions: "1.9"
+functions:
+  - {name: st_usleep, role: wait}
+"""
+
+
+@pytest.mark.timeout(180)
+def test_each_slow_call_of_coroutines_is_one_span_of_one_trace(tmp_path: Path) -> None:
+    """No call is told twice, whatever else waits; stacks are whole down to the coroutine's start; a wait is no slow call."""
+    program, profile = build(tmp_path, "coroutines"), tmp_path / "state-threads.yaml"
+    profile.write_text(PROFILE)
+    with (
+        grpc_receiver() as receiver,
+        Conversation(program) as server,
+        agent(
+            tmp_path, "--pid", str(server.pid), "--profile", str(profile), "--otlp-endpoint", receiver.endpoint
+        ) as measuring,
+    ):
+        log = server.ask(f"run {COROUTINES} {CALLS} {CALLS} {WAIT_US}")["log"]
+        scraped = measuring.settled(server.pid)
+
+        def count(name: str, function: str) -> int:
+            return int(scraped.total(name, pid=server.pid, function=function))
+
+        emitted = {function: count("otel_jb_events_emitted_total", function) for function in (PUT, DECODE)}
+        assert count("jitterbuffer_calls_total", "st_usleep") >= CALLS
+        assert count("otel_jb_events_emitted_total", "st_usleep") == 0
+        until(
+            lambda: (
+                sum("code.stacktrace" in dict(attributes(s.attributes)) for _, s in receiver.spans())
+                >= sum(emitted.values())
+            ),
+            "every slow call is a span",
+            timeout=30,
+            every=0.5,
+        )
+        spans = [(span, dict(attributes(span.attributes))) for _, span in receiver.spans()]
+        assert scraped.total("otel_jb_spans_dropped_total") == 0
+    slow = [(span, its) for span, its in spans if "code.stacktrace" in its]
+    by_id = {span.span_id: span for span, _ in spans}
+    told = {(span.name, span.start_time_unix_nano, span.end_time_unix_nano) for span, _ in slow}
+    assert len(told) == len(slow) == sum(emitted.values())
+    assert {span.name for span, _ in spans} == {PUT, DECODE}
+    puts = [span for span, _ in slow if span.name == PUT]
+    assert len(puts) == emitted[PUT] >= 0.9 * CALLS
+    assert not any(span.parent_span_id for span in puts)
+    assert len({span.trace_id for span in puts}) == len(puts)
+    for span, its in slow:
+        lines = its["code.stacktrace"].split("\n")
+        assert lines[0] == span.name
+        assert lines[-1].startswith("st_thread_create+"), lines
+        if span.name == DECODE:
+            # With its own stack, under the put that it made slow.
+            assert by_id[span.parent_span_id].name == PUT
+            assert by_id[span.parent_span_id].trace_id == span.trace_id
+    assert emitted[DECODE] >= 0.9 * sum(entry["slow_decode"] for entry in log)
