@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.slow_calls [--seconds N]
 
 Root; g++ and libst-dev. Twenty coroutines on one thread; half of the slow calls are slow because of the probed call inside them, which is
-a slow call too. Everything is on as by default: the Prometheus endpoint, metrics and traces by OTLP/gRPC to a receiver in this process. The
+a slow call too. Everything is on as by default, but for the limit of 100 slow calls a second and function: the Prometheus endpoint, metrics and traces by OTLP/gRPC to a receiver in this process. The
 agent's share of a CPU is that of its own process; its children (the sandbox) are listed apart.
 """
 
@@ -52,10 +52,13 @@ def measure(rate: int, seconds: float) -> Share:
     """The agent at one rate of slow calls."""
     with tempfile.TemporaryDirectory() as name, grpc_receiver() as receiver:
         directory = Path(name)
-        program = build(directory, "coroutines")
+        program, unlimited = build(directory, "coroutines"), directory / "otel-jb.yaml"
+        unlimited.write_text("slow: {rate: 1000}\n")
         with (
             Conversation(program) as server,
-            agent(directory, "--pid", str(server.pid), "--otlp-endpoint", receiver.endpoint) as measuring,
+            agent(
+                directory, "--config", str(unlimited), "--pid", str(server.pid), "--otlp-endpoint", receiver.endpoint
+            ) as measuring,
         ):
             time.sleep(8)  # what is done once at start is over: the cost of a hit is measured
             # Of three slow calls two are puts, one of which is slow by its decode: puts last 2/3 of what all slow calls a second take.

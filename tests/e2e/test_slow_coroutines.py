@@ -10,7 +10,8 @@ from tests.e2e.agent_process import Conversation, agent, until
 from tests.e2e.test_traces import DECODE, PUT, build
 from tests.otlp_receiver import attributes, grpc_receiver
 
-COROUTINES, SECONDS, WAIT_US = 20, 8, 150_000
+#: 133 puts a second, for as long as the default limit of 100 a second and 200 at once lets each of them through.
+COROUTINES, SECONDS, WAIT_US = 20, 5, 150_000
 #: Each put waits; every second one because of the decode inside it, which is a slow call too.
 CALLS = COROUTINES * SECONDS * 1_000_000 // WAIT_US
 #: The library's own sleep, which is what makes the calls slow, waits by its role.
@@ -42,6 +43,7 @@ def test_each_slow_call_of_coroutines_is_one_span_of_one_trace(tmp_path: Path) -
             return int(scraped.total(name, pid=server.pid, function=function))
 
         emitted = {function: count("otel_jb_events_emitted_total", function) for function in (PUT, DECODE)}
+        assert scraped.total("otel_jb_events_suppressed_total") == scraped.total("otel_jb_events_lost_total") == 0
         assert count("jitterbuffer_calls_total", "st_usleep") >= CALLS
         assert count("otel_jb_events_emitted_total", "st_usleep") == 0
         until(
