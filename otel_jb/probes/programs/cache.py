@@ -44,16 +44,6 @@ def name_of(request: Mapping[str, Any]) -> str:
     return f"{origin()}-{asked}"
 
 
-def holds_some() -> bool:
-    """Whether there is an entry of this very program, for whatever request."""
-    try:
-        prefix = origin()
-        with _directory() as place:
-            return any(name.startswith(prefix) for name in os.listdir(place))  # noqa: PTH208 - by descriptor
-    except Exception:  # noqa: BLE001 - whatever it is, compiling will tell
-        return False
-
-
 def read(request: Mapping[str, Any]) -> dict[str, Any] | None:
     """What was compiled for a request; None: there is none that can be trusted."""
     try:

@@ -90,9 +90,10 @@ _early: list[_Child] = []
 def start_early() -> None:
     """Start a child before it is known what to compile: BCC is mapped by the time that the first `Loading` asks for it.
 
-    Where something compiled is kept, chances are that no child is needed.
+    It starts although what was compiled earlier is kept: whether that serves this request shows only after the agent has given up the
+    capabilities that a child needs, and a child that starts then could make no map.
     """
-    if not _early and not cache.holds_some():
+    if not _early:
         _early.append(_Child())
 
 
