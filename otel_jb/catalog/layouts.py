@@ -107,7 +107,10 @@ def _place(struct: str, name: str, place: FieldPlace, held: Sequence[LayoutSpec]
             if isinstance(at, Field):
                 return replace(place, offset=at.offset, width=_width(at))
         return replace(place, offset=None, why=f"the debug information describes another {struct}: {fields[0]}")
-    offsets = {layout.fields[struct][name] for layout in held if name in layout.fields.get(struct, {})}
+    fit = [layout for layout in held if name in layout.fields.get(struct, {})]
+    # A build-id is of one link; whatever else the file shows is of a version.
+    fit = [layout for layout in fit if layout.evidence.build_ids] or fit
+    offsets = {layout.fields[struct][name] for layout in fit}
     if len(offsets) == 1:
         return replace(place, offset=offsets.pop())
     if offsets:

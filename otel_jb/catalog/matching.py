@@ -12,7 +12,7 @@ from pathlib import Path
 from otel_jb.catalog.expression import Scope
 from otel_jb.catalog.generic import PATTERNS, generic_profile
 from otel_jb.catalog.layouts import Findings, Questions, Structs, assumed, placed, questions
-from otel_jb.catalog.model import FunctionProfile, FunctionSpec, ProfileSpec
+from otel_jb.catalog.model import FunctionProfile, FunctionSpec, LayoutFile, ProfileSpec
 from otel_jb.config import yamlfile
 from otel_jb.model.errors import ConfigError
 from otel_jb.model.plan import Symbol
@@ -119,8 +119,26 @@ class Catalog:
 
 def load(extra: Sequence[Path] = ()) -> Catalog:
     """The user's own profiles, then the shipped ones. Raises ConfigError, naming file and line, for one that is wrong."""
-    own = [check(yamlfile.load(path, ProfileSpec)) for path in _files(extra)]
-    return Catalog([*own, *_shipped()])
+    own: list[ProfileSpec] = []
+    layouts: list[tuple[Path, LayoutFile]] = []
+    for path in _files(extra):
+        if _holds_layouts(path):
+            layouts.append((path, yamlfile.load(path, LayoutFile)))
+        else:
+            own.append(check(yamlfile.load(path, ProfileSpec)))
+    profiles = [*own, *_shipped()]
+    for path, file in layouts:
+        for name, more in file.layouts_of.items():
+            if name not in {profile.profile for profile in profiles}:
+                raise ConfigError(f"{path}: there is no profile {name}")
+            try:
+                profiles = [
+                    replace(profile, layouts=(*more, *profile.layouts)) if profile.profile == name else profile
+                    for profile in profiles
+                ]
+            except ValueError as error:
+                raise ConfigError(f"{path}: {name}: {error}") from None
+    return Catalog(profiles)
 
 
 def check(profile: ProfileSpec) -> ProfileSpec:
@@ -128,6 +146,13 @@ def check(profile: ProfileSpec) -> ProfileSpec:
     for entry in _entries(profile):
         _ = _profile(entry, assumed(profile.structs)).program
     return profile
+
+
+def _holds_layouts(path: Path) -> bool:
+    try:
+        return re.search(rb"(?m)^layouts_of:", path.read_bytes()) is not None
+    except OSError:
+        return False  # whoever loads it says so
 
 
 def _shipped() -> Iterator[ProfileSpec]:

@@ -187,6 +187,13 @@ class LayoutSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LayoutFile:
+    """Further layouts of profiles, by the profile's id: what `otel-jb layout` writes."""
+
+    layouts_of: dict[str, tuple[LayoutSpec, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class IgnoredSpec:
     """A function that looks like one of a jitter buffer and is none, or whose calls tell nothing."""
 

@@ -1,0 +1,84 @@
+"""`otel-jb layout TARGET`: where the fields of the profiles are in a file with debug information, for hosts that run it stripped."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_jb.cli import target
+from otel_jb.model.errors import ExitCode, NoFunctionError
+
+if TYPE_CHECKING:
+    from otel_jb.catalog.matching import Match
+
+EXAMPLES = """\
+examples:
+  otel-jb layout ./objs/srs > srs.yaml                  on the machine that built it
+  otel-jb run --profile srs.yaml --pid 1234             where `strip -g` took its debug information
+
+The stripped file must come from the same link: the build-id says so, and the layout is believed for that build-id alone.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `layout` to the main parser."""
+    parser = subparsers.add_parser(
+        "layout",
+        help="write where a file's fields are, for hosts that run it stripped",
+        description="Write the places of the fields that profiles read, as debug information has them, for --profile.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("target", metavar="TARGET", help=target.HELP)
+    parser.add_argument(
+        "--profile", action="append", default=[], metavar="FILE", help="a profile file of your own (repeatable)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the layouts. Raises NoFunctionError where there is none to print, and what the target is wrong with."""
+    from otel_jb.config.model import Config
+    from otel_jb.planner.planner import Planner
+    from otel_jb.sandbox.client import Inspector
+
+    wanted = target.parse(args.target)
+    path = wanted.file if wanted.file is not None else f"/proc/{target.process(wanted).pid}/exe"
+    resolved = target.real_path(path)
+    with Inspector() as inspector:
+        planner = Planner(Config(profiles=tuple(args.profile)), inspector)
+        examined = planner.files.examine(path, Path(resolved).name, resolved)
+    placed = _placed(examined.matches)
+    if not placed:
+        raise NoFunctionError(
+            f"no field of any profile has a place in {args.target}",
+            "Name a build with its debug information (-g, not stripped), whose functions `otel-jb discover` shows.",
+        )
+    if examined.report.build_id is None:
+        raise NoFunctionError(
+            f"{args.target} has no build-id, so nothing would say which stripped file it belongs to",
+            "Link it with -Wl,--build-id.",
+        )
+    print(f"# The fields of {Path(resolved).name}; for --profile, on hosts that run it without its debug information.")
+    print("layouts_of:")
+    for profile, structs in placed.items():
+        print(f"  {profile}:")
+        print(f"    - evidence: {{build_ids: ['{examined.report.build_id}']}}")
+        print("      fields:")
+        for struct, fields in structs.items():
+            print(f"        {struct}: {{{', '.join(f'{name}: {offset}' for name, offset in fields.items())}}}")
+        print("      source: debug information")
+    return int(ExitCode.OK)
+
+
+def _placed(matches: Sequence[Match]) -> dict[str, dict[str, dict[str, int]]]:
+    """Offsets by profile, type and field, of the fields that have names."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for match in matches:
+        for struct, fields in match.function.scope.structs.items():
+            offsets = {name: place.offset for name, place in fields.items() if place.paths and place.offset is not None}
+            if offsets:
+                found.setdefault(match.function.profile, {})[struct] = offsets
+    return found
