@@ -59,6 +59,8 @@ def questions(profiles: Iterable[ProfileSpec]) -> Questions | None:
             strings.update(dict.fromkeys(evidence.strings))
             if evidence.version is not None:
                 prefixes[evidence.version.prefix] = None
+        if profile.checked is not None:
+            prefixes[profile.checked.prefix] = None
     if not types:
         return None
     return Questions(
@@ -73,6 +75,17 @@ def placed(profile: ProfileSpec, found: Findings) -> Structs:
         struct: {name: _place(struct, name, place, held, found) for name, place in fields.items()}
         for struct, fields in profile.structs.items()
     }
+
+
+def unchecked(profile: ProfileSpec, found: Findings) -> str:
+    """A sentence on a file whose version the profile was not checked with; "" where it was, or where nobody can say."""
+    checked = profile.checked
+    versions = found.versions.get(checked.prefix, ()) if checked is not None else ()
+    if checked is None or not versions or all(map(checked.holds, versions)):
+        return ""
+    return (
+        f"This is {checked.prefix}{', '.join(versions)}; the profile was checked with {checked.from_} to {checked.to}."
+    )
 
 
 def assumed(structs: Structs) -> Structs:

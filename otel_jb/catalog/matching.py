@@ -11,7 +11,7 @@ from pathlib import Path
 
 from otel_jb.catalog.expression import Scope
 from otel_jb.catalog.generic import PATTERNS, generic_profile
-from otel_jb.catalog.layouts import Findings, Questions, Structs, assumed, placed, questions
+from otel_jb.catalog.layouts import Findings, Questions, Structs, assumed, placed, questions, unchecked
 from otel_jb.catalog.model import FunctionProfile, FunctionSpec, LayoutFile, ProfileSpec
 from otel_jb.config import yamlfile
 from otel_jb.model.errors import ConfigError
@@ -90,8 +90,13 @@ class Catalog:
 
     def place(self, matches: Sequence[Match], found: Findings) -> list[Match]:
         """The same functions with the fields of their profiles in the places that they have in this file."""
-        structs = {profile.profile: placed(profile, found) for profile in self._profiles_of(matches)}
-        return [_with_structs(match, structs.get(match.function.profile)) for match in matches]
+        profiles = self._profiles_of(matches)
+        structs = {profile.profile: placed(profile, found) for profile in profiles}
+        notes = {profile.profile: unchecked(profile, found) for profile in profiles}
+        return [
+            _placed_in(match, structs.get(match.function.profile), notes.get(match.function.profile, ""))
+            for match in matches
+        ]
 
     def _profiles_of(self, matches: Sequence[Match]) -> list[ProfileSpec]:
         names = {match.function.profile for match in matches if not match.function.generic}
@@ -204,10 +209,12 @@ def _profile(entry: _Entry, structs: Structs | None = None) -> FunctionProfile:
     )
 
 
-def _with_structs(match: Match, structs: Structs | None) -> Match:
+def _placed_in(match: Match, structs: Structs | None, note: str) -> Match:
+    function = match.function
     if structs is None:
         return match
-    return replace(match, function=replace(match.function, scope=Scope(match.function.scope.values, structs)))
+    scope = Scope(function.scope.values, structs)
+    return replace(match, function=replace(function, scope=scope, notes=f"{note} {function.notes}".strip()))
 
 
 def _names(symbol: Symbol) -> tuple[str, ...]:

@@ -268,6 +268,7 @@ class ProfileSpec:
     only: MarkerSpec | None = None
     layout: MarkerSpec | None = None
     versions: str = ""
+    checked: VersionSpec | None = None
     sources: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     structs: dict[str, dict[str, FieldPlace]] = field(default_factory=dict)

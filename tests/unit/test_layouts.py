@@ -62,6 +62,27 @@ def known(name: str, found: Findings) -> FunctionProfile:
     return catalog.place(matches, found)[0].function
 
 
+@pytest.mark.parametrize(
+    ("versions", "note"),
+    [
+        (("1.10",), ""),
+        ((), ""),
+        (("2.0",), "This is server/2.0; the profile was checked with 1.0 to 1.10. A note."),
+    ],
+)
+def test_a_version_that_was_not_checked_is_named(versions: tuple[str, ...], note: str) -> None:
+    """A newer server than those that the profile was checked with is said to be one, with the functions that are measured all the same."""
+    text = PROFILE.replace("structs:", "checked: {prefix: server/, from: 1.0, to: '1.10'}\nstructs:", 1)
+    text = text.replace("  - name: put\n", "  - name: put\n    notes: A note.\n")
+    catalog = Catalog([yamlfile.parse(text, "server.yaml", ProfileSpec)])
+    matches = catalog.match(None, "server", [Symbol("put", 0, 0, SymbolSource.SYMTAB, "put")])
+    asked = catalog.questions(matches)
+    assert asked is not None
+    assert asked.prefixes == ("server/",)
+    placed_there = catalog.place(matches, Findings(versions={"server/": versions}))
+    assert placed_there[0].function.notes == (note or "A note.")
+
+
 def test_debug_information_wins_over_every_layout() -> None:
     """What the file describes is taken from there, with its size and sign; the older name where the newer one is not there."""
     found = Findings(
