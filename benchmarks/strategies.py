@@ -1,7 +1,8 @@
 """How many of the catalogue's functions get which end strategy in real builds: the table of docs/strategies.md.
 
 `python -m benchmarks.strategies` takes PyPI's FFmpeg and Debian's packages (fetched by apt-get into a temporary directory, not
-installed); `python -m benchmarks.strategies FILE...` takes files. `--write` renews the table in the page.
+installed); `python -m benchmarks.strategies FILE...` takes files. `--also NAME=FILE` adds a build of one's own, such as an SRS. `--write` renews
+the table in the page.
 """
 
 from __future__ import annotations
@@ -106,10 +107,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="*", type=Path, help="ELF files instead of the usual set")
     parser.add_argument("--write", action="store_true", help="put the table into docs/strategies.md")
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=FILE", help="one more build (repeatable)")
     parser.add_argument("--details", action="store_true", help="print each function with its reason")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        named = ((path.name, path) for path in options.files) if options.files else files(Path(directory))
+        named = [(path.name, path) for path in options.files] or list(files(Path(directory)))
+        named += [(name, Path(path)) for name, _, path in (each.partition("=") for each in options.also)]
         table = "\n".join([*rows(named, options.details), *([] if options.files else golden_rows())])
     if not options.write:
         print(table)

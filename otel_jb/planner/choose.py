@@ -12,14 +12,13 @@ from otel_jb.code.facts import FunctionCode
 from otel_jb.model.plan import EndStrategy, Probe, ProbePlan, Skipped, Symbol
 from otel_jb.planner.detail import REASON, Told
 from otel_jb.planner.ends import Refusal, Way, edge_way, entry_way, ret_way, uretprobe_way
-from otel_jb.planner.inputs import FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
+from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
 NOT_ASKED_FOR = "not among the functions asked for"  #: why a function is skipped that --function does not name
 
-#: A return probe must be cheaper than edge sites by this factor: they touch no return address.
-_WORTH_IT = 1.15
-_WORTH_A_DOUBT = 2.0  #: the same for one that the code alone does not prove to be safe
+#: A return probe that the code alone does not prove to be safe must be cheaper than edges by this factor (cf. `inputs.WORTH_IT`).
+_WORTH_A_DOUBT = 2.0
 
 
 def make_plan(
@@ -191,7 +190,7 @@ def _better(returning: Way | Refusal, safe: Way) -> bool:
     if not isinstance(returning, Way) or safe.partial:
         return isinstance(returning, Way)
     if safe.strategy is EndStrategy.EDGE_SITES:
-        return safe.cost_ns > (_WORTH_IT if returning.proven else _WORTH_A_DOUBT) * returning.cost_ns
+        return safe.cost_ns > (WORTH_IT if returning.proven else _WORTH_A_DOUBT) * returning.cost_ns
     return returning.cost_ns < safe.cost_ns
 
 

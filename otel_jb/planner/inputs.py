@@ -64,6 +64,10 @@ class MatchedFunction(Protocol):
     def function(self) -> FunctionMeaning: ...
 
 
+#: A return probe must be cheaper than edge sites by this factor: they touch no return address.
+WORTH_IT = 1.15
+
+
 @dataclass(frozen=True, slots=True)
 class KernelFacts:
     """What this kernel does with probes. Costs are nanoseconds of one hit, the BPF program included.
@@ -94,6 +98,11 @@ class KernelFacts:
             seccomp_passes=not (6, 11) <= version < (6, 14),
             long_nops_emulated=version >= (6, 16),
         )
+
+    @property
+    def prefers_return_probes(self) -> bool:
+        """Whether an entry and a return probe cost so much less than an entry and an edge that a proven one is preferred."""
+        return 2 * self.emulated_ns > WORTH_IT * (self.emulated_ns + self.uretprobe_ns)
 
     def cost_ns(self, price: Price) -> float:
         """What a probe on such an instruction costs a hit."""

@@ -22,6 +22,7 @@ from otel_jb.model.stream import AgentCost
 from otel_jb.planner.choose import NOT_ASKED_FOR, make_plan
 from otel_jb.planner.files import Examined, Files
 from otel_jb.planner.inputs import KernelFacts, Options
+from otel_jb.planner.prices import of_processor
 from otel_jb.planner.process import UNKNOWN, ProcessFacts, signal_stacks
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Planner:
         self.config = config
         self.catalog = catalog or load([Path(name) for name in config.profiles])
         self.kernel = kernel_facts(perf=config.link.value == "perf")
+        # Where return probes are cheaper than edges it must be known of every function whether one is safe.
+        thorough = thorough or self.kernel.prefers_return_probes
         self.files = Files(inspector, self.catalog, config.functions.include, thorough=thorough)
         self._planning = threading.RLock()  # plans are made again by the thread that measures what they cost
 
@@ -203,4 +206,4 @@ def kernel_facts(*, perf: bool = False) -> KernelFacts:
     """What the running kernel does with probes, from its version. `perf`: they are attached by perf events, as older ones do."""
     numbers = platform.release().split("-")[0].split(".")
     facts = KernelFacts.of_version(int(numbers[0]), int("".join(c for c in numbers[1] if c.isdigit()) or 0))
-    return replace(facts, multi_links=False, sessions=False) if perf else facts
+    return of_processor(replace(facts, multi_links=False, sessions=False) if perf else facts)

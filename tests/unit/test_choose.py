@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ from otel_jb.model.plan import (
 from otel_jb.planner.choose import make_plan
 from otel_jb.planner.inputs import FileFacts, KernelFacts, Options
 from otel_jb.planner.peers import peer_note
+from otel_jb.planner.prices import of_processor
 from otel_jb.planner.process import ProcessFacts
 from tests.unit.plan_inputs import Known, Meaning, symbol
 
@@ -129,6 +131,27 @@ def test_a_return_value_that_is_not_there_yet_rules_edges_out() -> None:
     assert only(plan(late, Meaning(uses_return=True))).strategy is EndStrategy.RET_SITES
     probe = only(plan(elsewhere, Meaning(uses_return=True)))
     assert (probe.strategy, probe.sites[1].returned) == (EndStrategy.EDGE_SITES, ReturnPlace(Origin.REGISTER, 3))
+
+
+@pytest.mark.parametrize(
+    ("vendor", "strategy"), [("GenuineIntel", EndStrategy.URETPROBE), ("AuthenticAMD", EndStrategy.EDGE_SITES)]
+)
+def test_the_cheaper_of_two_safe_ways_depends_on_the_processor(
+    vendor: str, strategy: EndStrategy, tmp_path: Path
+) -> None:
+    """A proven return probe on Intel's processors, an edge on AMD's; never a return probe that only a profile vouches for."""
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nvendor_id\t: {vendor}\n")
+    kernel = of_processor(KernelFacts(), cpuinfo)
+    assert kernel.prefers_return_probes == (strategy is EndStrategy.URETPROBE)
+
+    def chosen(code: FunctionCode, meaning: Meaning) -> EndStrategy:
+        file = FileFacts("/lib/x.so", None, [Known(symbol("jb_put", code.address), meaning)], {code.address: code})
+        return only(make_plan([file], kernel)).strategy
+
+    assert chosen(replace(PLAIN, reach=SAFE), Meaning()) is strategy
+    assert chosen(PLAIN, Meaning(uretprobe="jitter.c: arithmetic only")) is EndStrategy.EDGE_SITES
+    assert of_processor(KernelFacts(), tmp_path / "none") == KernelFacts()
 
 
 def test_the_entry_site_keeps_what_is_read() -> None:
