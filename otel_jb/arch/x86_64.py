@@ -34,6 +34,8 @@ _SLOW = re.compile(
     r"^(rep\w*\s(?!ret)|(movs|stos|scas|cmps|lods)[bwdq]$|syscall|sysenter|int$|cpuid|pause|xsave|fxsave)"
 )
 _PREFIXES = frozenset(b"\x26\x2e\x36\x3e\x64\x65\xf2\xf3")
+_LEGACY_PREFIXES = _PREFIXES | {0x66, 0x67, 0xF0}
+_REFUSED_PREFIXES = frozenset(b"\x26\x2e\x36\x3e\xf0")
 _LONG_NOPS = frozenset({b"\x0f\x1f\x00", b"\x0f\x1f\x40\x00", b"\x0f\x1f\x44\x00\x00"})
 _NUMBERS = {
     **{name: number for number, name in enumerate("rax rcx rdx rbx rsp rbp rsi rdi".split())},
@@ -61,7 +63,10 @@ def decode(code: bytes, address: int) -> tuple[list[Instruction], int]:
     for at, size, name, operands in _capstone(False).disasm_lite(code, address):
         start = at - address
         done = start + size
-        found.append(_classify(at, size, name, operands, code, start))
+        instruction = _classify(at, size, name, operands, code, start)
+        if code[start] in _LEGACY_PREFIXES and _is_refused(code, start):
+            instruction = instruction._replace(price=Price.REFUSED)
+        found.append(instruction)
     return found, done
 
 
@@ -107,6 +112,15 @@ def _classify(at: int, size: int, name: str, operands: str, code: bytes, start: 
         price = Price.LONG_NOP if raw_nop in _LONG_NOPS else Price.STEPPED
         return Instruction(at, size, text, price=price, nop=True)
     return Instruction(at, size, text, slow=_SLOW.match(text) is not None)
+
+
+def _is_refused(code: bytes, start: int) -> bool:
+    """Whether the kernel takes no probe there for a prefix (`is_prefix_bad`): a segment other than fs and gs, as `notrack` is, or `lock`."""
+    while code[start] in _LEGACY_PREFIXES:
+        if code[start] in _REFUSED_PREFIXES:
+            return True
+        start += 1
+    return False
 
 
 def _branch_price(code: bytes, start: int) -> Price:

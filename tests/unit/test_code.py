@@ -56,6 +56,10 @@ def examined(tmp_path: Path) -> Analyse:
         ("f30f1efa", Price.STEPPED),  # endbr64
         ("4883ec08", Price.STEPPED),  # sub rsp, 8
         ("ff20", Price.STEPPED),  # jmp [rax]
+        ("3effe0", Price.REFUSED),  # notrack jmp rax
+        ("662e0f1f840000000000", Price.REFUSED),  # nop word ptr cs:[rax + rax]
+        ("f0480fc107", Price.REFUSED),  # lock xadd [rdi], rax
+        ("64488b042528000000", Price.STEPPED),  # mov rax, fs:[40]
     ],
 )
 def test_price_is_what_the_kernel_does(raw: str, price: Price) -> None:
