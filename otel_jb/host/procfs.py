@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from otel_jb.host.patience import known_status, patiently
 from otel_jb.model.errors import PermissionDeniedError, TargetError
 
 PROC = "/proc"
@@ -150,15 +151,17 @@ def look(pid: int) -> Process | None:
         if status.state in ("Z", "X"):  # the first thread is gone, the others still have the program
             link = _task_link(pid) or link
         executable = os.readlink(link)
-        found = os.stat(link)
-        device, inode = found.st_dev, found.st_ino
-        if executable.endswith(_DELETED) and found.st_nlink == 0:
+        found = known_status(link)
+        device, inode = found.device, found.inode
+        if executable.endswith(_DELETED) and found.links == 0:
             executable, deleted = executable[: -len(_DELETED)], True
     except PermissionError:
         pass
     except (FileNotFoundError, ProcessLookupError):
         if read_stat(pid) is None:
             return None
+    except OSError:  # its file system is gone (ENOTCONN, ESTALE, EIO): that is this process's trouble alone
+        pass
     return Process(
         pid=pid,
         start_time_ticks=status.start_time_ticks,
@@ -288,18 +291,22 @@ def file_path(target: Process, file: MappedFile) -> str:
     named = target.root + file.path
     try:
         # A name stays valid when the process ends, so it is preferred where it is the same file.
-        if not file.deleted and os.stat(named, follow_symlinks=False).st_ino == file.inode:
+        if not file.deleted and _inode(named, file) == file.inode:
             return named
     except OSError:
         pass
     try:
-        os.stat(exact)
+        known_status(exact)
         return exact
     except PermissionError:
         pass
     except (FileNotFoundError, ProcessLookupError) as error:
         if not alive(target):
             raise ended(target.pid, target.name) from error
+    except OSError as error:
+        raise TargetError(
+            f"process {target.pid} ({target.name}): {file.path} cannot be looked at: {error.strerror}"
+        ) from error
     if file.inode == target.inode:
         return target.executable_path
     if os.geteuid() != 0:
@@ -313,6 +320,13 @@ def file_path(target: Process, file: MappedFile) -> str:
 def inside(path: str) -> str:
     """A path that leads through a process's root, as that process sees it."""
     return _THROUGH_ROOT.sub("", path)
+
+
+def _inode(path: str, file: MappedFile) -> int:
+    """The inode that a name leads to now. Raises OSError, TargetError (its file system does not answer)."""
+    if not file.device.startswith("00:"):  # on a disk of this machine
+        return os.stat(path, follow_symlinks=False).st_ino
+    return patiently(lambda: os.stat(path, follow_symlinks=False).st_ino, file.path, file.device)
 
 
 def open_file(target: Process, file: MappedFile) -> int:

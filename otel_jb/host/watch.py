@@ -1,13 +1,13 @@
 """Which processes are new and which have ended since one last looked."""
 
 # Names under /proc are short-lived strings, and there are thousands of them at each look: no Path objects.
-# ruff: noqa: PTH116
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from otel_jb.host.patience import known_status
 from otel_jb.host.procfs import PROC, Process, look, read_stat
 
 
@@ -80,7 +80,7 @@ def _changed(process: Process | None, pid: int) -> bool:
     if process.inode == 0:  # it could not be read in the first place; its end is seen when the PID goes
         return False
     try:
-        found = os.stat(f"{PROC}/{pid}/exe")
+        found = known_status(f"{PROC}/{pid}/exe")
     except OSError:
         return True
-    return (found.st_dev, found.st_ino) != (process.device, process.inode)
+    return (found.device, found.inode) != (process.device, process.inode)

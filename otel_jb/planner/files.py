@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from otel_jb.catalog.matching import Match
 from otel_jb.model.errors import AgentError, ElfError, TargetError
-from otel_jb.planner.findings import findings, opened_file
+from otel_jb.planner.findings import findings, open_foreign, opened_file
 from otel_jb.planner.inputs import FileFacts
 from otel_jb.sandbox.limits import MAX_FILES
 
@@ -180,14 +180,13 @@ class Files:
 
     def _read_some(self, files: Iterator[tuple[str, str]]) -> bool:
         """Read the next files that are not known yet, as many as one request takes; whether there were that many."""
-        from otel_jb.elf.image import open_regular
         from otel_jb.sandbox.report import inspect_files
 
         with ExitStack() as opened:
             unread: dict[FileKey, tuple[int, str]] = {}
             for path, shown in files:
                 try:
-                    file = open_regular(path)
+                    file = open_foreign(path)
                 except AgentError:
                     continue  # it is an error, or not, when it is examined
                 key = file_key(file)

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from otel_jb.catalog.layouts import Findings, Questions
+from otel_jb.host.patience import patiently
 from otel_jb.model.errors import AgentError, ElfError
 
 if TYPE_CHECKING:
@@ -70,10 +71,15 @@ def findings(
     )
 
 
-def opened_file(stack: ExitStack, path: str) -> int:
-    """A read-only descriptor of a regular file, closed with the stack. Raises AgentError."""
+def open_foreign(path: str) -> int:
+    """A read-only descriptor of another program's regular file. Raises AgentError, also where its file system does not answer."""
     from otel_jb.elf.image import open_regular
 
-    file = open_regular(path)
+    return patiently(lambda: open_regular(path), path, discard=os.close)
+
+
+def opened_file(stack: ExitStack, path: str) -> int:
+    """The same, closed with the stack. Raises AgentError."""
+    file = open_foreign(path)
     stack.callback(os.close, file)
     return file

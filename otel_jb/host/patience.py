@@ -1,0 +1,116 @@
+"""Accesses to files of other programs: they lie on file systems that may be gone, or never answer.
+
+A call into a file system that hangs cannot be taken back. It is made on a thread of its own, which is left behind where it does not return;
+a file system that did this is not asked again for a while, so that few threads are ever left.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
+
+from otel_jb.model.errors import AgentError, TargetError
+from otel_jb.model.text import printable
+
+T = TypeVar("T")
+
+PATIENCE_S = 2.0
+RESPITE_S = 60.0  #: for which a file system is not asked that did not answer
+MAX_LEFT = 16  #: threads that hang; beyond these nothing is asked any more that may hang
+
+_AT_FDCWD = -100
+_AT_STATX_DONT_SYNC = 0x4000
+_STATX_BASIC_STATS = 0x7FF
+_left: set[object] = set()  # one a thread that was left behind
+_silent: dict[str, float] = {}  # what did not answer -> until when it is not asked
+_lock = threading.Lock()
+
+
+def patiently(access: Callable[[], T], shown: str, system: str = "", discard: Callable[[T], object] | None = None) -> T:
+    """Do it on another thread, and wait for a while. Raises what it raises, and TargetError where it does not return.
+
+    Args:
+        access: the access.
+        shown: what to call the file in the error.
+        system: names its file system (a device); others are asked although this one does not answer.
+        discard: releases a result that came too late.
+    """
+    now = time.monotonic()
+    with _lock:
+        if _silent.get(system or shown, 0.0) > now or len(_left) >= MAX_LEFT:
+            raise _no_answer(shown)
+    result: list[T] = []
+    failed: list[BaseException] = []
+    done = threading.Event()
+    late = False
+
+    def work() -> None:
+        try:
+            result.append(access())
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for it
+            failed.append(error)
+        with _lock:
+            done.set()
+            if not late:
+                return
+            _left.discard(done)
+        if result and discard is not None:
+            discard(result[0])
+
+    threading.Thread(target=work, name="file-access", daemon=True).start()
+    done.wait(PATIENCE_S)
+    with _lock:
+        if not done.is_set():
+            late = True
+            _left.add(done)
+            _silent[system or shown] = time.monotonic() + RESPITE_S
+            for each in [each for each, until in _silent.items() if until <= now]:
+                del _silent[each]
+    if late:
+        raise _no_answer(shown)
+    if failed:
+        raise failed[0]
+    return result[0]
+
+
+def _no_answer(shown: str) -> AgentError:
+    return TargetError(
+        f"{printable(shown)}: its file system does not answer",
+        "It is tried again in a minute; see `mount` and `dmesg`.",
+    )
+
+
+class Status(NamedTuple):
+    """What the kernel knows of a file."""
+
+    device: int
+    inode: int
+    links: int
+
+
+def known_status(path: str) -> Status:
+    """Of a file that the kernel holds (a link under /proc/PID), without asking its file system. Raises OSError."""
+    function = _statx()
+    if function is None:
+        found = os.stat(path)  # noqa: PTH116
+        return Status(found.st_dev, found.st_ino, found.st_nlink)
+    buffer = ctypes.create_string_buffer(256)
+    if function(_AT_FDCWD, os.fsencode(path), _AT_STATX_DONT_SYNC, _STATX_BASIC_STATS, buffer) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    (links,) = struct.unpack_from("=I", buffer, 16)
+    (inode,) = struct.unpack_from("=Q", buffer, 32)
+    major, minor = struct.unpack_from("=II", buffer, 136)
+    return Status(os.makedev(major, minor), inode, links)
+
+
+@lru_cache(maxsize=1)
+def _statx() -> Callable[..., int] | None:
+    """The C library's; None where it has none."""
+    return getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
