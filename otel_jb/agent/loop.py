@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from otel_jb.config.model import Config
     from otel_jb.model.stream import StreamRecord
     from otel_jb.planner.targets import Discovery
-    from otel_jb.probes.live import BpfBackend
+    from otel_jb.probes.backend import Backend
     from otel_jb.telemetry.clock import StepWatch
 
 _logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Agent:
         _ = backend.link_kind  # the program is loaded by now, or it never will be, and nothing ever measured
         self._say_if_nothing_runs(discovery, measuring)
 
-    def _backend(self) -> BpfBackend:
+    def _backend(self) -> Backend:
         from otel_jb.probes.live import BpfBackend
 
         config, slow = self.config, self.config.slow

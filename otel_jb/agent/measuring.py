@@ -23,7 +23,7 @@ from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, Series, Sna
 if TYPE_CHECKING:
     from otel_jb.config.model import Config
     from otel_jb.planner.targets import Changes, Found
-    from otel_jb.probes.live import BpfBackend
+    from otel_jb.probes.backend import Backend
 
 _logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Measuring:
         sinks: each gets every record of the stream, in order; must not block.
     """
 
-    def __init__(self, config: Config, backend: BpfBackend, sinks: Sequence[Sink]) -> None:
+    def __init__(self, config: Config, backend: Backend, sinks: Sequence[Sink]) -> None:
         self.backend = backend
         self.targets: dict[int, Target] = {}
         self.pids: dict[int, int] = {}  #: by target; also of those that were detached and run on

@@ -1,4 +1,7 @@
-"""What everything above the kernel sees of it: a Protocol with two implementations, the BPF one and replay."""
+"""What the agent sees of the kernel: a Protocol, implemented over BPF by `live`, and by a scripted backend in the agent's unit tests.
+
+A replay is not a backend: a recording holds the stream of records itself, which is what comes out of the agent (docs/adr/0055).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,19 @@ from typing import Protocol
 
 from otel_jb.model.arrival import Arrival
 from otel_jb.model.plan import Probe, ProbePlan
-from otel_jb.model.stream import ProbeStatus, SlowCall, Snapshot, StreamRecord, Target
+from otel_jb.model.stream import AgentCost, ProbeStatus, SlowCall, Snapshot, StreamRecord, Target
 
 
 class Backend(Protocol):
     """Attaches probes and reads what they counted. Not thread-safe: one thread owns it."""
+
+    @property
+    def link_kind(self) -> str:
+        """`multi` or `perf`: how probes are attached here. Raises PermissionDeniedError, UnsupportedError where nothing can be."""
+
+    @property
+    def event_descriptor(self) -> int:
+        """Readable (epoll) when slow calls wait, or processes have come or ended."""
 
     def attach(
         self, target: Target, plan: ProbePlan, *, alone: bool = True, running: bool = True
@@ -70,6 +81,9 @@ class Backend(Protocol):
 
     def restore(self, series: int, reason: str) -> ProbeStatus | None:
         """Let a shed probe count again. None: it was not shed."""
+
+    def measure_cost(self, run: Callable[[Callable[[], object]], object]) -> AgentCost:
+        """What one hit of each kind costs here (takes about a second); `run` has the thread that owns the backend do something."""
 
     def close(self) -> None:
         """Detach everything and free the kernel's memory."""

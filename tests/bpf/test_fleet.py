@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_processes_that_live_for_a_moment_are_each_counted_under_their_own_pid(p
         assert {pid: counted.get(pid) for pid in told} == {pid: [calls] for pid, calls in told.items()}
         measuring = agent.agent._measuring
         assert measuring is not None
-        backend = measuring.backend
+        backend = cast(BpfBackend, measuring.backend)
         assert len(backend._targets) == 1
         first.kill()
         first.wait()

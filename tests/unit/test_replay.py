@@ -15,10 +15,9 @@ from prometheus_client import CollectorRegistry
 
 from otel_jb.agent import recording
 from otel_jb.agent.recording import Recorded
-from otel_jb.agent.replay import ReplayBackend, play
+from otel_jb.agent.replay import play
 from otel_jb.cli import main
 from otel_jb.model.errors import ExitCode
-from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import (
     Interval,
     ProbeState,
@@ -31,7 +30,6 @@ from otel_jb.model.stream import (
     Target,
     TargetEnded,
 )
-from otel_jb.probes.backend import Backend
 from otel_jb.telemetry.histogram import HistogramShape
 from otel_jb.telemetry.prometheus import MetricsPage, TargetCollector
 from otel_jb.telemetry.state import StreamState
@@ -163,7 +161,7 @@ def test_replay_serves_and_stops(tmp_path: Path) -> None:
     try:
         assert process.stderr is not None
         first = process.stderr.readline()
-        assert process.stderr.readline().startswith(f"end of the recording, {len(STREAM)} records")
+        assert process.stderr.readline().startswith(f"end of the recording after {len(STREAM)} records")
         url = re.search(r"http://[0-9.]+:\d+/", first)
         assert url is not None
         with urllib.request.urlopen(url[0] + "metrics", timeout=10) as answer:
@@ -228,27 +226,6 @@ def test_slow_handling_is_made_up_for() -> None:
     records = [Recorded(second * SECOND, TargetEnded(0, 0)) for second in (0, 5, 6)]
     assert list(play(records, wait=waited.append, now=lambda: next(times))) == records
     assert waited == []
-
-
-def test_the_backend_answers_from_the_recording() -> None:
-    """attach, snapshot, slow_calls and detach give what was recorded, in order."""
-    backend = ReplayBackend([record for _, record in STREAM])
-    as_protocol: Backend = backend
-    assert as_protocol is backend
-    assert backend.targets() == [target(1)]
-    assert backend.attach(target(1), ProbePlan(())) == [STREAM[1][1], STREAM[2][1]]
-    assert backend.snapshot() == STREAM[3][1]
-    assert backend.slow_calls() == []
-    assert backend.targets() == [target(2)]
-    assert backend.attach(target(2), ProbePlan(())) == [series(2, 2)]
-    assert backend.snapshot(roll=True) == STREAM[7][1]
-    assert backend.slow_calls() == [slow(1)]
-    assert backend.slow_calls() == []
-    assert backend.detach(2).series == (values(2, 3),)
-    assert not backend.finished
-    assert backend.snapshot() == STREAM[9][1]
-    assert backend.snapshot() == STREAM[9][1]
-    assert backend.finished
 
 
 def test_an_address_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

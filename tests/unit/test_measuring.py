@@ -1,0 +1,249 @@
+"""What the owner of the kernel's side makes of a backend: which records it hands on, in which order, and what it asks the backend for."""
+
+# ruff: noqa: ARG002 - a backend's methods take what the protocol gives them
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from otel_jb.agent.measuring import Measuring
+from otel_jb.config.model import Config, Slow, Threshold
+from otel_jb.host import procfs
+from otel_jb.host.procfs import Process
+from otel_jb.model.arrival import Arrival
+from otel_jb.model.errors import AttachError, TargetError
+from otel_jb.model.plan import EndStrategy, Probe, ProbePlan, Symbol, SymbolSource
+from otel_jb.model.reads import ReadProgram
+from otel_jb.model.stream import (
+    AgentCost,
+    ProbeState,
+    ProbeStatus,
+    Series,
+    SlowCall,
+    Snapshot,
+    StreamRecord,
+    Target,
+    TargetEnded,
+)
+from otel_jb.planner.targets import Found
+from otel_jb.probes.backend import Backend
+from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
+from tests import telemetry_samples as samples
+
+
+class Scripted:
+    """A backend of which a test says what it finds, and that says what it was asked to do."""
+
+    link_kind = "multi"
+    event_descriptor = -1
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.refused: AttachError | None = None
+        self.slow: list[SlowCall] = []
+        self.counted = 0
+        self.buckets: dict[int, tuple[int, ...]] = {}
+        self._number = 0
+        self._series: dict[int, Series] = {}
+
+    def attach(
+        self, target: Target, plan: ProbePlan, *, alone: bool = True, running: bool = True
+    ) -> list[StreamRecord]:
+        self.asked.append(("attach", target.id))
+        if self.refused is not None:
+            raise self.refused
+        return self.extend(target.id, plan)
+
+    def extend(self, target_id: int, plan: ProbePlan, *, alone: bool = True) -> list[StreamRecord]:
+        made: list[StreamRecord] = []
+        for probe in plan.probes:
+            self._number += 1
+            one = replace(samples.PUT, id=self._number, target=target_id, function=probe.function)
+            self._series[one.id] = one
+            status = ProbeStatus(target_id, one.function, "f", "p", ProbeState.ATTACHED, "", one.strategy, one.id)
+            made += [one, status]
+        return made
+
+    def arrivals(self) -> list[Arrival]:
+        return []
+
+    def ignore(self, arrival: Arrival) -> None:
+        self.asked.append(("ignore", arrival.pid))
+
+    def ended(self) -> dict[int, bool]:
+        return {}
+
+    def tidy(self) -> None:
+        pass
+
+    def no_room(self) -> dict[str, int]:
+        return {"f": 3}
+
+    def detach(self, *target_ids: int, gone: bool = False) -> Snapshot:
+        self.asked.append(("detach", target_ids, gone))
+        over = [number for number, one in self._series.items() if one.target in target_ids]
+        last = self._values(over)
+        for number in over:
+            del self._series[number]
+        return last
+
+    def snapshot(self, roll: bool = False, only: int | None = None) -> Snapshot:
+        return self._values([number for number, one in self._series.items() if only in (None, one.target)])
+
+    def _values(self, numbers: Sequence[int]) -> Snapshot:
+        nothing = (0,) * (len(DEFAULT_BOUNDS_NS) + 1)
+        values = [
+            replace(samples.snapshot_of(samples.PUT, []), series=number, buckets=self.buckets.get(number, nothing))
+            for number in numbers
+        ]
+        return samples.snapshot(*values)
+
+    def has_counted(self, target_id: int) -> bool:
+        return self.counted > 0
+
+    def entries(self) -> dict[int, int]:
+        return dict.fromkeys(self._series, self.counted)
+
+    def slow_calls(self) -> list[SlowCall]:
+        calls, self.slow = self.slow, []
+        return calls
+
+    def set_threshold(self, series: int, threshold_ns: int | None) -> None:
+        self.asked.append(("threshold", series, threshold_ns))
+
+    def shed(self, series: int, reason: str) -> ProbeStatus | None:
+        self.asked.append(("shed", series))
+        one = self._series[series]
+        return ProbeStatus(one.target, one.function, "f", "p", ProbeState.SHED, reason, one.strategy, series)
+
+    def restore(self, series: int, reason: str) -> ProbeStatus | None:
+        self.asked.append(("restore", series))
+        return None
+
+    def measure_cost(self, run: Callable[[Callable[[], object]], object]) -> AgentCost:
+        return AgentCost()
+
+    def close(self) -> None:
+        self.asked.append(("close",))
+
+
+class World:
+    """The owner's side over a scripted backend, and what came out of it."""
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.backend = Scripted()
+        self.records: list[StreamRecord] = []
+        protocol: Backend = self.backend
+        self.measuring = Measuring(config or Config(), protocol, [self.records.append])
+
+    def kinds(self) -> list[str]:
+        return [type(record).__name__ for record in self.records]
+
+
+def probe(function: str) -> Probe:
+    symbol = Symbol(function, 0x1000, 16, SymbolSource.SYMTAB, function)
+    return Probe(
+        function, symbol, "f", None, "put", True, "p", EndStrategy.EDGE_SITES, "", (), ReadProgram(), True, True, False, False
+    )  # fmt: skip
+
+
+def found(number: int, process: Process | None = None) -> Found:
+    running = process or procfs.process(os.getpid())
+    target = replace(samples.SRS, id=number, pid=running.pid)
+    return Found(running, target, ProbePlan((probe("put"), probe("get"))))
+
+
+def ended_process() -> Process:
+    with subprocess.Popen(["sleep", "100"]) as child:
+        process = procfs.process(child.pid)
+        child.kill()
+    return process
+
+
+def test_a_target_is_told_of_before_its_series_and_their_values() -> None:
+    """Whoever reads the stream knows a record's target and series by the time that it comes."""
+    world = World()
+    world.measuring.attach(found(7))
+    assert world.kinds() == ["Target", "Series", "ProbeStatus", "Series", "ProbeStatus", "Snapshot"]
+    last = world.records[-1]
+    assert isinstance(last, Snapshot)
+    assert len(last.series) == 2
+
+
+def test_nothing_comes_of_a_process_that_ended_while_it_was_attached() -> None:
+    """It is detached and is an error, unless calls of it were counted: then it is a target that ended."""
+    world = World()
+    gone = found(7, ended_process())
+    with pytest.raises(TargetError, match="ended while probes were attached"):
+        world.measuring.attach(gone)
+    assert world.backend.asked[-1] == ("detach", (7,), True)
+    assert world.records == []
+    world.backend.counted = 1
+    world.measuring.attach(gone)
+    assert world.kinds()[0] == "Target"
+
+
+def test_a_refusal_of_a_process_that_runs_is_the_kernels_and_of_one_that_ended_its_own() -> None:
+    """The error names the process that ended, since its files went with it; else it is what the kernel said."""
+    world = World()
+    world.backend.refused = AttachError("the kernel refuses")
+    with pytest.raises(AttachError, match="the kernel refuses"):
+        world.measuring.attach(found(7))
+    with pytest.raises(TargetError, match="ended before it could be probed"):
+        world.measuring.attach(found(8, ended_process()))
+
+
+def test_the_last_values_and_slow_calls_of_a_target_come_before_its_end() -> None:
+    """After TargetEnded nothing of a target comes any more; one that is only detached has not ended."""
+    world = World()
+    world.measuring.attach(found(7))
+    world.measuring.attach(found(8))
+    world.records.clear()
+    world.backend.slow = [SlowCall(1, 2, "t", 3, 4, 5, None, None, None, None)]
+    world.measuring.end([7])
+    assert world.kinds() == ["SlowCall", "Snapshot", "TargetEnded"]
+    assert world.measuring.pids == {8: os.getpid()}
+    world.records.clear()
+    world.measuring.close()
+    assert world.kinds() == ["Snapshot"]
+    assert not any(isinstance(record, TargetEnded) for record in world.records)
+    assert world.backend.asked[-1] == ("close",)
+
+
+def test_functions_that_come_later_join_the_others() -> None:
+    """A library that is loaded brings series; those that are known stay, and all end together."""
+    world = World()
+    world.measuring.attach(found(7))
+    world.records.clear()
+    world.measuring.extend(7, ProbePlan((probe("late"),)))
+    assert world.kinds() == ["Series", "ProbeStatus"]
+    world.measuring.end([7])
+    last = next(record for record in world.records if isinstance(record, Snapshot))
+    assert len(last.series) == 3
+    world.measuring.extend(7, ProbePlan((probe("too late"),)))
+    assert world.kinds()[-1] == "TargetEnded"
+
+
+def test_a_percentile_moves_the_threshold_of_its_function() -> None:
+    """Where the threshold is a percentile, it follows what the kernel counted; calls without room are summed up."""
+    world = World(Config(slow=Slow(threshold=Threshold(percentile=99.0))))
+    world.measuring.attach(found(7))
+    buckets = [0] * (len(DEFAULT_BOUNDS_NS) + 1)
+    buckets[3] = 5000
+    world.backend.buckets = {1: tuple(buckets), 2: tuple(buckets)}
+    world.measuring.govern()
+    moved = [asked for asked in world.backend.asked if asked[0] == "threshold"]
+    assert [asked[1] for asked in moved] == [1, 2]
+    assert world.measuring.uncounted == 3
+
+
+def test_without_targets_nothing_is_read() -> None:
+    """A look at a host where nothing is measured hands no snapshot on."""
+    world = World()
+    assert world.measuring.read() > 0
+    world.measuring.govern()
+    assert (world.records, world.measuring.overhead) == ([], {})
