@@ -12,6 +12,7 @@ from otel_jb.model.stream import Target
 from otel_jb.probes import abi
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
+from otel_jb.probes.read import reader
 from tests.bpf.conftest import Child, Compile
 from tests.bpf.plans import Meaning, plan_for
 
@@ -62,3 +63,18 @@ def test_more_buffers_than_there_is_room_for_leave_no_depth_and_all_else_exact(
     assert snapshot.depths == ()
     (values,) = snapshot.series
     assert (values.returned, values.bytes, values.missed) == (MANY, 100 * MANY, 0)
+
+
+def test_the_depth_comes_back_when_there_is_room_again(
+    child: Child, kernel: BpfBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Buffers that nobody has touched for long give their room to others: once all fit, there is a depth again, and it is exact."""
+    assert child.ask(f"0 {MANY} 3") == "done"
+    assert kernel.snapshot(roll=True).depths == ()
+    monkeypatch.setattr(reader, "FORGET_BUFFER_NS", 0)
+    kernel.snapshot(roll=True)
+    monkeypatch.undo()
+    assert child.ask(f"{MANY} {FEW} 4") == "done"
+    kernel.snapshot(roll=True)  # it ends the interval in which there was no room
+    (depth,) = kernel.snapshot(roll=True).depths
+    assert (depth.packets, depth.buffers) == (4 * FEW, FEW)
