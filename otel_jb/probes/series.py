@@ -50,6 +50,7 @@ class ProbeSet:
         bool  #: return probes that could not be left out for a process that nobody has looked at: never linked for all
     )
     everyone: bool = False  #: linked for all processes
+    leased: bool = False  #: nobody can write to the file unnoticed, see `attach.lease`
     form: int = 0  #: of its links
     members: dict[int, int] = field(default_factory=dict)  #: PID -> first series of the processes that are measured
     used_s: float = field(default_factory=time.monotonic)  #: when it last had a member

@@ -20,11 +20,13 @@ from otel_jb.host import procfs
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import ProbeState, ProbeStatus, Series, Snapshot, Target, TargetEnded
 from otel_jb.planner.planner import Planner
+from otel_jb.probes.attach import lease
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.sandbox.client import Inspector
 from tests.bpf.conftest import Child, Compile
 from tests.bpf.test_agent import Running, running
+from tests.e2e.agent_process import until
 from tests.scale import scaled
 
 pytestmark = pytest.mark.bpf
@@ -121,6 +123,41 @@ def test_a_file_that_is_written_over_in_place_with_its_old_time_is_not_probed(
     (status,), answer = attached(start(path), plan)
     assert (status.state, answer) == (ProbeState.UNVERIFIED, str(CALLS))
     assert "was changed since it was analysed" in status.reason
+
+
+@pytest.mark.parametrize("owned", [True, False], ids=["with a lease", "without"])
+def test_a_file_that_nobody_runs_can_be_written_over_and_its_next_process_is_unharmed(
+    compile_program: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owned: bool
+) -> None:
+    """Its links are out before the first byte is written, or already when its last process ends: the new build computes what it should."""
+    if not owned:
+        monkeypatch.setattr(lease, "take", lambda _: False)
+    path = tmp_path / f"replaced-{random.randrange(1 << 30):x}"
+    shutil.copy(compile_program("rewritten.c", "-O1", "-DADD=1"), path)
+    with running(TargetSelector(name=path.name), interval_s=1.0) as agent:
+        first = Child(path)
+        agent.wait(lambda: len(agent.of(Target)) == 1, "the first process is attached")
+        assert first.ask(str(CALLS)) == str(CALLS)
+        measuring = agent.agent._measuring
+        assert measuring is not None
+        backend = cast(BpfBackend, measuring.backend)
+        (probes,) = backend._files.by_number.values()
+        assert (probes.everyone, probes.leased) == (True, owned)
+        first.close()
+        agent.wait(lambda: len(agent.of(TargetEnded)) == 1, "it has ended")
+        if not owned:
+            until(lambda: not backend._files.by_number, "nothing is linked any more")
+        # Another padding before the function: the old offsets lie within instructions of the new build.
+        build = compile_program("rewritten.c", "-O1", "-DADD=2", "-fpatchable-function-entry=3").read_bytes()
+        with path.open("r+b") as file:  # waits for the lease
+            assert not backend._files.by_number
+            file.write(build)
+        second = Child(path)
+        assert second.ask(str(CALLS)) == str(CALLS)
+        agent.wait(lambda: len(agent.of(Target)) == 2, "the new build is measured as what it is")
+        assert second.ask(str(CALLS)) == str(CALLS)
+        assert sum(agent.agent._commands.call(backend.entries).values()) >= CALLS
+        assert second.close() == 0
 
 
 def test_code_that_a_process_has_written_itself_is_not_probed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,11 +12,13 @@ from otel_jb.elf.image import open_regular
 from otel_jb.model.errors import AttachError
 from otel_jb.model.plan import Probe
 from otel_jb.model.reads import Op
+from otel_jb.model.text import printable
 from otel_jb.probes import abi
-from otel_jb.probes.attach import verify
+from otel_jb.probes.attach import lease, verify
 from otel_jb.probes.attach.attacher import Attacher
 from otel_jb.probes.attach.blocks import MORE_ROOM, NO_ROOM
 from otel_jb.probes.attach.table import Table
+from otel_jb.probes.attach.verify import UnverifiedError
 from otel_jb.probes.read.maps import WordArray, wait_for_grace
 from otel_jb.probes.read.reader import Reader
 from otel_jb.probes.series import Function, Links, ProbeSet
@@ -26,6 +29,8 @@ IDLE_SETS = 64  #: files that nobody runs stay linked, for the next process; so 
 FIRST_AHEAD = 32  #: blocks that are ready when a file is linked; more follow
 LINGER_S = 5.0  #: how long a process that executes another program keeps its links
 EVERYONE = 0  #: in the place of a PID
+
+_logger = logging.getLogger(__name__)
 
 Configure = Callable[[ProbeSet, int], None]
 
@@ -103,7 +108,8 @@ class Files:
 
     def drop_if_idle(self, probes: ProbeSet) -> None:
         """Drop a set without members, unless further processes may come by themselves."""
-        linked = any(function.links for function in probes.functions)
+        # Without a lease the file may be another by the time that the next process runs it.
+        linked = any(function.links for function in probes.functions) and (probes.leased or not probes.everyone)
         used = probes.members or linked or probes.number not in self.by_number or self._table.taken(probes.number)
         if not used:
             self.drop(probes)
@@ -118,9 +124,30 @@ class Files:
             if left and now - each.used_s > LINGER_S:
                 self._unlink(left, [])
                 self.drop_if_idle(each)
+        for each in list(self.by_number.values()):
+            if each.leased and lease.broken(each.file):
+                self._give_way(each)
+        idle = [each for each in idle if each.number in self.by_number]
         for at, each in enumerate(idle):
-            if at < len(idle) - IDLE_SETS or (now - each.used_s > 60 and os.fstat(each.file).st_nlink == 0):
+            if (
+                not each.leased
+                or at < len(idle) - IDLE_SETS
+                or (now - each.used_s > 60 and os.fstat(each.file).st_nlink == 0)
+            ):
                 self.drop(each)
+
+    def _give_way(self, probes: ProbeSet) -> None:
+        """Somebody waits to write to the file in place: take its probes out, and let them."""
+        _logger.warning("%s is about to be written to in place: its probes are taken out", _name_of(probes))
+        if probes.members or self._table.taken(probes.number):
+            reason = UnverifiedError("its file was written to in place while it ran")
+            for function in probes.functions:
+                self.shed(function, probes)
+                function.refused = reason
+            lease.release(probes.file)
+            probes.leased = False
+        else:
+            self.drop(probes)
 
     # -- blocks ---------------------------------------------------------------------------------------------
 
@@ -204,6 +231,7 @@ class Files:
             probes.form ^= 1
             self.flag(exchanged, abi.FLAG_EXCHANGE | (abi.FLAG_NEW if probes.form else 0), abi.FLAG_NEW)
         probes.everyone = True
+        probes.leased = lease.take(probes.file)
         self._table.let_come(probes.number)
         self._grant(probes, min(FIRST_AHEAD, self._table.wanting(probes.number)))
         for function in probes.functions:
@@ -287,6 +315,13 @@ class Files:
 def made_apart(made: Iterable[Links]) -> list[Links]:
     """Those whose entries can be detached before their ends: a session link is both."""
     return [one for one in made if one.ends]
+
+
+def _name_of(probes: ProbeSet) -> str:
+    try:
+        return printable(os.readlink(probes.path))  # noqa: PTH115
+    except OSError:
+        return "a probed file"
 
 
 def _closes(probe: Probe, probes: Iterable[Probe]) -> bool:
