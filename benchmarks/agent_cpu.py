@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent itself costs: its CPU time while the target makes 2 000 calls a second, and while it makes 200 000.
 
     .venv/bin/python -m benchmarks.agent_cpu [--seconds N]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel's floor: an empty entry program and an empty return program on one function."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tools that people use today, started on one function as their manuals say."""
 
 from __future__ import annotations

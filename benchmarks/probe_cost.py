@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one probed call costs: this agent against the kernel's own floor, bpftrace and funclatency, in interleaved rounds.
 
     .venv/bin/python -m benchmarks.probe_cost [--rounds N]

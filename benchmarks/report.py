@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Renews the measured parts of docs/performance.md.
 
     .venv/bin/python -m benchmarks.report [--only NAME ...] [--rounds N]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What slow calls cost the agent: its CPU time while a State Threads server makes 0, 100 and 200 slow calls a second.
 
     .venv/bin/python -m benchmarks.slow_calls [--seconds N]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time to the first probe, and memory: `otel-jb run`, bpftrace and funclatency on the same FFmpeg, in interleaved rounds.
 
     .venv/bin/python -m benchmarks.startup [--rounds N]

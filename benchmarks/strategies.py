@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many of the catalogue's functions get which end strategy in real builds: the table of docs/strategies.md.
 
 `python -m benchmarks.strategies` takes PyPI's FFmpeg and Debian's packages (fetched by apt-get into a temporary directory, not

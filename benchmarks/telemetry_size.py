@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a target costs on the wire and at the Collector: points, bytes, series, and the Collector's CPU and memory.
 
     python -m benchmarks.telemetry_size [TARGETS]

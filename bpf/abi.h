@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 // What the kernel program and otel_jb/probes/abi.py agree on. A test compiles this file and compares every offset, size and
 // number with the Python side. Fixed-width types come from the shim (BPF) or from <stdint.h> (the test).
 #ifndef OTEL_JB_ABI_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 // The two architectures: where arguments, return value, stack and frame pointer are, and when a conditional branch is taken.
 #ifndef OTEL_JB_ARCH_H
 #define OTEL_JB_ARCH_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 // The kernel side: one entry and one end function, which serve every probe.
 //
 // Compiled by BCC with -DBUCKETS= -DSERIES= -DCELL_BITS= (otel_jb/probes/programs/compiler.py). What differs between probes are constants and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Sourced by scripts/otel-jb and scripts/test: makes `.venv` and installs what it needs. POSIX sh; nothing is assumed
 # but the distribution's essential packages (no python, no compiler, no git, no sudo when root).
 # The caller sets `top` (the checkout). What pip and apt are configured to use (files and environment) is left alone.

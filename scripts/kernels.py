@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the BPF tests, or a command, on Debian's kernels, amd64 and arm64, in QEMU, and prints a table of what came of it.
 
     scripts/test-kernels                                   tests/bpf on every kernel

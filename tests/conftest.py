@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What holds for every test: its kind, its docstring, and that no kind passes by running nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generated C and C++ functions of every shape that compilers make ends of, and the builds of them.
 
 The same seed gives the same source. Functions are named by what they return (`f_N`: int, see `TYPES`) and take (long, long).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A file system with one program in it, of which a test decides whether it answers: FUSE, as far as running a program needs it."""
 
 from __future__ import annotations

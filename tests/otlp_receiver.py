@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An OTLP receiver in the test's own process that decodes what it is sent: gRPC and HTTP/protobuf, metrics and traces.
 
 It can misbehave as receivers do: answer with an error, or accept and never answer.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much the tests do, and how long they wait: less and longer where a whole machine is emulated (scripts/kernels.py)."""
 
 from __future__ import annotations

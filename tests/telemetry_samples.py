@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small world of targets, series and snapshots that the telemetry tests share: two processes, five functions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Functions that differ only in how they begin, called in a tight loop. Standard input: "NAME CALLS ROUNDS\n"; answer: the best
 // round's nanoseconds per call. Each is put(state, bytes, packet, length, result): it returns `result`. FFmpeg's
 // ff_rtp_parse_packet has its arguments in the same places, so that its profile's read program works here as it does there.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls one edge-probed function at the rate that it is told. Standard input: calls a second, one number a line; it goes on at that
 // rate until the next. Answer, a line each: the calls that were made at the rate before.
 #include <poll.h>

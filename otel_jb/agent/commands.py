@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Work for the one thread that owns the kernel's side: others hand it over and wait, so nothing there needs a lock."""
 
 from __future__ import annotations

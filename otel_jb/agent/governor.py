@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keeps what probes cost a target within its budget: detaches as few functions as suffice, and attaches them when the load falls.
 
 Pure: it is told what was counted, what CPU time the targets used and when, and answers what to do. The cost of a probe is its calls

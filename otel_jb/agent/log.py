@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent's own log: one line an event on standard error, for people or as JSON.
 
 Nothing in a message can end its line or move a cursor, whatever a target calls itself.

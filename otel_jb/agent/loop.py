@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent: finds targets, attaches, reads, hands the stream of records to whoever takes it, and stops cleanly.
 
 Two threads: one looks at processes and plans, which takes as long as it takes; the other owns the kernel's side (`measuring`) and does

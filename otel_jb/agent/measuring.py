@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the owner of the kernel's side does: attaches targets, reads, governs, ends them, and hands every record on.
 
 Everything here runs on one thread, the owner of `otel_jb.agent.commands`.

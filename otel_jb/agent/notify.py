@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a service manager is told: that the agent has started, that its loop goes round, that it stops (sd_notify(3))."""
 
 from __future__ import annotations

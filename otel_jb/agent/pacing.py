@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slow calls are fetched at once when they are few, and ten times a second when they are many: each wake-up costs more than a call."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stream of records in a file: JSON lines, gzip where the name ends in `.gz`.
 
 The first line is the header: format, version, agent, host and when the recording began. Each further line is one record:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gives the records of a recording at the pace at which they came, so that everything above the probes runs without root."""
 
 from __future__ import annotations

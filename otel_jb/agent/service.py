@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent as a service: endpoint, exporters, recording and signals around the measuring itself."""
 
 from __future__ import annotations

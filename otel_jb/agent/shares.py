@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Looks at what the host gives to the measured processes, on a thread of its own: /proc may be slow, and nobody waits for it."""
 
 from __future__ import annotations

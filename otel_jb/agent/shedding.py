@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which probes to shed so that the rest fits a budget: the fewest, the least telling, never one that costs nothing.
 
 Pure; the governor asks it about a running target, `otel-jb plan` about a predicted one.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signals, taken on a thread of their own: they are obeyed even while every other thread waits for a file system that never answers.
 
 Python runs a signal's handler on the main thread, between two instructions. One that is stuck in the kernel runs none, so what the

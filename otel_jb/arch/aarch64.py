@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AArch64: decoding, and what Linux does with a probe on each instruction.
 
 `arch/arm64/kernel/probes/decode-insn.c` simulates direct branches, `br`, `blr`, `ret`, `adr`, `adrp` and loads of literals, single-steps

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the analysis knows of one machine instruction, alike for both architectures."""
 
 from __future__ import annotations

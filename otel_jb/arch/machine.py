@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two machines as numbers: what the kernel, the ABI and DWARF fix for each. Imports no decoder, so that it costs nothing to ask."""
 
 from __future__ import annotations

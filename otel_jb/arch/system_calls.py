@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers of system calls by name, for the seccomp filters: from asm/unistd_64.h (x86-64) and asm-generic/unistd.h (AArch64).
 
 A test compares both tables with the kernel's headers. Only calls that a filter names are here.

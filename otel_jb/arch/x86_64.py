@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """x86-64: decoding, and what Linux does with a probe on each instruction.
 
 `arch/x86/kernel/uprobes.c`: `branch_setup_xol_ops` takes relative jumps, calls and nops, `push_setup_xol_ops` the pushes of one

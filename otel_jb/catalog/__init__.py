@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What known functions mean: YAML profiles, their grammar and their model (docs/profiles.md)."""
 
 from otel_jb.catalog.matching import Catalog, Match, check, load

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Expressions to `records.ReadProgram`: as few reads and operations as the profile's meaning allows.
 
 A read costs the target about 77 ns, an operation about 3 ns. So every value is computed once on a path (a table of what

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The expressions of a profile: where a value is, and when a condition holds (docs/profiles.md has the grammar).
 
 Text becomes a tree of frozen nodes; names of the profile (`values`, `structs`) are put in by `resolve`. Nothing here knows

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What no profile knows: functions that only their names give away as those of a jitter buffer.
 
 A name must tell both that it is about a jitter buffer and what it does to it (a role verb). Nothing is claimed about bytes,

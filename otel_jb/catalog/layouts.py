@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the fields of a profile's structs are in one file, and what says so.
 
 The target's debug information decides where it describes the type. Without it a layout of the profile holds if the file shows all of

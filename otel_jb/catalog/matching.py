@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The catalog: all profiles together, and which of their functions a file has."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The schema of a profile file, and `FunctionProfile`, what the rest of the agent knows of one function.
 
 The dataclasses named *...Spec* mirror the YAML (docs/profiles.md); `otel_jb.config.yamlfile` reads them, so their names are the keys.

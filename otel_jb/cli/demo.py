@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb demo`: the agent at work on a real RTP stream that it brings along."""
 
 from __future__ import annotations

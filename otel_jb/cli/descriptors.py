@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Standard descriptors that were closed by whoever started the program."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb discover`: which jitter-buffer functions a file, a process or this host has, and how each can be probed."""
 
 from __future__ import annotations

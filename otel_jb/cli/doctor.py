@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb doctor`: is this machine ready to measure, is this target, and what to do where not."""
 
 from __future__ import annotations

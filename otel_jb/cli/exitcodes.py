@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each exit code means, in words; the tables in the documentation are compared with this one by a test."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb help [COMMAND]`: the same as `--help`."""
 
 from __future__ import annotations

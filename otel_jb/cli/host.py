@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb discover` without a target: which processes of this host `run` would measure, and what of the others.
 
 What will be measured comes first, a line for each program; everything else is folded into a line each.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb layout TARGET`: where the fields of the profiles are in a file with debug information, for hosts that run it stripped."""
 
 from __future__ import annotations

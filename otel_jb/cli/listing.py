@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `discover` found, as rows, as JSON (docs/discover.schema.json) and as text."""
 
 from __future__ import annotations

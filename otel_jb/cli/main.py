@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb`: parses the arguments, runs the command, and turns what it raises into a message and an exit code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Standard output and standard error: characters that a terminal's encoding lacks, and output that cannot be written."""
 
 from __future__ import annotations

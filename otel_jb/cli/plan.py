@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb plan TARGET --rate N`: what measuring would cost, before anything is attached."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A line on the terminal that says how far something is which takes longer than a second."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb record FILE`: measure as `run` does, and keep everything that was measured in a file."""
 
 from __future__ import annotations

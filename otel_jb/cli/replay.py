@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb replay FILE`: serve a recording as the agent served what it measured. Needs no privileges."""
 
 from __future__ import annotations

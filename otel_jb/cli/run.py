@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb run`: measure until stopped. Its options are also those of `record`."""
 
 from __future__ import annotations

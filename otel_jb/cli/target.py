@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What TARGET means: one rule, for every command that takes one.
 
 - digits alone are a PID (`./1234` is a file of that name);

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb version`: the same as `--version`."""
 
 from __future__ import annotations

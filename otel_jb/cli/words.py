@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The words that the user typed: the command they mean, how to type it again, and what was probably meant by a wrong one."""
 
 from __future__ import annotations

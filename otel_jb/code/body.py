@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A function as a graph of instructions: its `.cold` parts included, every byte decoded, every way in and out classified."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ends that come straight after a call: the ends of the function that is called are the caller's too, where it was called from there.
 
 Nothing is probed at the call. How far the callee's frame lies below the caller's is known from the code, so an end of the callee

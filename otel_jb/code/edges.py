@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the ends of a function's calls can be seen without a probe on every return instruction.
 
 From every end (a `ret`, a tail call through memory) the walk goes back along all paths until each crosses a branch (or a nop) that the

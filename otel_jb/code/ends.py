@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The instructions at which every end of a function can be seen: its `ret` instructions, or the edges before them."""
 
 from __future__ import annotations

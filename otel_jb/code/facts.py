@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the analysis of a function found: where probes may sit, and what a return probe would meet. Plain data that crosses from the sandbox."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where jump tables lead (x86-64).
 
 A table is found through any constant address that the function makes: from there on, entries are read for as long as they lead

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Functions whose behaviour the analysis takes from their name: those that never return, switch stacks, throw, or are harmless."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which words of a function's stack no pointer can lead to, because the function never takes the address of anything that holds them."""
 
 from __future__ import annotations

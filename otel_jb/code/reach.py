@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a return probe on a function is shown to be safe: what its calls can reach, instruction by instruction.
 
 A return probe puts another return address on the stack. It harms a process in which, before the function returns, the stack is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the code of a function offers to probes: entry sites, and the instructions at which its ends can be seen."""
 
 from __future__ import annotations

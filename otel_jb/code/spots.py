@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Instructions of a function as places for probes: the entry block's, and how several ends at one place are one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether code loads the stack pointer from elsewhere: what every stack switch must do, hand-written or not (x86-64).
 
 Compilers move the stack pointer by constants, align it, lower it by a variable (alloca), and put back what they took from it before: from the

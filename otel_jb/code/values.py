@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What registers hold at an end, in terms of what they held at the site before it: the straight line between, run on symbols (x86-64).
 
 Values are constants, parts of registers, words of the stack and addresses in the frame. Whatever else an instruction makes is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Library functions that a return probe may have below it, with the reason: data for `reach`, which need not follow them.
 
 They return to their caller, on the stack on which they were called: none throws,

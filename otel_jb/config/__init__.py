@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be configured, where it comes from, and how it is read."""

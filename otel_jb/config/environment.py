@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The `OTEL_*` environment variables, read by the agent itself.
 
 The SDK's classes read only some of them, and not all as specified (they take OTEL_EXPORTER_OTLP_TIMEOUT for seconds and refuse

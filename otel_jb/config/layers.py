@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The layers of the configuration: file < environment < command line.
 
 `otel_jb.config.yamlfile` reads the file, so an error there names file and line. `override` lays the environment and the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The schema of the configuration: what can be set, the defaults, and what values are allowed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who may read the endpoint, and how: the schema of Prometheus' `web.config.yml`, which its exporters share, less what is Go's own.
 
 What this endpoint cannot do is refused, never ignored: a file that asks for protection must not leave the endpoint without it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YAML text to frozen dataclasses, with every error as `FILE:LINE: what is wrong`.
 
 The dataclass is the schema: its type hints say what a value may be, and a scalar is read as what its place asks for,

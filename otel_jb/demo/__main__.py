@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`python -m otel_jb.demo`: a sender, a lossy relay and a receiver, and no agent; docker-compose's demo profile runs it.
 
 It runs until SIGTERM or SIGINT and says every ten seconds what the relay did.

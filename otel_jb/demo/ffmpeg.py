@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FFmpeg as an RTP sender and as an RTP receiver on loopback.
 
 The binary is the one of PyPI's `imageio-ffmpeg`, which keeps FFmpeg's RTP functions in its symbol table; distributions

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A UDP relay over loopback that loses, delays and duplicates RTP packets by a seeded plan, and counts them exactly.
 
 RTP and RTCP come in on two sockets and leave for two ports. RTCP is forwarded as it is: losing it would only hide

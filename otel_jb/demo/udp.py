@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """UDP ports of the demo: a free pair, and what waits or was dropped at one."""
 
 from __future__ import annotations

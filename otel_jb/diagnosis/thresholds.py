@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When a call is slow: a fixed time, or a percentile of the function's own last minutes.
 
 Pure. A percentile is told as the upper bound of the bucket that it falls into, at most 9 % above it (8 buckets an octave), so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether this machine can measure, and what to do where it cannot: small pure functions over `System`.
 
 `doctor` shows all of them; `preflight` raises for the first that would stop `run`, in a few milliseconds.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the checks ask of the machine, in one place that a test can replace: files, capabilities, system calls, sockets.
 
 Nothing here raises for what is missing: absence is an answer.

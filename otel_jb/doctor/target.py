@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The checks of `doctor` that are about a target: can it be read, is it of this machine, has it names, are they known."""
 
 from __future__ import annotations

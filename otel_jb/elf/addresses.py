@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Address → name, for the few addresses that the analysis meets: targets of calls and jumps, stubs of imported functions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Symbols that were stripped into another place: separate debug files, and `.gnu_debugdata` inside the file.
 
 A debug file is found by build-id (`/usr/lib/debug/.build-id/ab/cdef.debug`) or by the name and CRC in `.gnu_debuglink`.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """C++ names, demangled by the C++ runtime's own demangler; `otel_jb.model.names` cuts them down to the function's name.
 
 `__cxa_demangle` comes from the host's libstdc++ (or libc++abi), loaded by its soname: `cxxfilt`, which wraps the same

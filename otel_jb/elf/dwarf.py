@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DWARF 2 to 5 as far as layouts of types need it: units, abbreviations, and entries (DIEs) with a few of their attributes.
 
 Read by hand rather than with pyelftools, which decodes every attribute of every entry into objects and knows no split units: a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An ELF file as the agent sees it: identity, segments, sections, and virtual address <-> file offset.
 
 The file may be hostile. pyelftools describes the layout of the headers; every count, offset and size that they state is held

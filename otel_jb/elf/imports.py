@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which library function a call through the PLT or the GOT reaches, on x86-64 and AArch64."""
 
 from __future__ import annotations

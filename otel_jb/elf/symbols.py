@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Function symbols, found fast: a search over the bytes of the string table, and only what it hits is demangled.
 
 A 200 MB library has 258 000 symbols; walking them as objects takes seconds, so the tables are read as bytes. Only functions

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where fields of structs and classes are, as the target's own DWARF has it.
 
 A type is found by its name, a field by its path: `queue_._M_impl._M_start` looks into members, into base classes and into unnamed

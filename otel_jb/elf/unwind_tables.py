@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Function bounds and the canonical frame address (CFA) at any instruction, from `.eh_frame`.
 
 One function of a 170 MB program costs a binary search in `.eh_frame_hdr` and the decoding of one entry, so nothing is read

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long the kernel kept a cgroup from the CPU because its quota was used up (CFS bandwidth control), cgroup v1 and v2."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which container a process is in, and what its PID is there."""
 
 from __future__ import annotations

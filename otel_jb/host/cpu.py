@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CPU time of a process, by one system call however many threads it has."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process as the telemetry names it: `records.Target`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Accesses to files of other programs: they lie on file systems that may be gone, or never answer.
 
 A call into a file system that hangs cannot be taken back. It is made on a thread of its own, which is left behind where it does not return;

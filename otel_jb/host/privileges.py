@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernel lets a process do, given up for good: capabilities in every set, its user, and privileges yet to come.
 
 All of it concerns the calling thread and what it starts later, so it belongs before the first thread.

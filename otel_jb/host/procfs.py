@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes as /proc shows them: identity, executable, mapped files.
 
 A process may end at any moment, and its PID may be given to another: everything read about one is held against its start

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the scheduler did to a process: how long its threads ran, and how long they were ready and waited for a CPU.
 
 Source: `/proc/PID/task/TID/schedstat` (Documentation/scheduler/sched-stats.rst): nanoseconds on the CPU, nanoseconds on a run queue,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The host's share in a process's troubles, as counters: CPU time, waiting for a CPU, throttling, datagrams lost at its sockets."""
 
 from __future__ import annotations

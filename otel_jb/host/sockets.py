@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernel says of UDP sockets: who has one open, what waits unread in it, what it had to drop.
 
 Sources: `/proc/PID/net/udp` and `udp6` (net/ipv4/udp.c, udp4_format_sock), which show the network namespace of that process, and the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The vdso: code that the kernel maps into every process, and no file that could be opened.
 
 It is the same in all processes of a kernel that run the same instruction set, so the agent reads its own.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which processes are new and which have ended since one last looked."""
 
 # Names under /proc are short-lived strings, and there are thousands of them at each look: no Path objects.

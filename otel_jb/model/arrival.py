@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process that the kernel met before anybody knew of it."""
 
 from __future__ import annotations

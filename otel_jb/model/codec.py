@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records to plain data (what JSON can hold) and back, by their type hints: for recordings, and for answers of the sandbox.
 
 Integers are exact, enums are written by value, bytes as base64, tuples as lists. A decoder ignores fields that it does not

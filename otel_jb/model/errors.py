@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every error that a user can cause or repair, with its remedy and its exit code.
 
 An error has a message (what is wrong, one sentence), a help text (what to do, may hold commands)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Demangled C++ names, cut down to the function's name."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plan records: which functions to probe, at which instructions, and what to read there.
 
 Addresses are virtual addresses of the ELF image unless the name says `offset` (a file offset).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read programs: what a probe reads at the entry and at the end of a call, before it becomes BPF instructions."""
 
 from __future__ import annotations

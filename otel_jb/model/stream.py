@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stream records: everything that crosses from the probes to telemetry: targets, series, snapshots, slow calls, probe states.
 
 The stream is serialisable: a recording (`otel_jb.agent.recording`) is this stream in a file. Times are nanoseconds of

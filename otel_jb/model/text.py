@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text that somebody else chose, made fit to be shown.
 
 Names of processes, files, symbols, threads and containers belong to the programs that are measured. They may hold line ends, terminal

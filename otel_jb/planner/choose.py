@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Choosing the sites and the end strategy of every function, and which functions are left out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which functions tell nothing that a profile's primary functions do not tell, so that measuring them costs without saying more."""
 
 from __future__ import annotations

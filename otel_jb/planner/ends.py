@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ways to measure one function, each with its sites, its price and its reason; `choose` takes the first that holds."""
 
 from __future__ import annotations

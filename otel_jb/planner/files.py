@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ELF files of processes, read in the sandbox, each once: what was found is kept by device, inode, size and time of change, so that a
 hundred processes that map the same library cost one analysis.
 """

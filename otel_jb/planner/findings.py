@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Asks one file where the fields of profiles are: its debug information, wherever that is, and its marks of a version."""
 
 from __future__ import annotations

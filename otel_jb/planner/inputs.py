@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a plan is made of: facts about the kernel, about one file's functions, and what the user asked for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tools that put an entry probe and a return probe on the symbol itself would do to this process there."""
 
 from __future__ import annotations

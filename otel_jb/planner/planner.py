@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a process or files to a plan: which of its files are read, what is known of it as a whole, and what follows."""
 
 from __future__ import annotations

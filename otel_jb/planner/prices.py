@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What probes cost by the processor's maker, until they are measured here: which way is the cheapest depends on it."""
 
 from __future__ import annotations

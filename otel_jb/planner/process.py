@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What holds of a whole process, whatever file a function is in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs that people expect to be measured, so that one which cannot be is named instead of passed over in silence."""
 
 from __future__ import annotations

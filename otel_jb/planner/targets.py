@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which processes are measured: those that run, those that come, those that end or load further libraries."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the BPF program and user space agree on: the Python twin of `bpf/abi.h`.
 
 A test compiles `bpf/abi.h` and compares every number, offset and size. All structures are arrays of 8-byte words as far as user

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent sees of the kernel: a Protocol, implemented over BPF by `live`, and by a scripted backend in the agent's unit tests.
 
 A replay is not a backend: a recording holds the stream of records itself, which is what comes out of the agent (docs/adr/0055).

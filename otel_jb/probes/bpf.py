@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The system call bpf(2), and perf_event_open(2) beside it. Nothing else in the agent makes them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one probe hit costs on this machine, measured at start on a tiny child of the agent's own.
 
 The child maps a few instructions from a memory file and calls them in a loop; no compiler is involved. The agent attaches its own

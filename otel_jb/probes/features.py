@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What this kernel's BPF can do, found out by asking it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where members of the kernel's own structures lie, from its type information (/sys/kernel/btf/vmlinux; the format: Documentation/bpf/btf.rst)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The BPF backend: attaches plans to processes and keeps their series."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the backend keeps of probes: sets of functions of a file, the links that serve them, and the series of one process."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sandbox in which files that may be hostile are read, as the agent sees it.
 
 An `Inspector` is a child process without privileges, started before the agent has threads (see `server`). It reads no file itself:

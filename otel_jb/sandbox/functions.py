@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The analysis of functions in the sandbox: `examine_file` outside asks, `read` inside answers with plain data."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Places of fields and marks of versions, read of a file in the sandbox: `ask` outside, `read` and `read_split` inside."""
 
 from __future__ import annotations

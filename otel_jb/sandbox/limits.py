@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the sandbox may do: lists of system calls for its server and for the workers that read files, and bounds on resources.
 
 A worker can compute, grow up to a bound, map and read the files that it was handed, and write its answer; nothing else. Above all it

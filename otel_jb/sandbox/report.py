@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is read of a file inside the sandbox, as plain data, and the dataclasses that are made of it outside."""
 
 from __future__ import annotations

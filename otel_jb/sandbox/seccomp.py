@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Seccomp filters as lists of what is allowed: every system call that a rule does not name is refused.
 
 A list of what is forbidden grows old with each kernel that brings a new call; a list of what is allowed does not.

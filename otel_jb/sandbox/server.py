@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sandbox's side: a server that forks a worker for each request, both of them confined before they see anything hostile.
 
 The server gives up its user, every capability and most system calls as soon as it has imported what workers need; from then on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a file may do that its functions do not show, by the names that it imports: run signal handlers on stacks of their own, load libraries."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What it takes to walk a stack: for an instruction's address, the rule that finds its caller, and the function's name.
 
 Runs in the sandbox. The walk itself (`otel_jb.stacks.unwinder`) happens outside, on a copy of the stack, and remembers the rules.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stacks of the same shape: the same return addresses at the same distances, wherever on which stack they lie.
 
 A server makes its slow calls along a few paths. A walk says what it rests on; a later copy that has the same there would be walked in

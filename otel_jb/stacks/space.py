@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a process has its code and its stacks: read from its maps now and then, not for each slow call."""
 
 from __future__ import annotations

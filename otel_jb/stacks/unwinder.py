@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stacks of slow calls: where they were called from, and whether one call ran on the stack of another.
 
 The kernel copies the top of the user stack with a slow call. It is walked (`otel_jb.stacks.walk`) by the rules of `.eh_frame`, so code without

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The walk of a stack: from a slow call out to the outermost function, on the copy of the stack that came with it.
 
 It is arithmetic on plain data. Which rule holds at an address is asked for, so nothing here reads a file or a process, and the

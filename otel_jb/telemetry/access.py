@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who is let in at the endpoint: TLS, certificates of clients, passwords, tokens, and names that the endpoint answers to."""
 
 from __future__ import annotations

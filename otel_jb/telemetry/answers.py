@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What OTLP receivers answer, read with bounds: whatever a receiver does, an export ends in time, takes little memory and says how it went.
 
 The SDK's HTTP exporter hands its requests to a `requests` session and takes every status below 400 for success; its gRPC exporter

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Wall-clock time of events that the kernel stamped with its monotonic clock.
 
 The two clocks drift apart: the wall clock is stepped (by hand, by NTP at start, on resume) and can be slewed. So their offset is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The connections of the endpoint: many clients that are slow, silent or hostile, on one thread, and none waits for another.
 
 A connection costs a task, not a thread; pages are made by a few threads of their own. Beyond the limits the connection goes that has kept

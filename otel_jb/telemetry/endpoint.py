@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent's HTTP endpoint: /metrics, /health, /ready and what else is given to it.
 
 A small server of its own, because it runs in a privileged process: GET and HEAD only, fixed paths (nothing is ever looked up in

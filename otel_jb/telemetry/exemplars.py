@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The exemplars of each function's delay buckets: slow calls whose spans were sampled and accepted by the queue."""
 
 from __future__ import annotations

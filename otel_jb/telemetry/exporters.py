@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The SDK's OTLP exporters, chosen and configured as the settings say, for metrics and for spans.
 
 The metric exporters here can also end series: Python's data point classes have no `flags`, so the no-recorded-value mark is set in

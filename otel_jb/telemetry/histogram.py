@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bucket boundaries in integer nanoseconds, and folding the kernel's buckets into explicit or exponential ones.
 
 The kernel counts each call in the bucket of `Snapshot.bounds_ns` that its integer nanoseconds fall into, upper bound included

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slow calls that ran inside another probed call which has not ended yet: they wait for it, to become its child spans.
 
 The kernel reports a call when it ends, so an inner one first. One slow call is one span (docs/adr/0011-slow-inside-slow.md): the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HTTP/1.1 as far as the endpoint needs it: a request's head, an answer's head, and whether gzip is wanted. No sockets here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The names of all metrics, and the data points of the targets' ones, before any wire format.
 
 `INSTRUMENTS` and `SELF_INSTRUMENTS` are the only places that name them. `target_metrics` turns the state into data points

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which of the calls that a slow call's event carries really ran inside it, and inside which of each other.
 
 The kernel saw them begin and end on the same thread meanwhile. That is not enough: under coroutines the slow call may have been

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OTLP: the targets' data points as the SDK's data classes, sent with the agent's own metrics by the SDK's exporters.
 
 The SDK has no way to feed it ready-made aggregates, but its data classes are public and its exporters take them.

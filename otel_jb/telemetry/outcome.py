@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What became of an export: the SDK's exporters tell only success or failure, their reasons go to their loggers.
 
 `Outcome` listens to those loggers, so that the agent can count failures by kind and say once that exporting began to fail, and

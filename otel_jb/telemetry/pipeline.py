@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Puts the parts together: state in, Prometheus page and OTLP out.
 
 `Telemetry` is what the agent holds. Make it after everything that forks (gRPC and forks do not go together), call `start()` once, and

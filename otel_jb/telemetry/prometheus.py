@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The targets' metrics as Prometheus families, and the text that a scrape is answered with.
 
 Labels of a sample: `host_name`, `pid` and `function` for people and for the guide's queries; `code_function_name`, `jitterbuffer_role`,

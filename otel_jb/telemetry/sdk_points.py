@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One data point as the SDK's data classes have it, given what the receiver has already: deltas, and exemplars that are new."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent's own metrics, as observable instruments of the SDK; they go wherever its readers take them.
 
 By OTLP they bear the agent's resource. On /metrics they come through `PrometheusMetricReader`, whose own `target_info` and scope

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spans as an OTLP request, for the gRPC exporter: what the SDK's encoder makes, at a third of its CPU time.
 
 The SDK encodes every attribute of every span anew and hashes each span's resource as JSON. Slow calls come along a few paths with few values:

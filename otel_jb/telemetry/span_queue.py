@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bounded queue of spans with a thread that sends them.
 
 The SDK's batch processor throws away the oldest spans when it is full and a whole batch when an export fails. Here an accepted

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slow calls as traces: a span for the call, one for each probed call inside it, and an exemplar once they are accepted.
 
 Spans are made directly, not by a tracer: their times and identities are given, and a provider for each target would cost more than

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the stream of records adds up to: the present state of every target, read by the exporters and the live view.
 
 `StreamState` folds records as they come, from any thread. `view()` hands out an immutable picture of one moment.

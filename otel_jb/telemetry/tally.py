@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Counts of what the agent itself lost or failed at, added to by any thread and read by `selfmetrics`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers as people read them. No digit of a count is ever left out; rates and bounds are rounded to three."""
 
 from __future__ import annotations

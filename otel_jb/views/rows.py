@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows of the live table: one function of one process, from the state of the stream alone.
 
 Rates and percentiles are of the last few seconds: the difference between two readings of cumulative counts. A histogram

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a whole run measured, in a few lines: printed when `otel-jb run` ends.
 
 Values are those of the stream of records. What ended is added up by name, so that a day of short-lived processes takes no

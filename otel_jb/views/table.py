@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The live table as lines of text that fit a terminal.
 
 Too narrow for all columns, it gives up whole columns, the least telling first, and shortens names from the left; it never

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The part of the distribution's BCC (python3-bpfcc, python3-bcc; 0.18 to 0.31) that otel_jb.probes uses.
 # BCC ships no types, and the package index's `bcc` is something else altogether.
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the BPF tests share: programs compiled once, driven over their standard input and output."""
 
 from __future__ import annotations

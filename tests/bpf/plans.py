@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plans for functions of test programs, made by the product's own analysis of their code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent's loop: processes that come, go, restart, and load libraries later."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two ways through the house that docs/architecture.md shows, against the calls that a running agent makes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many packets a target's buffers hold: exact for as many as the kernel has room for, absent beyond."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was compiled is kept for the next start, and only what root alone could have written is loaded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a probe costs is measured while the agent does its work."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel counts every call exactly: calls, bytes, drops, buckets, minimum and maximum, whatever reads meanwhile."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Edge sites against `ret` sites, call by call, over functions that gcc and clang made in every usual way."""
 
 from __future__ import annotations

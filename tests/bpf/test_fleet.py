@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many processes of one file: each counted under its own PID, however short it lives."""
 
 from __future__ import annotations

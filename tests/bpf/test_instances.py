@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The programs that are made for probes, as the kernel takes them."""
 
 from __future__ import annotations

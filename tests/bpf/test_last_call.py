@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A function that ends straight after a call is timed by the ends of the function that it calls, by the agent's own program."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The child that compiles the BPF program."""
 
 from __future__ import annotations

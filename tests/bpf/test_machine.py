@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The checks of `doctor` on the machine that runs the tests, which can measure."""
 
 from __future__ import annotations
@@ -90,6 +91,6 @@ def test_without_privileges_run_says_what_to_do() -> None:
         cwd=ROOT,
     )
     assert done.returncode == 6, done.stderr
-    assert "otel-jb: error: user 0 has no CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE" in done.stderr
+    assert "otel-jb: error: user 0 lacks CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE" in done.stderr
     assert "sudo " in done.stderr
     assert "AmbientCapabilities=CAP_BPF CAP_PERFMON" in done.stderr

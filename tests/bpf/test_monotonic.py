@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is exported as a counter never falls, whatever happens to calls, threads and probes."""
 
 from __future__ import annotations

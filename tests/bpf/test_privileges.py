@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent does its work with what its systemd unit gives it and no more, and root's agent gives up the rest."""
 
 from __future__ import annotations

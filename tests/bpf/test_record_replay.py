@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the real backend measured is recorded, and replays without root to the same exposition."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A return value that is still in another register at the last branch is read there, by the agent's own program."""
 
 from __future__ import annotations

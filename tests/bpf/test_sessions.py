@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Session links, whose one program runs for entries and ends and has to tell them apart."""
 
 from __future__ import annotations

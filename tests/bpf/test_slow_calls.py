@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stacks of slow calls, copied by the kernel and walked by the agent, against the program's own unwinder."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the programs keep their variables while they run."""
 
 from __future__ import annotations

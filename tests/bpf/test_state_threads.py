@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server on State Threads, a hundred coroutines on one thread, is measured where it blocks: every call, as its own log has it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real `otel-jb` command as a subprocess, and what its endpoint says."""
 
 from __future__ import annotations

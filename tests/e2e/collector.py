@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Collector, Prometheus and Jaeger on free loopback ports, obtained by scripts/get-observability.
 
     with jaeger(directory) as traces, collector(directory, jaeger=traces) as otel, prometheus(directory, [...]) as metrics:

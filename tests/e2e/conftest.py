@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gets what the chosen tests need before the first of them runs: building takes minutes the first time, a test has three."""
 
 from __future__ import annotations

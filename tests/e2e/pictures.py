@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pictures of docs/traces.md: `scripts/make-pictures` runs this.
 
 Each is drawn from what the programs of a real run answered: the demo's own output, Prometheus's API, Jaeger's API. (Jaeger, as built from

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real RTP streams for the tests: FFmpeg behind the lossy relay, and oRTP's mediastream behind its own simulator."""
 
 from __future__ import annotations

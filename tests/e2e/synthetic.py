@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A made-up pair of media servers whose calls a test decides, behind the agent's real telemetry: OTLP and /metrics.
 
 For what has to be exact and quick where the subject is Collector, Prometheus or Jaeger; the kernel's side has tests of its own.

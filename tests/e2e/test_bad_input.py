@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad input: one clear message, its exit code, and nothing left behind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The README's first command on a machine that has nothing yet."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scripts/otel-jb: started twice at once, cut short, without root, from a tree that cannot be written."""
 
 from __future__ import annotations

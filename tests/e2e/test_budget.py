@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The overhead budget of the real agent on the SRS-like server under load: kept within a minute, and returned when the load falls."""
 
 from __future__ import annotations

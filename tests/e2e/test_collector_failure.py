@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Collector dies, comes back, refuses, or never answers: metrics end exact, spans wait up to a bound, and stopping is quick."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A C++ program that times each of its calls itself, from both sides of the probe: the agent must agree with it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb demo`: what a newcomer sees, and that nothing stays behind."""
 
 from __future__ import annotations

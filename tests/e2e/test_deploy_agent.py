@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real agent on a real FFmpeg, through the shipped Collector configuration into real Prometheus servers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """collector-config.yaml in the built Collector, between the agent's telemetry and real Prometheus and Jaeger."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every shipped file of deploy/, docker-compose.yml and Dockerfile, checked by its own program."""
 
 from __future__ import annotations

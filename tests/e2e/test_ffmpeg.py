@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FFmpeg receives RTP through a lossy relay; the agent's numbers are the relay's."""
 
 from __future__ import annotations

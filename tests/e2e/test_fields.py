@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A jitter buffer compiled with its fields in five places, with debug information of every form and with none."""
 
 from __future__ import annotations

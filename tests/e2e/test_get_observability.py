@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scripts/get-observability: what the tests and newcomers get their programs by."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The host's share of a real server's troubles, against what was sent and what the server itself read."""
 
 from __future__ import annotations

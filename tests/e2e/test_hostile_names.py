@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs with names that nobody should have: they are measured, and cost no other program its series."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs on file systems that do not answer, or are gone: they cost themselves their series, and nobody else."""
 
 from __future__ import annotations

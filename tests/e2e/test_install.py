@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wheel, installed into fresh environments: of the Python that the set-up takes, always, and of every other that is supported and here.
 
 What the others may use, tests/unit/test_packaging.py holds to the oldest.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What happens to a running agent: signals, a new configuration, and a place to run that lacks what programs take for granted."""
 
 from __future__ import annotations

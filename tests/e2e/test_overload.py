@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """100 000 slow calls as fast as a program can make them: the rate limit holds, every one is accounted for, the cost is bounded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real Prometheus scrapes the agent with the guide's job, and the guide's queries return data."""
 
 from __future__ import annotations

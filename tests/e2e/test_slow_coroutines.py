@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A State Threads server with 20 coroutines and some 200 slow calls a second, default settings: one span each, with its stack, in one trace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The same state on the agent's own /metrics and through a real Collector."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FFmpeg, speexdsp and oRTP in one run, three processes as they are installed: each count is its program's own."""
 
 from __future__ import annotations

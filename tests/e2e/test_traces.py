@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slow calls of a real program as traces in Jaeger, through the real Collector: exactly those of the program's own log."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a scrape to a trace: each scrape interval with a slow call has its exemplar, and every exemplar's trace opens."""
 
 from __future__ import annotations

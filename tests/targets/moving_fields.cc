@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A jitter buffer whose fields lie elsewhere in each of five builds (-DLAYOUT=0 to 4), with its own account of what it did.
 //
 // Protocol: prints "ready", then for each line "run CALLS" on stdin makes that many calls of Buffer::put and prints one line of JSON: calls, bytes,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A server-like program that makes calls of known length at known times, and keeps a log of the long ones.
 //
 // Protocol: prints "ready", then for each line on stdin one line of JSON:

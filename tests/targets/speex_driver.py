@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drives the installed libspeexdsp's jitter buffer with gaps and late packets, and keeps its own account.
 
 Any Python 3 without packages runs it. It prints "ready"; for each line "run ROUNDS" on stdin it prints one line of JSON;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A server-like program with the functions that SRS users ask for by name, and with its own account of every call.
 //
 // Each call is timed twice by the program itself: around the call (outer) and inside the body (inner). A probe's time

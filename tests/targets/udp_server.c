@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A server that reads datagrams into a jitter buffer too slowly: each put works for a millisecond of CPU. First line of output: its port.
 // It ends when it reads an empty datagram, and says how many others it has read.
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Functions that tests write in C or assembly, built into a library and analysed."""
 
 from __future__ import annotations

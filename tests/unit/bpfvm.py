@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the BPF instructions that reads are compiled to, over a small memory: an interpreter after the instruction set's description."""
 
 from __future__ import annotations

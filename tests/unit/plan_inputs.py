@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stand-ins for what the catalogue says of a function."""
 
 from __future__ import annotations

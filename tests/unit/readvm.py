@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A read program run in Python, after the description of `records.Op`: what the kernel would read, emit and count."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What attacker's code tries inside the sandbox: raw system calls, so that nothing depends on what Python or libc would check first.
 
 Run as a program in a directory of its own, it starts a sandbox, lets a worker try everything, and prints what came of it and what the

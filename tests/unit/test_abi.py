@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Python twin of bpf/abi.h, held against what a C compiler makes of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bucket boundaries: exact integers, found through the kernel's table."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Matching: which functions of a file the catalog knows, by real symbol tables and by symbols made up."""
 
 from __future__ import annotations

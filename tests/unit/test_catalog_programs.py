@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The compiler of read programs against direct evaluation, and the bounds that every program keeps."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Choosing strategy and site: safety before price, the reasons given, and what the user may force."""
 
 from __future__ import annotations

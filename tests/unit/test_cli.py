@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: what is printed where, and with which exit code it ends."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What people type: other tools' words, options in front, mistakes; each ends in one message with the right command in it."""
 
 from __future__ import annotations

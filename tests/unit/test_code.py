@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the analysis reads from code that the tests assemble: entry sites, ends, tail calls, jump tables, and what it refuses."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Damaged and hostile code: the analysis ends in an answer, whatever the bytes are."""
 
 from __future__ import annotations

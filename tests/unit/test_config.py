@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The configuration: what the file, the environment and the command line say, and which of them wins."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the cost of a hit is measured so that a busy machine does not distort it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which functions are attached by default: those without which a metric would be missing."""
 
 from __future__ import annotations

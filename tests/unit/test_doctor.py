@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb doctor` and the preflight of `run`: each ✗ on a machine that is made up to have it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The image against readelf, and against every file that is none."""
 
 from __future__ import annotations

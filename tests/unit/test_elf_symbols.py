@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Symbols against nm and readelf, names against c++filt, stubs against objdump."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where fields are, read from DWARF as compilers write it; the program's own addresses are the oracle."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ends by code that the tests assemble: where the return value is at each, whose end it is, and which ways are rare or looped."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decoding of what the kernel sends of a slow call."""
 
 from __future__ import annotations

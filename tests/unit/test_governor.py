@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The overhead governor: what is shed, what comes back, that it does not flap, and how the target's CPU time corrects it."""
 
 from __future__ import annotations

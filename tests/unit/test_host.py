@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes: what /proc says, what ends meanwhile, what is no process."""
 
 from __future__ import annotations

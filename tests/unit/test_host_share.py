@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The host's share: the kernel's accounting of threads, cgroups and sockets."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb layout`: what an unstripped file says is used where the same link runs stripped."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which source says where a field is: debug information, evidence, or none."""
 
 from __future__ import annotations

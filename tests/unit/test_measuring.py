@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the owner of the kernel's side makes of a backend: which records it hands on, in which order, and what it asks the backend for."""
 
 # ruff: noqa: ARG002 - a backend's methods take what the protocol gives them

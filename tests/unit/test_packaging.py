@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the project asks for, ships, and lets whom import."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`otel-jb plan`: the prediction of what measuring would cost."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The plans for real programs and for SRS-like code: site, strategy and reason of every function, as golden files have them."""
 
 from __future__ import annotations

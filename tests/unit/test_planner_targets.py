@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which processes are measured, and what is said of those that are not."""
 
 from __future__ import annotations

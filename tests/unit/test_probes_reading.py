@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a profile reads, as the BPF instructions that are loaded for it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs with holes: what is put there, and that everything else stays as it was compiled."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shipped profiles: that they say what the programs do, checked on fake memory and on the real libspeexdsp."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a return probe would have below it: the closure over calls, and what makes it unsafe."""
 
 from __future__ import annotations

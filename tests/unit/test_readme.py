@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The README and the pages about metrics and architecture: what they name exists, and their tables are the program's."""
 
 from __future__ import annotations

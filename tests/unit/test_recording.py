@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stream of records in a file: what is written is what is read, and damage is met with one clear message."""
 
 from __future__ import annotations

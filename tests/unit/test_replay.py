@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replaying a recording: the same records, at their pace, to the same metrics, without root."""
 
 from __future__ import annotations

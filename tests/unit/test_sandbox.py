@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sandbox: what it may not do, and what happens to a request that misbehaves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Attacker's code inside the sandbox achieves nothing, however the agent was started."""
 
 from __future__ import annotations

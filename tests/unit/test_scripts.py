@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scripts/test: what its stages report, and that none of them fails in silence."""
 
 from __future__ import annotations

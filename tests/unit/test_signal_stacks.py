@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which files may run signal handlers on stacks of their own."""
 
 from __future__ import annotations

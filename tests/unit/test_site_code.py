@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The code of end sites: where the return value is, and whose end it is, run over a small stack."""
 
 from __future__ import annotations

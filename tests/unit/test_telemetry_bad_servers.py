@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OTLP receivers that do what no receiver should: an export ends in time, takes little memory, and its failure is counted and said."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values that cannot be: what is taken off, and that no number of it stays."""
 
 from __future__ import annotations

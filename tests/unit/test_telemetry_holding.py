@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A slow call inside a slow call is one span: its child, with what its own event said, and an exemplar that names it there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slow thresholds that follow a percentile of the function's own calls."""
 
 from __future__ import annotations

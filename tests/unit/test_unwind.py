@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rules of AArch64's frames, held against readelf over a program that gcc made (`golden/aarch64/frames.c`)."""
 
 from __future__ import annotations

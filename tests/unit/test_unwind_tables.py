@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames from `.eh_frame`, held against readelf over real libraries."""
 
 from __future__ import annotations

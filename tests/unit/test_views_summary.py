@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `run` says at its end: every process and function, from the stream of records alone."""
 
 from __future__ import annotations

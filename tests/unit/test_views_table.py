@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The live table: what each cell says, and how the whole looks."""
 
 from __future__ import annotations

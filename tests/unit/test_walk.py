@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Walks of stacks made by hand, laid out as the architecture's calls and the kernel's signal frames leave them."""
 
 from __future__ import annotations

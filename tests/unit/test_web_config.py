@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TLS, certificates of clients, passwords and tokens at the endpoint, in the form of Prometheus' web.config.yml."""
 
 from __future__ import annotations

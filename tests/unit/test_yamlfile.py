@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading YAML into dataclasses: what is understood, and how everything else is refused."""
 
 from __future__ import annotations

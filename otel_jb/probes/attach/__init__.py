@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Putting probes into programs and taking them out."""

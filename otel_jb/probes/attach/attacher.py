@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Puts probes into files and takes them out: which programs at which sites, and in which order."""
 
 from __future__ import annotations

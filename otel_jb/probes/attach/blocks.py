@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Blocks of series: neighbouring elements of the kernel's array, one for each function of a set, all of one process."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a probe's sites to attach points: which program runs at which file offset, with which cookie."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Probed files: one set of links for all processes of a file, or one for each of the few that are selected by PID."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A lease on a probed file (fcntl(2), F_SETLEASE): whoever wants to write to it in place waits until its probes are out.
 
 A link for all processes leaves its breakpoints registered while nobody runs the file. The kernel puts them into the next process at the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Attaching by hand: BPF_LINK_CREATE for uprobe-multi links (Linux 6.6) and for perf events with cookies (5.15).
 
 BCC attaches a probe as a perf event without a cookie and needs a BPF object in the process; with links of its own the agent

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers of buffer groups, given out and taken back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel's table of processes: which block of series each process of a probed set has, and which have come and ended.
 
 The kernel gives an unknown process a block on its first call, of those that user space has granted to the set ahead; who took which is

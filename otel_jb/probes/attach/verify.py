@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Before a probe goes in: the code there is what was analysed, in the file and in the process's memory.
 
 A probe on other code than that may lie inside an instruction, and the target then computes wrong results. A file may be written over in place

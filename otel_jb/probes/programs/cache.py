@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What BCC compiled, kept for the next start: instructions and map specifications in a directory that only root can write.
 
 Compiling takes half a second of CPU, and on a busy machine several by the clock. An entry is found by a hash of all that went

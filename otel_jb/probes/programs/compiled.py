@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gets the compiled BPF programs, from the cache or a loader child, and makes the maps that they use."""
 
 from __future__ import annotations

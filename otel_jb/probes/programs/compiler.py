@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The child that compiles the BPF programs and hands the instructions over, then ends.
 
 BCC and LLVM take 100 MB and 0.4 s; the agent needs them once. So they live in this short-lived process, and the agent, which

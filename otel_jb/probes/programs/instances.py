@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BPF programs for probes: filled from a template, loaded once for all probes that need the same, and closed with the last."""
 
 from __future__ import annotations

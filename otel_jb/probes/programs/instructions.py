@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BPF instructions as the kernel takes them (Documentation/bpf/standardization/instruction-set.rst): encoding, and joining pieces."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compiles what a profile reads at entries and ends into BPF instructions (the `HOLE_*_READS` of bpf/otel_jb.bpf.c).
 
 Every register of `records.Op` is a word of an array on the BPF stack, to which r1 points where the reads begin, and so is what a program

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compiles what an end at one site is into BPF instructions (`HOLE_SITE` of bpf/otel_jb.bpf.c): whose end, and where its return value lies.
 
 The code works on the words of bpf/abi.h (`SITE_*`), to which r1 points. A program for one site holds that site's code only;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the BPF sources are: beside the package in the wheel, at the top of the tree in a checkout."""
 
 from __future__ import annotations

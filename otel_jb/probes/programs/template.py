@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The compiled BPF programs, with the holes in which each probe's constants and reads are put before a program is loaded.
 
 bpf/otel_jb.bpf.c calls helpers that no kernel has where something differs between probes. Made into constants there, a cookie costs

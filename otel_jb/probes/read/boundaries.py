@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exact histogram buckets by integer thresholds.
 
 One bucket set serves both shapes of histogram: the union of the explicit boundaries and of the boundaries of OpenTelemetry's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decodes an event of the ring buffer (`struct event` of bpf/abi.h) into a `SlowCall`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel's arrays as memory: mapped once, read and written word by word without a system call."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads the kernel's arrays into a `Snapshot`, exactly and without stopping anything."""
 
 from __future__ import annotations

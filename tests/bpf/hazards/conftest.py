@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the hazard tests share: one backend for all of them, and each program's outcome when nothing probes it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays a hazard in a real process, unprobed or measured by the product's own choices, and says what became of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of docs/safety.md: what each hazard does to its target under this agent, forced return probes, bpftrace and funclatency.
 
 python -m tests.bpf.hazards.table            prints it (some minutes, as root)

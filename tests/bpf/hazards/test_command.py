@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command itself, `otel-jb run --pid`, on hazards: what it chooses by default, and what it does when told to be unsafe."""
 
 from __future__ import annotations

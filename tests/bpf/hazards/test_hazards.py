@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """No hazard hurts a target that is measured with the default choices, and every call of it is accounted for."""
 
 from __future__ import annotations

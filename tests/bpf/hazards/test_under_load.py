@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Attaching, detaching and dying, of the target or of the agent, while the probed function is called all the time."""
 
 from __future__ import annotations

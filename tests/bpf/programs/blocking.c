@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Threads that are inside put() and stay there. Standard input: "THREADS\n" or "THREADS die\n" (they leave by pthread_exit);
 // answers "entered" when all are inside (or gone).
 #include <pthread.h>

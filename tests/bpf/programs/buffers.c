@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One call of put() for each of many buffers. Standard input: "FIRST COUNT DEPTH\n"; puts into the buffers FIRST to
 // FIRST + COUNT - 1, each of which then holds DEPTH packets; answers "done".
 #include <stdio.h>

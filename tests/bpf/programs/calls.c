@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A function that is called exactly as often, with exactly such arguments, as standard input says: "COUNT THREADS\n".
 // put(bytes, result): returns result; every seventh call fails. Answers with one line when the calls are done.
 #include <pthread.h>

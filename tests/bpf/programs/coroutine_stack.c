@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls `put` on a coroutine's stack, from State Threads (-DSTATE_THREADS -lst) or from ucontext's makecontext. One line of input, one
 // of output:
 //   plain        coroutine > outer > middle > put

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fleet idle | fleet live MILLISECONDS | fleet hot: one binary, many processes. `live` calls for that long, then prints its PID and its calls.
 #include <stdio.h>
 #include <stdlib.h>

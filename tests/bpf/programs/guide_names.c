@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Functions of the names that the guide gives them. Standard input: "COUNT\n"; that many puts, each hundredth of which takes
 // 20 ms, and half as many gets; answers "done".
 #include <stdio.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // put's end follows straight after a call when nothing is optimised, and its return value waits on the stack; other callers of `set` come from
 // as deep a stack and from a deeper one. Two threads make the calls.
 #include <pthread.h>

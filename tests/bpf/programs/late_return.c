@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // put's return value waits in a callee-saved register while the stack protector's branch, the last one, is crossed.
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `put` is called from two places, as often as standard input says: "COUNT\n". One of them is returned to at the same place of its
 // page as OFFSET, the other is not.
 #include <stdio.h>

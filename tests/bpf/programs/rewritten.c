@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two nops of its function are one, once it has written that itself. `rewritten own` does so; `rewritten plain` leaves it as the file has it.
 #include <stdint.h>
 #include <stdio.h>

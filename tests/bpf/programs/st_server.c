@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A server on State Threads: a hundred coroutines on one thread, half of them put packets after a pause, half get them from a pipe.
 // Standard input says for how many milliseconds; then the log of every call is written to the file of the first argument: for each
 // function its name, the number of calls and each call's nanoseconds by its caller's clock.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls `put` along a known path, and says what its own unwinder makes of the stack there. One line of input, one of output:
 //   plain           main > outer > middle > put
 //   deep BYTES      the same with so many bytes of stack between `outer` and `put`

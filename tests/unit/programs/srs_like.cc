@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Shaped like SRS: classes with its names, nodes in std::map, State Threads behind a wrapper, errors as objects, a throw.
 #include <cstdint>
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Types whose fields lie in every way that a compiler has; run, it prints where it thinks they are: type, path, offset, size, signed.
 #include <cstddef>
 #include <cstdint>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 // Instruction classes that BCC's own bpf.h refers to (include/uapi/linux/bpf_common.h).
 #define BPF_CLASS(code) ((code) & 7)
 #define BPF_LD 0

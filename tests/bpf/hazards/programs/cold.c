@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An error path that gcc -O2 moves into NAME.cold, which returns or not.
 #include "hazard.h"
 

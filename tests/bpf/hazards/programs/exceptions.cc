@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exceptions through probed functions: every third call throws. "through": nothing in the function handles it; "rethrown": it
 // catches and throws again; "nested": a probed function throws through another one; "callback": what it was given throws.
 #include "hazard.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the hazard programs share. A program says "ready", takes the number of rounds on a line, plays its hazard, tells how often it
 // entered each probed function and how often that returned to its caller, and ends with status 7 when its input ends.
 #include <stdio.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Jumps out of the probed function: "longjmp"; "handler": siglongjmp out of a signal handler, raised inside; "timer": the same, the
 // function being a leaf that a signal interrupts; "alternate": the handler runs on a stack at a higher address than the thread's
 // and calls the function itself.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The probed function of reload.c.
 #include <string.h>
 static char store[64];

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls the probed function on as many threads as the first line says until the next line comes; then tells. What it entered and
 // left is also in the file of the first argument, where it survives the program.
 #include <pthread.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Four coroutines that yield inside the probed function and are resumed by the other one of two threads each time.
 #include "hazard.h"
 #include <pthread.h>

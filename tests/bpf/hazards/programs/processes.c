@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // New processes inside the probed function: "fork" (the child returns from it and calls it again), "vfork", "exec": the function
 // replaces the program by itself. "end": the function never returns, it ends the process. "wait": it waits for ever, in a thread.
 #include "hazard.h"

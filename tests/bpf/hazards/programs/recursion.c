@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Recursion as deep as it is told.
 #include "hazard.h"
 

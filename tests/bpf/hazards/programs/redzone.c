@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A leaf that keeps values below the stack pointer (the red zone of the x86-64 ABI) across a 5-byte nop, as compilers put it before
 // loops. Linux 6.18 makes a call of a probed one, and its return address falls on those values.
 #include "hazard.h"

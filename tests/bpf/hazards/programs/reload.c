@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loads and unloads the library (second argument) with the probed function again and again, calling it each time.
 #include "hazard.h"
 #include <dlfcn.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Coroutines that switch in a function of the C library which the program has replaced by its own: the probed function, in a
 // library (second argument), takes a lock, and the program's lock yields.
 #include "hazard.h"

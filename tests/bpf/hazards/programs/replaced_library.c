@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The probed function of replaced.c.
 #include <pthread.h>
 pthread_mutex_t packets = PTHREAD_MUTEX_INITIALIZER;

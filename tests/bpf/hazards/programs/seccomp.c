@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A leaf in a process whose seccomp filter kills it for any system call but the few that it needs. Linux 6.11 and later make one of their own
 // where a return probe is, of which a filter knows nothing.
 #include "hazard.h"

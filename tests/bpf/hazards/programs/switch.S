@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // void stack_switch(void **save, void *load): a coroutine switch as people write it by hand, without frame information.
     .text
     .globl stack_switch

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two coroutines that yield inside the probed function by a hand-written switch: called by name ("direct"), through a pointer
 // ("pointer"), or in a library that is loaded only when the probes are there already ("dlopen PATH").
 #include "hazard.h"

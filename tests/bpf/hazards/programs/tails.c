@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Probed functions that end by jumping into probed functions (at -O2), two deep, always or sometimes.
 #include "hazard.h"
 

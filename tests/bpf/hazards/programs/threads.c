@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Threads that end inside the probed function: "pthread_exit", "cancel" (they wait for it inside), "exit": by the bare system call.
 #include "hazard.h"
 #include <pthread.h>

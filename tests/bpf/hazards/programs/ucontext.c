@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two coroutines on one thread that yield to each other inside the probed function; by "outside" also between its calls. "down"
 // swaps the order of their stacks.
 #include "hazard.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frames of AArch64, for tests/unit/test_unwind.py: return addresses that are signed, a frame that is counted from x29, a function
 // that nothing calls, and the way out of a signal handler.
 __attribute__((noinline)) void note(volatile char *room) { room[0] = 1; }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 // The registers that a uprobe program sees: arch/x86/include/asm/ptrace.h and arch/arm64/include/uapi/asm/ptrace.h.
 #ifndef SHIM_UAPI_LINUX_PTRACE_H
 #define SHIM_UAPI_LINUX_PTRACE_H
