@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """DWARF 2 to 5 as far as layouts of types need it: units, abbreviations, and entries (DIEs) with a few of their attributes.
 
-Read by hand rather than with pyelftools, which decodes every attribute of every entry into objects and knows no split units: a
-walk over the top level of a large program's units takes a tenth of the time here (docs/adr/0030). pyelftools is the tests' oracle.
+Read by hand rather than with pyelftools, which decodes every attribute of every entry into objects and knows no split units
+(docs/adr/0030). The tests' oracle is the compiled program itself, which prints where its fields are.
 Everything may be hostile: an offset out of its section raises IndexError or struct.error, which `types` reports as unreadable.
 """
 
