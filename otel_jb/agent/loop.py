@@ -289,6 +289,10 @@ class Agent:
         """Estimated CPU time spent in the probes of each target, by `Target.id`, as a fraction of one CPU over the last minute."""
         return self._measuring.overhead if self._measuring is not None else {}
 
+    def uncounted(self) -> int:
+        """Calls that were not counted, because their process found no room."""
+        return self._measuring.uncounted if self._measuring is not None else 0
+
     def pid_of(self, target: int) -> int | None:
         """The process of a target, None once it has ended. Detaching does not end it: its last slow calls are still told."""
         return self._measuring.pids.get(target) if self._measuring is not None else None

@@ -163,6 +163,7 @@ class Service:
             ),
             config.interval / 1e9,
             overhead=self.agent.overhead,
+            uncounted=self.agent.uncounted,
             refresh=self.agent.refresh,
             symbolise=self._stacks.symbolise,
             same_stack=self._stacks.same_stack,

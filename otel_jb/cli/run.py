@@ -67,7 +67,12 @@ _OPTIONS = {
         ),
         ("--traces", "traces", "on|off", "spans and exemplars for slow calls (default: on)"),
         ("--retain", "retain", "TIME", "keep an ended target's values this long (default: 1m)"),
-        ("--max-series", "max_series", "N", "maximum number of functions probed in all (default: 1024)"),
+        (
+            "--max-series",
+            "max_series",
+            "N",
+            "maximum number of functions probed in all, times the processes that call them (default: 4096)",
+        ),
     ),
     "where it goes": (
         (

@@ -302,7 +302,7 @@ class Config:
     profiles: tuple[str, ...] = ()  #: further profile files
     detail: Detail = Detail.DEFAULT
     max_probes: int = 256  #: probed functions of one target
-    max_series: int = 1024  #: (target, function) pairs of the whole agent
+    max_series: int = 4096  #: (target, function) pairs of the whole agent
     interval: Duration = _INTERVAL  #: of min, max, avg, and between OTLP exports
     listen: Address | None = Address("127.0.0.1", 9310)  #: None: no HTTP endpoint
     #: file of TLS, passwords and tokens for the endpoint, as Prometheus' exporters have it

@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_jb.host import procfs
 from otel_jb.host.identity import make_target
-from otel_jb.host.procfs import Process
+from otel_jb.host.patience import patiently
+from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.host.watch import Watcher
 from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, TargetError
@@ -126,9 +128,11 @@ class Discovery:
         if (wanted.st_dev, wanted.st_ino) == (process.device, process.inode):
             return True
         try:
-            return any(file.inode == wanted.st_ino for file in procfs.mapped_files(process.pid))
+            mapped = [file for file in procfs.mapped_files(process.pid) if file.inode == wanted.st_ino]
         except AgentError:
             return False
+        # An inode's number says nothing without its file system, and what /proc/PID/maps calls the device need not be what stat() does.
+        return any(identity == (wanted.st_dev, wanted.st_ino) for identity in map(partial(_identity, process), mapped))
 
     def _selected(self, process: Process) -> bool:
         if process.pid == os.getpid():
@@ -425,6 +429,15 @@ def _is_of(arrival: Arrival, process: Process) -> bool:
 
 def _ticks(start_ns: int) -> int:
     return start_ns * os.sysconf("SC_CLK_TCK") // 1_000_000_000
+
+
+def _identity(process: Process, file: MappedFile) -> tuple[int, int] | None:
+    """Device and inode of a mapped file; None where it has no name any more, or cannot be read."""
+    try:
+        status = patiently(lambda: Path(procfs.file_path(process, file)).stat(), file.path)
+    except (OSError, AgentError):
+        return None
+    return (status.st_dev, status.st_ino)
 
 
 def _files(process: Process) -> frozenset[tuple[str, int]]:

@@ -257,6 +257,13 @@ EXPORT_REJECTED = Instrument(
     "otel_jb_export_rejected_total",
     "Data points and spans that a receiver refused of requests that it accepted.",
 )
+CALLS_UNCOUNTED = Instrument(
+    "otel_jb.calls.uncounted",
+    Kind.COUNTER,
+    "{call}",
+    "otel_jb_calls_uncounted_total",
+    "Calls that were not counted because their process found no room among the series.",
+)
 POINTS_LEFT_OUT = Instrument(
     "otel_jb.points.left_out",
     Kind.COUNTER,
@@ -320,6 +327,7 @@ SELF_INSTRUMENTS: tuple[Instrument, ...] = (
     CONFIG_RELOADS,
     EXPORT_FAILURES,
     EXPORT_REJECTED,
+    CALLS_UNCOUNTED,
     POINTS_LEFT_OUT,
     NESTING_DOUBTFUL,
     PROBE_COST,

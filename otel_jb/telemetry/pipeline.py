@@ -70,6 +70,7 @@ class Telemetry:
         shape: boundaries, and whether OTLP sends exponential histograms.
         interval_seconds: between OTLP exports, where OTEL_METRIC_EXPORT_INTERVAL does not say.
         overhead: estimated CPU time spent in probes by `Target.id`, as a fraction of one CPU.
+        uncounted: calls of processes that found no room.
         symbolise: lines of a slow call's stack trace, innermost first.
         same_stack: whether a call that ran meanwhile ran on a slow call's stack; None where it cannot be told.
         around: frames of the probed calls that a slow call ran in; None where its stack does not tell.
@@ -86,6 +87,7 @@ class Telemetry:
         shape: HistogramShape = DEFAULT_SHAPE,
         interval_seconds: float = 10.0,
         overhead: Callable[[], Mapping[int, float]] = dict,
+        uncounted: Callable[[], int] = int,
         symbolise: Callable[[Series, SlowCall], Sequence[str]] | None = None,
         same_stack: SameStack | None = None,
         around: Around | None = None,
@@ -101,6 +103,7 @@ class Telemetry:
         self.page: MetricsPage | None = None
         self._interval = settings.metric_interval_seconds or interval_seconds
         self._overhead = overhead
+        self._uncounted = uncounted
         self._store = ExemplarStore(shape.bounds_ns, lambda series: state.series(series) is not None)
         self._exemplars = exemplars or self._store.latest
         self._symbolise = symbolise
@@ -149,7 +152,7 @@ class Telemetry:
 
         self._provider = MeterProvider(readers, Resource(self._resource), shutdown_on_exit=False)
         meter = self._provider.get_meter(SELF_SCOPE, otel_jb.__version__)
-        selfmetrics.register(meter, self.state.view, self.tally, self._overhead)
+        selfmetrics.register(meter, self.state.view, self.tally, self._overhead, self._uncounted)
 
     def _start_spans(self) -> None:
         from otel_jb.telemetry import exporters

@@ -35,6 +35,7 @@ def register(
     view: Callable[[], StateView],
     tally: Tally,
     overhead: Callable[[], Mapping[int, float]] = dict,
+    uncounted: Callable[[], int] = int,
 ) -> None:
     """Create all instruments of `metrics.SELF_INSTRUMENTS` on the meter.
 
@@ -43,6 +44,7 @@ def register(
         view: gives the state.
         tally: counts of the exporters and of the span maker.
         overhead: estimated CPU time spent in probes, as a fraction of one CPU, by `Target.id`.
+        uncounted: calls of processes that found no room.
     """
     sources: dict[Instrument, Callable[[], _Observations]] = {
         metrics.PROBES: lambda: _probes(view()),
@@ -56,6 +58,7 @@ def register(
         metrics.BUILD_INFO: lambda: [Observation(1, build_info())],
         metrics.CONFIG_RELOADS: lambda: _tally(tally, metrics.CONFIG_RELOADS),
         metrics.EXPORT_REJECTED: lambda: _tally(tally, metrics.EXPORT_REJECTED),
+        metrics.CALLS_UNCOUNTED: lambda: [Observation(uncounted())],
         metrics.POINTS_LEFT_OUT: lambda: _of_targets(view(), _tally(tally, metrics.POINTS_LEFT_OUT)),
         metrics.NESTING_DOUBTFUL: lambda: _of_targets(view(), _tally(tally, metrics.NESTING_DOUBTFUL)),
         metrics.PROBE_COST: lambda: [Observation(cost, {"kind": kind}) for kind, cost in view().cost.seconds_by_kind],

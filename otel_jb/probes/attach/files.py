@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from otel_jb.elf.image import open_regular
+from otel_jb.host.patience import patiently
 from otel_jb.model.errors import AttachError
 from otel_jb.model.plan import Probe
 from otel_jb.model.reads import Op
@@ -79,7 +80,8 @@ class Files:
         ]
 
     def _set(self, probes: Sequence[Probe], *, nests: bool, private: bool) -> ProbeSet:
-        file = open_regular(probes[0].file)
+        path = probes[0].file
+        file = patiently(lambda: open_regular(path), path, discard=os.close)
         try:
             status = os.fstat(file)
             alike = tuple(replace(probe, file="", cost_ns=0.0, function="", names=()) for probe in probes)
@@ -93,8 +95,7 @@ class Files:
             os.close(file)
             raise
         functions = [Function(probe, at, _closes(probe, probes)) for at, probe in enumerate(probes)]
-        path = f"/proc/{os.getpid()}/fd/{file}"
-        made = ProbeSet(number, key, file, path, functions, nests, private)
+        made = ProbeSet(number, key, file, f"/proc/{os.getpid()}/fd/{file}", functions, nests, private)
         self._by_key[key] = self.by_number[number] = made
         return made
 
