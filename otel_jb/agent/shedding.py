@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import product
 from typing import Protocol
 
 from otel_jb.config.model import IDLE_ROLES
@@ -79,17 +80,27 @@ def choose(costs: Mapping[int, Cost], allowed: float) -> tuple[int, ...]:
     others = {series: cost for series, cost in costs.items() if cost.tells < Tells.PRIMARY and cost.share >= WORTH}
     primary = {series: cost for series, cost in costs.items() if cost.tells is Tells.PRIMARY and cost.share >= WORTH}
     tiny = {series: cost for series, cost in costs.items() if 0 < cost.share < WORTH}
-    chosen: set[int] = set()
-    # From the last resort to the first: of each kind as few as are needed beside all of the kinds that go before it.
-    for kind, before in ((tiny, [others, primary]), (primary, [others]), (others, [])):
-        gone = sum(costs[series].share for series in chosen)
-        will_go = sum(cost.share for each in before for cost in each.values())
-        chosen |= _fewest(kind, excess - gone - will_go)
-    return tuple(sorted(chosen, key=lambda series: (costs[series].tells, -costs[series].share, series)))
+
+    def chosen(*spare: bool) -> tuple[int, ...]:
+        found: set[int] = set()
+        # From the last resort to the first: of each kind as few as are needed beside all of the kinds that go before it.
+        kinds: tuple[tuple[dict[int, Cost], list[dict[int, Cost]]], ...] = (
+            (tiny, [others, primary]),
+            (primary, [others]),
+            (others, []),
+        )
+        for (kind, before), cheapest in zip(kinds, (*spare, True), strict=True):
+            gone = sum(costs[series].share for series in found)
+            will_go = sum(cost.share for each in before for cost in each.values())
+            found |= _fewest(kind, excess - gone - will_go, cheapest=cheapest)
+        return tuple(sorted(found, key=lambda series: (costs[series].tells, -costs[series].share, series)))
+
+    # The cheapest primary one that suffices may need more of the others beside it than a more expensive one.
+    return min((chosen(*spare) for spare in product((True, False), repeat=2)), key=len)
 
 
-def _fewest(costs: Mapping[int, Cost], excess: float) -> set[int]:
-    """As few as together cost `excess`, the least telling and cheapest such; all where even they do not."""
+def _fewest(costs: Mapping[int, Cost], excess: float, *, cheapest: bool) -> set[int]:
+    """As few as together cost `excess`; all where even they do not. `cheapest`: the least telling and cheapest such, else those that cost most."""
     chosen: list[int] = []
     gone = 0.0
     for series in sorted(costs, key=lambda s: (-costs[s].share, costs[s].tells, s)):
@@ -97,7 +108,7 @@ def _fewest(costs: Mapping[int, Cost], excess: float) -> set[int]:
             break
         chosen.append(series)
         gone += costs[series].share
-    if gone < excess - ROUNDING:
+    if gone < excess - ROUNDING or not cheapest:
         return set(chosen)
 
     def rank(series: int) -> tuple[int, float]:

@@ -71,7 +71,8 @@ def test_any_bytes_as_a_function_are_read_as_objdump_reads_them(
     path = tmp_path_factory.getbasetemp() / "damaged.so"
     path.write_bytes(damaged)
     instructions = objdump(path, start, size)
-    assert not [text for text in instructions.values() if "(bad)" in text]
+    # Neither knows all that a processor takes without documentation (`d9 d8`): behind a gap there is nothing to compare with.
+    assume(not any("(bad)" in text for text in instructions.values()))
     assert code.entries
     sites = [spot.address for spot in (*code.entries, *code.edges.spots, *code.rets.spots)]
     assert {site for site in sites if start <= site < start + size} <= set(instructions)
