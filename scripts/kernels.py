@@ -564,7 +564,7 @@ mount -t tracefs tracefs /sys/kernel/tracing; mount -t bpf bpf /sys/fs/bpf; moun
 hostname guest; ip link set lo up; ldconfig 2>/dev/null; cd /src
 uname -r > /out/release
 cp /usr/lib/python3/dist-packages/bcc/version.py /out/bcc
-python3 -c 'from otel_jb.probes.system import System; print("perf" if System().multi_link_error() else "multi")' > /out/links
+python3 -c 'from otel_jb.probes.features import multi_link_error; print("perf" if multi_link_error() else "multi")' > /out/links
 echo "== $(uname -rm), up after $(cut -d' ' -f1 /proc/uptime) s"
 setsid -w sh -c '{command}' < /dev/null
 echo $? > /out/status
