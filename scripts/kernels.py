@@ -64,7 +64,6 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "arm64": {
         "tests/bpf/test_edges_corpus.py": "edge sites are x86-64's; on AArch64 the kernel simulates `ret`, the cheapest end",
         "tests/bpf/test_return_register.py": "about edge sites, as the corpus is",
-        "tests/bpf/hazards/test_whole_process.py": "about return probes, which `ret` is never dearer than there",
         "tests/bpf/test_state_threads.py": "Debian's State Threads crash there by themselves, without any probe",
     },
 }
