@@ -149,7 +149,14 @@ def trouble(made: World) -> None:
 @pytest.mark.parametrize(("dashboard", "expression"), QUERIES)
 def test_dashboard_query_returns_data(servers: dict[str, Prometheus], dashboard: Path, expression: str) -> None:
     """The query returns numbers from a Prometheus that scrapes the agent, and from one that scrapes the Collector."""
-    values = {"$job": ".*", "$pid": ".*", "$role": "put", "$__rate_interval": "30s", "$__interval": "15s"}
+    values = {
+        "$host": ".*",
+        "$job": ".*",
+        "$pid": ".*",
+        "$role": "put",
+        "$__rate_interval": "30s",
+        "$__interval": "15s",
+    }
     if "buffer_size" in expression:
         values["$role"] = "parse"  # the sample's only function that reads a depth
     for name, value in values.items():
@@ -236,6 +243,7 @@ def test_dockerfile_copies_what_exists_and_installs_what_the_bootstrap_does() ->
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     for line in lines:
         assert line.split()[0] in {
+            "ARG",
             "FROM",
             "RUN",
             "WORKDIR",
