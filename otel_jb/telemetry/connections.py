@@ -106,11 +106,14 @@ class Connections:
         self._accepting: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name="endpoint", daemon=True)
         self._started = threading.Event()
+        self._failed: OSError | None = None
 
     def start(self) -> None:
-        """Serve from now on."""
+        """Serve from now on. Raises OSError where there are too few descriptors for that."""
         self._thread.start()
         self._started.wait(5)
+        if self._failed is not None:
+            raise self._failed
 
     def close(self) -> None:
         """Stop; connections are cut. Returns soon, whatever a page does."""
@@ -125,7 +128,13 @@ class Connections:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
-        asyncio.run(self._main())
+        try:
+            asyncio.run(self._main())
+        except OSError as error:  # no descriptor was left for the loop: `start` says so
+            if self._started.is_set():
+                raise
+            self._failed = error
+            self._started.set()
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
