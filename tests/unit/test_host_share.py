@@ -153,22 +153,25 @@ def test_threads_of_a_process_are_added_up() -> None:
     share.read()
     begin = resource.getrusage(resource.RUSAGE_SELF)
 
+    spun, seen = threading.Event(), threading.Event()
+
     def spin() -> None:
         until = time.thread_time() + 0.2
         while time.thread_time() < until:
             pass
+        spun.set()
+        seen.wait(60)  # a thread that has ended can no longer be read
 
     worker = threading.Thread(target=spin)
     worker.start()
-    seen = 0
-    while worker.is_alive():
-        seen = share.read().cpu_ns or 0
-        time.sleep(0.01)
+    assert spun.wait(60)
+    cpu_ns = share.read().cpu_ns or 0
+    seen.set()
     worker.join()
     end = resource.getrusage(resource.RUSAGE_SELF)
     used = (end.ru_utime - begin.ru_utime + end.ru_stime - begin.ru_stime) * 1e9
-    assert 0.1e9 < seen <= used * 1.1 + 20e6
-    assert (share.read().cpu_ns or 0) >= seen
+    assert 0.19e9 < cpu_ns <= used * 1.1 + 20e6
+    assert (share.read().cpu_ns or 0) >= cpu_ns
 
 
 VERSION_2 = "30 1 0:26 / {place} rw - cgroup2 cgroup2 rw\n"
