@@ -127,32 +127,12 @@ struct series {
   u64 cgroup;
   u64 comm[2];
   u64 uid;
-  u64 state;  // BLOCK_*
-  // statistics
-  u64 bytes;
-  u64 abandoned;
-  u64 missed;
-  u64 untimed;
-  u64 orphan_ends;
-  u64 no_packet;
-  u64 unknown;
-  u64 duplicates;
-  u64 slow;
-  u64 emitted;
-  u64 suppressed;
-  u64 lost;
-  u64 minmax_lost;
-  u64 depth_lost;
-  u64 packets;      // calls that carried a packet, those without a time among them; not counted where nothing is read
-  u64 missed_ends;  // ends that missed calls may have had
-  u64 drops[DROP_REASONS];
-  u64 faults[FIELDS];
+  u64 state;     // BLOCK_*
+  u64 COUNTERS;  // what is counted: the sums and balances of otel_jb/model/counters.py
   // By parity of the epoch. Counts and sums go on for ever; the others are cleared when their half is read.
   u64 count[2];
   u64 sum_ns[2];
-  u64 max[2];
-  u64 inv_min[2];    // ~minimum, so that 0 means none
-  u64 depth_max[2];  // + 1, so that 0 means none
+  u64 EXTREMES;  // the highest and the lowest of the same table
   u64 buckets[BUCKETS];
   u64 entered;  // read after all others: what is in flight is what entered and has no outcome yet
 };

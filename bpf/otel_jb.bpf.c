@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 // The kernel side: one entry and one end function, which serve every probe.
 //
-// Compiled by BCC with -DBUCKETS= -DSERIES= -DCELL_BITS= (otel_jb/probes/programs/compiler.py). What differs between probes are constants and
+// Compiled by BCC with -DBUCKETS= -DSERIES= -DCELL_BITS= and the counters of a series, which otel_jb/model/counters.py lists
+// (otel_jb/probes/programs/compiler.py). What differs between probes are constants and
 // reads of arguments, which the agent puts into the compiled instructions where the holes below are (otel_jb/probes/programs/template.py):
 // the verifier then leaves out what a probe does not need. What is hot lives in arrays that user space maps, so reading
 // costs no system call and the agent's CPU does not depend on the call rate. Every update is atomic: uprobe programs are
@@ -110,6 +111,14 @@ INLINE void raise_to(u64 *p, u64 v, struct series *s, int tries) {
   if (v > *(volatile u64 *)p) ADD(s->minmax_lost, 1);
 }
 
+// Which half of the words of an interval is written now.
+INLINE u32 this_half(void) { return *(volatile u64 *)&hole_control()->epoch & 1; }
+
+// The highest and the lowest value of the interval, held as one more and as the complement: 0 means that there was none.
+INLINE void note_highest(struct series *s, u64 *halves, u32 half, u64 v, int tries) { raise_to(&halves[half], v + 1, s, tries); }
+
+INLINE void note_lowest(struct series *s, u64 *halves, u32 half, u64 v, int tries) { raise_to(&halves[half], ~v, s, tries); }
+
 INLINE struct thread *this_thread(u32 tid) {
   u32 i = tid & (THREAD_SLOTS - 1);
   return threads.lookup(&i);
@@ -164,7 +173,7 @@ INLINE void note_depth(struct series *s, u64 stream, u64 depth, u64 now) {
   // The slot may be given to another buffer between these lines: the mark then tells that the depth is not that one's.
   *(volatile u64 *)&b->depth = depth | ((key * 0x9E3779B97F4A7C15ULL) >> DEPTH_MARK_SHIFT) << DEPTH_MARK_SHIFT;
   *(volatile u64 *)&b->seen_ns = now;
-  raise_to(&s->depth_max[*(volatile u64 *)&hole_control()->epoch & 1], depth + 1, s, 16);
+  note_highest(s, s->depth_max, this_half(), depth, 16);
 }
 
 INLINE void forget_buffer(struct series *s, u64 stream) {
@@ -540,7 +549,7 @@ INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 n
                    u32 faulted, u32 inside, u32 next, u32 nest_known, struct thread *t) {
   struct event *e = events.ringbuf_reserve(sizeof(struct event));
   if (!e) {
-    ADD(s->lost, 1);
+    ADD(s->events_lost, 1);
     return;
   }
   u64 id = bpf_get_current_pid_tgid();
@@ -586,7 +595,7 @@ INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 n
 #pragma clang loop unroll(disable)
     for (int i = 0; i < NESTED; i++) e->nested[i] = t->recent[i];
   }
-  ADD(s->emitted, 1);
+  ADD(s->events_emitted, 1);
   events.ringbuf_submit(e, 0);
 }
 
@@ -602,18 +611,18 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   asm volatile("" : "+r"(bucket));  // keeps check and use on one 64-bit register, for the verifier
   if (bucket >= BUCKETS) bucket = BUCKETS - 1;
   // The loops come before what branches on outcomes: the verifier walks what follows a branch once for each way.
-  u32 half = *(volatile u64 *)&hole_control()->epoch & 1;
+  u32 half = this_half();
   ADD(s->sum_ns[half], d);
   ADD(s->count[half], 1);
-  raise_to(&s->max[half], d, s, 32);
-  raise_to(&s->inv_min[half], ~d, s, 32);
+  note_highest(s, s->duration_max, half, d, 32);
+  note_lowest(s, s->duration_min, half, d, 32);
   ADD(s->buckets[bucket], 1);
   u32 told = 0;
   if (UNLIKELY(d >= s->slow_ns)) {
     ADD(s->slow, 1);
     if (features & FEATURE_EVENTS) {
       told = let_through(s, now);
-      if (!told) ADD(s->suppressed, 1);
+      if (!told) ADD(s->events_suppressed, 1);
     }
   }
 

@@ -8,7 +8,7 @@ that no reader of the stream, a file's neither, can forget it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 
 from otel_jb.model.text import make_printable
@@ -133,6 +133,23 @@ class SeriesSnapshot:
     packets: int | None = (
         None  #: calls known to have carried a packet, untimed ones among them; None: not counted by themselves
     )
+    counts: tuple[tuple[str, int], ...] = ()  #: rows of `model.counters` that have no field here, by name
+    extremes: tuple[tuple[str, int], ...] = ()  #: the same of those that belong to the last complete interval
+
+    def value(self, name: str) -> int | tuple[int, ...] | None:
+        """The value of a row of `model.counters`; None where it was not counted, or there was none in the last interval."""
+        if name in OWN_FIELDS:
+            value: int | tuple[int, ...] | None = getattr(self, name)
+            return value
+        return dict((*self.counts, *self.extremes)).get(name)
+
+    def without_interval(self) -> SeriesSnapshot:
+        """The same where the last complete interval is not this series' own."""
+        return replace(self, interval=None, extremes=()) if self.interval or self.extremes else self
+
+
+#: rows of `model.counters` with these names are fields of a snapshot
+OWN_FIELDS = frozenset(each.name for each in fields(SeriesSnapshot)) - {"counts", "extremes"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ explicit byte order does not promise.
 
 from __future__ import annotations
 
+from otel_jb.model.counters import TABLE, declarators, declared
+
 CALL_BITS = 15
 SERIES_BITS = 19
 NUMBER_BITS = 10
@@ -101,30 +103,30 @@ SERIES_CGROUP = 7
 SERIES_COMM = 8
 SERIES_UID = 10
 SERIES_STATE = 11
-SERIES_BYTES = 12
-SERIES_ABANDONED = 13
-SERIES_MISSED = 14
-SERIES_UNTIMED = 15
-SERIES_ORPHAN_ENDS = 16
-SERIES_NO_PACKET = 17
-SERIES_UNKNOWN = 18
-SERIES_DUPLICATES = 19
-SERIES_SLOW = 20
-SERIES_EMITTED = 21
-SERIES_SUPPRESSED = 22
-SERIES_LOST = 23
-SERIES_MINMAX_LOST = 24
-SERIES_DEPTH_LOST = 25
-SERIES_PACKETS = 26
-SERIES_MISSED_ENDS = 27
-SERIES_DROPS = 28
-SERIES_FAULTS = SERIES_DROPS + DROP_REASONS
-SERIES_COUNT = SERIES_FAULTS + FIELDS
+SERIES_COUNTERS = 12
+
+
+def _places(at: int, members: tuple[tuple[str, int], ...]) -> tuple[dict[str, int], int]:
+    """Where the words of each member begin if the first begins at `at`, and the word behind them all."""
+    places = {}
+    for name, words in members:
+        places[name] = at
+        at += words
+    return places, at
+
+
+_counters, SERIES_COUNT = _places(SERIES_COUNTERS, declared(TABLE, of_interval=False))
 SERIES_SUM_NS = SERIES_COUNT + 2
-SERIES_MAX = SERIES_SUM_NS + 2
-SERIES_INV_MIN = SERIES_MAX + 2
-SERIES_DEPTH_MAX = SERIES_INV_MIN + 2
-SERIES_BUCKETS = SERIES_DEPTH_MAX + 2
+_extremes, SERIES_BUCKETS = _places(SERIES_SUM_NS + 2, declared(TABLE, of_interval=True))
+#: where the words of each row of the table of counters begin
+PLACES = {**_counters, **_extremes}
+SERIES_ABANDONED, SERIES_MISSED, SERIES_UNTIMED = PLACES["abandoned"], PLACES["missed"], PLACES["untimed"]
+SERIES_DEPTH_LOST = PLACES["depth_lost"]
+#: what the compiler is told of them
+COUNTER_DEFINES = {
+    "COUNTERS": declarators(TABLE, of_interval=False),
+    "EXTREMES": declarators(TABLE, of_interval=True),
+}
 
 FLAG_SHUT, FLAG_CLEARED, FLAG_EXCHANGE, FLAG_NEW = 1, 2, 4, 8
 BLOCK_FREE, BLOCK_TAKEN, BLOCK_VOID, BLOCK_ENDED, BLOCK_EXECUTED = 0, 1, 2, 3, 4

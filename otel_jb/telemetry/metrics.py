@@ -8,10 +8,12 @@ that OTLP (`otlp`) and Prometheus (`prometheus`) both render, so that the two ca
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
+from itertools import zip_longest
 
+from otel_jb.model.counters import TABLE, Counter, Fold, instrument_of
+from otel_jb.model.instruments import Instrument, Kind
 from otel_jb.model.stream import DepthSnapshot, HostShare, Interval, SeriesSnapshot, Target
 from otel_jb.telemetry.histogram import (
     DEFAULT_SHAPE,
@@ -24,27 +26,6 @@ from otel_jb.telemetry.state import SeriesView, StateView, TargetView
 
 SCOPE = "otel_jb"
 SELF_SCOPE = "otel_jb.self"
-
-
-class Kind(Enum):
-    """Kinds of instruments."""
-
-    COUNTER = "counter"
-    UP_DOWN_COUNTER = "updowncounter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """One metric. `prometheus` is the full name of its samples (of a histogram: without `_bucket`, `_sum`, `_count`)."""
-
-    name: str
-    kind: Kind
-    unit: str
-    prometheus: str
-    description: str
-
 
 CALLS = Instrument(
     "jitterbuffer.calls",
@@ -81,34 +62,10 @@ DELAY_AVG = Instrument(
     "jitterbuffer_delay_avg_seconds",
     "Mean time of the calls that returned in the last complete interval.",
 )
-PACKET_COUNT = Instrument(
-    "jitterbuffer.packet_count",
-    Kind.COUNTER,
-    "{packet}",
-    "jitterbuffer_packet_count_total",
-    "Returned calls that handled a packet.",
-)
-BYTES = Instrument(
-    "jitterbuffer.bytes",
-    Kind.COUNTER,
-    "By",
-    "jitterbuffer_bytes_total",
-    "Bytes of the handled packets.",
-)
-DROPPED_PACKETS = Instrument(
-    "jitterbuffer.dropped_packets",
-    Kind.COUNTER,
-    "{packet}",
-    "jitterbuffer_dropped_packets_total",
-    "Packets that the function discarded, by reason.",
-)
-DUPLICATED_PACKETS = Instrument(
-    "jitterbuffer.duplicated_packets",
-    Kind.COUNTER,
-    "{packet}",
-    "jitterbuffer_duplicated_packets_total",
-    "Packets that the buffer held already.",
-)
+PACKET_COUNT = instrument_of("packets")
+BYTES = instrument_of("bytes")
+DROPPED_PACKETS = instrument_of("drops")
+DUPLICATED_PACKETS = instrument_of("duplicates")
 BUFFER_SIZE = Instrument(
     "jitterbuffer.buffer_size",
     Kind.GAUGE,
@@ -167,10 +124,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     DELAY_MIN,
     DELAY_MAX,
     DELAY_AVG,
-    PACKET_COUNT,
-    BYTES,
-    DROPPED_PACKETS,
-    DUPLICATED_PACKETS,
+    *(row.instrument for row in TABLE if row.instrument is not None),
     BUFFER_SIZE,
     BUFFER_SIZE_MAX,
     HOST_RUN_DELAY,
@@ -513,23 +467,36 @@ def _add_series(
     if untimed or len(timed) < len(group):
         points.add(CALLS, (*identity, ("outcome", "untimed")), time, untimed)
     # What a call did with its packet is known only at its end, so a function whose ends are not seen says nothing of it.
-    counted = [series for series in timed if series.series.has_packets]
-    if counted:
-        points.add(PACKET_COUNT, identity, time, sum(packets(series.values) for series in counted))
-    sized = [series for series in timed if series.series.has_bytes]
-    if sized:
-        points.add(BYTES, identity, time, sum(series.values.bytes for series in sized))
-    drops: dict[str, int] = {}
-    for series in timed:
-        for reason, count in zip(series.series.drop_reasons, series.values.drops, strict=False):
-            drops[reason] = drops.get(reason, 0) + count
-        for reason in series.series.drop_reasons:  # known from the start, so that a rate sees the first drop
-            drops.setdefault(reason, 0)
-    for reason, count in drops.items():
-        points.add(DROPPED_PACKETS, (*identity, ("reason", reason)), time, count)
-    doubled = [series for series in timed if series.series.has_duplicates]
-    if doubled:
-        points.add(DUPLICATED_PACKETS, identity, time, sum(series.values.duplicates for series in doubled))
+    for row in TABLE:
+        if row.instrument is not None:
+            telling = [series for series in timed if getattr(series.series, row.told_by)]
+            for attributes, value in _folded(row, telling):
+                points.add(row.instrument, (*identity, *attributes), time, value)
+
+
+def _folded(row: Counter, telling: Sequence[SeriesView]) -> Iterator[tuple[Attributes, float]]:
+    """The values of a row over probes of one name, by the attribute that splits it."""
+    by_attribute: dict[Attributes, list[int]] = {}
+    for series in telling:
+        value = packets(series.values) if row.name == "packets" else series.values.value(row.name)
+        if isinstance(value, int):
+            by_attribute.setdefault((), []).append(value)
+        elif row.split is not None and value is not None:
+            known = getattr(series.series, row.split.values)
+            # Every one is known from the start, so that a rate sees the first. A recording may hold fewer.
+            for name, count in zip_longest(known, value[: len(known)], fillvalue=0):
+                by_attribute.setdefault(((row.split.attribute, name),), []).append(count)
+    for attributes, values in by_attribute.items():
+        total = _FOLDS[row.fold](values)
+        yield attributes, total / 1e9 if row.instrument is not None and row.instrument.unit == "s" else total
+
+
+_FOLDS: dict[Fold, Callable[[list[int]], int]] = {
+    Fold.SUM: sum,
+    Fold.BALANCE: sum,
+    Fold.HIGHEST: max,
+    Fold.LOWEST: min,
+}
 
 
 def _add_host(points: _Points, host: HostShare) -> None:

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as TextExemplar
 from prometheus_client.samples import Sample, Timestamp
 
+from otel_jb.model.instruments import Instrument, Kind
 from otel_jb.model.stream import Target
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
 from otel_jb.telemetry.http1 import accepts_gzip
@@ -28,8 +29,6 @@ from otel_jb.telemetry.metrics import (
     Attributes,
     ExemplarSource,
     HistogramPoint,
-    Instrument,
-    Kind,
     LeftOut,
     NumberPoint,
     TargetMetrics,

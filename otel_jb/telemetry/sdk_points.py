@@ -15,8 +15,9 @@ from opentelemetry.sdk.metrics.export import (
     NumberDataPoint,
 )
 
+from otel_jb.model.instruments import Instrument, Kind
 from otel_jb.telemetry.histogram import ExponentialCounts
-from otel_jb.telemetry.metrics import HistogramPoint, Instrument, Kind, NumberPoint, Point
+from otel_jb.telemetry.metrics import HistogramPoint, NumberPoint, Point
 
 #: A cumulative point carries an exemplar again for so long: who scrapes the Collector, seldom or out of step, sees only the last
 #: point of some. Prometheus takes each once. A delta is seen by everybody, or lost with its exemplars.

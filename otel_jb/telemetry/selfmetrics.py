@@ -18,11 +18,11 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
 import otel_jb
+from otel_jb.model.instruments import Instrument, Kind
 from otel_jb.model.reads import OUT_OF_RANGE
 from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Target
 from otel_jb.telemetry import metrics
 from otel_jb.telemetry.broken import broken
-from otel_jb.telemetry.metrics import Instrument, Kind
 from otel_jb.telemetry.state import StateView, TargetView
 from otel_jb.telemetry.tally import Tally
 

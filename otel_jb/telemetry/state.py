@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from otel_jb.model.stream import (
     AgentCost,
@@ -234,8 +234,8 @@ class StreamState:
             values = known.values
             # Minimum, maximum and average belong to the last interval: a series that was not read in it has none. An ended
             # target keeps those of its own last interval.
-            if values.interval is not None and ended is None and series_id not in self._in_snapshot:
-                values = replace(values, interval=None)
+            if ended is None and series_id not in self._in_snapshot:
+                values = values.without_interval()
             series.append(
                 SeriesView(
                     self._series[series_id],

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import threading
 
-from otel_jb.telemetry.metrics import Attributes, Instrument
+from otel_jb.model.instruments import Instrument
+from otel_jb.telemetry.metrics import Attributes
 
 
 class Tally:

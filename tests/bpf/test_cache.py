@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from otel_jb.probes import abi
 from otel_jb.probes.programs import cache, compiled
 from otel_jb.probes.programs.instances import Instances
 from otel_jb.probes.programs.source import bpf_directory
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.bpf
 
 REQUEST: dict[str, Any] = {
     "cached": True,
-    "defines": {"BUCKETS": 8, "CELL_BITS": 5, "SERIES": 16, "RING_PAGES": 256},
+    "defines": {"BUCKETS": 8, "CELL_BITS": 5, "SERIES": 16, "RING_PAGES": 256, **abi.COUNTER_DEFINES},
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from otel_jb.model.instruments import Kind
 from otel_jb.model.stream import ProbeState, ProbeStatus
 from otel_jb.probes import features
 from otel_jb.telemetry.metrics import (
@@ -24,7 +25,6 @@ from otel_jb.telemetry.metrics import (
     NESTING_DOUBTFUL,
     SELF_INSTRUMENTS,
     SPANS_DROPPED,
-    Kind,
 )
 from tests.e2e.agent_process import ROOT, until
 from tests.e2e.collector import Prometheus, collector, program, prometheus, scrape_configuration

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from otel_jb.model.counters import TABLE
 from otel_jb.probes import abi
 from otel_jb.probes.programs.source import bpf_directory
 
@@ -26,29 +27,9 @@ _STRUCTS = {
         "comm",
         "uid",
         "state",
-        "bytes",
-        "abandoned",
-        "missed",
-        "untimed",
-        "orphan_ends",
-        "no_packet",
-        "unknown",
-        "duplicates",
-        "slow",
-        "emitted",
-        "suppressed",
-        "lost",
-        "minmax_lost",
-        "depth_lost",
-        "packets",
-        "missed_ends",
-        "drops",
-        "faults",
         "count",
         "sum_ns",
-        "max",
-        "inv_min",
-        "depth_max",
+        *abi.PLACES,
         "buckets",
         "entered",
     ),
@@ -58,6 +39,7 @@ _STRUCTS = {
     "buffer": ("key", "depth", "seen_ns"),
 }
 _WORDS = {
+    **{("series", name): place for name, place in abi.PLACES.items()},
     ("call", "key"): abi.CALL_KEY,
     ("call", "start"): abi.CALL_START,
     ("call", "tid"): abi.CALL_TID_FLAGS,
@@ -107,7 +89,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     source = (
         "#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n"
         "typedef uint64_t u64; typedef uint32_t u32; typedef uint16_t u16; typedef uint8_t u8; typedef int32_t s32;\n"
-        f'#define BUCKETS {_BUCKETS}\n#include "abi.h"\nint main(void) {{ {" ".join(lines)} return 0; }}\n'
+        + "".join(f"#define {name} {text}\n" for name, text in {"BUCKETS": _BUCKETS, **abi.COUNTER_DEFINES}.items())
+        + f'#include "abi.h"\nint main(void) {{ {" ".join(lines)} return 0; }}\n'
     )
     directory: Path = tmp_path_factory.mktemp("abi")
     (directory / "abi.c").write_text(source)
@@ -141,3 +124,10 @@ def test_every_structure_is_as_large_as_the_compiler_makes_it(compiled: dict[str
     assert compiled["event.stack"] == abi.EVENT_STACK
     assert compiled["event.nested"] == abi.EVENT_NESTED
     assert compiled["event.copy"] == abi.EVENT_COPY
+
+
+def test_every_counter_of_the_table_is_counted_by_the_program() -> None:
+    """Each row of the table of counters is a member that the kernel program writes, and user space writes no other."""
+    source = (bpf_directory() / "otel_jb.bpf.c").read_text()
+    written = re.findall(r"(?:ADD|note_highest|note_lowest|__sync_val_compare_and_swap)\((?:s, )?&?s->(\w+)", source)
+    assert {row.name for row in TABLE} <= set(written)

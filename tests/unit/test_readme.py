@@ -19,7 +19,8 @@ from otel_jb.cli import exitcodes, main
 from otel_jb.cli.words import with_command
 from otel_jb.config.model import Config
 from otel_jb.config.yamlfile import parse
-from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS, Kind
+from otel_jb.model.instruments import Kind
+from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS
 
 pytestmark = pytest.mark.unit
 
@@ -71,9 +72,9 @@ def metric_names() -> set[str]:
     return names
 
 
-def table_names(text: str) -> set[tuple[str, str]]:
-    """(OpenTelemetry's name, Prometheus' name) of each row of the page's metric tables."""
-    return set(re.findall(r"^\| `([a-z_.]+)` \| `([a-z_]+)` \|", text, re.MULTILINE))
+def table_names(text: str) -> set[tuple[str, str, str]]:
+    """(OpenTelemetry's name, Prometheus' name, kind) of each row of the page's metric tables."""
+    return set(re.findall(r"^\| `([a-z_.]+)` \| `([a-z_]+)` \| (\w+) \|", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize(
@@ -155,8 +156,9 @@ def test_metric_names_exist(page: str) -> None:
 
 
 def test_metrics_page_is_complete() -> None:
-    """The tables of docs/metrics.md have every instrument of the code, by both names, and no other."""
-    expected = {(one.name, one.prometheus) for one in (*INSTRUMENTS, *SELF_INSTRUMENTS)}
+    """The tables of docs/metrics.md have every instrument of the code, by both names and its kind, and no other."""
+    kinds = {kind: kind.value for kind in Kind} | {Kind.UP_DOWN_COUNTER: "sum"}
+    expected = {(one.name, one.prometheus, kinds[one.kind]) for one in (*INSTRUMENTS, *SELF_INSTRUMENTS)}
     assert table_names(METRICS) == expected
 
 

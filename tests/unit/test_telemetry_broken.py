@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from otel_jb.model.instruments import Instrument
 from otel_jb.model.stream import Snapshot
 from otel_jb.telemetry import metrics
 from otel_jb.telemetry.state import StreamState
@@ -47,7 +48,7 @@ def snapshot(*faults: int) -> Snapshot:
     )
 
 
-def functions(made: StreamState, instrument: metrics.Instrument) -> set[object]:
+def functions(made: StreamState, instrument: Instrument) -> set[object]:
     return {dict(point.attributes)["code.function.name"] for point in points(made.view(), 2, instrument)}
 
 

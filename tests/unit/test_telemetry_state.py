@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_jb.model.errors import ConfigError
+from otel_jb.model.instruments import Instrument
 from otel_jb.model.stream import DepthSnapshot, TargetEnded
 from otel_jb.probes.read import boundaries
 from otel_jb.telemetry import metrics
@@ -20,7 +21,7 @@ from otel_jb.telemetry.histogram import (
     fold_explicit,
     fold_exponential,
 )
-from otel_jb.telemetry.metrics import HistogramPoint, Instrument, NumberPoint, Point, target_metrics
+from otel_jb.telemetry.metrics import HistogramPoint, NumberPoint, Point, target_metrics
 from otel_jb.telemetry.state import StateView, StreamState
 from tests import telemetry_samples as samples
 

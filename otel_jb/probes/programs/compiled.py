@@ -121,6 +121,7 @@ class Loading:
                 "CELL_BITS": cell_bits,
                 "SERIES": max_series,
                 "RING_PAGES": RING_BYTES // resource.getpagesize(),
+                **abi.COUNTER_DEFINES,
             },
         }
         self._child: _Child | None = None

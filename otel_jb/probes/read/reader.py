@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from otel_jb.model.stream import DepthSnapshot, Interval, SeriesSnapshot, Snapshot
+from otel_jb.model.counters import TABLE, Counter, Fold
+from otel_jb.model.stream import OWN_FIELDS, DepthSnapshot, Interval, SeriesSnapshot, Snapshot
 from otel_jb.probes import abi
 from otel_jb.probes.read.maps import HashMap, WordArray, wait_for_grace
 
@@ -22,7 +23,16 @@ SETTLE_AGE_NS = 1_000_000_000
 _MASK = (1 << abi.SERIES_BITS) - 1
 _U64 = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
+#: rows that a snapshot has a field for, and those that it holds by name because they are metrics
+_OWN = tuple(
+    (row.name, abi.PLACES[row.name])
+    for row in TABLE
+    if row.name in OWN_FIELDS and row.name != "packets" and not row.split
+)
+_COUNTS = tuple(row for row in TABLE if row.instrument and row.name not in OWN_FIELDS and not row.fold.of_interval)
+_EXTREMES = tuple(row for row in TABLE if row.fold.of_interval)
 _OUTCOMES = (abi.SERIES_ABANDONED, abi.SERIES_MISSED, abi.SERIES_UNTIMED)
+_PACKETS, _DROPS, _FAULTS = abi.PLACES["packets"], abi.PLACES["drops"], abi.PLACES["faults"]
 
 
 class Reader:
@@ -45,7 +55,7 @@ class Reader:
         self._attached = attached
         self._bases: dict[int, tuple[int, int]] = {}  # index -> (count, sum_ns) of a half when it was last read
         self._intervals: dict[int, Interval | None] = {}
-        self._depth_max: dict[int, int | None] = {}
+        self._extremes: dict[int, dict[str, int]] = {}  # of the last interval, where there was one
         self._depth_lost: dict[int, tuple[int, bool]] = {}  # index -> (so far, whether some in the last interval)
         self._rolled_ns = time.monotonic_ns()
         self._interval_ns = 0
@@ -145,20 +155,18 @@ class Reader:
         for index in self._attached:
             base = index * self._words
             count, sum_ns = words[base + abi.SERIES_COUNT + old], words[base + abi.SERIES_SUM_NS + old]
-            highest, inverse = words[base + abi.SERIES_MAX + old], words[base + abi.SERIES_INV_MIN + old]
-            depth = words[base + abi.SERIES_DEPTH_MAX + old]
-            words[base + abi.SERIES_MAX + old] = 0
-            words[base + abi.SERIES_INV_MIN + old] = 0
-            words[base + abi.SERIES_DEPTH_MAX + old] = 0
-            self._depth_max[index] = depth - 1 if depth else None
+            extremes = self._extremes[index] = _extremes(words, base, old)
             lost = words[base + abi.SERIES_DEPTH_LOST]
             self._depth_lost[index] = (lost, lost > self._depth_lost.get(index, (0, False))[0])
             key = index << 1 | old
             before = self._bases.get(key, (0, 0))
             self._bases[key] = (count, sum_ns)
             calls = count - before[0]
+            fastest = extremes.get("duration_min")
             self._intervals[index] = (
-                Interval(calls, sum_ns - before[1], inverse ^ _U64, highest) if calls and inverse else None
+                Interval(calls, sum_ns - before[1], fastest, extremes.get("duration_max", fastest))
+                if calls and fastest is not None
+                else None
             )
 
     def _one(self, item: Attached, now_ns: int) -> SeriesSnapshot:
@@ -171,29 +179,19 @@ class Reader:
         return SeriesSnapshot(
             series=item.series.id,
             returned=returned,
-            abandoned=words[abi.SERIES_ABANDONED],
-            missed=words[abi.SERIES_MISSED],
-            untimed=words[abi.SERIES_UNTIMED],
             in_flight=entered - returned - sum(words[outcome] for outcome in _OUTCOMES),
-            orphan_ends=words[abi.SERIES_ORPHAN_ENDS],
             sum_ns=words[abi.SERIES_SUM_NS] + words[abi.SERIES_SUM_NS + 1],
             buckets=buckets,
-            no_packet=words[abi.SERIES_NO_PACKET],
-            unknown=words[abi.SERIES_UNKNOWN],
-            bytes=words[abi.SERIES_BYTES],
-            drops=tuple(words[abi.SERIES_DROPS : abi.SERIES_DROPS + reasons]),
-            duplicates=words[abi.SERIES_DUPLICATES],
-            faults=tuple(words[abi.SERIES_FAULTS : abi.SERIES_FAULTS + fields]),
-            slow=words[abi.SERIES_SLOW],
-            events_emitted=words[abi.SERIES_EMITTED],
-            events_suppressed=words[abi.SERIES_SUPPRESSED],
-            events_lost=words[abi.SERIES_LOST],
+            drops=tuple(words[_DROPS : _DROPS + reasons]),
+            faults=tuple(words[_FAULTS : _FAULTS + fields]),
             attached_ns=item.time_attached(now_ns),
             interval=self._intervals.get(item.index),
-            minmax_lost=words[abi.SERIES_MINMAX_LOST],
-            packets=words[abi.SERIES_PACKETS]
+            packets=words[_PACKETS]
             if item.probe.read.entry or item.probe.read.end
             else returned + words[abi.SERIES_UNTIMED],
+            counts=tuple([(row.name, _number(row, words[abi.PLACES[row.name]])) for row in _COUNTS]),
+            extremes=_exported(self._extremes.get(item.index)),
+            **{name: words[at] for name, at in _OWN},
         )
 
     # -- depth ----------------------------------------------------------------------------------------------
@@ -212,7 +210,9 @@ class Reader:
             if any(self._depth_is_incomplete(item.index) for item in items):
                 continue
             teller = min(items, key=lambda i: (not i.series.primary, i.series.role != "put", i.series.id))
-            highest = [m for i in items if (m := self._depth_max.get(i.index)) is not None]
+            highest = [
+                self._extremes[i.index]["depth_max"] for i in items if "depth_max" in self._extremes.get(i.index, ())
+            ]
             depths = held[group]
             if not depths and not highest:
                 continue
@@ -267,5 +267,28 @@ class Reader:
         for half in (0, 1):
             self._bases.pop(index << 1 | half, None)
         self._intervals.pop(index, None)
-        self._depth_max.pop(index, None)
+        self._extremes.pop(index, None)
         self._depth_lost.pop(index, None)
+
+
+def _number(row: Counter, word: int) -> int:
+    return word - (1 << 64) if row.fold is Fold.BALANCE and word >> 63 else word
+
+
+def _extremes(words: memoryview, base: int, half: int) -> dict[str, int]:
+    """The highest and the lowest values of a half that is not written any more, by name; it is cleared. What had none is left out."""
+    found = {}
+    for row in _EXTREMES:
+        at = base + abi.PLACES[row.name] + half
+        word = words[at]
+        if word:
+            words[at] = 0
+            found[row.name] = word ^ _U64 if row.fold is Fold.LOWEST else word - 1
+    return found
+
+
+def _exported(extremes: Mapping[str, int] | None) -> tuple[tuple[str, int], ...]:
+    """Those that are metrics by themselves."""
+    if not extremes:
+        return ()
+    return tuple([(row.name, extremes[row.name]) for row in _EXTREMES if row.instrument and row.name in extremes])

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of what the kernel counts for each series, and of the metrics that come of it.
+
+A row is a member of `struct series` (bpf/abi.h). The program is compiled with the members that stand here, the reader reads them,
+recordings hold them and every exporter sends those with an instrument. So a new metric of a function is a row here, the line in
+bpf/otel_jb.bpf.c that counts it, a test, and a row in docs/metrics.md.
+
+- A SUM is added to: `ADD(s->NAME, n)`.
+- A BALANCE is added to and subtracted from; it may be below zero.
+- A HIGHEST and a LOWEST are of the agent's last complete interval: `note_highest(s, s->NAME, this_half(), value, 16)`,
+  `note_lowest` likewise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from otel_jb.model.instruments import Instrument, Kind
+from otel_jb.model.reads import MAX_DROP_REASONS, MAX_FIELDS
+
+
+class Fold(Enum):
+    """How values of one word are put together: by the kernel as calls come, and where several probes bear one function's name."""
+
+    SUM = "sum"
+    BALANCE = "balance"
+    HIGHEST = "highest"
+    LOWEST = "lowest"
+
+    @property
+    def of_interval(self) -> bool:
+        """Whether the word begins anew with each of the agent's intervals. The kernel then has two, by the parity of the epoch."""
+        return self in (Fold.HIGHEST, Fold.LOWEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Several words of one name, told apart by an attribute whose values a field of `Series` lists."""
+
+    words: int
+    attribute: str
+    values: Literal["drop_reasons", "fields"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One row. A counter without an instrument is no metric of a function by itself.
+
+    A value of unit `s` is counted in nanoseconds. `told_by` names the field of `Series` that says whether the function can tell the
+    value; where it cannot, there is no point, rather than 0. An entry-only function tells none.
+    """
+
+    name: str
+    fold: Fold = Fold.SUM
+    instrument: Instrument | None = None
+    told_by: Literal["has_timing", "has_packets", "has_bytes", "has_depth", "has_duplicates", "drop_reasons"] = (
+        "has_timing"
+    )
+    split: Split | None = None
+
+
+TABLE: tuple[Counter, ...] = (
+    # How calls ended; those that returned are in the histogram.
+    Counter("abandoned"),
+    Counter("missed"),
+    Counter("untimed"),
+    Counter("orphan_ends"),
+    Counter("missed_ends"),  # ends that missed calls may have had
+    # What they did with their packets.
+    Counter(
+        "packets",  # those without a time among them; not counted where nothing is read
+        instrument=Instrument(
+            "jitterbuffer.packet_count",
+            Kind.COUNTER,
+            "{packet}",
+            "jitterbuffer_packet_count_total",
+            "Returned calls that handled a packet.",
+        ),
+        told_by="has_packets",
+    ),
+    Counter(
+        "bytes",
+        instrument=Instrument(
+            "jitterbuffer.bytes",
+            Kind.COUNTER,
+            "By",
+            "jitterbuffer_bytes_total",
+            "Bytes of the handled packets.",
+        ),
+        told_by="has_bytes",
+    ),
+    Counter(
+        "drops",
+        instrument=Instrument(
+            "jitterbuffer.dropped_packets",
+            Kind.COUNTER,
+            "{packet}",
+            "jitterbuffer_dropped_packets_total",
+            "Packets that the function discarded, by reason.",
+        ),
+        told_by="drop_reasons",
+        split=Split(MAX_DROP_REASONS, "reason", "drop_reasons"),
+    ),
+    Counter(
+        "duplicates",
+        instrument=Instrument(
+            "jitterbuffer.duplicated_packets",
+            Kind.COUNTER,
+            "{packet}",
+            "jitterbuffer_duplicated_packets_total",
+            "Packets that the buffer held already.",
+        ),
+        told_by="has_duplicates",
+    ),
+    Counter("no_packet"),
+    Counter("unknown"),
+    # What was lost while counting; metrics of the agent.
+    Counter("faults", split=Split(MAX_FIELDS, "field", "fields")),
+    Counter("minmax_lost"),
+    Counter("depth_lost"),
+    # Slow calls.
+    Counter("slow"),
+    Counter("events_emitted"),
+    Counter("events_suppressed"),
+    Counter("events_lost"),
+    # Of the last complete interval.
+    Counter("duration_max", Fold.HIGHEST),
+    Counter("duration_min", Fold.LOWEST),
+    Counter("depth_max", Fold.HIGHEST),
+)
+
+
+def instrument_of(name: str) -> Instrument:
+    """The instrument of a row. KeyError where there is none."""
+    return {row.name: row.instrument for row in TABLE if row.instrument is not None}[name]
+
+
+def declared(rows: Iterable[Counter], *, of_interval: bool) -> tuple[tuple[str, int], ...]:
+    """(name, words) of the kernel's members in their order: single ones before those that are split."""
+    chosen = [row for row in rows if row.fold.of_interval is of_interval]
+    sizes = [(row.name, (2 if of_interval else 1) * (row.split.words if row.split else 1)) for row in chosen]
+    return tuple(sorted(sizes, key=lambda each: each[1]))
+
+
+def declarators(rows: Iterable[Counter], *, of_interval: bool) -> str:
+    """The same as a list of declarators in C: what stands behind `u64` in the structure."""
+    members = declared(rows, of_interval=of_interval)
+    return ",".join(name if words == 1 else f"{name}[{words}]" for name, words in members)
