@@ -34,7 +34,10 @@ PAGES = (
     "docs/README.md",
     "docs/architecture.md",
     "docs/from-the-guide.md",
+    "docs/is-it-the-network.md",
+    "docs/kubernetes.md",
     "docs/metrics.md",
+    "docs/runbooks.md",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "adr").glob("*.md")),
 )
 #: Names in docs/from-the-guide.md and in the README that are the guide's programs, functions and tools, not ours.
@@ -48,15 +51,15 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 
 def code_blocks(text: str, *languages: str) -> Iterator[str]:
-    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+    for indent, language, block in re.findall(r"^( *)```(\w*)\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL):
         if language in languages:
-            yield block
+            yield re.sub(f"^{indent}", "", block, flags=re.MULTILINE)
 
 
 def command_lines(text: str) -> Iterator[list[str]]:
     """The words of every otel-jb command in shell blocks and in inline code."""
     lines = [line.removeprefix("$ ") for block in code_blocks(text, "sh", "console") for line in block.splitlines()]
-    lines += re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+    lines += re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL))
     for line in lines:
         found = re.match(r"(?:sudo )?(?:scripts/|\.venv/bin/)?otel-jb (.+)", line)
         if found:
@@ -84,7 +87,9 @@ def table_names(text: str) -> set[tuple[str, str, str]]:
         "docs/architecture.md",
         "docs/configuration.md",
         "docs/from-the-guide.md",
+        "docs/kubernetes.md",
         "docs/metrics.md",
+        "docs/runbooks.md",
         "docs/troubleshooting.md",
         ".github/ISSUE_TEMPLATE/bug.yml",
         ".github/ISSUE_TEMPLATE/server.yml",
@@ -142,7 +147,10 @@ def test_options_exist(page: str) -> None:
         assert option in offered or option in scripts, option
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/metrics.md", "docs/from-the-guide.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "docs/metrics.md", "docs/from-the-guide.md", "docs/is-it-the-network.md", "docs/runbooks.md"],
+)
 def test_metric_names_exist(page: str) -> None:
     """Every metric name on the page is one of the program's, whole or as a label or file of its own."""
     text = re.sub(r"\]\([^)]*\)", "]", (ROOT / page).read_text())
@@ -168,7 +176,7 @@ def test_metrics_page_names_every_role() -> None:
     assert set(re.findall(r"`([a-z]+)`", row)) == {role.value for role in Role}
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/metrics.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/metrics.md", "docs/is-it-the-network.md", "docs/runbooks.md"])
 def test_queries_are_promql(page: str, tmp_path: Path) -> None:
     """Every query that a page shows is PromQL, as promtool reads it."""
     queries = [
