@@ -64,8 +64,6 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "arm64": {
         "tests/bpf/test_edges_corpus.py": "edge sites are x86-64's; on AArch64 the kernel simulates `ret`, the cheapest end",
         "tests/bpf/test_return_register.py": "about edge sites, as the corpus is",
-        "tests/bpf/test_agent.py::test_a_library_that_is_loaded_later_is_measured": "a defect that is not understood yet: on the emulated "
-        "6.1 the library is not attached within five minutes, where amd64 passes",
         "tests/bpf/test_state_threads.py": "Debian's State Threads crash there by themselves, without any probe",
     },
 }

@@ -14,7 +14,7 @@ from otel_jb.code.facts import Ends, Spot
 from otel_jb.code.private import privacy
 from otel_jb.code.spots import merged, spot_at
 from otel_jb.code.values import State
-from otel_jb.model.plan import IN_RESULT, FrameBase, Origin, ReturnPlace
+from otel_jb.model.plan import IN_RESULT, SITE_REGISTERS, FrameBase, Origin, ReturnPlace
 
 MAX_DEPTH = 3  #: of functions that end in one another
 MAX_FOLLOWED_SITES = 24  #: end sites taken over from other functions
@@ -172,7 +172,7 @@ def _returned(body: Body, crossing: Crossing, end: int, state: State | None) -> 
     source = None if path is None else _copied_from(body, path)
     if source is None or source == body.context.machine.RETURN_REGISTER:
         return None if source is None else IN_RESULT
-    return ReturnPlace(Origin.REGISTER, source)
+    return ReturnPlace(Origin.REGISTER, source) if source < SITE_REGISTERS else None
 
 
 def _copied_from(body: Body, path: Sequence[int]) -> int | None:

@@ -74,6 +74,9 @@ class Origin(Enum):
     STACK = "stack"
 
 
+SITE_REGISTERS = 16  #: general registers that the code of a site can read: all of x86-64's, the first of AArch64's
+
+
 @dataclass(frozen=True, slots=True)
 class ReturnPlace:
     """Where an end site finds the function's return value, `width` bytes of it, sign-extended if `signed`, else zero-extended.
@@ -89,7 +92,11 @@ class ReturnPlace:
     known: int = 8  #: how many low bytes of what comes of it are the return value's; the rest may be anything
 
     def __post_init__(self) -> None:
-        limits = {Origin.RESULT: (0, 0), Origin.REGISTER: (0, 15), Origin.STACK: (-(1 << 31), (1 << 31) - 1)}
+        limits = {
+            Origin.RESULT: (0, 0),
+            Origin.REGISTER: (0, SITE_REGISTERS - 1),
+            Origin.STACK: (-(1 << 31), (1 << 31) - 1),
+        }
         low, high = limits.get(self.kind, (-(1 << 63), (1 << 63) - 1))
         if not low <= self.number <= high or self.width not in (1, 2, 4, 8) or not 1 <= self.known <= 8:
             raise ValueError(f"no place of a return value: {self.kind.value} {self.number}, {self.width} bytes")
