@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What no profile knows: functions that only their names give away as those of a jitter buffer.
+"""What no profile knows: functions that only their names give away as those of a jitter buffer, and those that a user names.
 
 A name must tell both that it is about a jitter buffer and what it does to it (a role verb). Nothing is claimed about bytes,
 drops or depth; packets are counted where the role handles one. Such functions are attached only in a target that the
@@ -49,6 +49,7 @@ NOTE = (
     "No profile knows this function; its name gives its role away. Calls and timing only: no bytes, drops or depth, and "
     "packets only as one a call."
 )
+ASKED_NOTE = "No profile knows this function; it is measured because it was named. Calls and timing only."
 
 
 def generic_profile(symbol: Symbol) -> FunctionProfile | None:
@@ -58,6 +59,14 @@ def generic_profile(symbol: Symbol) -> FunctionProfile | None:
         return None
     spec = FunctionSpec(name=symbol.function, role=role)
     return FunctionProfile("generic", symbol.function, role.value, False, spec, generic=True, notes=NOTE)
+
+
+def asked_profile(symbol: Symbol) -> FunctionProfile:
+    """A profile of any function that the user named: calls and time, nothing else."""
+    spec = FunctionSpec(name=symbol.function, role=Role.OTHER)
+    return FunctionProfile(
+        "none", symbol.function, Role.OTHER.value, False, spec, generic=True, asked=True, notes=ASKED_NOTE
+    )
 
 
 def role_of(function: str) -> Role | None:

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from otel_jb.catalog.expression import Scope
-from otel_jb.catalog.generic import PATTERNS, generic_profile
+from otel_jb.catalog.generic import PATTERNS, asked_profile, generic_profile
 from otel_jb.catalog.layouts import Findings, Questions, Structs, assumed, placed, questions, unchecked
 from otel_jb.catalog.model import FunctionProfile, FunctionSpec, LayoutFile, ProfileSpec
 from otel_jb.config import yamlfile
@@ -70,9 +70,12 @@ class Catalog:
         """Why a function of this name (without arguments) is not probed although it looks as if it should be."""
         return self._ignored.get(name)
 
-    def match(self, soname: str | None, executable_name: str, symbols: Sequence[Symbol]) -> list[Match]:
+    def match(
+        self, soname: str | None, executable_name: str, symbols: Sequence[Symbol], asked: Sequence[str] = ()
+    ) -> list[Match]:
         """The known functions among the symbols of one file, and those that only their names give away (`generic`).
 
+        `asked`: globs of functions that the user wants measured although nothing is known of them.
         `executable_name` is the base name of the process' executable (of the file itself where there is no process).
         """
         names = frozenset(name for symbol in symbols for name in (*_names(symbol), symbol.function))
@@ -81,6 +84,8 @@ class Catalog:
             function = self._known(symbol, soname, executable_name, names)
             if function is None and not any(name in self._ignored for name in (*_names(symbol), symbol.function)):
                 function = generic_profile(symbol)
+            if function is None and symbol.is_meant(asked):
+                function = asked_profile(symbol)
             if function is not None:
                 found.append(Match(symbol, function))
         return found

@@ -51,6 +51,7 @@ class Role(Enum):
     QUERY = "query"  #: looks at the buffer, moves nothing
     WAIT = "wait"  #: waits for a packet
     TICK = "tick"  #: the buffer's clock advances
+    OTHER = "other"  #: the user named the function; no profile says what it does
 
 
 PACKET_ROLES = frozenset({Role.PUT, Role.GET, Role.PARSE, Role.DECODE})
@@ -278,7 +279,7 @@ class ProfileSpec:
     ignored: tuple[IgnoredSpec, ...] = ()
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", self.profile) or self.profile == "generic":
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", self.profile) or self.profile in ("generic", "none"):
             raise KeyValueError("profile", f"{self.profile!r} is no profile id: small letters, digits and hyphens")
         for layout in self.layouts:
             for struct, offsets in layout.fields.items():
@@ -322,6 +323,7 @@ class FunctionProfile:
     spec: FunctionSpec
     scope: Scope = field(repr=False, default=Scope({}, {}))
     generic: bool = False
+    asked: bool = False  #: only because the user named it
     trusted: bool = True
     return_trusted: bool = True  #: False in clones, whose return value may be another
     whole: bool = True  #: False for `.part` clones: a call of one is not a call of the function

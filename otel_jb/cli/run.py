@@ -151,7 +151,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 "--function",
                 metavar="NAME|GLOB",
                 action="append",
-                help="only these: demangled without arguments (Srs*::put), or as in the symbol table; repeatable",
+                help="only these: demangled without arguments (Srs*::put), as in the symbol table, or by address "
+                "(libfoo.so+0x1a40); in a target that is named, any function; repeatable",
             )
             group.add_argument("--exclude", metavar="NAME|GLOB", action="append", help="all but these; repeatable")
             group.add_argument("--profile", metavar="FILE", action="append", help="additional profile file; repeatable")

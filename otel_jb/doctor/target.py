@@ -31,6 +31,7 @@ class InspectedFile:
     report: FileReport
     functions: tuple[str, ...]
     generic: tuple[str, ...]  #: known by the look of their names only
+    asked: tuple[str, ...] = ()  #: not known at all; the user named them
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ def functions(system: System, config: Config, found: Inspected, target: int | st
     known = [function for file in found.files for function in file.functions]
     generic = [function for file in found.files for function in file.generic]
     wanted = [function for function in [*known, *generic] if config.functions.selects(function)]
+    wanted += [function for file in found.files for function in file.asked]
     if wanted:
         note = f" ({len(generic)} of them by name only)" if generic else ""
         return Check(name, Status.OK, f"{_list(wanted)}{note}")
@@ -170,19 +172,24 @@ def inspect_target(target: int | str, config: Config) -> Inspected:
             try:
                 descriptor = opened()
                 try:
-                    report = inspect_file(inspector, descriptor, shown, known.patterns())
+                    report = inspect_file(inspector, descriptor, shown, (*known.patterns(), *config.functions.include))
                 finally:
                     os.close(descriptor)
             except AgentError as error:
                 errors.append(error)
                 continue
-            matches = known.match(report.soname, name, report.symbols)
+            matches = known.match(report.soname, name, report.symbols, config.functions.include)
             inspected.append(
                 InspectedFile(
                     shown,
                     report,
                     tuple(match.symbol.function for match in matches if not match.function.generic),
-                    tuple(match.symbol.function for match in matches if match.function.generic),
+                    tuple(
+                        match.symbol.function
+                        for match in matches
+                        if match.function.generic and not match.function.asked
+                    ),
+                    tuple(match.symbol.function for match in matches if match.function.asked),
                 )
             )
     if not inspected:

@@ -19,13 +19,13 @@ import struct
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import translate
 from typing import NamedTuple
 
 from otel_jb.elf.demangle import demangle
 from otel_jb.elf.image import Image
-from otel_jb.model.names import without_arguments
+from otel_jb.model.names import base_name, without_arguments
 from otel_jb.model.plan import Symbol, SymbolSource
 
 MAX_SYMBOLS = 1 << 24
@@ -41,7 +41,6 @@ _SHN_LORESERVE = 0xFF00
 _SHN_XINDEX = 0xFFFF
 _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_GNU_HASH = 4, 5, 6, 10, 0x6FFFFEF5
 
-_VARIANT = re.compile(r"(?:\.(?:cold|part|isra|constprop|lto_priv|localalias|llvm|clone)(?:\.\d+)*|\.\d+)+$")
 _GLOBAL_CXX = re.compile(rb"_ZL?(\d+)")
 _COLD = re.compile(r"\.cold(?:\.\d+)*$")
 _GLOB = re.compile(r"\[[^\]]*\]|[*?]")
@@ -153,11 +152,6 @@ def _dynamic_count(image: Image) -> int:
     return int(last)
 
 
-def base_name(name: str) -> str:
-    """The function that a symbol is a variant of: without version, `.isra.N`, `.part.N`, `.constprop.N`, `.cold`, ..."""
-    return _VARIANT.sub("", name.partition("@")[0])
-
-
 def is_cold(name: str) -> bool:
     """Whether the symbol is the outlined, unlikely part of a function, which is jumped to and never called."""
     return _COLD.search(name.partition("@")[0]) is not None
@@ -194,6 +188,16 @@ def find(image: Image, patterns: Iterable[str], debug: Sequence[tuple[Image, Sym
     return [_fold(matched[address], others[address]) for address in sorted(matched)]
 
 
+def joined(found: Sequence[Symbol], others: Sequence[Symbol]) -> tuple[Symbol, ...]:
+    """Both lists in order of address; a function that both have is one, with the aliases of both."""
+    known = {symbol.address: symbol for symbol in found}
+    for other in others:
+        same = known.get(other.address)
+        aliases = other.aliases if same is None else tuple(dict.fromkeys((*same.aliases, *other.aliases)))
+        known[other.address] = replace(same or other, aliases=aliases)
+    return tuple(known[address] for address in sorted(known))
+
+
 def _fold(matched: list[RawSymbol], everything: list[RawSymbol]) -> Symbol:
     best = matched[0].source  # tables come in order of preference
     chosen = min((raw for raw in matched if raw.source is best), key=lambda raw: (len(raw.name), raw.name))
@@ -203,7 +207,7 @@ def _fold(matched: list[RawSymbol], everything: list[RawSymbol]) -> Symbol:
         address=chosen.address,
         size=chosen.size or max((raw.size for raw in everything), default=0),
         source=chosen.source,
-        demangled=demangle(chosen.name),
+        demangled=demangle(chosen.name.partition("@")[0]),  # `pthread_join@@GLIBC_2.34` is pthread_join
         aliases=tuple(sorted(names)),
     )
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Demangled C++ names, cut down to the function's name."""
+"""Names of symbols, cut down to the function's name."""
 
 from __future__ import annotations
 
 import re
 
+_VARIANT = re.compile(r"(?:\.(?:cold|part|isra|constprop|lto_priv|localalias|llvm|clone)(?:\.\d+)*|\.\d+)+$")
 _CLONES = re.compile(r"(?: \[clone [^\]]*\])+$")
 _THUNK = re.compile(r"^(?:(?:non-virtual thunk|virtual thunk|covariant return thunk|transaction clone) (?:to|for) )+")
 _TRAILING_QUALIFIERS = re.compile(r"(?: const| volatile| noexcept| &&?)+$")
@@ -16,6 +17,11 @@ _OPERATOR = re.compile(
     r"|\"\" ?\w+| (?:new|delete)(?:\[\])?(?!\w)| co_await(?!\w))"
 )
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
+
+
+def base_name(name: str) -> str:
+    """The function that a symbol is a variant of: without version, `.isra.N`, `.part.N`, `.constprop.N`, `.cold`, ..."""
+    return _VARIANT.sub("", name.partition("@")[0])
 
 
 def without_arguments(full: str) -> str:

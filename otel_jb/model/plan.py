@@ -6,10 +6,12 @@ Addresses are virtual addresses of the ELF image unless the name says `offset` (
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from fnmatch import fnmatchcase
 
-from otel_jb.model.names import without_arguments
+from otel_jb.model.names import base_name, without_arguments
 from otel_jb.model.reads import ReadProgram
 from otel_jb.model.text import make_printable
 
@@ -21,6 +23,7 @@ class SymbolSource(Enum):
     DYNSYM = ".dynsym"
     DEBUG_FILE = "debug file"
     MINI_DEBUG = ".gnu_debugdata"
+    PLACE = "named by its address"  #: no table has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class Symbol:
     def function(self) -> str:
         """Demangled name without arguments, template arguments kept: `SrsRtpJitterBuffer::put`."""
         return without_arguments(self.demangled)
+
+    def is_meant(self, globs: Iterable[str]) -> bool:
+        """Whether one of the globs fits a name of the function: without arguments, whole, mangled, of what it is a variant, or an alias."""
+        texts = (self.function, self.demangled, self.name, base_name(self.name), *self.aliases)
+        return any(fnmatchcase(text, glob) for glob in globs for text in texts)
 
 
 class EndStrategy(Enum):

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from otel_jb.arch.machine import named
 from otel_jb.code.facts import FunctionCode
@@ -16,6 +16,7 @@ from otel_jb.planner.ends import Refusal, Way, edge_way, entry_way, ret_way, ure
 from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
+_WILD = re.compile(r"[*?[]")
 NOT_ASKED_FOR = "not among the functions asked for"  #: why a function is skipped that --function does not name
 
 #: A return probe that the code alone does not prove to be safe must be cheaper than edges by this factor (cf. `inputs.WORTH_IT`).
@@ -33,6 +34,7 @@ def make_plan(
     options = options or Options()
     probes: list[Probe] = []
     skipped: list[Skipped] = []
+    options = replace(options, any_function=_of_any_function(files, options.functions))
     for facts in files:
         told = Told(facts.matches)
         for group in _folded(facts.matches):
@@ -60,8 +62,13 @@ def _names(group: Sequence[MatchedFunction]) -> tuple[str, ...]:
 
 
 def _matches(symbols: Iterable[Symbol], globs: Sequence[str]) -> bool:
-    texts = [text for s in symbols for text in (s.function, s.demangled, s.name, *s.aliases)]
-    return any(fnmatchcase(text, glob) for text in texts for glob in globs)
+    return any(symbol.is_meant(globs) for symbol in symbols)
+
+
+def _of_any_function(files: Sequence[FileFacts], globs: Sequence[str]) -> tuple[str, ...]:
+    """The globs that mean functions of which nothing is known too: whole names, and those that mean no function that is known."""
+    known = [match.symbol for facts in files for match in facts.matches if not match.function.asked]
+    return tuple(glob for glob in globs if not _WILD.search(glob) or not _matches(known, [glob]))
 
 
 def _plan_one(
@@ -83,6 +90,10 @@ def _plan_one(
         return skip(NOT_ASKED_FOR)
     if _matches(symbols, options.exclude):
         return skip("excluded")
+    if meaning.asked and not _matches(symbols, options.any_function):
+        return skip(NOT_ASKED_FOR)
+    if meaning.asked and not options.target_named:
+        return skip("no profile knows it: name the process or the file that it is to be measured in")
     if not options.functions and not meaning.attach_by_default and not (meaning.generic and options.target_named):
         return skip("attached only where it is asked for by name")
     if not options.detail and not options.functions and not told.needs(meaning):

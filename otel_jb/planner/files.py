@@ -5,6 +5,7 @@ hundred processes that map the same library cost one analysis.
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from otel_jb.catalog.matching import Match
 from otel_jb.model.errors import AgentError, ElfError, TargetError
+from otel_jb.model.text import printable
 from otel_jb.planner.findings import findings, open_foreign, opened_file
 from otel_jb.planner.inputs import FileFacts
 from otel_jb.sandbox.limits import MAX_FILES
@@ -26,8 +28,11 @@ if TYPE_CHECKING:
     from otel_jb.sandbox.client import Inspector
     from otel_jb.sandbox.report import FileReport
 
+_logger = logging.getLogger(__name__)
+
 MOST_TEXT = 1 << 16  #: bytes of a function that are compared before it is probed
 MOST_SITE = 16  #: the longest instruction
+MOST_ASKED = 256  #: functions of a file that are looked at only because the user named them
 MAX_KNOWN_FILES = 1024  #: what was read of so many files is kept
 
 FileKey = tuple[
@@ -59,7 +64,7 @@ class Files:
         function, for what is said of it, not only of those whose plan depends on them.
         """
         self._inspector, self._catalog, self._thorough = inspector, catalog, thorough
-        self._patterns = (*catalog.patterns(), *more_patterns)
+        self._patterns, self._asked = (*catalog.patterns(), *more_patterns), tuple(more_patterns)
         self._cache: dict[tuple[FileKey, str, frozenset[tuple[str, int]]], Examined | ElfError] = {}
         self.programs: dict[str, str] = {}  #: by path: the names of those that are programs
         self._reports: dict[FileKey, FileReport | ElfError] = {}  # whatever program maps the file
@@ -138,7 +143,7 @@ class Files:
                     continue
             if debug:
                 report = inspect_file(self._inspector, file, shown, self._patterns, debug)
-        matches = self._catalog.match(report.soname, executable_name, report.symbols)
+        matches = self._few(shown, self._catalog.match(report.soname, executable_name, report.symbols, self._asked))
         asked = self._catalog.questions(matches)
         if asked is not None:
             matches = self._catalog.place(matches, self._find(opened, file, shown, report, root, asked))
@@ -159,6 +164,17 @@ class Files:
         if file_key(file) != key:
             raise TargetError(f"{shown} was changed while it was read", "Wait until it is installed, and try again.")
         return Examined(path, report, FileFacts(path, report.build_id, matches, code, text))
+
+    def _few(self, shown: str, matches: list[Match]) -> list[Match]:
+        """The same without the functions that are over MOST_ASKED: a glob may mean every function of a large program."""
+        asked = [match for match in matches if match.function.asked]
+        over = {match.symbol.address for match in asked[MOST_ASKED:]}
+        if over:
+            _logger.warning(
+                "--function %s means %d functions of %s that no profile knows; the first %d are looked at. Name fewer",
+                " ".join(self._asked), len(asked), printable(shown), MOST_ASKED,
+            )  # fmt: skip
+        return [match for match in matches if match.symbol.address not in over]
 
     def _find(
         self, opened: ExitStack, file: int, shown: str, report: FileReport, root: str, asked: Questions

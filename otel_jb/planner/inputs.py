@@ -53,6 +53,8 @@ class FunctionMeaning(Protocol):
     @property
     def generic(self) -> bool: ...
     @property
+    def asked(self) -> bool: ...
+    @property
     def attach_by_default(self) -> bool: ...
 
 
@@ -130,6 +132,7 @@ class Options:
     end_strategy: EndStrategy | None = None  #: forces a safer one than the plan would choose
     unsafe_uretprobe: tuple[str, ...] = ()  #: a return probe even where it is not shown safe
     functions: tuple[str, ...] = ()  #: only these; empty: all
+    any_function: tuple[str, ...] = ()  #: those of `functions` that mean functions of which nothing is known too
     exclude: tuple[str, ...] = ()
     max_probes: int | None = None
     detail: bool = True  #: functions too that tell nothing new (`planner.detail`)

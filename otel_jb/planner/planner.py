@@ -55,12 +55,17 @@ class Planner:
         self.files = Files(inspector, self.catalog, config.functions.include, thorough=thorough)
         self._planning = threading.RLock()  # plans are made again by the thread that measures what they cost
 
+    @property
+    def asks_any(self) -> bool:
+        """Whether functions of any file of a process may be meant, a system library's among them."""
+        return bool(self.config.functions.include)
+
     def examine_process(self, process: Process) -> list[Examined]:
         """Every file of the process that could be read; raises only where its own program cannot be."""
         files = paths(process)
         everything = [path for path, _ in files]
         beside = frozenset((file.device, file.inode) for _, file in files)
-        files = worth_reading(process, files)
+        files = worth_reading(process, files, everything=self.asks_any)
         self.files.read_ahead([(path, file.path) for path, file in files])
         examined = []
         for path, file in files:
@@ -139,8 +144,11 @@ def paths(process: Process) -> list[tuple[str, MappedFile]]:
     return sorted(files, key=lambda item: not is_program(process, item[1]))
 
 
-def worth_reading(process: Process, files: Sequence[tuple[str, MappedFile]]) -> list[tuple[str, MappedFile]]:
-    return [(path, file) for path, file in files if is_program(process, file) or not _is_plain(file)]
+def worth_reading(
+    process: Process, files: Sequence[tuple[str, MappedFile]], *, everything: bool = False
+) -> list[tuple[str, MappedFile]]:
+    """Those that may hold a jitter buffer; `everything`: any that has a name."""
+    return [(path, file) for path, file in files if everything or is_program(process, file) or not _is_plain(file)]
 
 
 def _is_plain(file: MappedFile) -> bool:
@@ -164,6 +172,11 @@ def no_function(
     name: str, what: str, examined: Sequence[Examined], plan: ProbePlan, include: Sequence[str] = ()
 ) -> NoFunctionError:
     """Why nothing can be probed, with what was looked at and what would help. `include`: the functions that were asked for."""
+    misplaced = [problem for each in examined for problem in each.report.misplaced]
+    if misplaced and not plan.probes:
+        return NoFunctionError(
+            f"{what} ({name}) has no function where one was named", "\n".join(f"  {problem}" for problem in misplaced)
+        )
     others = [skipped.function for skipped in plan.skipped if skipped.reason == NOT_ASKED_FOR]
     if others and len(others) == len(plan.skipped):
         return _not_there(name, what, others, include)
@@ -174,13 +187,17 @@ def no_function(
             "Found, but left out:\n" + "\n".join(reasons.splitlines()[:10]),
         )
     symbols = sum(each.report.symbol_count for each in examined)
+    files = "1 file" if len(examined) == 1 else f"{len(examined)} files"
     stripped = [each.path for each in examined if not each.report.has_symtab]
-    help_text = f"Looked at {symbols} symbols of {len(examined)} files; `otel-jb discover --all` lists what is there."
+    help_text = f"Looked at {symbols} symbols of {files}; `otel-jb discover --all` lists what is there."
     if stripped:
         help_text += (
             f"\n{stripped[0]} is stripped: install its debug symbols (Debian: PACKAGE-dbgsym, Fedora: dnf debuginfo-install),\n"
             "or run a build that keeps its symbol table. A profile of your own (--profile) can name further functions."
         )
+    if include:
+        help_text += "\nOne without a name can be named by where it begins: FILE+0xADDRESS."
+        return NoFunctionError(f"no function of {what} ({name}) is called {' or '.join(include)}", help_text)
     return NoFunctionError(f"no jitter-buffer function in {what} ({name})", help_text)
 
 

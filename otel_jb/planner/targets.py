@@ -189,7 +189,7 @@ class Discovery:
         processes: list[Process] = []
         for process in itertools.islice(self._pending, _AT_ONCE):
             try:
-                mapped = worth_reading(process, paths(process))
+                mapped = worth_reading(process, paths(process), everything=self.planner.asks_any)
             except AgentError:
                 mapped = []  # it ended; `_try` says so
             unread = [(path, file.path) for path, file in mapped if not self.planner.files.is_read(path)]

@@ -32,6 +32,7 @@ class FileReport:
     demangles: bool  #: False where no C++ runtime is installed, so that C++ names stay mangled
     signal_stacks: str = ""  #: by what it may run signal handlers on stacks of their own
     loads: bool = False  #: it can load further libraries
+    misplaced: tuple[str, ...] = ()  #: what is wrong with the places (`FILE+0xADDRESS`) that were asked for
 
     def __post_init__(self) -> None:
         if self.build_id is not None:
@@ -110,14 +111,15 @@ def read_each(files: Sequence[int], file_names: Sequence[str], patterns: Sequenc
 
 def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> Any:
     """Runs in the sandbox: the first file's identity and its functions that match, with the debug files that follow."""
-    from otel_jb.elf import debugfile, demangle, symbols
+    from otel_jb.elf import debugfile, demangle, places, symbols
     from otel_jb.elf.image import Image
     from otel_jb.sandbox.signal_stacks import loads, signal_stacks
 
     image = Image.from_file(files[0], file_name)
     own = symbols.tables(image)
     debug = debugfile.matching_images(image, files[1:])
-    found = symbols.find(image, patterns, debug)
+    found = symbols.find(image, [pattern for pattern in patterns if not places.is_place(pattern)], debug)
+    placed = places.find(image, [file_name, file_name.rsplit("/", 1)[-1], image.soname or ""], patterns, debug)
     report = FileReport(
         arch=image.arch,
         kind=image.kind,
@@ -126,10 +128,11 @@ def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> Any:
         needed=tuple(image.needed),
         has_symtab=any(table.source is SymbolSource.SYMTAB for table in own),
         debug_link=debugfile.debug_link(image),
-        symbols=tuple(found),
+        symbols=symbols.joined(found, placed.symbols),
         symbol_count=sum(table.count for table in symbols.all_tables(image, debug)),
         demangles=demangle.available(),
         signal_stacks=printable(signal_stacks(image)),
         loads=loads(image),
+        misplaced=tuple(map(printable, placed.problems)),
     )
     return codec.encode(report)

@@ -31,6 +31,7 @@ class Meaning:
     uretprobe: object | None = None
     uretprobe_forbidden: str | None = None
     generic: bool = False
+    asked: bool = False
     attach_by_default: bool = True
 
 

@@ -326,3 +326,21 @@ def test_what_others_would_do_is_said() -> None:
     assert "can kill this process: it reaches swapcontext via st_cond_wait" in peer_note(killing)
     dear = replace(PLAIN, first="endbr64", first_price=Price.STEPPED)
     assert peer_note(dear) == "they probe `endbr64`: 18 times the price of the entry site chosen here"
+
+
+def test_a_function_that_no_profile_knows_is_measured_where_user_and_target_are_plain() -> None:
+    """By its whole name, or by a glob that means no function that is known; only in a target that was named."""
+    known, other = Known(symbol("jb_put", 0x1000)), Known(symbol("jb_puts", 0x2000), Meaning(asked=True, generic=True))
+    code = {0x1000: PLAIN, 0x2000: replace(PLAIN, address=0x2000)}
+    facts = FileFacts("/f", None, [known, other], code)
+
+    def probed(*functions: str, named: bool = True) -> set[str]:
+        made = make_plan([facts], options=Options(functions=functions, target_named=named))
+        assert len(made.probes) + len(made.skipped) == 2
+        return {probe.function for probe in made.probes}
+
+    assert probed("jb_puts") == {"jb_puts"}
+    assert probed("jb_*") == {"jb_put"}
+    assert probed("jb_*s") == {"jb_puts"}
+    assert probed("jb_*", "jb_puts") == {"jb_put", "jb_puts"}
+    assert probed("jb_puts", named=False) == set()

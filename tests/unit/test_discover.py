@@ -204,9 +204,11 @@ def test_a_name_alone_is_said_to_be_no_knowledge(program: Path, capsys: pytest.C
 
 
 def test_a_function_that_no_profile_knows_can_be_asked_for(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--function` narrows the list, and finds what no profile knows."""
+    """`--function` narrows the list, and finds what no profile knows; it would be probed."""
     (target,) = document(capsys, str(program), "--function", "my_own_*")["targets"]
-    assert {name: row["state"] for name, row in by_name(target).items()} == {"my_own_queue": "unknown"}
+    assert {name: row["state"] for name, row in by_name(target).items()} == {"my_own_queue": "probe"}
+    row = by_name(target)["my_own_queue"]
+    assert (row["role"], row["profile"]) == ("other", "none")
 
 
 def test_what_a_profile_names_and_the_file_has_not_is_a_row(capsys: pytest.CaptureFixture[str]) -> None:

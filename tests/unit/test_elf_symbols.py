@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from otel_jb.elf import demangle, symbols
 from otel_jb.elf.image import Image
 from otel_jb.elf.imports import _stubs_aarch64, read_imports
-from otel_jb.model.names import without_arguments
+from otel_jb.model.names import base_name, without_arguments
 from otel_jb.model.plan import SymbolSource
 
 LIBSTDCXX = "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"
@@ -164,7 +164,7 @@ def test_a_pattern_without_a_literal_part_searches_everything(program: Path) -> 
 )
 def test_a_variant_is_known_by_its_function(name: str, base: str) -> None:
     """Clone suffixes and versions are taken off, the dots of other languages are not."""
-    assert symbols.base_name(name) == base
+    assert base_name(name) == base
 
 
 def test_clones_are_found_and_cold_parts_are_not(tmp_path: Path) -> None:
