@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from otel_jb.cli import target
 from otel_jb.cli.progress import Progress
 from otel_jb.model.errors import ElfError, ExitCode, NoFunctionError, PermissionDeniedError, TargetError
+from otel_jb.model.plan import EndStrategy
 from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from otel_jb.planner.planner import Planner
     from otel_jb.planner.process import ProcessFacts
 
-EXAMPLES = """\
+EXAMPLES = f"""\
 examples:
   otel-jb discover                                   what `otel-jb run` would measure on this host
   otel-jb discover 1234                              the functions of this process and its libraries
@@ -37,7 +38,7 @@ examples:
   otel-jb discover 1234 --function '*JitterBuffer*'  only these, whether a profile knows them or not
   otel-jb discover --json | jq '.targets[].functions[].function'
 
-PROBE says how the end of a call is seen (edge-sites, uretprobe, ret-sites, entry-only; docs/strategies.md); the line
+PROBE says how the end of a call is seen ({", ".join(each.value for each in EndStrategy)}; docs/strategies.md); the line
 below it says why. * marks the primary function of its role, which dashboards count. Files that you can read need no privileges.
 """
 _FFMPEG_ADVICE = (

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from otel_jb.cli import target, words
 from otel_jb.model.errors import ConfigError, UsageError
+from otel_jb.model.plan import EndStrategy
 
 if TYPE_CHECKING:
     from otel_jb.config.model import Config
@@ -40,6 +41,7 @@ The command line overrides the environment (OTEL_JB_*, OTEL_*), which overrides 
 """
 
 
+_SAFER = ", ".join(each.value for each in EndStrategy if not each.changes_return_address)
 #: Options that set one key of the configuration by the text of one word: option, key, metavar, help.
 _OPTIONS = {
     "which functions (default: those that a profile knows)": (
@@ -47,7 +49,7 @@ _OPTIONS = {
         ("--max-probes", "max_probes", "N", "maximum number of functions probed per target (default: 256)"),
     ),
     "how they are probed": (
-        ("--end-strategy", "end_strategy", "S", "auto, or force a safer one: edge-sites, ret-sites, entry-only"),
+        ("--end-strategy", "end_strategy", "S", f"auto, or force a safer one: {_SAFER}"),
         ("--link", "link", "KIND", "auto, multi or perf"),
         (
             "--overhead-budget",

@@ -63,6 +63,10 @@ def edge_ends(body: Body) -> Ends:
     return _as_ends(_edges(body, ()))
 
 
+#: What finds all ends of a function, by the field of `FunctionCode` that holds them.
+FINDERS: dict[str, Callable[[Body], Ends]] = {"edges": edge_ends, "rets": ret_ends}
+
+
 def _as_ends(found: _Found) -> Ends:
     return (
         Ends(refused=found.refused) if found.refused else Ends(merged(end.spot for end in found.ends), "", found.note)

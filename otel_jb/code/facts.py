@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from otel_jb.arch.instruction import Price
 from otel_jb.model.plan import IN_RESULT, FrameBase, ReturnPlace
@@ -72,3 +72,9 @@ class FunctionCode:
     recursive: bool = False
     returns: bool = True
     reach: Reach = Reach(False, "not examined")
+
+    @property
+    def spots(self) -> tuple[Spot, ...]:
+        """Every instruction that may carry a probe of the function."""
+        ends = [value for each in fields(self) if isinstance(value := getattr(self, each.name), Ends)]
+        return (*self.entries, *(spot for found in ends for spot in found.spots))

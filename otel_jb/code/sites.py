@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from otel_jb.arch.instruction import Price
 from otel_jb.code.body import Context, UndecodableError, body_of
-from otel_jb.code.ends import edge_ends, ret_ends
+from otel_jb.code.ends import FINDERS
 from otel_jb.code.facts import FunctionCode, Reach, Spot
 from otel_jb.code.reach import Program, examine_reach
 from otel_jb.code.spots import entry_spots
@@ -69,18 +70,17 @@ def examine(context: Context, address: int, size: int) -> FunctionCode:
         problem = "a jump table may lead back to its first instruction, so its calls cannot be told from its loops"
     elif not entries:
         problem = "it jumps back to its first instruction, so its calls cannot be told from its loops"
-    rets = ret_ends(body)
-    return FunctionCode(
+    ends: dict[str, Any] = {name: find(body) for name, find in FINDERS.items()}
+    code = FunctionCode(
         address,
         arch,
-        sum(high - low for low, high in body.parts),
-        problem,
-        first.text,
-        first.price,
-        entries,
-        edge_ends(body),
-        rets,
-        not body.calls and not body.exits and not body.unclear,
-        any(call.target == address for call in body.calls),
-        bool(rets.spots or rets.refused),
+        size=sum(high - low for low, high in body.parts),
+        problem=problem,
+        first=first.text,
+        first_price=first.price,
+        entries=entries,
+        leaf=not body.calls and not body.exits and not body.unclear,
+        recursive=any(call.target == address for call in body.calls),
+        **ends,
     )
+    return dataclasses.replace(code, returns=bool(code.rets.spots or code.rets.refused))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import re
 from dataclasses import dataclass, field
@@ -115,18 +116,30 @@ class OtlpProtocol(Enum):
     HTTP = "http/protobuf"
 
 
-class EndChoice(Enum):
-    """The end strategy: the planner's own choice, or a safer one forced."""
+@dataclass(frozen=True, slots=True)
+class EndChoice:
+    """The end strategy: the planner's own choice (None, `auto`), or a safer one forced."""
 
-    AUTO = "auto"
-    EDGE_SITES = EndStrategy.EDGE_SITES.value
-    RET_SITES = EndStrategy.RET_SITES.value
-    ENTRY_ONLY = EndStrategy.ENTRY_ONLY.value
+    strategy: EndStrategy | None = None
 
-    @property
-    def strategy(self) -> EndStrategy | None:
-        """The forced strategy; None where the planner chooses."""
-        return None if self is EndChoice.AUTO else EndStrategy(self.value)
+    @classmethod
+    def known(cls) -> dict[str, EndChoice]:
+        """Every choice, by the word for it."""
+        safe = [None, *(each for each in EndStrategy if not each.changes_return_address)]
+        return {str(cls(each)): cls(each) for each in safe}
+
+    @classmethod
+    def from_yaml(cls, text: str) -> EndChoice:
+        """Raises ValueError."""
+        known = cls.known()
+        if text not in known:
+            close = difflib.get_close_matches(text, known, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"expected one of {', '.join(known)}, got {text[:60]!r}{hint}")
+        return known[text]
+
+    def __str__(self) -> str:
+        return "auto" if self.strategy is None else self.strategy.value
 
 
 class Detail(Enum):
@@ -313,7 +326,7 @@ class Config:
     slow: Slow = Slow()
     traces: bool = True
     overhead: Overhead = Overhead()
-    end_strategy: EndChoice = EndChoice.AUTO
+    end_strategy: EndChoice = EndChoice()
     unsafe_uretprobe: tuple[str, ...] = ()  #: globs of functions that get a uretprobe though it is not shown to be safe
     retain: Duration = _RETAIN  #: how long an ended target's last values stay
     link: LinkKind = LinkKind.AUTO

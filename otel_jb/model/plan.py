@@ -56,6 +56,16 @@ class EndStrategy(Enum):
     RET_SITES = "ret-sites"
     ENTRY_ONLY = "entry-only"
 
+    @property
+    def changes_return_address(self) -> bool:
+        """Whether the kernel writes to the target's stack, so that the strategy must be proven to be safe, and is never forced."""
+        return self is EndStrategy.URETPROBE
+
+    @property
+    def timed(self) -> bool:
+        """Whether ends are seen at all."""
+        return self is not EndStrategy.ENTRY_ONLY
+
 
 class SiteKind(Enum):
     """What a probe site does."""

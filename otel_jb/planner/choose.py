@@ -12,7 +12,7 @@ from otel_jb.arch.machine import named
 from otel_jb.code.facts import FunctionCode
 from otel_jb.model.plan import EndStrategy, Probe, ProbePlan, Skipped, Symbol
 from otel_jb.planner.detail import REASON, Told
-from otel_jb.planner.ends import Refusal, Way, edge_way, entry_way, ret_way, uretprobe_way
+from otel_jb.planner.ends import SAFE_WAYS, Refusal, Way, entry_way, uretprobe_way
 from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
@@ -149,43 +149,39 @@ def choose(
         return returning
     if wish is EndStrategy.ENTRY_ONLY:
         return _say(entry_way(code, meaning, kernel, process=process), "as --end-strategy demands")
-    rets = ret_way(code, meaning, kernel, process=process)
-    if wish is EndStrategy.RET_SITES and isinstance(rets, Way):
-        return _say(rets, "as --end-strategy demands")
-    edges = edge_way(code, meaning, kernel, process=process)
+    ways = {each.strategy: each.find(code, meaning, kernel, process=process) for each in SAFE_WAYS}
+    preferred = SAFE_WAYS[0].strategy
+    if wish in ways and wish is not preferred and isinstance(asked := ways[wish], Way):
+        return _say(asked, "as --end-strategy demands")
     if wish is EndStrategy.URETPROBE and isinstance(returning, Way):
         return returning
     # AArch64's kernel simulates `ret`: as cheap as an edge and closer to the end, so it comes first there.
     cheap_rets = named(code.arch).emulates_return
-    if cheap_rets and isinstance(rets, Way):
+    if cheap_rets and isinstance(rets := ways[EndStrategy.RET_SITES], Way):
         return _say(rets, "the kernel simulates them")
-    notes = [] if cheap_rets else [f"no edge sites: {edges.reason}"] if isinstance(edges, Refusal) else []
-    safe = _cheaper_safe(edges, rets)
-    if isinstance(safe, Way) and (wish is EndStrategy.EDGE_SITES or not _better(returning, safe)):
+    refused = {
+        each.strategy: f"no {each.sites}: {way.reason}"
+        for each, way in zip(SAFE_WAYS, ways.values(), strict=True)
+        if isinstance(way, Refusal)
+    }
+    notes = [refused[preferred]] if preferred in refused and not cheap_rets else []
+    safe = min((way for way in ways.values() if isinstance(way, Way)), key=lambda way: way.cost_ns, default=None)
+    if safe and (wish is preferred or not _better(returning, safe)):
         return _say(safe, *notes, *([] if isinstance(returning, Way) else _why_not(returning, safe)))
-    if isinstance(safe, Way) and not notes:
+    if safe and not notes:
         notes = [
             f"{safe.strategy.value} would cost {safe.cost_ns:.0f} ns"
             if not safe.partial
             else f"{safe.strategy.value} would not time {safe.partial}"
         ]
-    safe_wish = wish in (EndStrategy.EDGE_SITES, EndStrategy.RET_SITES)
-    if isinstance(returning, Way) and not safe_wish:
+    if isinstance(returning, Way) and wish not in ways:
         return _say(returning, *notes)
-    if isinstance(safe, Way):
+    if safe:
         return _say(safe)
     if isinstance(returning, Refusal):
         notes.append(f"no return probe: {returning.reason}")
-    if isinstance(rets, Refusal):
-        notes.append(f"no ret sites: {rets.reason}")
+    notes += [reason for strategy, reason in refused.items() if strategy is not preferred]
     return _say(entry_way(code, meaning, kernel, process=process), *notes)
-
-
-def _cheaper_safe(edges: Way | Refusal, rets: Way | Refusal) -> Way | Refusal:
-    """The cheaper of the two ways that touch no return address; edges where they cost the same."""
-    if isinstance(edges, Refusal):
-        return rets
-    return rets if isinstance(rets, Way) and rets.cost_ns < edges.cost_ns else edges
 
 
 def _why_not(returning: Refusal, safe: Way) -> list[str]:
@@ -201,7 +197,7 @@ def _better(returning: Way | Refusal, safe: Way) -> bool:
     """
     if not isinstance(returning, Way) or safe.partial:
         return isinstance(returning, Way)
-    if safe.strategy is EndStrategy.EDGE_SITES:
+    if safe.strategy is not EndStrategy.RET_SITES:
         return safe.cost_ns > (WORTH_IT if returning.proven else _WORTH_A_DOUBT) * returning.cost_ns
     return returning.cost_ns < safe.cost_ns
 

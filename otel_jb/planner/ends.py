@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from otel_jb.arch.instruction import Price
@@ -200,6 +200,22 @@ def entry_way(
     return Way(
         EndStrategy.ENTRY_ONLY, (site(SiteKind.ENTRY, entry, meaning),), kernel.cost_ns(entry.price), "counts, no times"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SafeWay:
+    """A way that touches no return address, whatever the function does."""
+
+    strategy: EndStrategy
+    sites: str  #: what it has, in words
+    find: Callable[..., Way | Refusal]  #: as `edge_way`
+
+
+#: The one that comes first is preferred where another costs as much.
+SAFE_WAYS = (
+    SafeWay(EndStrategy.EDGE_SITES, "edge sites", edge_way),
+    SafeWay(EndStrategy.RET_SITES, "ret sites", ret_way),
+)
 
 
 def _why_unsafe(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, process: ProcessFacts) -> str:

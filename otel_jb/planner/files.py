@@ -224,7 +224,7 @@ class Files:
 
 def _text(file: int, code: FunctionCode) -> tuple[tuple[int, bytes], ...]:
     """(file offset, bytes) of a function's code, and of its sites that lie outside of it."""
-    spots = (*code.entries, *code.edges.spots, *code.rets.spots)
+    spots = code.spots
     if not spots:
         return ()
     start = spots[0].offset - (spots[0].address - code.address)

@@ -143,8 +143,8 @@ class BpfBackend:
         records: list[StreamRecord] = []
         for item in attached.probes:
             new = planned.get((item.probe.file, item.probe.symbol.address))
-            was_return = item.probe.strategy is EndStrategy.URETPROBE
-            if new is None or not was_return or new.strategy is EndStrategy.URETPROBE:
+            was_return = item.probe.strategy.changes_return_address
+            if new is None or not was_return or new.strategy.changes_return_address:
                 continue
             if item.set.private:
                 self._files.shed(item.function, item.set)
@@ -542,7 +542,7 @@ class BpfBackend:
 def _described(series: Series, probe: Probe) -> Series:
     """The series with what follows from how the probe is measured."""
     # What was ever timed keeps what was counted then.
-    timed = probe.strategy is not EndStrategy.ENTRY_ONLY or (series.strategy != "" and series.has_timing)
+    timed = probe.strategy.timed or (series.strategy != "" and series.has_timing)
     told = timed or told_at_entry(probe.read)
     return replace(
         series,

@@ -19,6 +19,7 @@ import pytest
 from otel_jb.cli.main import main
 from otel_jb.host import procfs
 from otel_jb.model.errors import ExitCode
+from otel_jb.model.plan import EndStrategy
 from otel_jb.planner import planner
 from otel_jb.planner.inputs import KernelFacts
 
@@ -127,6 +128,12 @@ def test_the_check_against_the_schema_bites() -> None:
         assert problems({**good, **change}, SCHEMA) != []
     assert problems({"schema_version": 1}, SCHEMA) != []
     assert problems({**good, "targets": [{"name": "x"}]}, SCHEMA) != []
+
+
+def test_the_schema_knows_every_strategy() -> None:
+    """The schema lists the end strategies that the program has, and null for a function that is not probed."""
+    known = SCHEMA["$defs"]["function"]["properties"]["strategy"]["enum"]
+    assert known == [*(each.value for each in EndStrategy), None]
 
 
 def test_a_library_is_listed_with_everything_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from otel_jb.model.errors import AgentError, AttachError
-from otel_jb.model.plan import EndStrategy, Probe
+from otel_jb.model.plan import Probe
 from otel_jb.probes import features
 from otel_jb.probes.attach import cookies, links
 from otel_jb.probes.bpf import BpfError
@@ -38,7 +38,7 @@ class Attacher:
 
     def is_private(self, probe: Probe) -> bool:
         """Whether the probe must not meet a process that nobody has looked at."""
-        return probe.strategy is EndStrategy.URETPROBE and not self.sessions
+        return probe.strategy.changes_return_address and not self.sessions
 
     def link(self, function: Function, probes: ProbeSet, pid: int) -> Links:
         """Attach a function's sites, ends first so that no call is entered whose end would not be seen; pid 0: every process.
@@ -49,7 +49,7 @@ class Attacher:
         shape = shape_of(probe.read, events=self._events, nests=probes.nests, form=probes.form)
         entries, ends = cookies.points(probe, probes.number, function.number)
         try:
-            if probe.strategy is EndStrategy.URETPROBE and self.sessions:
+            if probe.strategy.changes_return_address and self.sessions:
                 self._place("on_session", ends, shape, made.entries, made, probes.path, pid)
             else:
                 with_code = replace(shape, sites=cookies.site_codes(probe))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otel_jb.model.plan import EndStrategy, FrameBase, Probe, ProbeSite, SiteKind
+from otel_jb.model.plan import FrameBase, Probe, ProbeSite, SiteKind
 from otel_jb.probes import abi
 from otel_jb.probes.attach.links import FRAME_BELOW_CFA, Point
 from otel_jb.probes.programs.sitecode import SiteCode
@@ -57,6 +57,6 @@ def _point(site: ProbeSite, which: int, probe: Probe, codes: Sequence[SiteCode])
     # Where nothing is returned there is nothing that an end could fail to know: its program runs at every end.
     if probe.return_width and site.returned is None:
         cookie |= abi.COOKIE_NO_RETURN
-    if site.kind is SiteKind.ENTRY and probe.strategy is EndStrategy.ENTRY_ONLY:
+    if site.kind is SiteKind.ENTRY and not probe.strategy.timed:
         cookie |= abi.COOKIE_ENTRY_ONLY
     return Point(site.offset, cookie, site.kind is SiteKind.URETPROBE)
