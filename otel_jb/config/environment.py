@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `OTEL_*` environment variables, read by the agent itself.
 
-The SDK's classes read only some of them, and not all as specified (they take OTEL_EXPORTER_OTLP_TIMEOUT for seconds and refuse
-OTEL_EXPORTER_OTLP_COMPRESSION=none). `read` is pure: it reads them all once, and the exporters are given explicit values.
+The SDK's classes read only some of them, and not always as specified: they take OTEL_EXPORTER_OTLP_TIMEOUT for seconds and refuse
+OTEL_EXPORTER_OTLP_COMPRESSION=none. `read` is pure: it reads all of them once, and the exporters get explicit values.
 
-As the specification asks, a value that cannot be used is warned of and ignored, and an empty one counts as unset.
-OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES name the agent; targets are named by their own processes.
+As the specification requires, an unusable value is ignored with a warning, and an empty one counts as unset.
+OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES describe the agent; targets are named after their own processes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 @dataclass(frozen=True, slots=True)
 class SignalSettings:
-    """Where and how one signal goes by OTLP. `endpoint` is complete: for HTTP with the signal's path."""
+    """Where and how to send one signal by OTLP. For HTTP, `endpoint` includes the signal's path."""
 
     endpoint: str
     protocol: OtlpProtocol
@@ -69,7 +69,7 @@ class OtelSettings:
     span_queue: int = 2048
     span_batch: int = 512
     span_delay_seconds: float = 1.0
-    warnings: tuple[str, ...] = ()  #: values that were ignored, to be logged
+    warnings: tuple[str, ...] = ()  #: warnings about ignored values
 
     @property
     def serves_prometheus(self) -> bool:
@@ -83,11 +83,11 @@ class OtelSettings:
 
     @property
     def sends_traces(self) -> bool:
-        """Whether spans go anywhere, so that slow calls are worth an event."""
+        """Whether spans are exported at all; if not, slow calls need no events."""
         return not self.disabled and bool(self.traces_exporters)
 
     def agent_resource(self) -> dict[str, str]:
-        """Resource attributes of the agent, without those that only the running process knows."""
+        """Resource attributes of the agent, except those that only the running process knows."""
         attributes = {"service.name": "otel_jb", **dict(self.resource_attributes)}
         if self.service_name:
             attributes["service.name"] = self.service_name
@@ -95,7 +95,7 @@ class OtelSettings:
 
 
 class _Reader:
-    """The environment with one place for what was ignored."""
+    """The environment, and the warnings about values that were ignored."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -165,7 +165,7 @@ class _Reader:
                 chosen.append(word)
             else:
                 self.ignore(name, item.strip(), f"a list of {', '.join(known)}")
-        if not chosen:  # a value that cannot be used is as none at all
+        if not chosen:  # an unusable value counts as unset
             return None
         return tuple(word for word in dict.fromkeys(chosen) if word != "none")
 
@@ -173,7 +173,7 @@ class _Reader:
 def read(environ: Mapping[str, str], file: Otlp | None = None, command_line: Otlp | None = None) -> OtelSettings:
     """All settings: `file` < `environ` < `command_line`, key by key.
 
-    Metrics are on /metrics always; OTLP is added where an endpoint is named somewhere, unless OTEL_METRICS_EXPORTER or
+    /metrics is always served. OTLP is added if an endpoint is set anywhere, unless OTEL_METRICS_EXPORTER or
     OTEL_TRACES_EXPORTER say otherwise.
 
     Raises:
@@ -183,8 +183,8 @@ def read(environ: Mapping[str, str], file: Otlp | None = None, command_line: Otl
     declarative = reader.text("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
     if declarative is not None:
         raise ConfigError(
-            f"{declarative[0]} is set, and declarative configuration is not supported",
-            f"unset {declarative[0]}, and use the OTEL_* variables or the agent's own file (--config).",
+            f"{declarative[0]} is set, but declarative configuration is not supported",
+            f"Unset {declarative[0]} and use the OTEL_* variables or the agent's own file (--config).",
         )
     command_line = command_line or Otlp()
     file = file or Otlp()
@@ -236,7 +236,7 @@ def read(environ: Mapping[str, str], file: Otlp | None = None, command_line: Otl
 
 
 def _boolean(reader: _Reader, name: str) -> bool:
-    # The specification: only "true", in any case, is true.
+    # By the specification, only "true", in any case, is true.
     return reader.choice(False, {"true": True, "false": False}, name)
 
 

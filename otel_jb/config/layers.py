@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The layers of the configuration: file < environment < command line.
 
-`otel_jb.config.yamlfile` reads the file, so an error there names file and line. `override` lays the environment and the
-command line over it, key by key (`slow.threshold`). A list in a later layer replaces the whole earlier one. `to_yaml`
-writes a configuration that reads back equal.
+`otel_jb.config.yamlfile` reads the file, so errors there name file and line. `override` applies the environment and the
+command line on top, key by key (`slow.threshold`). A list in a later layer replaces the whole earlier one. The output of
+`to_yaml` reads back as an equal configuration.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from otel_jb.model.errors import ConfigError
 
 T = TypeVar("T")
 
-#: The agent's own environment variables, each with the key that it sets.
+#: The agent's own environment variables and the keys that they set.
 ENVIRONMENT = {
     "OTEL_JB_LISTEN": "listen",
     "OTEL_JB_INTERVAL": "interval",
@@ -43,7 +43,7 @@ def load(path: Path) -> Config:
 
 
 def override(config: Config, values: Mapping[str, object]) -> Config:
-    """The configuration with the values of these dotted keys replaced. Raises ValueError where one does not fit."""
+    """The configuration with the values of these dotted keys replaced. Raises ValueError if a value is invalid."""
     for key, value in values.items():
         config = _replace(config, key.split("."), value)
     return config
@@ -63,7 +63,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
 
 
 def read(key: str, text: str) -> object:
-    """The value that this text means for a key that takes one word. Raises ValueError."""
+    """Parse the value of a key that takes one word. Raises ValueError."""
     hint: Any = Config
     for part in key.split("."):
         hint = typing.get_type_hints(hint)[part]
@@ -90,9 +90,9 @@ def read(key: str, text: str) -> object:
 
 
 def to_yaml(config: Config) -> str:
-    """The whole configuration as YAML, defaults included; `yamlfile.parse` of it gives an equal one.
+    """The whole configuration as YAML, including defaults; `yamlfile.parse` returns an equal one.
 
-    What the command line says of OTLP is merged into `otlp`.
+    The command line's OTLP settings are merged into `otlp`.
     """
     import yaml
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schema of the configuration: what can be set, the defaults, and what values are allowed."""
+"""The schema of the configuration: keys, defaults and allowed values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 OFF = frozenset({"off", "no", "false", "none"})
 _DECIMAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
 
-#: TELEMETRY.md of the project: 1 µs to 5 s, the guide's eight among them.
+#: 1 µs to 5 s, including the eight boundaries of the how-to that docs/from-the-guide.md is about.
 DEFAULT_BOUNDARIES = tuple(
     Duration(ns)
     for ns in (
@@ -103,7 +103,7 @@ class Threshold:
 
 
 class HistogramKind(Enum):
-    """What OTLP sends; the Prometheus endpoint always has the explicit boundaries."""
+    """The histograms that OTLP sends; the Prometheus endpoint always has the explicit boundaries."""
 
     EXPLICIT = "explicit"
     EXPONENTIAL = "exponential"
@@ -143,14 +143,14 @@ class EndChoice:
 
 
 class Detail(Enum):
-    """Which functions of a profile are attached, unless some are named."""
+    """Which functions of a profile are attached if the user names none."""
 
-    DEFAULT = "default"  #: those that feed a metric that no other function feeds as well
+    DEFAULT = "default"  #: only those that feed a metric that no other function feeds
     ALL = "all"
 
 
 class LinkKind(Enum):
-    """How probes are attached; `auto` takes multi links where the kernel has them."""
+    """How probes are attached; `auto` uses multi links if the kernel has them."""
 
     AUTO = "auto"
     MULTI = "multi"
@@ -158,7 +158,7 @@ class LinkKind(Enum):
 
 
 class LogLevel(Enum):
-    """Least severity that is logged."""
+    """The lowest severity that is logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -167,7 +167,7 @@ class LogLevel(Enum):
 
 
 class LogFormat(Enum):
-    """Lines for people or one JSON object a line."""
+    """Text for people, or one JSON object per line."""
 
     TEXT = "text"
     JSON = "json"
@@ -181,7 +181,7 @@ class TargetSelector:
     binary: str | None = None
     name: str | None = None  #: glob over the executable's base name
     service_name: str | None = None  #: `service.name` of the target's resource; the executable's name unless given
-    attributes: dict[str, str] = field(default_factory=dict)  #: further resource attributes
+    attributes: dict[str, str] = field(default_factory=dict)  #: additional resource attributes
 
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.pid, self.binary, self.name)) != 1:
@@ -216,13 +216,13 @@ class Functions:
 
     @property
     def named(self) -> bool:
-        """Whether the user named functions: then generic patterns may be attached too."""
+        """Whether the user named functions, which allows generic patterns to be attached."""
         return bool(self.include)
 
 
 @dataclass(frozen=True, slots=True)
 class Otlp:
-    """Where OTLP goes; no endpoint = nowhere."""
+    """Where to send OTLP; without an endpoint, nowhere."""
 
     endpoint: str | None = None
     protocol: OtlpProtocol | None = None  #: None: `http/protobuf` for port 4318 or a URL with a path, else `grpc`
@@ -234,7 +234,7 @@ class Otlp:
 
     @property
     def effective_protocol(self) -> OtlpProtocol:
-        """The configured protocol, else the one that the endpoint's port or path implies."""
+        """The configured protocol, or the one implied by the endpoint's port or path."""
         if self.protocol is not None:
             return self.protocol
         endpoint = self.endpoint or ""
@@ -256,18 +256,18 @@ class Histogram:
             raise KeyValueError("boundaries", "boundaries must be above 0 and ascend")
 
 
-#: Roles of functions that wait for a packet or only look: how long they take says nothing of a packet.
+#: Roles of functions that wait for a packet or only look; their duration says nothing about a packet.
 IDLE_ROLES = frozenset({"wait", "tick", "query"})
 
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """Slow calls: what is slow, and how many events a second one probe may send (a token bucket)."""
+    """Slow calls: the thresholds, and how many events per second a probe may send (a token bucket)."""
 
     threshold: Threshold | None = Threshold(ns=10_000_000)
     functions: dict[str, Threshold | None] = field(default_factory=dict)  #: glob -> threshold; first match wins
     roles: dict[str, Threshold | None] = field(default_factory=dict)
-    rate: int = 100  #: events a second and probe, on the long run
+    rate: int = 100  #: events per second and probe, in the long run
     burst: int = 200  #: events at once
 
     def __post_init__(self) -> None:
@@ -276,9 +276,9 @@ class Slow:
                 raise KeyValueError(key, f"expected {key} from 1 to 1000000, got {getattr(self, key)}")
 
     def of(self, function: str, role: str) -> Threshold | None:
-        """The threshold of a function: its own, else its role's, else the general one; None = no events.
+        """The threshold of a function: its own, its role's or the general one; None = no events.
 
-        The general one does not hold for functions that wait or look (`IDLE_ROLES`): an idle player sleeps in one for seconds.
+        The general threshold does not apply to functions that wait or look (`IDLE_ROLES`): an idle player sleeps in one for seconds.
         """
         for pattern, threshold in self.functions.items():
             if fnmatch.fnmatchcase(function, pattern):
@@ -293,7 +293,7 @@ _RETAIN = Duration(60_000_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Overhead:
-    """What probes may cost."""
+    """The overhead budget of the probes."""
 
     budget: CpuShare | None = _BUDGET  #: of one CPU, per target, averaged over a minute; None = no governor
 
@@ -312,15 +312,17 @@ class Config:
 
     targets: tuple[TargetSelector, ...] = ()  #: empty: every process that a profile recognises
     functions: Functions = Functions()
-    profiles: tuple[str, ...] = ()  #: further profile files
+    profiles: tuple[str, ...] = ()  #: additional profile files
     detail: Detail = Detail.DEFAULT
-    max_probes: int = 256  #: probed functions of one target
-    max_series: int = 4096  #: (target, function) pairs of the whole agent
+    max_probes: int = 256  #: maximum number of probed functions per target
+    max_series: int = 4096  #: maximum number of (target, function) pairs in total
     interval: Duration = _INTERVAL  #: of min, max, avg, and between OTLP exports
     listen: Address | None = Address("127.0.0.1", 9310)  #: None: no HTTP endpoint
-    #: file of TLS, passwords and tokens for the endpoint, as Prometheus' exporters have it
+    #: file with TLS, passwords and tokens for the endpoint, in the format of Prometheus's exporters
     web_config: str | None = None
-    allowed_hosts: tuple[str, ...] = ()  #: names, with wildcards, that requests may ask for beside this machine's own
+    allowed_hosts: tuple[
+        str, ...
+    ] = ()  #: host names, with wildcards, that requests may use in addition to this machine's
     otlp: Otlp = Otlp()
     histogram: Histogram = Histogram()
     slow: Slow = Slow()
@@ -333,7 +335,7 @@ class Config:
     host_name: str | None = None  #: `host.name` of targets and agent; the system's name unless given
     record_to: str | None = None  #: file that the stream of records is written to
     log: Log = Log()
-    #: What the command line says of OTLP. Apart from `otlp`, because the standard variables, which have an endpoint, a
+    #: The command line's OTLP settings. They are separate from `otlp` because the standard variables, which set endpoint,
     #: protocol and headers per signal, come between the two (`otel_jb.config.environment.read`).
     otlp_command_line: Otlp = field(default=Otlp(), metadata={"hidden": True})
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may read the endpoint, and how: the schema of Prometheus' `web.config.yml`, which its exporters share, less what is Go's own.
+"""Access to the endpoint: the schema of `web.config.yml`, as Prometheus and its exporters use it, without the settings specific to Go.
 
-What this endpoint cannot do is refused, never ignored: a file that asks for protection must not leave the endpoint without it.
+Unsupported settings are errors, never ignored: a file that asks for protection must not leave the endpoint without it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class ClientAuth(Enum):
-    """What a client has to show. Go's two kinds that take any certificate, unverified, are not among them."""
+    """What a client must present. Go's two modes that accept unverified certificates are missing on purpose."""
 
     NONE = "NoClientCert"
     IF_GIVEN = "VerifyClientCertIfGiven"
@@ -27,7 +27,7 @@ class ClientAuth(Enum):
 
 
 class TlsVersion(Enum):
-    """Versions of TLS that are allowed."""
+    """Allowed TLS versions."""
 
     TLS12 = "TLS12"
     TLS13 = "TLS13"
@@ -52,14 +52,14 @@ class TlsServer:
         if self.client_ca_file and self.client_auth_type is ClientAuth.NONE:
             raise KeyValueError("client_ca_file", "client_ca_file needs client_auth_type: RequireAndVerifyClientCert")
         if self.client_ca_file and not self.cert_file:
-            raise KeyValueError("client_ca_file", "certificates of clients need cert_file and key_file too")
+            raise KeyValueError("client_ca_file", "client certificates also need cert_file and key_file")
         if self.min_version is TlsVersion.TLS13 and self.max_version is TlsVersion.TLS12:
             raise KeyValueError("min_version", "min_version is above max_version")
 
 
 @dataclass(frozen=True, slots=True)
 class HttpServer:
-    """Headers of every answer. HTTP/2 is not spoken; `http2: true` is what Prometheus writes by default, and harmless."""
+    """Headers of every answer. HTTP/2 is not supported; `http2: true` is accepted because it is Prometheus's default."""
 
     http2: bool = False
     headers: dict[str, str] = field(default_factory=dict)
@@ -67,22 +67,22 @@ class HttpServer:
     def __post_init__(self) -> None:
         for name, value in self.headers.items():
             if not _HEADER.fullmatch(name) or not (value.isascii() and value.isprintable()):
-                raise KeyValueError("headers", f"{name[:60]!r} is no header that can be sent")
+                raise KeyValueError("headers", f"{name[:60]!r} is not a valid header")
 
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """The whole file. Without users and tokens everybody is let in, without certificate in plain text."""
+    """The whole file. Without users and tokens, everybody has access; without a certificate, in plain text."""
 
     tls_server_config: TlsServer = TlsServer()
     http_server_config: HttpServer = HttpServer()
     basic_auth_users: dict[str, str] = field(default_factory=dict)  #: name -> bcrypt hash of the password
-    bearer_token_sha256: tuple[str, ...] = ()  #: of tokens, in hexadecimal; the agent's own key
+    bearer_token_sha256: tuple[str, ...] = ()  #: of tokens, in hexadecimal; an extension of the agent's
 
     def __post_init__(self) -> None:
         for user, hashed in self.basic_auth_users.items():
             if not user or ":" in user or not user.isprintable():
-                raise KeyValueError("basic_auth_users", "a user's name is printable and has no colon")
+                raise KeyValueError("basic_auth_users", "a user name must be printable and may not contain a colon")
             if not _BCRYPT.fullmatch(hashed):
                 raise KeyValueError(
                     "basic_auth_users", f"the password of {user} is not hashed with bcrypt (htpasswd -nBC 10 {user})"
@@ -98,7 +98,7 @@ class WebConfig:
 
 
 def read(path: Path) -> WebConfig:
-    """The file, with its paths made absolute. Raises ConfigError with file and line."""
+    """Read the file and make its paths absolute. Raises ConfigError with file and line."""
     config = load(path, WebConfig)
     tls = config.tls_server_config
     names = ("cert_file", "key_file", "client_ca_file")

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """YAML text to frozen dataclasses, with every error as `FILE:LINE: what is wrong`.
 
-The dataclass is the schema: its type hints say what a value may be, and a scalar is read as what its place asks for,
-so `version: 1.10` is the text "1.10" where a `str` is wanted. Understood: dataclasses, `str`, `int`, `float`, `bool`,
-`Enum` and `Literal` (by value), `tuple[T, ...]`, `dict[str, T]`, unions, `None`, and every class with a class method
-`from_yaml(text) -> value` that raises ValueError (`Duration`, `ByteSize`), or `from_yaml_at(text, "FILE:LINE")` where the
-value wants to know its place (the expressions of the catalog).
+The dataclass is the schema. Its type hints decide how a scalar is read, so `version: 1.10` is the text "1.10" where the
+hint is `str`. Supported hints are dataclasses, `str`, `int`, `float`, `bool`, `Enum` and `Literal` (by value), `tuple[T, ...]`,
+`dict[str, T]`, unions, `None`, and every class with a class method `from_yaml(text) -> value` that raises ValueError
+(`Duration`, `ByteSize`), or `from_yaml_at(text, "FILE:LINE")` if the value needs its location (the expressions of the
+catalog).
 
-A field may carry metadata: `{"key": "when"}` for a key that is no Python name, `{"line": True}` for a `str` field that is
-filled with `FILE:LINE` of its mapping. `__post_init__` may raise ValueError, or `KeyValueError` to blame one key.
+A field may carry metadata: `{"key": "when"}` for a key that is not a Python name, `{"line": True}` for a `str` field that
+receives the `FILE:LINE` of its mapping. `__post_init__` may raise ValueError, or `KeyValueError` to blame one key.
 
-Files may come from anybody: anchors, aliases, tags, several documents, duplicate keys, more than 1 MiB, nesting deeper than
-20 and anything that is not UTF-8 are refused.
+Files may be hostile. Anchors, aliases, tags, several documents, duplicate keys, more than 1 MiB, nesting deeper than 20 and
+anything but UTF-8 are refused.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class KeyValueError(ValueError):
-    """Raised by a dataclass' `__post_init__` to have the error reported at the line of one of its keys."""
+    """Raised by a dataclass's `__post_init__` to report an error at the line of one of its keys."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -95,7 +95,7 @@ class ByteSize(int):
 
 
 def _quantity(text: str, units: dict[str, int], expected: str) -> int:
-    """A number and its unit, exactly, in the smallest unit."""
+    """Convert a number with a unit to the smallest unit, exactly."""
     match = re.fullmatch(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?\s*([A-Za-zµ]*)", text)
     if match is None:
         raise ValueError(f"expected {expected}, got {text!r}")
@@ -135,7 +135,7 @@ _Node = _Scalar | _Sequence | _Mapping
 
 
 def load(path: Path, into: type[T]) -> T:
-    """Read the file and `parse` it. Raises ConfigError, also for a file that cannot be read or is not UTF-8."""
+    """Read the file and `parse` it. Raises ConfigError, including for a file that cannot be read or is not UTF-8."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -145,7 +145,7 @@ def load(path: Path, into: type[T]) -> T:
 
 
 def decode(data: bytes, source: str) -> str:
-    """Bytes of a file as text; ConfigError names the line where they stop being UTF-8."""
+    """Decode a file. The ConfigError names the line with the first byte that is not UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -154,7 +154,7 @@ def decode(data: bytes, source: str) -> str:
 
 
 def parse(text: str, source: str, into: type[T]) -> T:
-    """The document as an `into`; an empty one is an empty mapping. `source` is what errors call it. Raises ConfigError."""
+    """Read the document as an `into`; an empty one is an empty mapping. Errors call it `source`. Raises ConfigError."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise ConfigError(f"{source}:1: larger than {ByteSize(MAX_BYTES)}")
     node = _compose(text, source)
@@ -176,7 +176,7 @@ def _compose(text: str, source: str) -> _Node:
         next(events)  # the document's end
         after = next(events)
         if not isinstance(after, yaml.StreamEndEvent):
-            raise ConfigError(f"{source}:{_line(after)}: one document a file, a second begins here")
+            raise ConfigError(f"{source}:{_line(after)}: only one document per file is allowed; a second begins here")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = ", ".join(str(part) for part in (error.context, error.problem) if part)
@@ -189,7 +189,7 @@ def _compose(text: str, source: str) -> _Node:
 
 
 def _bad_line(text: str) -> int:
-    """Line of the first character that YAML does not allow, for errors that carry no mark."""
+    """The line of the first character that YAML does not allow, for errors without a mark."""
     found = re.search("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
     return text.count("\n", 0, found.start()) + 1 if found else 1
 
@@ -236,7 +236,7 @@ def _node(event: yaml.Event, events: Iterator[yaml.Event], source: str, depth: i
 
 @functools.cache
 def _schema(cls: type) -> tuple[dict[str, tuple[str, Any, bool]], str | None]:
-    """Key -> (field name, type, required), and the field that takes the line, if any."""
+    """Key -> (field name, type, required), and the field that receives the line, if any."""
     hints = typing.get_type_hints(cls)
     keys: dict[str, tuple[str, Any, bool]] = {}
     line_field = None
@@ -250,7 +250,7 @@ def _schema(cls: type) -> tuple[dict[str, tuple[str, Any, bool]], str | None]:
 
 
 class _Reader:
-    """Reads nodes by type; holds only the name for errors."""
+    """Reads nodes by type; its only state is the source's name, for errors."""
 
     def __init__(self, source: str) -> None:
         self.source = source

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes and containers as the host shows them. Knows nothing of ELF or BPF."""
+"""Processes and containers as the host shows them. This room knows nothing about ELF or BPF."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long the kernel kept a cgroup from the CPU because its quota was used up (CFS bandwidth control), cgroup v1 and v2."""
+"""CPU throttling of cgroups v1 and v2: how long their quota was used up (CFS bandwidth control)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from functools import lru_cache
 from otel_jb.host.procfs import PROC
 
 _MAX_BYTES = 1 << 16
-_MAX_DEPTH = 64  #: levels of a cgroup path that are looked at
+_MAX_DEPTH = 64  #: maximum number of levels of a cgroup path that are read
 
 
 def throttled_ns(pid: int) -> int | None:
-    """Nanoseconds for which the cgroups of a process, its own and those around it, were throttled so far.
+    """Nanoseconds that a process's cgroups, its own and those around it, have been throttled so far.
 
-    None where no cgroup of it accounts for that (the cpu controller is off), or where it cannot be read. A process waits while any
-    of its cgroups is throttled; where two are at once, the time counts twice.
+    None if no cgroup accounts for it (the cpu controller is off), or if it cannot be read. A process waits while any of its
+    cgroups is throttled. If two are throttled at once, the time counts twice.
     """
     times = [found for path in _paths(pid) if (found := _throttled(path)) is not None]
     return sum(times) if times else None
 
 
 def _paths(pid: int) -> Iterator[str]:
-    """Directories of the cgroups of a process that may have a CPU quota, its own first."""
+    """Directories of a process's cgroups that may have a CPU quota, its own first."""
     version1, version2 = _mounts()
     with suppress(OSError), open(f"{PROC}/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
         for line in file.read(_MAX_BYTES).splitlines():
@@ -43,7 +43,7 @@ def _paths(pid: int) -> Iterator[str]:
 
 
 def _upwards(root: str, place: str, path: str) -> Iterator[str]:
-    """The directory of a cgroup and those above it; `root` is the cgroup that is mounted at `place`."""
+    """The directories of a cgroup and its ancestors; `root` is the cgroup mounted at `place`."""
     inside = path[len(root) :] if root != "/" and path.startswith(root) else path
     parts = [part for part in inside.split("/") if part][:_MAX_DEPTH]
     for end in range(len(parts), 0, -1):
@@ -64,7 +64,7 @@ def _throttled(directory: str) -> int | None:
 
 @lru_cache(maxsize=1)
 def _mounts() -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
-    """(cgroup that is the root of the mount, where it is mounted) of v1's cpu controller and of v2."""
+    """(root cgroup of the mount, mount point) of v1's cpu controller and of v2."""
     version1 = version2 = None
     with suppress(OSError), open(f"{PROC}/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which container a process is in, and what its PID is there."""
+"""A process's container, and its PID there."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _ID = r"([0-9a-f]{64})"
 _CGROUP = re.compile(rf"^(?:(?:docker|cri-containerd|crio|libpod|nerdctl|containerd|buildkit)[-_:])?{_ID}(?:\.scope)?$")
 _CRI_SYSTEMD = re.compile(rf":(?:cri-containerd|crio|docker):{_ID}$")
 _POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})(?:\.slice)?$")
-#: a container's own view of its cgroup is `/`; what its runtime mounts into it still names it
+#: inside a container the cgroup is `/`, but files that the runtime mounts still contain the id
 _MOUNT = re.compile(rf"/(?:containers|overlay-containers|sandboxes)/{_ID}/(?:\S*/)?(?:hostname|resolv\.conf|hosts)\b")
 _MAX_BYTES = 1 << 20
 
 
 def container_id(pid: int) -> str | None:
-    """The container's full id (64 hexadecimal digits), None for a process of the host or one that ended."""
+    """The container's full id (64 hexadecimal digits); None for a host process, or one that has ended."""
     for path in _cgroups(pid):
         for part in reversed(path.split("/")):
             found = _CGROUP.match(part) or _CRI_SYSTEMD.search(part)
@@ -29,7 +29,7 @@ def container_id(pid: int) -> str | None:
 
 
 def pod_uid(pid: int) -> str | None:
-    """The UID of the Kubernetes pod that the process is in, None where it is in none."""
+    """The UID of the process's Kubernetes pod; None if it is in no pod."""
     for path in _cgroups(pid):
         for part in reversed(path.split("/")):
             found = _POD.search(part)
@@ -39,7 +39,7 @@ def pod_uid(pid: int) -> str | None:
 
 
 def namespace_pids(pid: int) -> tuple[int, ...]:
-    """The PIDs of a process from the agent's PID namespace inwards; one where it is in the same namespace."""
+    """The PIDs of a process, from the agent's PID namespace inwards; just one if both share a namespace."""
     for line in _read(f"{PROC}/{pid}/status").splitlines():
         if line.startswith("NSpid:"):
             return tuple(int(number) for number in line.split()[1:])
@@ -47,7 +47,7 @@ def namespace_pids(pid: int) -> tuple[int, ...]:
 
 
 def _cgroups(pid: int) -> list[str]:
-    """Paths of the process's cgroups; version 2 has one line, `0::PATH`, version 1 one a hierarchy."""
+    """Paths of the process's cgroups; version 2 has one line, `0::PATH`, version 1 one per hierarchy."""
     return [line.split(":", 2)[2] for line in _read(f"{PROC}/{pid}/cgroup").splitlines() if line.count(":") >= 2]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process as the telemetry names it: `records.Target`."""
+"""A process's identity in the telemetry: `stream.Target`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from otel_jb.host.container import container_id, namespace_pids, pod_uid
 from otel_jb.host.procfs import PROC, Process
 from otel_jb.model.stream import Target
 
-#: The namespace of this agent's instance ids (a random UUID, fixed for good).
+#: The namespace of this agent's instance ids (a random UUID that never changes).
 _NAMESPACE = uuid.UUID("6f0b7c52-5d0e-4b3f-9a57-0c6c1a6f8f4e")
 
 
@@ -24,9 +24,9 @@ def make_target(
     service_name: str | None = None,
     attributes: Mapping[str, str] | None = None,
 ) -> Target:
-    """The record of a process that is about to be measured, attached now.
+    """The record of a process that is being attached.
 
-    `number` is the dense target id, `service_name` and `attributes` what the user configured for it.
+    `number` is the dense target id; `service_name` and `attributes` are the user's configuration for it.
     """
     found: dict[str, str] = {"host.name": socket.gethostname()}
     container, pod = container_id(process.pid), pod_uid(process.pid)
@@ -53,9 +53,9 @@ def make_target(
 
 
 def instance_id(process: Process) -> str:
-    """UUIDv5 of host, boot, PID and start time: the same for this process whoever asks, and for no other.
+    """UUIDv5 of host, boot, PID and start time: unique to this process, and the same for every agent that asks.
 
-    The start counts in ticks since boot, so that a step of the wall clock does not make another instance of it.
+    The start time counts ticks since boot, so a step of the wall clock does not create a new instance.
     """
     host, boot = _host()
     return str(uuid.uuid5(_NAMESPACE, f"{host}/{boot}/{process.pid}/{process.start_time_ticks}"))

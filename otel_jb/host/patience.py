@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accesses to files of other programs: they lie on file systems that may be gone, or never answer.
+"""Access to other programs' files on file systems that may be gone or never answer.
 
-A call into a file system that hangs cannot be taken back. It is made on a thread of its own, which is left behind where it does not return;
-a file system that did this is not asked again for a while, so that few threads are ever left.
+A call into a hanging file system cannot be cancelled. So it runs on a separate thread, which is abandoned if it does not return.
+The agent then leaves that file system alone for a while, so abandoned threads stay few.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from otel_jb.model.text import printable
 T = TypeVar("T")
 
 PATIENCE_S = 2.0
-RESPITE_S = 60.0  #: for which a file system is not asked that did not answer
-MAX_LEFT = 16  #: threads that hang; beyond these nothing is asked any more that may hang
+RESPITE_S = 60.0  #: how long to leave a file system alone that did not answer
+MAX_LEFT = 16  #: maximum number of hanging threads; beyond it, no access that may hang is tried
 
 _AT_FDCWD = -100
 _AT_STATX_DONT_SYNC = 0x4000
 _STATX_BASIC_STATS = 0x7FF
-_left: set[object] = set()  # one a thread that was left behind
-_silent: dict[str, float] = {}  # what did not answer -> until when it is not asked
+_left: set[object] = set()  # one per abandoned thread
+_silent: dict[str, float] = {}  # file system that did not answer -> when it may be tried again
 _lock = threading.Lock()
 
 
 def patiently(access: Callable[[], T], shown: str, system: str = "", discard: Callable[[T], object] | None = None) -> T:
-    """Do it on another thread, and wait for a while. Raises what it raises, and TargetError where it does not return.
+    """Run `access` on another thread and wait for a while. Raises what it raises, and TargetError if it does not return.
 
     Args:
         access: the access.
-        shown: what to call the file in the error.
-        system: names its file system (a device); others are asked although this one does not answer.
-        discard: releases a result that came too late.
+            shown: the file's name in the error.
+            system: identifies its file system (a device); others are still tried if this one does not answer.
+            discard: releases a result that comes too late.
     """
     now = time.monotonic()
     with _lock:
@@ -83,12 +83,12 @@ def patiently(access: Callable[[], T], shown: str, system: str = "", discard: Ca
 def _no_answer(shown: str) -> AgentError:
     return TargetError(
         f"{printable(shown)}: its file system does not answer",
-        "It is tried again in a minute; see `mount` and `dmesg`.",
+        "The agent tries again in a minute; see `mount` and `dmesg`.",
     )
 
 
 class Status(NamedTuple):
-    """What the kernel knows of a file."""
+    """What the kernel knows about a file."""
 
     device: int
     inode: int
@@ -96,7 +96,7 @@ class Status(NamedTuple):
 
 
 def known_status(path: str) -> Status:
-    """Of a file that the kernel holds (a link under /proc/PID), without asking its file system. Raises OSError."""
+    """Facts about a file that the kernel holds (a link under /proc/PID), without asking its file system. Raises OSError."""
     function = _statx()
     if function is None:
         found = os.stat(path)  # noqa: PTH116
@@ -113,5 +113,5 @@ def known_status(path: str) -> Status:
 
 @lru_cache(maxsize=1)
 def _statx() -> Callable[..., int] | None:
-    """The C library's; None where it has none."""
+    """The C library's function; None if it has none."""
     return getattr(ctypes.CDLL(None, use_errno=True), "statx", None)

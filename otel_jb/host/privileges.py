@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel lets a process do, given up for good: capabilities in every set, its user, and privileges yet to come.
+"""Permanently dropping privileges: capabilities in every set, the user, and privileges that could be gained later.
 
-All of it concerns the calling thread and what it starts later, so it belongs before the first thread.
+All of this applies to the calling thread and to threads it starts later, so do it before starting the first thread.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_READ, PR_CAPBSET_DROP = 1, 4, 22, 23, 24
 PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 28, 38, 47
 _AMBIENT_RAISE, _AMBIENT_CLEAR_ALL = 2, 4
-#: linux/securebits.h: SECBIT_NOROOT and its lock, so that a program that user 0 starts is given nothing for being started by it
+#: linux/securebits.h: SECBIT_NOROOT and its lock: programs started by user 0 gain no capabilities from that
 _NOROOT = 1 << 0 | 1 << 1
 
-#: linux/capability.h: those that the agent names.
+#: linux/capability.h: the capabilities that the agent mentions.
 CAPABILITIES = {
     "CAP_DAC_OVERRIDE": 1,
     "CAP_DAC_READ_SEARCH": 2,
@@ -38,13 +38,13 @@ CAPABILITIES = {
 _VERSION_3 = 0x20080522
 
 NOBODY = 65534
-#: User ids from here to 2^31 are given to nobody by login.defs, systemd, or container engines (systemd's UIDS-GIDS.md), so a process
-#: that takes one by its PID shares it with no other: nobody may signal or trace it, and its limit on processes is its own.
+#: login.defs, systemd and container engines assign no user ids from here to 2^31 (systemd's UIDS-GIDS.md). A process that derives
+#: one from its PID shares it with nobody: no other process may signal or trace it, and its process limit is its own.
 _UNUSED_USERS = 0x70000000
 
 
 def prctl(option: int, value: int = 0, pointer: int = 0, third: int = 0) -> int:
-    """The system call; its answer. Raises OSError."""
+    """Make the system call and return its result. Raises OSError."""
     arguments = [ctypes.c_ulong(number) for number in (value, pointer, third, 0)]
     answer: int = _libc().prctl(option, *arguments)
     return _checked(answer)
@@ -60,16 +60,16 @@ def capabilities() -> tuple[int, int, int]:
 
 
 def holds(name: str) -> bool:
-    """Whether this thread has the capability, effective."""
+    """Whether the capability is in this thread's effective set."""
     return bool(capabilities()[0] >> CAPABILITIES[name] & 1)
 
 
 def keep_only(names: Iterable[str]) -> None:
-    """Keep these capabilities of those that are held, and give up all others, in every set, for good.
+    """Keep these capabilities as far as they are held, and permanently drop all others from every set.
 
-    What is kept is permitted and effective, never inheritable or ambient, so no program that is started later has any. That user 0's
-    programs have none either, and the bounding set, can be settled only with CAP_SETPCAP; without it, an empty inheritable set and
-    no_new_privs do the same for every other user. Raises OSError.
+    The kept ones are permitted and effective, never inheritable or ambient, so programs started later have none. Dropping the bounding
+    set, and user 0's privilege to regain capabilities, takes CAP_SETPCAP. Without it, an empty inheritable set and no_new_privs have the
+    same effect for every other user. Raises OSError.
     """
     mask = 0
     for name in names:
@@ -83,11 +83,11 @@ def keep_only(names: Iterable[str]) -> None:
     _set_capabilities(kept, kept, 0)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     if capabilities() != (kept, kept, 0):
-        raise OSError(errno.EPERM, "capabilities are still held after they were given up")
+        raise OSError(errno.EPERM, "capabilities are still held after they were dropped")
 
 
 def pass_on(name: str) -> None:
-    """Let the program that this process becomes hold a capability that it holds now; for use between fork and exec. Raises OSError."""
+    """Pass a capability on to the program that this process executes next; use between fork and exec. Raises OSError."""
     bit = CAPABILITIES[name]
     effective, permitted, inheritable = capabilities()
     _set_capabilities(effective, permitted, inheritable | 1 << bit)
@@ -95,9 +95,9 @@ def pass_on(name: str) -> None:
 
 
 def give_up_everything() -> None:
-    """Become a user that nothing else runs as, where that is allowed, and hold no capability in any set, now or later.
+    """Become a user that no other process has, if allowed, and hold no capability in any set, now or later.
 
-    Raises OSError where a capability would stay.
+    Raises OSError if a capability would remain.
     """
     _become_a_user_of_its_own()
     keep_only(())
@@ -105,11 +105,11 @@ def give_up_everything() -> None:
 
 
 def _become_a_user_of_its_own() -> None:
-    """The bounding set needs CAP_SETPCAP and the groups CAP_SETGID, which go with the user: hence the order."""
+    """Changing the user drops CAP_SETPCAP and CAP_SETGID, so clear the bounding set and the groups first."""
     if holds("CAP_SETPCAP"):
         _empty_bounding_set(keep=0)
-    # Where it is not allowed to (a service user, or a root that may not), or such a user is not mapped in its user namespace, what
-    # it may do is bounded by what else it gives up.
+    # If this is not allowed (a service user, or a restricted root), or the user is not mapped in its user namespace, the other
+    # privileges that are dropped limit the process.
     with _unless_refused():
         os.setgroups([])
     with _unless_refused():
@@ -148,7 +148,7 @@ def _empty_bounding_set(keep: int) -> None:
     for number in range(64):
         try:
             held = prctl(PR_CAPBSET_READ, number)
-        except OSError:  # EINVAL: the kernel knows no more
+        except OSError:  # EINVAL: the kernel knows no more capabilities
             return
         if held and not keep >> number & 1:
             prctl(PR_CAPBSET_DROP, number)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes as /proc shows them: identity, executable, mapped files.
 
-A process may end at any moment, and its PID may be given to another: everything read about one is held against its start
-time, and what has ended is a `TargetError` that says so. Paths are as the process sees them; `Process.root` leads there.
+A process may end at any moment, and its PID may be reused. So everything read about a process is checked against its start time,
+and a process that has ended raises a `TargetError`. Paths are as the process sees them; `Process.root` leads there.
 """
 
 # Names under /proc are short-lived strings, and there are thousands of them at each look: no Path objects.
@@ -33,28 +33,28 @@ _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) ([0-9a-f]+:[
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One user process. Two that are equal are the same process running the same program."""
+    """One user process. Equal values mean the same process running the same program."""
 
     pid: int  #: as the host counts
-    start_time_ticks: int  #: clock ticks since boot; with the PID it is the process's identity
+    start_time_ticks: int  #: clock ticks since boot; PID and start time identify the process
     start_time_unix_nano: int
-    name: str  #: base name of the executable, or the kernel's short name where the executable cannot be read
-    executable: str  #: path as the process sees it; empty where it cannot be read
+    name: str  #: base name of the executable, or the kernel's short name if the executable cannot be read
+    executable: str  #: path as the process sees it; empty if it cannot be read
     root: str  #: `/proc/PID/root`
     comm: str = ""  #: the kernel's short name, at most 15 bytes
     deleted: bool = False  #: the executable was replaced or removed since it was started
-    device: int = 0  #: of the executable; 0 where it cannot be read
+    device: int = 0  #: of the executable; 0 if it cannot be read
     inode: int = 0
 
     @property
     def executable_path(self) -> str:
-        """Where the agent opens the program that runs, also when its file was deleted."""
+        """The path by which the agent opens the running program, even if its file was deleted."""
         return f"{PROC}/{self.pid}/exe"
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """A mapping of a file. `deleted`: the file has no name any more."""
+    """A mapping of a file. `deleted`: the file no longer has a name."""
 
     start: int
     end: int
@@ -72,7 +72,7 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True)
 class MappedFile:
-    """A file that a process has code of: its executable mappings, in order of address."""
+    """A file whose code a process has mapped: its executable mappings, in order of address."""
 
     path: str
     device: str
@@ -82,7 +82,7 @@ class MappedFile:
 
 
 class Stat(NamedTuple):
-    """What /proc/PID/stat says."""
+    """Fields of /proc/PID/stat."""
 
     comm: str
     state: str
@@ -96,7 +96,7 @@ class Stat(NamedTuple):
 
     @property
     def ended(self) -> bool:
-        """A zombie without other threads; a first thread may end long before its process does."""
+        """A zombie without other threads. The first thread may end long before the process does."""
         return self.state in ("Z", "X", "x") and self.threads <= 1
 
 
@@ -108,7 +108,7 @@ def parse_pid(text: str) -> int:
 
 
 def processes() -> Iterator[Process]:
-    """Every user process that has not ended; kernel threads and zombies are left out."""
+    """Every running user process; excludes kernel threads and zombies."""
     for entry in os.listdir(PROC):
         if entry.isdecimal():
             found = look(int(entry))
@@ -122,9 +122,9 @@ def process(pid: int) -> Process:
         raise TargetError(f"{pid} is not a PID", f"A PID is a number from 1 to {_MAX_PID}.")
     status = read_stat(pid)
     if status is None:
-        raise TargetError(f"no process with PID {pid}", "It may have ended; `otel-jb discover` lists those that run.")
+        raise TargetError(f"no process with PID {pid}", "It may have ended; `otel-jb discover` lists the running ones.")
     if status.kernel_thread:
-        raise TargetError(f"PID {pid} ({status.comm}) is a kernel thread, which runs no program that could be measured")
+        raise TargetError(f"PID {pid} ({status.comm}) is a kernel thread; it runs no program that could be measured")
     leader = _thread_group(pid)
     if leader not in (None, pid):
         raise TargetError(f"{pid} is a thread of process {leader}", f"Name the process: --pid {leader}.")
@@ -137,19 +137,19 @@ def process(pid: int) -> Process:
 
 
 def ended(pid: int, name: str) -> TargetError:
-    """The error for a process that ended while it was being looked at."""
+    """The error for a process that ended while it was being read."""
     return TargetError(f"process {pid} ({name}) ended while it was being read", "Start it again, or name another one.")
 
 
 def look(pid: int) -> Process | None:
-    """The user process of this PID, None where there is none (any more)."""
+    """The user process with this PID; None if there is none."""
     status = read_stat(pid)
     if status is None or status.kernel_thread or status.ended:
         return None
     executable, deleted, device, inode = "", False, 0, 0
     try:
         link = f"{PROC}/{pid}/exe"
-        if status.state in ("Z", "X"):  # the first thread is gone, the others still have the program
+        if status.state in ("Z", "X"):  # the first thread is gone, but others still run the program
             link = _task_link(pid) or link
         executable = os.readlink(link)
         found = known_status(link)
@@ -161,7 +161,7 @@ def look(pid: int) -> Process | None:
     except (FileNotFoundError, ProcessLookupError):
         if read_stat(pid) is None:
             return None
-    except OSError:  # its file system is gone (ENOTCONN, ESTALE, EIO): that is this process's trouble alone
+    except OSError:  # its file system is gone (ENOTCONN, ESTALE, EIO), which affects only this process
         pass
     return Process(
         pid=pid,
@@ -178,19 +178,19 @@ def look(pid: int) -> Process | None:
 
 
 def alive(target: Process) -> bool:
-    """Whether this very process still runs (not another of its PID, not a zombie)."""
+    """Whether this process still runs; False for a zombie, or if the PID was reused."""
     status = read_stat(target.pid)
     return status is not None and status.start_time_ticks == target.start_time_ticks and not status.ended
 
 
 def read_stat(pid: int) -> Stat | None:
-    """/proc/PID/stat, None where there is no such process."""
+    """/proc/PID/stat; None if there is no such process."""
     try:
         with open(f"{PROC}/{pid}/stat", "rb") as file:
             data = file.read()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The name is in parentheses and may hold any byte, parentheses and spaces among them.
+    # The name is in parentheses and may contain any byte, including parentheses and spaces.
     start, end = data.find(b"("), data.rfind(b")")
     fields = data[end + 1 :].split()
     if start < 0 or len(fields) < 20:
@@ -200,7 +200,7 @@ def read_stat(pid: int) -> Stat | None:
 
 
 def has_shadow_stack(pid: int) -> bool:
-    """Whether the process runs with a user shadow stack (x86, Linux 6.6); False where that cannot be read."""
+    """Whether the process has a user shadow stack (x86, Linux 6.6); False if unknown."""
     try:
         with open(f"{PROC}/{pid}/status", "rb") as file:
             return any(line.startswith(b"x86_Thread_features:") and b"shstk" in line.split() for line in file)
@@ -209,7 +209,7 @@ def has_shadow_stack(pid: int) -> bool:
 
 
 def has_system_call_filter(pid: int) -> bool:
-    """Whether a seccomp filter decides which system calls the process may make; False where that cannot be read."""
+    """Whether a seccomp filter restricts the process's system calls; False if unknown."""
     try:
         with open(f"{PROC}/{pid}/status", "rb") as file:
             return any(line.split() == [b"Seccomp:", b"2"] for line in file)
@@ -255,7 +255,7 @@ def maps(pid: int) -> list[Mapping]:
 
 
 def has_unnamed_code(pid: int) -> bool:
-    """Whether a process has executable memory that is of no file: what a just-in-time compiler makes. True where nobody can tell."""
+    """Whether a process has executable memory without a file, as a just-in-time compiler makes it; True if unknown."""
     try:
         with open(f"{PROC}/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
             for line in file:
@@ -270,7 +270,7 @@ def has_unnamed_code(pid: int) -> bool:
 
 
 def mapped_files(pid: int) -> list[MappedFile]:
-    """The files that a process has executable mappings of, in order of address."""
+    """The files that a process has mapped as executable, in order of address."""
     grouped: dict[tuple[str, int], list[Mapping]] = {}
     for mapping in maps(pid):
         if mapping.executable:
@@ -282,16 +282,16 @@ def mapped_files(pid: int) -> list[MappedFile]:
 
 
 def file_path(target: Process, file: MappedFile) -> str:
-    """Where the agent opens a mapped file. Raises TargetError (ended, replaced), PermissionDeniedError.
+    """The path by which the agent opens a mapped file. Raises TargetError (ended, replaced), PermissionDeniedError.
 
-    `/proc/PID/map_files` leads to the very file, deleted or not, but asks for privileges; without them it is
-    `/proc/PID/root`, provided that the name still leads to the file that is mapped.
+    `/proc/PID/map_files` leads to the mapped file itself, deleted or not, but needs privileges. Without them, use
+    `/proc/PID/root`, provided that the name still leads to the mapped file.
     """
     first = file.mappings[0]
     exact = f"{PROC}/{target.pid}/map_files/{first.start:x}-{first.end:x}"
     named = target.root + file.path
     try:
-        # A name stays valid when the process ends, so it is preferred where it is the same file.
+        # Unlike map_files, a name stays valid after the process ends, so prefer it if it leads to the same file.
         if not file.deleted and _inode(named, file) == file.inode:
             return named
     except OSError:
@@ -314,17 +314,17 @@ def file_path(target: Process, file: MappedFile) -> str:
         raise _denied(target.pid)
     raise TargetError(
         f"process {target.pid} ({target.name}): {file.path} was replaced since it was loaded",
-        "Restart the process, so that it runs the file that is there now.",
+        "Restart the process so that it runs the current file.",
     )
 
 
 def inside(path: str) -> str:
-    """A path that leads through a process's root, as that process sees it."""
+    """The path through a process's root, as that process sees it."""
     return _THROUGH_ROOT.sub("", path)
 
 
 def _inode(path: str, file: MappedFile) -> int:
-    """The inode that a name leads to now. Raises OSError, TargetError (its file system does not answer)."""
+    """The inode to which a name leads now. Raises OSError, TargetError (the file system does not answer)."""
     if not file.device.startswith("00:"):  # on a disk of this machine
         return os.stat(path, follow_symlinks=False).st_ino
     return patiently(lambda: os.stat(path, follow_symlinks=False).st_ino, file.path, file.device)
@@ -334,11 +334,11 @@ def open_file(target: Process, file: MappedFile) -> int:
     """A read-only descriptor of a mapped file. Raises TargetError, PermissionDeniedError; never blocks."""
     path = file_path(target, file)
     try:
-        # O_PATH first: opening a FIFO that took the file's place would block, opening a device might act on it.
+        # O_PATH first: if a FIFO took the file's place, opening it would block; opening a device might trigger an action.
         looked = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
             if not stat.S_ISREG(os.fstat(looked).st_mode):
-                raise TargetError(f"process {target.pid} ({target.name}): {file.path} is no regular file")
+                raise TargetError(f"process {target.pid} ({target.name}): {file.path} is not a regular file")
             return os.open(f"{PROC}/self/fd/{looked}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         finally:
             os.close(looked)
@@ -355,7 +355,7 @@ def open_file(target: Process, file: MappedFile) -> int:
 def _denied(pid: int) -> PermissionDeniedError:
     return PermissionDeniedError(
         f"process {pid} cannot be looked at: permission denied",
-        "Not even root may: a security module or another user namespace protects it."
+        "Even root may not: a security module or another user namespace protects it."
         if os.geteuid() == 0
         else "It belongs to another user, or is protected. Run as root (sudo), or with CAP_SYS_PTRACE.",
     )
@@ -388,7 +388,7 @@ def _task_link(pid: int) -> str | None:
 
 @lru_cache(maxsize=1)
 def _boot_time_unix_nano() -> int:
-    """Read once: the kernel derives it from the wall clock, so a step of the clock would give a process another start."""
+    """Read once, because the kernel derives it from the wall clock: a step of the clock would change a process's start time."""
     with open(f"{PROC}/stat", "rb") as file:
         for line in file:
             if line.startswith(b"btime "):

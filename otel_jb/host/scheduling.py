@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the scheduler did to a process: how long its threads ran, and how long they were ready and waited for a CPU.
+"""Scheduler statistics of a process: how long its threads ran, and how long they waited for a CPU while ready.
 
-Source: `/proc/PID/task/TID/schedstat` (Documentation/scheduler/sched-stats.rst): nanoseconds on the CPU, nanoseconds on a run queue,
+Source: `/proc/PID/task/TID/schedstat` (Documentation/scheduler/sched-stats.rst): nanoseconds on a CPU, nanoseconds on a run queue,
 number of time slices.
 """
 
@@ -26,9 +26,9 @@ class Scheduled:
 
 @dataclass(slots=True)
 class ThreadTimes:
-    """Adds up the times of a process's threads, those that have ended since included; the sums never decrease.
+    """Adds up the times of a process's threads, including ended ones; the sums never decrease.
 
-    What a thread did after it was last looked at and before it ended is not in them.
+    They exclude what a thread did between its last reading and its end.
     """
 
     pid: int
@@ -36,7 +36,7 @@ class ThreadTimes:
     _ended: Scheduled = Scheduled(0, 0)
 
     def read(self) -> Scheduled | None:
-        """The sums now; None where the process is gone, or where this kernel does not account for it."""
+        """The current sums; None if the process is gone or this kernel does not account for them."""
         now: dict[int, Scheduled] = {}
         with suppress(OSError):
             for name in os.listdir(f"{PROC}/{self.pid}/task"):
@@ -46,7 +46,7 @@ class ThreadTimes:
             return None
         for thread, before in self._threads.items():
             after = now.get(thread)
-            # A number that falls is another thread's, which was given the same id.
+            # A decreasing number means that another thread has reused the id.
             if after is None or after.cpu_ns < before.cpu_ns or after.run_delay_ns < before.run_delay_ns:
                 self._ended = _added(self._ended, before)
         self._threads = now

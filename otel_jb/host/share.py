@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host's share in a process's troubles, as counters: CPU time, waiting for a CPU, throttling, datagrams lost at its sockets."""
+"""The host's share in a process's problems, as counters: CPU time, waiting for a CPU, throttling, datagrams dropped at its sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from otel_jb.model.stream import HostShare
 
 @dataclass(slots=True)
 class Follower:
-    """Follows one process. Counters begin at 0 and never decrease, whatever threads and sockets come and go."""
+    """Follows one process. Counters begin at 0 and never decrease, even as threads and sockets come and go."""
 
     target: int  #: Target.id
     pid: int
@@ -30,7 +30,7 @@ class Follower:
         self._threads = ThreadTimes(self.pid)
 
     def read(self, tables: SocketTables | None = None) -> HostShare:
-        """The share by now; `tables` spares reading the sockets of a namespace again for each process. A counter that has become unreadable keeps its last value."""
+        """The current share. Pass `tables` to read each namespace's sockets only once. A counter that becomes unreadable keeps its value."""
         cpu, delay = self._times()
         queues = self._read_sockets(tables or SocketTables())
         return HostShare(
@@ -56,18 +56,18 @@ class Follower:
         now = cgroups.throttled_ns(self.pid)
         if now is not None:
             first, last = self._throttled or (now, now)
-            # A process that is moved to another cgroup goes on from where it was.
+            # If the process moves to another cgroup, the counter continues from its last value.
             self._throttled = (first, now) if now >= last else (now - (last - first), now)
         return None if self._throttled is None else self._throttled[1] - self._throttled[0]
 
     def _read_sockets(self, tables: SocketTables) -> dict[int, int]:
-        """Add what was dropped since last time; the bytes that wait, by port."""
+        """Add what was dropped since the last call; return the waiting bytes by port."""
         now: dict[int, tuple[int, int]] = {}
         queues: dict[int, int] = {}
         for each in tables.of(self.pid):
             if not each.port:
                 continue
-            # What a socket dropped before it was first seen counts only if it was opened while the process was followed.
+            # Drops before a socket was first seen count only if it was opened while the process was being followed.
             _, before = self._sockets.get(each.inode, (each.port, 0 if self._seen else each.dropped))
             self._drops[each.port] = self._drops.get(each.port, 0) + max(0, each.dropped - before)
             now[each.inode] = (each.port, each.dropped)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel says of UDP sockets: who has one open, what waits unread in it, what it had to drop.
+"""UDP sockets according to the kernel: their owners, unread bytes and drops.
 
-Sources: `/proc/PID/net/udp` and `udp6` (net/ipv4/udp.c, udp4_format_sock), which show the network namespace of that process, and the
-socket inodes behind `/proc/PID/fd`.
+Sources: `/proc/PID/net/udp` and `udp6` (net/ipv4/udp.c, udp4_format_sock), which show that process's network namespace, and the socket
+inodes behind `/proc/PID/fd`.
 """
 
 # Names under /proc are short-lived strings: no Path objects.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from otel_jb.host.procfs import PROC
 
-_MAX_SOCKETS = 1 << 16  #: a host with more is read no further
+_MAX_SOCKETS = 1 << 16  #: further sockets are ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class UdpSocket:
     port: int  #: local one; 0: not bound
     queued_bytes: int  #: kernel memory of unread datagrams; 0 exactly when none is unread
     inode: int
-    dropped: int  #: datagrams that the kernel threw away because the queue was full, since the socket exists
+    dropped: int  #: datagrams dropped since the socket was created because the queue was full
 
 
 def udp_sockets(pid: int | str = "self") -> Iterator[UdpSocket]:
-    """Every UDP socket in the network namespace of a process; none where it cannot be read."""
+    """Every UDP socket in a process's network namespace; none if it cannot be read."""
     for table in ("udp", "udp6"):
         with suppress(OSError), open(f"{PROC}/{pid}/net/{table}", encoding="ascii", errors="replace") as file:
             next(file, None)
@@ -46,7 +46,7 @@ def udp_sockets(pid: int | str = "self") -> Iterator[UdpSocket]:
 
 
 def socket_inodes(pid: int) -> frozenset[int]:
-    """The sockets that a process has open; empty where that cannot be read."""
+    """Inodes of a process's open sockets; empty if they cannot be read."""
     found = set()
     with suppress(OSError):
         for name in os.listdir(f"{PROC}/{pid}/fd"):
@@ -58,7 +58,7 @@ def socket_inodes(pid: int) -> frozenset[int]:
 
 
 class SocketTables:
-    """The UDP sockets of network namespaces, each table read once: for one look at many processes."""
+    """The UDP sockets of network namespaces. Reads each table once, for one look at many processes."""
 
     def __init__(self) -> None:
         self._tables: dict[int, dict[int, UdpSocket]] = {}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vdso: code that the kernel maps into every process, and no file that could be opened.
+"""The vdso: code that the kernel maps into every process. There is no file that could be opened.
 
-It is the same in all processes of a kernel that run the same instruction set, so the agent reads its own.
+All processes of a kernel with the same instruction set share it, so the agent reads its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NAME = "[vdso]"
 
 
 def mapped(pid: int) -> tuple[int, int] | None:
-    """Where a process has it: start and end. Raises TargetError where the process has ended."""
+    """Its start and end in a process. Raises TargetError if the process has ended."""
     try:
         with open(f"{procfs.PROC}/{pid}/maps", "rb") as file:
             for line in file:
@@ -29,7 +29,7 @@ def mapped(pid: int) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=1)
 def descriptor() -> int | None:
-    """An open file with its bytes, which stays open; None where the kernel maps none, or they cannot be read."""
+    """A file with its bytes, which stays open; None if the kernel maps no vdso or it cannot be read."""
     where = mapped(os.getpid())
     if where is None:
         return None
@@ -37,7 +37,7 @@ def descriptor() -> int | None:
     try:
         with open(f"{procfs.PROC}/self/mem", "rb", buffering=0) as memory:
             image = os.pread(memory.fileno(), end - start, start)
-    except OSError:  # a process that must not be dumped may not read itself either
+    except OSError:  # a process that must not be dumped may not even read itself
         return None
     copy = os.memfd_create("vdso", os.MFD_CLOEXEC)
     os.write(copy, image)

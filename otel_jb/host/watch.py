@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which processes are new and which have ended since one last looked."""
+"""Processes that started or ended since the last poll."""
 
 # Names under /proc are short-lived strings, and there are thousands of them at each look: no Path objects.
 from __future__ import annotations
@@ -17,16 +17,16 @@ class _Seen:
     """A PID at the last poll. `entry` is the inode of /proc/PID, which a reused PID does not have."""
 
     entry: int
-    process: Process | None  #: None: a kernel thread, a zombie, or one that ended at once
+    process: Process | None  #: None: a kernel thread, a zombie, or a process that ended immediately
     kernel: bool
     selected: bool
 
 
 class Watcher:
-    """Reports the processes that a predicate selects, as they come and go.
+    """Reports the start and end of processes that a predicate selects.
 
-    `poll` costs one directory listing, and a `stat` of the executable for each user process, so that `exec` is noticed;
-    /proc/PID is read only where one of the two changed. A process that executes another program has ended and is new.
+    `poll` costs one directory listing, plus a `stat` of each user process's executable to notice `exec`. It reads /proc/PID only
+    if one of the two changed. A process that executes another program counts as ended and new.
     """
 
     def __init__(self, predicate: Callable[[Process], bool]) -> None:
@@ -55,7 +55,7 @@ class Watcher:
         seen = self._seen.get(pid)
         process = look(pid)
         if seen is not None and seen.process == process:
-            seen.entry = inode  # the kernel had only forgotten the directory entry
+            seen.entry = inode  # the kernel had only evicted the directory entry
             return
         if seen is not None:
             self._forget(pid, ended)
@@ -75,10 +75,10 @@ class Watcher:
 
 
 def _changed(process: Process | None, pid: int) -> bool:
-    """Whether the executable is another one, or cannot be read any more."""
+    """Whether the executable has changed or can no longer be read."""
     if process is None:
         return True
-    if process.inode == 0:  # it could not be read in the first place; its end is seen when the PID goes
+    if process.inode == 0:  # it was never readable; its end is noticed when the PID disappears
         return False
     try:
         found = known_status(f"{PROC}/{pid}/exe")

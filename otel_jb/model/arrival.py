@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process that the kernel met before anybody knew of it."""
+"""A process that called a probed function before user space knew about it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from otel_jb.model.plan import ProbePlan
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A process that called a probed function, as the kernel saw it then."""
+    """A process that called a probed function, as the kernel saw it at that moment."""
 
     block: int  #: of the kernel's series: identifies the arrival
     pid: int
-    start_ns: int  #: since boot; 0: not known
+    start_ns: int  #: since boot; 0: unknown
     comm: str  #: the kernel's short name of the thread that called
     uid: int
-    plan: ProbePlan  #: what of it is measured already
+    plan: ProbePlan  #: its functions that are already measured

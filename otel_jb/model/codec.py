@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records to plain data (what JSON can hold) and back, by their type hints: for recordings, and for answers of the sandbox.
+"""Converts records to plain data (for JSON) and back, by their type hints. For recordings and the sandbox's answers.
 
 Integers are exact, enums are written by value, bytes as base64, tuples as lists. A decoder ignores fields that it does not
-know and fills in fields that have a default. The data may come from a process that hostile files were read in, so a
-decoder accepts exactly what the hints say: no text where a number belongs, no integer that does not fit 64 bits.
+know and fills in defaults for missing ones. The data may come from a process that reads hostile files, so a
+decoder accepts exactly what the hints say: no text in place of a number, no integer beyond 64 bits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def decode(data: Any, hint: type[T]) -> T: ...
 @typing.overload
 def decode(data: Any, hint: Any) -> Any: ...
 def decode(data: Any, hint: Any) -> Any:
-    """The value of this type that `encode` made the data of. Raises ValueError where the data does not fit."""
+    """The inverse of `encode`. Raises ValueError if the data does not match the type."""
     return _decoder(hint)(data)
 
 

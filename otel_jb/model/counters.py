@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of what the kernel counts for each series, and of the metrics that come of it.
+"""What the kernel counts for each series, and the metrics made from it.
 
-A row is a member of `struct series` (bpf/abi.h). The program is compiled with the members that stand here, the reader reads them,
-recordings hold them and every exporter sends those with an instrument. So a new metric of a function is a row here, the line in
+A row is a member of `struct series` (bpf/abi.h). The BPF program is compiled with these members, the reader reads them, recordings
+store them, and every exporter sends those that have an instrument. To add a metric of a function, add a row here, the line in
 bpf/otel_jb.bpf.c that counts it, a test, and a row in docs/metrics.md.
 
-- A SUM is added to: `ADD(s->NAME, n)`.
-- A BALANCE is added to and subtracted from; it may be below zero.
-- A HIGHEST and a LOWEST are of the agent's last complete interval: `note_highest(s, s->NAME, this_half(), value, 16)`,
-  `note_lowest` likewise.
+- A SUM only grows: `ADD(s->NAME, n)`.
+- A BALANCE grows and shrinks, and may be negative.
+- A HIGHEST or a LOWEST refers to the agent's last complete interval: `note_highest(s, s->NAME, this_half(), value, 16)`;
+`note_lowest` likewise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from otel_jb.model.reads import MAX_DROP_REASONS, MAX_FIELDS
 
 
 class Fold(Enum):
-    """How values of one word are put together: by the kernel as calls come, and where several probes bear one function's name."""
+    """How a word's values combine: in the kernel from call to call, and in user space if several probes share a function's name."""
 
     SUM = "sum"
     BALANCE = "balance"
@@ -32,13 +32,13 @@ class Fold(Enum):
 
     @property
     def of_interval(self) -> bool:
-        """Whether the word begins anew with each of the agent's intervals. The kernel then has two, by the parity of the epoch."""
+        """Whether the word starts afresh with each interval. The kernel then has two of them, selected by the parity of the epoch."""
         return self in (Fold.HIGHEST, Fold.LOWEST)
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Several words of one name, told apart by an attribute whose values a field of `Series` lists."""
+    """Several words of one name, distinguished by an attribute whose values are listed in a field of `Series`."""
 
     words: int
     attribute: str
@@ -47,10 +47,10 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """One row. A counter without an instrument is no metric of a function by itself.
+    """One row. Without an instrument, a counter is not itself a metric.
 
-    A value of unit `s` is counted in nanoseconds. `told_by` names the field of `Series` that says whether the function can tell the
-    value; where it cannot, there is no point, rather than 0. An entry-only function tells none.
+    Values of unit `s` are counted in nanoseconds. `told_by` names the field of `Series` that says whether the value is known for a
+    function. If it is not, there is no data point, rather than one of 0. For entry-only functions, no value is known.
     """
 
     name: str
@@ -68,10 +68,10 @@ TABLE: tuple[Counter, ...] = (
     Counter("missed"),
     Counter("untimed"),
     Counter("orphan_ends"),
-    Counter("missed_ends"),  # ends that missed calls may have had
+    Counter("missed_ends"),  # ends that may belong to missed calls
     # What they did with their packets.
     Counter(
-        "packets",  # those without a time among them; not counted where nothing is read
+        "packets",  # including untimed ones; not counted if the function reads nothing
         instrument=Instrument(
             "jitterbuffer.packet_count",
             Kind.COUNTER,
@@ -134,18 +134,18 @@ TABLE: tuple[Counter, ...] = (
 
 
 def instrument_of(name: str) -> Instrument:
-    """The instrument of a row. KeyError where there is none."""
+    """The instrument of a row. Raises KeyError if there is none."""
     return {row.name: row.instrument for row in TABLE if row.instrument is not None}[name]
 
 
 def declared(rows: Iterable[Counter], *, of_interval: bool) -> tuple[tuple[str, int], ...]:
-    """(name, words) of the kernel's members in their order: single ones before those that are split."""
+    """(name, words) of the kernel's members, in order: single ones first, then split ones."""
     chosen = [row for row in rows if row.fold.of_interval is of_interval]
     sizes = [(row.name, (2 if of_interval else 1) * (row.split.words if row.split else 1)) for row in chosen]
     return tuple(sorted(sizes, key=lambda each: each[1]))
 
 
 def declarators(rows: Iterable[Counter], *, of_interval: bool) -> str:
-    """The same as a list of declarators in C: what stands behind `u64` in the structure."""
+    """The same as a list of C declarators, to follow `u64` in the structure."""
     members = declared(rows, of_interval=of_interval)
     return ",".join(name if words == 1 else f"{name}[{words}]" for name, words in members)

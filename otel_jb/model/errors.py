@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every error that a user can cause or repair, with its remedy and its exit code.
 
-An error has a message (what is wrong, one sentence), a help text (what to do, may hold commands)
-and an exit code from `ExitCode`. Only `otel_jb.cli` turns one into an exit status; everything below raises.
+An error has a message (one sentence that says what is wrong), a help text (what to do, possibly with commands), and an exit
+code from `ExitCode`. Only `otel_jb.cli` turns errors into exit statuses; all other rooms raise them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The stable exit codes; the table in docs/troubleshooting.md is checked against this one by a test."""
+    """The stable exit codes. A test compares docs/troubleshooting.md with them."""
 
     OK = 0
     INTERNAL = 1  #: a defect of the agent itself
@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
 
 
 class AgentError(Exception):
-    """Base of all errors that are shown to the user without a traceback."""
+    """Base class of all errors that the user sees without a traceback."""
 
     exit_code: ExitCode = ExitCode.INTERNAL
 
@@ -63,7 +63,7 @@ class ElfError(AgentError):
 
 
 class NoFunctionError(AgentError):
-    """A readable target without a function that can be probed; the help says what was looked at."""
+    """A readable target has no function that can be probed; the help says what was examined."""
 
     exit_code = ExitCode.NO_FUNCTION
 

@@ -27,7 +27,7 @@ def base_name(name: str) -> str:
 def without_arguments(full: str) -> str:
     """A demangled name without return type, arguments, qualifiers and clone suffix; template arguments stay.
 
-    `void foo<int>(int) const [clone .cold]` gives `foo<int>`; names that hold no arguments are returned unchanged.
+    `void foo<int>(int) const [clone .cold]` becomes `foo<int>`; names without arguments are returned unchanged.
     """
     text = _CLONES.sub("", full)
     thunk = _THUNK.match(text)
@@ -52,7 +52,7 @@ def _name_of(text: str) -> str:
             opening = _opening_parenthesis(text)
         else:
             return text
-        # What is left ends with a group in parentheses: `void (*f<int>(int))`, the function is inside it.
+        # The rest ends with a group in parentheses, which contains the function: `void (*f<int>(int))`.
         inner = text[opening + 1 : -1] if opening >= 0 else ""
         pointer = _POINTER.match(inner)
         if pointer is None:
@@ -61,7 +61,7 @@ def _name_of(text: str) -> str:
 
 
 def _opening_parenthesis(text: str) -> int:
-    """Where the parenthesis opens that the last character closes; -1 where none does."""
+    """The index of the parenthesis that matches the last character; -1 if there is none."""
     depth = 0
     for index in range(len(text) - 1, -1, -1):
         if text[index] == ")":
@@ -74,7 +74,7 @@ def _opening_parenthesis(text: str) -> int:
 
 
 def _without_return_type(text: str) -> str:
-    """What follows the last space outside brackets, where that space is not part of the name itself."""
+    """The text after the last space outside brackets that is not part of the name itself."""
     stack: list[str] = []
     start = 0
     index = 0

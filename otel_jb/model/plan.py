@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plan records: which functions to probe, at which instructions, and what to read there.
+"""Plan records: the functions to probe, the instructions to probe them at, and what to read there.
 
 Addresses are virtual addresses of the ELF image unless the name says `offset` (a file offset).
 """
@@ -17,7 +17,7 @@ from otel_jb.model.text import make_printable
 
 
 class SymbolSource(Enum):
-    """Where a symbol came from."""
+    """The source of a symbol."""
 
     SYMTAB = ".symtab"
     DYNSYM = ".dynsym"
@@ -28,18 +28,18 @@ class SymbolSource(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A function symbol. `size` is 0 where the table does not say; aliases are other names of the same address."""
+    """A function symbol. `size` is 0 if the table does not say; aliases are other names of the same address."""
 
     name: str
     address: int
     size: int
     source: SymbolSource
-    demangled: str  #: full demangled name with arguments; equal to `name` where it is not mangled
+    demangled: str  #: full demangled name with arguments; equal to `name` if that is not mangled
     aliases: tuple[str, ...] = ()
 
     @property
     def function(self) -> str:
-        """Demangled name without arguments, template arguments kept: `SrsRtpJitterBuffer::put`."""
+        """Demangled name without arguments but with template arguments: `SrsRtpJitterBuffer::put`."""
         return without_arguments(self.demangled)
 
     def is_meant(self, globs: Iterable[str]) -> bool:
@@ -49,7 +49,7 @@ class Symbol:
 
 
 class EndStrategy(Enum):
-    """How the end of a call is seen."""
+    """How the end of a call is observed."""
 
     EDGE_SITES = "edge-sites"
     URETPROBE = "uretprobe"
@@ -68,7 +68,7 @@ class EndStrategy(Enum):
 
 
 class SiteKind(Enum):
-    """What a probe site does."""
+    """The purpose of a probe site."""
 
     ENTRY = "entry"
     URETPROBE = "uretprobe"
@@ -77,14 +77,14 @@ class SiteKind(Enum):
 
 
 class FrameBase(Enum):
-    """The register that a site's frame is counted from."""
+    """The register from which a site's frame is computed."""
 
     SP = "sp"
     FP = "fp"  #: rbp on x86-64, x29 on AArch64
 
 
 class Origin(Enum):
-    """What kind of place holds a return value."""
+    """The kind of place that holds a return value."""
 
     RESULT = "result"  #: the return register
     REGISTER = "register"
@@ -97,17 +97,17 @@ SITE_REGISTERS = 16  #: general registers that the code of a site can read: all 
 
 @dataclass(frozen=True, slots=True)
 class ReturnPlace:
-    """Where an end site finds the function's return value, `width` bytes of it, sign-extended if `signed`, else zero-extended.
+    """Where an end site finds the function's return value: `width` bytes, sign-extended if `signed`, otherwise zero-extended.
 
-    `number` is the hardware number of a general register, the constant itself, or the offset on the stack from the frame.
-    ValueError where that cannot be: it may come from the sandbox.
+    `number` is the hardware number of a general register, the constant itself, or the stack offset from the frame. Raises ValueError
+    if it is impossible, since the sandbox may have sent it.
     """
 
     kind: Origin
     number: int = 0
     width: int = 8
     signed: bool = False
-    known: int = 8  #: how many low bytes of what comes of it are the return value's; the rest may be anything
+    known: int = 8  #: how many low bytes of the result belong to the return value; the rest is undefined
 
     def __post_init__(self) -> None:
         limits = {
@@ -117,7 +117,7 @@ class ReturnPlace:
         }
         low, high = limits.get(self.kind, (-(1 << 63), (1 << 63) - 1))
         if not low <= self.number <= high or self.width not in (1, 2, 4, 8) or not 1 <= self.known <= 8:
-            raise ValueError(f"no place of a return value: {self.kind.value} {self.number}, {self.width} bytes")
+            raise ValueError(f"not a place for a return value: {self.kind.value} {self.number}, {self.width} bytes")
 
 
 IN_RESULT = ReturnPlace(Origin.RESULT)
@@ -127,11 +127,11 @@ IN_RESULT = ReturnPlace(Origin.RESULT)
 class ProbeSite:
     """One instruction that carries a probe.
 
-    The frame (the key of a call in flight) is `frame_base` + `frame_offset` at this instruction. On x86-64 it is the address of
-    the return address (CFA - 8), on AArch64 the CFA. For a URETPROBE site `address` is where the return probe sits.
-    An EDGE site fires an end only if its condition holds: `condition` is the x86 condition code (0 to 15, low bit
-    negates) or the AArch64 one, None for an unconditional one; `taken` tells which way is the way out.
-    AArch64's `cbz/cbnz/tbz/tbnz` are never chosen as conditional sites.
+    The frame, which is the key of a call in flight, is `frame_base` + `frame_offset` at this instruction. On x86-64 it is the address
+    of the return address (CFA - 8), on AArch64 the CFA. For a URETPROBE site, `address` is where the return probe sits.
+    An EDGE site is an end only if its condition holds: `condition` is the x86 condition code (0 to 15; the low bit negates) or the
+    AArch64 one, None for an unconditional branch. `taken` says which way leads out. AArch64's `cbz/cbnz/tbz/tbnz` are never
+    chosen as conditional sites.
     """
 
     kind: SiteKind
@@ -141,22 +141,22 @@ class ProbeSite:
     frame_offset: int = 0
     condition: int | None = None
     taken: bool = False
-    optional: bool = False  #: the end of a tail-called function: closes the call if it is open, is nothing otherwise
+    optional: bool = False  #: the end of a tail-called function: closes the call if it is open, otherwise means nothing
     instruction: str = ""  #: disassembled, for people
-    returned: ReturnPlace | None = IN_RESULT  #: where the return value is here; None: nobody knows
-    #: The site is an end of a function that this one calls last. It ends this one's call if these return addresses lie on the stack:
-    #: (offset from the frame, distance from `address` to where it leads).
+    returned: ReturnPlace | None = IN_RESULT  #: where the return value is at this site; None: unknown
+    #: The site is an end of a function that this one calls last. It also ends this one's call if these return addresses are on the
+    #: stack: (offset from the frame, distance from `address` to the return address).
     callers: tuple[tuple[int, int], ...] = ()
 
     @property
     def has_code(self) -> bool:
-        """Whether the kernel must ask more at this site than its frame and condition."""
+        """Whether the kernel must check more at this site than frame and condition."""
         return bool(self.callers) or (self.returned is not None and self.returned != IN_RESULT)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One function of one file, with everything the kernel needs to measure it."""
+    """One function of one file, with everything needed to measure it."""
 
     function: str  #: code.function.name
     symbol: Symbol
@@ -176,15 +176,15 @@ class Probe:
     drop_reasons: tuple[str, ...] = ()
     sources: tuple[
         tuple[str, tuple[str, ...]], ...
-    ] = ()  #: structs that `bytes`, `depth`, `outcome`, `packet` are read from
+    ] = ()  #: structs from which `bytes`, `depth`, `outcome` and `packet` are read
     error_return: tuple[
         tuple[int, int], ...
     ] = ()  #: inclusive ranges of the (sign-extended) return value that mean failure
     return_width: int = 0  #: bytes of the return value; 0: returns nothing
     return_signed: bool = True
-    cost_ns: float = 0.0  #: predicted cost of one call, where known
+    cost_ns: float = 0.0  #: predicted cost of one call, if known
     names: tuple[str, ...] = ()  #: all names at this address
-    #: (file offset, bytes) of the code that was analysed: the function's own, and what its other sites lie in
+    #: (file offset, bytes) of the analysed code: the function's own, and the code around its other sites
     code: tuple[tuple[int, bytes], ...] = ()
 
     def __post_init__(self) -> None:
@@ -193,7 +193,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A function that was found but is not probed."""
+    """A function that was found but will not be probed."""
 
     function: str
     file: str
@@ -206,7 +206,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class ProbePlan:
-    """What to attach to one process (or to predict for one file)."""
+    """The probes to attach to one process, or to predict for one file."""
 
     probes: tuple[Probe, ...]
     skipped: tuple[Skipped, ...] = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read programs: what a probe reads at the entry and at the end of a call, before it becomes BPF instructions."""
+"""Read programs: what a probe reads at the entry and at the end of a call, before their translation to BPF instructions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ class Op(IntEnum):
     A program works on 64-bit registers r0 to r15. At an entry r0 to r5 hold the integer arguments 1 to 6 and r6 the frame
     (address of the return address on x86-64, the stack pointer at entry on AArch64). At an end r0 holds the return value,
     r1 the bytes and r2 the stream that the entry emitted, r3 to r5 what it saved, r6 the frame. Others are 0.
-    Jumps are relative, forward only: `skip` = how many of the following operations are left out.
-    A READ that faults is counted under its `fieldno` and ends the program; nothing that it did not emit is credited,
-    and the call's outcome is then unknown (counted as a fault, never guessed).
-    BYTES and DEPTH with an `imm` other than 0 emit values of 0 to `imm` only; another one is counted under the field `skip`, and the
-    program goes on: a depth is then not emitted, a size is 1, so that the call keeps its packet. User space takes the value off.
+    Jumps are relative and go forward only; `skip` is the number of operations to skip.
+    A READ that faults is counted under its `fieldno` and ends the program. Only values emitted before count, and the call's outcome
+    is unknown: counted as a fault, never guessed.
+    BYTES and DEPTH with an `imm` other than 0 emit only values from 0 to `imm`. Any other value is counted under the field `skip`, and
+    the program continues: a depth is not emitted, and a size becomes 1, so that the call keeps its packet. User space withdraws the
+    value.
     """
 
     END = 0
@@ -47,7 +48,7 @@ class Op(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operands:
-    """What an operation does with its two registers, and whether it may continue elsewhere."""
+    """How an operation uses its two registers, and whether it may jump."""
 
     reads_dst: bool = False
     reads_src: bool = False
@@ -60,7 +61,7 @@ _COMBINES = Operands(reads_dst=True, reads_src=True, writes_dst=True)
 _COPIES = Operands(reads_src=True, writes_dst=True)
 _EMITS = Operands(reads_src=True)
 _TESTS = Operands(reads_dst=True, jumps=True)
-#: The one place that says which operation uses what; the compiler, the translator to BPF and the checks all ask here.
+#: The only place that says what each operation uses; the compiler, the translator to BPF and the checks rely on it.
 OPERANDS = {
     Op.END: Operands(),
     Op.READ: _COPIES,
@@ -89,16 +90,16 @@ OPERANDS = {
 
 SIGNED = 0x10
 BIG_ENDIAN = 0x20
-MAX_OPS = 32  #: operations of one program, the final END included
+MAX_OPS = 32  #: maximum number of operations per program, including the final END
 MAX_DROP_REASONS = 8
-MAX_FIELDS = 8  #: fields whose faults are told apart
-MAX_PACKET = 65536  #: bytes of a packet; more is no size of one
-MAX_DEPTH = 1 << 24  #: packets in a buffer; more is no depth of one
-OUT_OF_RANGE = " out of range"  #: end of the name of a field that counts values which cannot be
+MAX_FIELDS = 8  #: maximum number of fields with separate fault counts
+MAX_PACKET = 65536  #: maximum plausible bytes of a packet
+MAX_DEPTH = 1 << 24  #: maximum plausible packets in a buffer
+OUT_OF_RANGE = " out of range"  #: suffix of the name of a field that counts impossible values
 
 
 class Outcome(IntEnum):
-    """What a returned call did with a packet; without an OUTCOME operation the call is PACKET."""
+    """What a returned call did with a packet. Without an OUTCOME operation, the call is a PACKET."""
 
     PACKET = 0  #: handled one packet
     NO_PACKET = 1  #: carried none: RTCP, drain, empty get
@@ -118,14 +119,14 @@ class ReadOp:
     imm: int = 0
 
     def reads(self) -> frozenset[int]:
-        """The registers whose value it looks at."""
+        """The registers that it reads."""
         operands = OPERANDS[self.op]
         return frozenset(([self.dst] if operands.reads_dst else []) + ([self.src] if operands.reads_src else []))
 
 
 @dataclass(frozen=True, slots=True)
 class ReadProgram:
-    """Entry and end program of a function; `fields` names the field numbers that READ operations count faults under."""
+    """Entry and end program of a function; `fields` names the field numbers under which READ operations count faults."""
 
     entry: tuple[ReadOp, ...] = ()
     end: tuple[ReadOp, ...] = ()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stream records: everything that crosses from the probes to telemetry: targets, series, snapshots, slow calls, probe states.
+"""Stream records: everything that passes from the probes to telemetry: targets, series, snapshots, slow calls, probe states.
 
 The stream is serialisable: a recording (`otel_jb.agent.recording`) is this stream in a file. Times are nanoseconds of
-CLOCK_MONOTONIC (`_ns`) unless the name says `_unix_nano`. Text that a target controls is made printable as a record is made, so
-that no reader of the stream, a file's neither, can forget it.
+CLOCK_MONOTONIC (`_ns`) unless the name says `_unix_nano`. Text that a target controls is made printable when a record is created,
+so no reader of the stream or of a recording can forget to do it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from otel_jb.model.text import make_printable
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A process that is measured."""
+    """A measured process."""
 
     id: int  #: dense number, never reused while the agent runs
     pid: int  #: as the host counts
@@ -27,7 +27,9 @@ class Target:
     service_name: str
     service_instance_id: str
     attached_unix_nano: int  #: start time of every cumulative point of this target
-    attributes: tuple[tuple[str, str], ...] = ()  #: further resource attributes (container.id, k8s.*, configured ones)
+    attributes: tuple[
+        tuple[str, str], ...
+    ] = ()  #: additional resource attributes (container.id, k8s.*, configured ones)
 
     def __post_init__(self) -> None:
         make_printable(self, "name", "executable", "service_name", "service_instance_id", "attributes")
@@ -39,7 +41,7 @@ class Series:
 
     id: int  #: dense number, never reused while the agent runs
     target: int  #: Target.id
-    function: str  #: code.function.name; with arguments where two of one target would collide
+    function: str  #: code.function.name; with arguments if two of one target would collide
     role: str
     primary: bool
     profile: str
@@ -63,18 +65,18 @@ class Series:
 
 
 class ProbeState(Enum):
-    """Where a probe stands."""
+    """The state of a probe."""
 
     ATTACHED = "attached"
     SHED = "shed"
     SKIPPED = "skipped"
     FAILED = "failed"
-    UNVERIFIED = "unverified"  #: the code that runs is not what was analysed
+    UNVERIFIED = "unverified"  #: the running code differs from the analysed code
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeStatus:
-    """The state of one probe; a new record replaces the earlier one of the same (target, function, file)."""
+    """The state of one probe. A new record replaces the previous one of the same (target, function, file)."""
 
     target: int
     function: str
@@ -103,9 +105,9 @@ class Interval:
 class SeriesSnapshot:
     """Cumulative values of one series since it was attached. Entries = returned + abandoned + missed + untimed + in_flight.
 
-    `buckets` are counts, one a bucket of `Snapshot.bounds_ns` plus the last (+Inf). `untimed` counts entries of a function
-    whose ends are not observed (strategy entry-only); `orphan_ends` are ends of calls that were already running when the
-    probe was attached, or whose entry was missed: they are in no other number.
+    `buckets` has one count per bucket of `Snapshot.bounds_ns` plus the last (+Inf). `untimed` counts entries of a function
+    whose ends are not observed (strategy entry-only). `orphan_ends` are ends of calls that were already running when the
+    probe was attached, or whose entry was missed; no other number includes them.
     """
 
     series: int
@@ -131,20 +133,20 @@ class SeriesSnapshot:
     interval: Interval | None = None  #: None: no call returned in the last complete interval
     minmax_lost: int = 0
     packets: int | None = (
-        None  #: calls known to have carried a packet, untimed ones among them; None: not counted by themselves
+        None  #: calls known to have carried a packet, including untimed ones; None: not counted separately
     )
-    counts: tuple[tuple[str, int], ...] = ()  #: rows of `model.counters` that have no field here, by name
-    extremes: tuple[tuple[str, int], ...] = ()  #: the same of those that belong to the last complete interval
+    counts: tuple[tuple[str, int], ...] = ()  #: rows of `model.counters` without a field here, by name
+    extremes: tuple[tuple[str, int], ...] = ()  #: the same for rows that belong to the last complete interval
 
     def value(self, name: str) -> int | tuple[int, ...] | None:
-        """The value of a row of `model.counters`; None where it was not counted, or there was none in the last interval."""
+        """The value of a row of `model.counters`; None if it was not counted, or had no value in the last interval."""
         if name in OWN_FIELDS:
             value: int | tuple[int, ...] | None = getattr(self, name)
             return value
         return dict((*self.counts, *self.extremes)).get(name)
 
     def without_interval(self) -> SeriesSnapshot:
-        """The same where the last complete interval is not this series' own."""
+        """This snapshot without values of the last interval, for when that interval is not this series' own."""
         return replace(self, interval=None, extremes=()) if self.interval or self.extremes else self
 
 
@@ -165,11 +167,11 @@ class DepthSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that the kernel counted, read at one moment."""
+    """Everything that the kernel counted, read at one point in time."""
 
     time_unix_nano: int
     time_ns: int
-    bounds_ns: tuple[int, ...]  #: upper bounds, inclusive, of the buckets; one more bucket than bounds
+    bounds_ns: tuple[int, ...]  #: inclusive upper bounds of the buckets; there is one more bucket than bounds
     series: tuple[SeriesSnapshot, ...]
     depths: tuple[DepthSnapshot, ...] = ()
     interval_ns: int = 0  #: length of the last complete interval
@@ -177,7 +179,7 @@ class Snapshot:
 
 @dataclass(
     slots=True, unsafe_hash=True
-)  # not frozen: a slow call has up to 16, and freezing makes one five times as expensive
+)  # not frozen: a slow call has up to 16 of these, and freezing makes creation five times as expensive
 class NestedCall:
     """A probed call that ran inside a slow one. Never changed."""
 
@@ -187,7 +189,7 @@ class NestedCall:
     end_ns: int
 
 
-Memory = bytes  #: inside SlowCall the word `bytes` means the field, to type checkers and to get_type_hints alike
+Memory = bytes  #: inside SlowCall the name `bytes` is the field, for type checkers and get_type_hints alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +212,10 @@ class SlowCall:
     stack_pointer: int = 0
     instruction_pointer: int = 0
     frame_pointer: int = 0
-    link_register: int = 0  #: AArch64: where a call leaves the return address
+    link_register: int = 0  #: AArch64: the register in which a call leaves the return address
     stack_copy: Memory = b""  #: memory from `stack_pointer` upwards
     nested: tuple[NestedCall, ...] = ()
-    nested_omitted: int = 0  #: more ran inside than the event has room for
+    nested_omitted: int = 0  #: more calls ran inside than the event has room for
 
     def __post_init__(self) -> None:
         make_printable(self, "thread_name")
@@ -221,20 +223,20 @@ class SlowCall:
 
 @dataclass(frozen=True, slots=True)
 class HostShare:
-    """What the host gave to a target and kept from it since it is measured. None: the kernel does not say."""
+    """What the host gave to a target and withheld from it since its first measurement. None: unknown."""
 
     target: int
     time_unix_nano: int
-    cpu_ns: int | None  #: its threads ran
-    run_delay_ns: int | None  #: its threads were ready and waited for a CPU
-    throttled_ns: int | None  #: its cgroup had used up its CPU quota
+    cpu_ns: int | None  #: time its threads ran
+    run_delay_ns: int | None  #: time its threads were ready and waited for a CPU
+    throttled_ns: int | None  #: time its cgroup had exhausted its CPU quota
     udp_drops: tuple[tuple[int, int], ...] = ()  #: (local port, datagrams dropped at its sockets), by port
-    udp_queue: tuple[tuple[int, int], ...] = ()  #: (local port, bytes that wait unread now), by port
+    udp_queue: tuple[tuple[int, int], ...] = ()  #: (local port, bytes unread now), by port
 
 
 @dataclass(frozen=True, slots=True)
 class TargetEnded:
-    """The process is gone; its last snapshot came before this record."""
+    """The process has ended; its last snapshot precedes this record."""
 
     target: int
     time_unix_nano: int
@@ -242,7 +244,7 @@ class TargetEnded:
 
 @dataclass(frozen=True, slots=True)
 class AgentCost:
-    """Measured at start: seconds that one probe hit of each kind costs on this machine."""
+    """The cost in seconds of one probe hit of each kind, measured on this machine at start."""
 
     seconds_by_kind: tuple[tuple[str, float], ...] = field(default=())
 

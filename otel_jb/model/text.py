@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text that somebody else chose, made fit to be shown.
+"""Makes untrusted text safe to show.
 
-Names of processes, files, symbols, threads and containers belong to the programs that are measured. They may hold line ends, terminal
-escapes, marks that reverse the direction of writing, bytes that are not UTF-8, or a megabyte of nothing. `printable` is the one
-function that they pass before they reach a log, a label, a span, a page or a terminal; the records of the stream apply it themselves.
+The measured programs choose the names of processes, files, symbols, threads and containers. Such names may contain line ends,
+terminal escapes, right-to-left marks, bytes that are not UTF-8, or a megabyte of spaces. All of them pass through `printable` before
+they reach a log, a label, a span, a page or a terminal; the records of the stream apply it themselves.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-LIMIT = 1024  #: characters of one name; C++ names of real programs stay below it
+LIMIT = 1024  #: maximum characters of a name; C++ names of real programs are shorter
 _HASH_DIGITS = 16
 
 
 def printable(text: str, limit: int = LIMIT) -> str:
-    r"""The text with everything escaped that a terminal, a log or a parser might obey, and cut where it is too long.
+    r"""Escape everything that a terminal, a log or a parser might interpret, and truncate the text if it is too long.
 
     Bytes that are not UTF-8 (surrogates of `os.fsdecode`) become `\xff`, other control characters `\n` or `\u202e`. A text of
-    more than `limit` characters keeps its beginning and gets a hash of the whole, so that two long names stay two. What comes out
-    is left as it is by another call.
+    more than `limit` characters keeps its beginning and gets a hash of the whole text, so different long names stay different.
+    The function is idempotent.
     """
     if len(text) <= limit and text.isprintable():
         return text
     digest = ""
-    if len(text) > limit:  # before the rest is escaped: a megabyte of control characters would become six
+    if len(text) > limit:  # before escaping: a megabyte of control characters would become six
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
         text = text[:limit]
     shown = text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
@@ -36,12 +36,12 @@ def printable(text: str, limit: int = LIMIT) -> str:
 
 
 def printable_lines(text: str, limit: int = 16 * LIMIT) -> str:
-    """The same for a text whose line ends and tabs are meant, such as a message of several lines."""
+    """The same, but keep line ends and tabs, as in a message of several lines."""
     return "\n".join(printable(line.replace("\t", "    "), limit) for line in text[: 4 * limit].split("\n"))
 
 
 def make_printable(record: Any, *fields: str) -> None:
-    """Make these fields of a frozen record printable, each a text or tuples of texts, while the record is being made."""
+    """Make these fields of a frozen record printable (each a text or tuples of texts) while it is being created."""
     for field in fields:
         value = getattr(record, field)
         shown = _shown(value)
@@ -61,7 +61,7 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def _escaped(character: str) -> str:
-    # By hand: the sandbox, which uses this too, can load no codec any more.
+    # By hand: the sandbox uses this too and cannot load codecs any more.
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that could not be decoded (PEP 383)
         code -= 0xDC00

@@ -104,7 +104,7 @@ if: x > 1
         ("name: x\neither: {a: 1}", "f:2: expected a whole number or text or a list, got keys and values"),
         ("name:", "f:1: expected text, got nothing"),
         ("- name: x", "f:1: expected keys and values, got a list"),
-        ("name: x\n---\nname: y", "f:2: one document a file, a second begins here"),
+        ("name: x\n---\nname: y", "f:2: only one document per file is allowed; a second begins here"),
         ("name: &a x", "f:1: anchors and aliases (&, *) are not allowed"),
         ("name: *a", "f:1: anchors and aliases (&, *) are not allowed"),
         ("name: !!python/object:os.system x", "f:1: tags (!) are not allowed"),
