@@ -92,6 +92,7 @@ class Meaning:
     uretprobe: object | None = "a leaf"
     uretprobe_forbidden: str | None = None
     generic: bool = False
+    asked: bool = False
     attach_by_default: bool = True
 
 
