@@ -21,6 +21,17 @@
 #define STACK_PAGE 4096    // copied at once; no page is smaller
 #define DROP_REASONS 8
 #define FIELDS 8
+#define RTP_STREAM_BITS 12
+#define RTP_STREAMS (1 << RTP_STREAM_BITS)  // streams whose RTP is followed at once
+#define RTP_PROBES 16                       // slots that are tried for one stream
+#define RTP_WORDS 32                        // of 32 numbers each: the window in which duplicates and reordering are told
+#define RTP_TRIES 8
+#define RTP_DROPOUT 3000                    // RFC 3550, A.1: a longer gap is another sequence
+#define RTP_MISORDER (32 * RTP_WORDS - 32)  // a packet that is later than this is not of this sequence
+#define RTP_LONGEST_STEP (1 << 26)          // of the RTP time, of which jitter is told
+#define RTP_FIRST (1ULL << 32)
+#define RTP_NEXT (1ULL << 32)
+#define RTP_KEY_VALID (1ULL << 62)
 
 // The attach cookie: which function of which set, and for an end site when and where the frame ends.
 #define COOKIE_NUMBER 0x3ffULL  // bits 0-9: the function's number within its set; bits 10-18: the set
@@ -93,6 +104,7 @@ struct cell {
 #define FEATURE_CLOSE 128u       // it closes buffers
 #define FEATURE_TOLD 256u        // the entry tells all that there is of packet and bytes
 #define FEATURE_FORM 512u        // the form of its links, see FLAG_EXCHANGE
+#define FEATURE_RTP 1024u        // its packets' RTP headers are read at entries
 #define FEATURE_SITE (1u << 20)  // bits 21-32 say where in its page the entry is
 #define FEATURE_SITE_SHIFT 21
 
@@ -105,7 +117,8 @@ struct cell {
 #define REG_CLOSE 23
 #define REG_OPEN 24
 #define REG_BROKEN 25  // 25 and 26: 1 + the field of a size or a depth that cannot be; 0: none
-#define REGISTERS 27
+#define REG_RTP 27     // the RTP packet's address, then 1 + the field that a fault counts under; 0: no packet
+#define REGISTERS 29
 #define DEPTH_NONE (~0ULL)
 #define OUTCOME_PACKET 0
 #define OUTCOME_NO_PACKET 1
@@ -251,6 +264,32 @@ struct event {
 #define EVENT_RETURN 1u      // return_value holds
 #define EVENT_NEST_KNOWN 2u  // nested[] belongs to this thread all the time
 #define EVENT_FAULTED 4u     // a read program faulted
+
+// One SSRC of one buffer, as its packets told. Freed by user space alone.
+struct rtp_stream {
+  u64 key;    // RTP_KEY_VALID | series << 32 | SSRC; 0: free
+  u64 owner;  // the buffer << 1 | 1
+  u64 max;    // the highest sequence number, extended; 0: none was seen
+  u64 base;   // the first
+  u64 received;
+  u64 bytes;
+  u64 lost;  // signed
+  u64 reordered;
+  u64 duplicated;
+  u64 strays;  // received, of numbers so far away that nothing follows from them
+  u64 bad;     // RTP_NEXT | the number that would begin another sequence
+  u64 last;    // when the last packet came (1024 ns) << 32 | its RTP time
+  u64 tick;    // of the last packet's clock
+  u64 jitter;  // 16 times, in ns
+  u64 pad[2];
+  u64 window[RTP_WORDS];  // block << 32 | which of its 32 numbers were seen
+};
+
+// RTP packets of streams that found no room.
+struct rtp_unplaced {
+  u64 packets;
+  u64 bytes;
+};
 
 // A process came or ended: what happened is where it is read from, this only wakes the reader.
 struct wake {

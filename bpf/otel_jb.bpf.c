@@ -42,6 +42,9 @@ BPF_TABLE("hash", u64, u64, owners, 16384);
 BPF_TABLE("hash", u64, struct process, processes, 8192);
 BPF_F_TABLE("array", u32, struct buffer, buffers, BUFFER_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct thread, threads, THREAD_SLOTS, MMAPABLE);
+BPF_F_TABLE("array", u32, struct rtp_stream, rtp_streams, RTP_STREAMS, MMAPABLE);
+BPF_F_TABLE("array", u32, u64, rtp_clocks, 128, MMAPABLE);  // 2^-16 ns of a step of the RTP time, by payload type; 0: not known
+BPF_F_TABLE("array", u32, struct rtp_unplaced, rtp_unplaced, SERIES, MMAPABLE);  // by series
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 BPF_PROG_ARRAY(nowhere, 1);
 BPF_PROG_ARRAY(nowhere_in_session, 1);  // put in its place in session programs: an array is for one kind of programs only
@@ -193,6 +196,15 @@ INLINE u64 any_value(u64 v) {
   volatile u32 half[2] = {v, v >> 32};
   return *(volatile u64 *)half;
 }
+
+// BCC makes calls of look-ups in this file alone.
+INLINE struct rtp_stream *rtp_stream_at(u32 slot) { return rtp_streams.lookup(&slot); }
+INLINE struct rtp_unplaced *rtp_unplaced_of(u32 series) { return rtp_unplaced.lookup(&series); }
+INLINE u64 rtp_tick(u32 payload_type) {
+  u64 *tick = rtp_clocks.lookup(&payload_type);
+  return tick ? *tick : 0;
+}
+#include "rtp.h"
 
 INLINE u64 frame_of(REGS *ctx, u64 cookie) {
   u64 sp = REG_SP(ctx), fp = REG_FP(ctx);
@@ -440,6 +452,10 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     r[REG_CLOSE] = 0;
     r[REG_BROKEN] = 0;
     r[REG_BROKEN + 1] = 0;
+    if (features & FEATURE_RTP) {
+      r[REG_RTP] = 0;
+      r[REG_RTP + 1] = 0;
+    }
     u32 fault = hole_entry_reads(r);
     count_broken(s, r);
     if (UNLIKELY(fault)) {
@@ -455,6 +471,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
         note_depth(s, r[REG_STREAM], r[REG_DEPTH], bpf_ktime_get_ns());
       if (features & FEATURE_CLOSE && r[REG_CLOSE]) forget_buffer(s, r[REG_CLOSE]);
       flags |= (u32)(r[REG_OUTCOME] & 0x7f) << 1;
+      if (features & FEATURE_RTP && r[REG_RTP]) note_rtp(s, index, r[REG_RTP], r[REG_BYTES], r[REG_STREAM], r[REG_RTP + 1]);
     }
   }
   if (!timed) {

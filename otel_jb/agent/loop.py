@@ -112,6 +112,8 @@ class Agent:
                 event_rate=slow.rate,
                 event_burst=slow.burst,
                 threshold_ns=lambda probe: _fixed_threshold(self.config, probe.function, probe.role),
+                streams=config.rtp.streams or 0,
+                clock_rates=config.rtp.rates,
             )
         )
 

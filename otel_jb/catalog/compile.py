@@ -70,6 +70,7 @@ class Meaning:
     return_width: int = 0  #: as in Op.EXT
     largest: int = MAX_PACKET  #: bytes that a packet can have
     capacity: int = MAX_DEPTH  #: packets that a buffer can hold
+    rtp: Expression | None = None  #: address of the RTP packet, of the size that `bytes_entry` gives
     packets_known: bool = True  #: False: which calls carry a packet cannot be told
 
 
@@ -168,6 +169,8 @@ def _entry(
         code.jump_unless(meaning.packet_when, none)
     if meaning.bytes_entry is not None:
         code.emit_checked(Op.BYTES, meaning.bytes_entry, "bytes", meaning.largest)
+        if meaning.rtp is not None:
+            code.emit_packet(meaning.rtp)
     for slot, tree in enumerate(saved[early:], early):
         code.emit(Op.SAVE, tree, "saved", slot)
     if flag_slot is not None:
@@ -270,6 +273,12 @@ class _Code:
             self.field = field
             source = self.value(tree)
             self.add(ReadOp(op, src=source, skip=self.number(f"{field}{OUT_OF_RANGE}"), imm=most))
+
+    def emit_packet(self, tree: Expression) -> None:
+        """Emit the address of an RTP packet, whose reading is counted as a fault of the field `rtp`."""
+        if self.reachable:
+            self.field = "rtp"
+            self.add(ReadOp(Op.RTP, src=self.value(tree), skip=self.number("rtp")))
 
     def number(self, field: str) -> int:
         """The number that faults of a field are counted under."""

@@ -217,6 +217,7 @@ class FunctionSpec:
     stream: Text | None = None
     packet_when: Text | None = None
     bytes: Text | TimedSpec | None = None
+    rtp: Text | None = None
     depth: Text | TimedSpec | None = None
     largest: int = MAX_PACKET
     capacity: int = MAX_DEPTH
@@ -246,6 +247,8 @@ class FunctionSpec:
             raise KeyValueError("largest", "a packet has at least one byte and less than 2 GiB")
         if not 0 < self.capacity <= MAX_DEPTH:
             raise KeyValueError("capacity", f"a buffer holds 1 to {MAX_DEPTH} packets")
+        if self.rtp is not None and (self.bytes is None or _read_at_end(self.bytes)):
+            raise KeyValueError("rtp", "an RTP packet has a size that is known at the entry: the key 'bytes'")
         if self.bytes is not None and not self.handles_packets:
             raise KeyValueError("bytes", f"a function of role {self.role.value} handles no packet")
 
@@ -288,6 +291,8 @@ class ProfileSpec:
                         raise KeyValueError("layouts", f"{struct}.{name} is not among the profile's structs")
                     if not 0 <= offset < 1 << 24:
                         raise KeyValueError("layouts", f"{struct}.{name}: {offset} is no offset")
+        if sum(function.rtp is not None for function in self.functions) > 1:
+            raise KeyValueError("functions", "two functions with 'rtp': each packet of a profile is looked at once")
         seen: set[tuple[str, str]] = set()
         primaries: set[tuple[Role, str]] = set()
         for function in self.functions:
@@ -349,13 +354,14 @@ class FunctionProfile:
 
     @cached_property
     def sources(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """The structs that each value is read from: of `bytes`, `depth`, `outcome` and `packet`, those that need any."""
+        """The structs that each value is read from: of `bytes`, `depth`, `outcome`, `rtp` and `packet`, those that need any."""
         if not self.whole or not self.trusted:
             return ()
         texts = {
             "bytes": [_text(self.spec.bytes)] if self.has_bytes else [],
             "depth": [_text(self.spec.depth)] if self.has_depth else [],
             "outcome": [rule.when for rule in self.spec.outcomes[: len(self.meaning.rules)]],
+            "rtp": [self.spec.rtp, _text(self.spec.bytes)] if self.has_rtp else [],
             "packet": [self.spec.packet_when, *(rule.when for rule in self.spec.outcomes if rule.is_ == "no_packet")],
         }
         found = {
@@ -387,6 +393,11 @@ class FunctionProfile:
     def has_bytes(self) -> bool:
         """Whether the size of a packet is known."""
         return self.whole and (self.meaning.bytes_entry is not None or self.meaning.bytes_end is not None)
+
+    @property
+    def has_rtp(self) -> bool:
+        """Whether the RTP header of a packet can be read."""
+        return self.whole and self.meaning.rtp is not None
 
     @property
     def has_depth(self) -> bool:
@@ -527,6 +538,7 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         rules.append(
             Rule(when, outcomes[rule.is_] if reason is None else Outcome.DROP + spec.drop_reasons.index(reason))
         )
+    rtp = place("RTP", spec.rtp, at_entry=True) if bytes_entry is not None and packets_known else None
     meaning = Meaning(
         stream=stream,
         packet_when=packet_when,
@@ -536,6 +548,7 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         depth_end=depth_end,
         largest=spec.largest,
         capacity=spec.capacity,
+        rtp=rtp,
         rules=tuple(rules) if packets_known else (),
         opens=place("opened buffers", spec.opens),
         closes=place("closed buffers", spec.closes, at_entry=True),
@@ -546,6 +559,10 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
 
 
 _OUTCOME_WORDS = {"packet": "drops", "no_packet": "packets and bytes", "duplicate": "duplicates", "drop": "drops"}
+
+
+def _read_at_end(given: Text | TimedSpec) -> bool:
+    return isinstance(given, TimedSpec) and given.when == "end"
 
 
 def _text(given: Text | TimedSpec | None) -> Text | None:

@@ -68,6 +68,12 @@ _OPTIONS = {
             "trace calls slower than this (default: 10ms), or than a percentile of the function's own calls (p99.5); or off",
         ),
         ("--traces", "traces", "on|off", "spans and exemplars for slow calls (default: on)"),
+        (
+            "--streams",
+            "rtp.streams",
+            "N",
+            "RTP streams of a function that have a label of their own, the busiest (default: 20), or off",
+        ),
         ("--retain", "retain", "TIME", "keep an ended target's values this long (default: 1m)"),
         (
             "--max-series",
@@ -163,6 +169,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 option, dest=key, metavar=metavar, type=value_of(key), default=argparse.SUPPRESS, help=help_text
             )
         if title.startswith("how"):
+            group.add_argument(
+                "--clock-rate",
+                metavar="TYPE=HZ",
+                type=_clock_rate,
+                action="append",
+                help="clock rate of a dynamic RTP payload type (111=48000), which jitter needs; repeatable",
+            )
             group.add_argument(
                 "--unsafe-uretprobe",
                 metavar="NAME|GLOB",
@@ -323,6 +336,8 @@ def _from_command_line(args: argparse.Namespace, config: Config) -> dict[str, ob
             values[key] = tuple(given)
     if args.otlp_header is not None:
         values["otlp_command_line.headers"] = dict(args.otlp_header)
+    if args.clock_rate is not None:
+        values["rtp.clock_rates"] = {**config.rtp.clock_rates, **dict(args.clock_rate)}
     if args.port is not None:
         listen = values.get("listen", config.listen) or Config().listen
         assert isinstance(listen, Address)
@@ -349,6 +364,20 @@ def port(text: str) -> int:
     if not text.isdecimal() or len(text) > 5 or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text[:60]!r}")
     return int(text)
+
+
+def _clock_rate(text: str) -> tuple[str, object]:
+    from otel_jb.config.model import ClockRate, Rtp
+
+    payload_type, equals, rate = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"expected TYPE=HZ such as 111=48000, got {text[:60]!r}")
+    try:
+        found = ClockRate.from_yaml(rate.strip())
+        Rtp(clock_rates={payload_type.strip(): found})
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return payload_type.strip(), found
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -70,6 +70,34 @@ class CpuShare(float):
         return f"{_plain(Decimal(float.__repr__(self)) * 100)}%"
 
 
+class StreamLimit(int):
+    """How many RTP streams of a function have a label of their own."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_yaml(cls, text: str) -> StreamLimit | None:
+        """`20`; `off` is None. Raises ValueError."""
+        if text.lower() in OFF:
+            return None
+        if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= 1000:
+            raise ValueError(f"expected a number of streams from 1 to 1000, or off, got {text[:60]!r}")
+        return cls(text)
+
+
+class ClockRate(int):
+    """Steps of the RTP time in a second."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_yaml(cls, text: str) -> ClockRate:
+        """`48000`. Raises ValueError."""
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not 1000 <= int(text) <= 10_000_000:
+            raise ValueError(f"expected a clock rate in Hz from 1000 to 10000000, got {text[:60]!r}")
+        return cls(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """When a call is slow: a fixed time, or a percentile of the function's own last minutes. Exactly one is set."""
@@ -287,8 +315,27 @@ class Slow:
 
 
 _BUDGET = CpuShare(0.10)
+_STREAMS = StreamLimit(20)
 _INTERVAL = Duration(10_000_000_000)
 _RETAIN = Duration(60_000_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Rtp:
+    """What is read of the RTP packets that pass."""
+
+    streams: StreamLimit | None = _STREAMS  #: of a function, with a label of their own; None: RTP is left alone
+    clock_rates: dict[str, ClockRate] = field(default_factory=dict)  #: by payload type, beside those of RFC 3551
+
+    def __post_init__(self) -> None:
+        for key in self.clock_rates:
+            if not re.fullmatch(r"[0-9]{1,3}", key) or int(key) > 127:
+                raise KeyValueError("clock_rates", f"expected a payload type from 0 to 127, got {key[:20]!r}")
+
+    @property
+    def rates(self) -> dict[int, int]:
+        """Clock rates in Hz by payload type."""
+        return {int(key): int(rate) for key, rate in self.clock_rates.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +373,7 @@ class Config:
     otlp: Otlp = Otlp()
     histogram: Histogram = Histogram()
     slow: Slow = Slow()
+    rtp: Rtp = Rtp()
     traces: bool = True
     overhead: Overhead = Overhead()
     end_strategy: EndChoice = EndChoice()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 
@@ -44,6 +44,7 @@ class Op(IntEnum):
     OUTCOME = 20  #: what the call was: imm is an Outcome, or Outcome.DROP + index into `drop_reasons`
     CLOSE = 21  #: forget the buffer whose identity is src (its depth no longer counts)
     OPEN = 22  #: the buffer whose identity is src exists from now on and holds 0
+    RTP = 23  #: an RTP packet of the size that BYTES emits begins at the address src (entry only); faults count under the field `skip`
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ OPERANDS = {
     Op.OUTCOME: Operands(),
     Op.CLOSE: _EMITS,
     Op.OPEN: _EMITS,
+    Op.RTP: _EMITS,
 }
 
 SIGNED = 0x10
@@ -131,3 +133,14 @@ class ReadProgram:
     entry: tuple[ReadOp, ...] = ()
     end: tuple[ReadOp, ...] = ()
     fields: tuple[str, ...] = ()
+
+
+def emits_rtp(reads: ReadProgram) -> bool:
+    """Whether a call's packet is looked at as RTP."""
+    return any(operation.op is Op.RTP for operation in reads.entry)
+
+
+def without_rtp(reads: ReadProgram) -> ReadProgram:
+    """The same program that leaves RTP packets alone. A copy onto itself stands for what falls away, so that jumps stay right."""
+    entry = (ReadOp(Op.MOV, op.src, op.src) if op.op is Op.RTP else op for op in reads.entry)
+    return replace(reads, entry=tuple(entry)) if emits_rtp(reads) else reads

@@ -59,6 +59,7 @@ class Series:
         tuple[str, tuple[str, ...]], ...
     ] = ()  #: structs that `bytes`, `depth`, `outcome`, `packet` are read from
     error_return: tuple[tuple[int, int], ...] = ()
+    has_rtp: bool = False  #: the RTP headers of its packets are read
 
     def __post_init__(self) -> None:
         make_printable(self, "function", "role", "profile", "strategy", "reason", "file", "drop_reasons", "fields")
@@ -166,6 +167,26 @@ class DepthSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class RtpSnapshot:
+    """What RTP packets told of the streams under one label, since `since_unix_nano`. Cumulative but for the jitter."""
+
+    series: int  #: the series whose packets they are
+    stream: str  #: the label: a name, `ssrc:1a2b3c4d`, or `_other` for all that have none of their own
+    ssrc: int | None  #: None: several streams, or `_other`
+    since_unix_nano: int
+    received: int  #: RTP packets, duplicates among them
+    bytes: int  #: of those, with their headers
+    lost: int  #: never arrived; signed, since it falls when a packet arrives late
+    reordered: int
+    duplicated: int
+    strays: int  #: received, of sequence numbers so far away that nothing follows from them
+    jitter_ns: int | None  #: RFC 3550, A.8; of several streams the highest; None: no clock rate is known
+
+    def __post_init__(self) -> None:
+        make_printable(self, "stream")
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that the kernel counted, read at one point in time."""
 
@@ -175,6 +196,7 @@ class Snapshot:
     series: tuple[SeriesSnapshot, ...]
     depths: tuple[DepthSnapshot, ...] = ()
     interval_ns: int = 0  #: length of the last complete interval
+    rtp: tuple[RtpSnapshot, ...] = ()
 
 
 @dataclass(

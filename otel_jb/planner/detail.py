@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from otel_jb.model.reads import Op
+from otel_jb.model.reads import Op, emits_rtp
 from otel_jb.planner.inputs import FunctionMeaning, MatchedFunction
 
 REASON = "its profile's primary functions tell as much; --detail all attaches it"
@@ -38,6 +38,7 @@ class Told:
 
 def _metrics(meaning: FunctionMeaning) -> Sequence[str]:
     counted = {"packets": meaning.has_packets, "bytes": meaning.has_bytes, "duplicates": meaning.has_duplicates}
+    counted["rtp"] = emits_rtp(meaning.program)
     return [*(name for name, has in counted.items() if has), *(f"drops: {reason}" for reason in meaning.drop_reasons)]
 
 

@@ -6,8 +6,8 @@ A replay is not a backend: a recording holds the stream of records itself, which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from otel_jb.model.arrival import Arrival
@@ -101,3 +101,9 @@ class KernelOptions:
     event_rate: float = 100.0  #: events a second and probe
     event_burst: int = 200
     threshold_ns: Callable[[Probe], int | None] | None = None  #: from when on a call is slow; None: never
+    streams: int = 20  #: RTP streams of a function that have a label of their own; 0: RTP is left alone
+    clock_rates: Mapping[int, int] = field(
+        default_factory=dict
+    )  #: Hz, by RTP payload type; those of RFC 3551 are known
+    #: what people call the stream of a process' buffer at this address; None: nothing, or nothing yet
+    stream_name: Callable[[Probe, int, int], str | None] | None = None

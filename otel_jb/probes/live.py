@@ -13,6 +13,7 @@ from functools import partial
 from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, AttachError
 from otel_jb.model.plan import EndStrategy, Probe, ProbePlan
+from otel_jb.model.reads import emits_rtp, without_rtp
 from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, Series, SlowCall, Snapshot, StreamRecord, Target
 from otel_jb.probes import abi, cost
 from otel_jb.probes.attach import links
@@ -31,6 +32,7 @@ from otel_jb.probes.read.boundaries import Buckets, build
 from otel_jb.probes.read.events import decode
 from otel_jb.probes.read.maps import HashMap, Ring, WordArray, wait_for_grace
 from otel_jb.probes.read.reader import Reader
+from otel_jb.probes.read.rtp import RtpReader
 from otel_jb.probes.series import Attached, AttachedTarget, ProbeSet
 
 RETIRE_S = 1.0  #: after which nothing counts any more into the block of a process that is ignored
@@ -87,7 +89,17 @@ class BpfBackend:
         self._ring = Ring(maps["events"], RING_BYTES)
         self._opened.callback(self._ring.close)
         overflow = HashMap(maps["overflow"], 8, abi.CALL_WORDS * 8)
-        self._reader = Reader(self.buckets.bounds_ns, self._series, calls, control, buffers, overflow, self._by_index)
+        self._rtp = RtpReader(
+            self._array(maps["rtp_streams"], abi.RTP_STREAMS * abi.RTP_STREAM_WORDS),
+            self._array(maps["rtp_unplaced"], self._options.max_series * abi.RTP_UNPLACED_WORDS),
+            self._array(maps["rtp_clocks"], abi.RTP_CLOCKS),
+            self._options.clock_rates,
+            self._options.streams,
+            self._options.stream_name,
+        )
+        self._reader = Reader(
+            self.buckets.bounds_ns, self._series, calls, control, buffers, overflow, self._by_index, self._rtp
+        )
         self._instances = Instances(loaded.templates, maps, multi=loaded.links == "multi")
         self._opened.callback(self._instances.close)
         self._instances.check()
@@ -158,6 +170,8 @@ class BpfBackend:
         self, attached: AttachedTarget, probes: Sequence[Probe], *, alone: bool, running: bool
     ) -> tuple[list[StreamRecord], AttachError | None]:
         """Attach probes; returns the records that come of it and why the last refused one was refused."""
+        if not self._options.streams:
+            probes = [replace(probe, read=without_rtp(probe.read)) for probe in probes]
         nests = self._options.events and len(probes) + len(attached.probes) > 1
         records: list[StreamRecord] = []
         refused: AttachError | None = None
@@ -377,6 +391,7 @@ class BpfBackend:
                 self._groups.give_back(group)
             self._table.free(block)
         self._reader.forget_buffers(groups)
+        self._rtp.forget(block.base + at for block in blocks for at in range(block.functions))
 
     def no_room(self) -> dict[str, int]:
         """See `Backend.no_room`."""
@@ -554,6 +569,7 @@ def _described(series: Series, probe: Probe) -> Series:
         has_depth=probe.has_depth and told,
         has_duplicates=probe.has_duplicates and told,
         drop_reasons=probe.drop_reasons if told else (),
+        has_rtp=emits_rtp(probe.read),
     )
 
 

@@ -39,5 +39,6 @@ def without(series: Series, values: frozenset[str]) -> Series:
         has_bytes=series.has_bytes and not values & {"bytes", "packet"},
         has_depth=series.has_depth and "depth" not in values,
         has_duplicates=series.has_duplicates and not values & {"outcome", "packet"},
+        has_rtp=series.has_rtp and not values & {"rtp", "packet", "bytes"},
         drop_reasons=() if values & {"outcome", "packet"} else series.drop_reasons,
     )

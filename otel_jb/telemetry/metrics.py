@@ -14,7 +14,7 @@ from itertools import zip_longest
 
 from otel_jb.model.counters import TABLE, Counter, Fold, instrument_of
 from otel_jb.model.instruments import Instrument, Kind
-from otel_jb.model.stream import DepthSnapshot, HostShare, Interval, SeriesSnapshot, Target
+from otel_jb.model.stream import DepthSnapshot, HostShare, Interval, RtpSnapshot, SeriesSnapshot, Target
 from otel_jb.telemetry.histogram import (
     DEFAULT_SHAPE,
     ExponentialCounts,
@@ -81,6 +81,49 @@ BUFFER_SIZE_MAX = Instrument(
     "Packets held by the fullest buffer in the last complete interval.",
 )
 
+RTP_RECEIVED = Instrument(
+    "rtp.packets_received",
+    Kind.COUNTER,
+    "{packet}",
+    "rtp_packets_received_total",
+    "RTP packets of the stream, duplicates among them, RTCP not.",
+)
+RTP_BYTES = Instrument(
+    "rtp.received_bytes",
+    Kind.COUNTER,
+    "By",
+    "rtp_received_bytes_total",
+    "Bytes of those packets, with their headers.",
+)
+RTP_LOST = Instrument(
+    "rtp.packets_lost",
+    Kind.UP_DOWN_COUNTER,
+    "{packet}",
+    "rtp_packets_lost",
+    "Packets that never arrived, by sequence numbers (RFC 3550, A.3); falls when one arrives late.",
+)
+RTP_REORDERED = Instrument(
+    "rtp.packets_reordered",
+    Kind.COUNTER,
+    "{packet}",
+    "rtp_packets_reordered_total",
+    "Packets that arrived behind a later one.",
+)
+RTP_DUPLICATED = Instrument(
+    "rtp.packets_duplicated",
+    Kind.COUNTER,
+    "{packet}",
+    "rtp_packets_duplicated_total",
+    "Packets that had arrived before.",
+)
+RTP_JITTER = Instrument(
+    "rtp.jitter",
+    Kind.GAUGE,
+    "s",
+    "rtp_jitter_seconds",
+    "Interarrival jitter (RFC 3550, A.8); absent where the clock rate is not known.",
+)
+
 HOST_RUN_DELAY = Instrument(
     "jitterbuffer.host.run_delay",
     Kind.COUNTER,
@@ -127,6 +170,12 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     *(row.instrument for row in TABLE if row.instrument is not None),
     BUFFER_SIZE,
     BUFFER_SIZE_MAX,
+    RTP_RECEIVED,
+    RTP_BYTES,
+    RTP_LOST,
+    RTP_REORDERED,
+    RTP_DUPLICATED,
+    RTP_JITTER,
     HOST_RUN_DELAY,
     HOST_CPU_TIME,
     HOST_THROTTLED_TIME,
@@ -441,6 +490,7 @@ def _metrics_of(view: TargetView, shape: HistogramShape, exemplars: ExemplarSour
     for key, group in by_identity.items():
         _add_series(points, key, group, shape, exemplars)
         _add_depth(points, key, [series for series in group if series.depth is not None])
+        _add_rtp(points, key, group)
     if view.host is not None:
         _add_host(points, view.host)
     ordered = tuple((one, tuple(points.by_instrument[one])) for one in INSTRUMENTS if one in points.by_instrument)
@@ -497,6 +547,25 @@ _FOLDS: dict[Fold, Callable[[list[int]], int]] = {
     Fold.HIGHEST: max,
     Fold.LOWEST: min,
 }
+
+
+def _add_rtp(points: _Points, identity: Attributes, group: Sequence[SeriesView]) -> None:
+    by_stream: dict[str, list[RtpSnapshot]] = {}
+    for each in (stream for series in group for stream in series.rtp):
+        by_stream.setdefault(each.stream, []).append(each)
+    time = max(series.time_unix_nano for series in group)
+    for stream, values in by_stream.items():
+        start = max(points.start_unix_nano, min(each.since_unix_nano for each in values))
+        of_stream = _Points(start, points.by_instrument)
+        key: Attributes = (*identity, ("jitterbuffer.stream", stream))
+        of_stream.add(RTP_RECEIVED, key, time, sum(each.received for each in values))
+        of_stream.add(RTP_BYTES, key, time, sum(each.bytes for each in values))
+        of_stream.add(RTP_LOST, key, time, sum(each.lost for each in values))
+        of_stream.add(RTP_REORDERED, key, time, sum(each.reordered for each in values))
+        of_stream.add(RTP_DUPLICATED, key, time, sum(each.duplicated for each in values))
+        jitters = [each.jitter_ns for each in values if each.jitter_ns is not None]
+        if jitters:
+            of_stream.add(RTP_JITTER, key, time, max(jitters) / 1e9)
 
 
 def _add_host(points: _Points, host: HostShare) -> None:

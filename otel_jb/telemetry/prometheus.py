@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The targets' metrics as Prometheus families, and the text that a scrape is answered with.
 
-Labels of a sample: `host_name`, `pid` and `function` for people and for the guide's queries; `code_function_name`, `jitterbuffer_role`,
+Labels of a sample: `host_name`, `pid`, `function` and `stream` for people and for the guide's queries; `code_function_name`, `jitterbuffer_role`,
 `outcome`, `reason` as the standard translation of OpenTelemetry's attributes makes them; `job` (service.name) and `instance`
 (service.instance.id), which lead to the other resource attributes in `target_info`. The Collector's exporter makes the same ones.
 A scrape job without `honor_labels` renames the last two to `exported_job` and `exported_instance`, here as there.
@@ -39,6 +39,7 @@ from otel_jb.telemetry.state import StateView
 
 #: OpenTelemetry units as OpenMetrics units; annotations in braces are none.
 UNITS = {"s": "seconds", "By": "bytes", "packets": "packets"}
+_FOR_PEOPLE = {"code.function.name": "function", "jitterbuffer.stream": "stream"}  #: further labels, short ones
 _TYPES = {Kind.COUNTER: "counter", Kind.UP_DOWN_COUNTER: "gauge", Kind.GAUGE: "gauge", Kind.HISTOGRAM: "histogram"}
 
 
@@ -155,8 +156,8 @@ def _labels(base: Mapping[str, str], attributes: Attributes) -> dict[str, str]:
     labels = dict(base)
     for key, value in attributes:
         labels[label_name(key)] = str(value)
-        if key == "code.function.name":
-            labels["function"] = str(value)
+        if key in _FOR_PEOPLE:
+            labels[_FOR_PEOPLE[key]] = str(value)
     return labels
 
 

@@ -17,6 +17,7 @@ from otel_jb.model.stream import (
     DepthSnapshot,
     HostShare,
     ProbeStatus,
+    RtpSnapshot,
     Series,
     SeriesSnapshot,
     SlowCall,
@@ -39,6 +40,7 @@ class SeriesView:
     bounds_ns: tuple[int, ...]  #: inclusive upper bounds that `values.buckets` were counted by
     time_unix_nano: int  #: when the values were read
     depth: DepthSnapshot | None  #: None where the function reads no depth, or none was read
+    rtp: tuple[RtpSnapshot, ...] = ()  #: by label
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class StreamState:
         self._snapshot: Snapshot | None = None
         self._in_snapshot: frozenset[int] = frozenset()
         self._depths: dict[int, DepthSnapshot] = {}
+        self._rtp: dict[int, tuple[RtpSnapshot, ...]] = {}
         self._shares: dict[int, HostShare] = {}
         self._cost = AgentCost()
         self._slow_calls = 0
@@ -151,6 +154,10 @@ class StreamState:
         # The buffers of an ended target are gone from the kernel; what they held last stays as long as its other values.
         kept = {key: depth for key, depth in self._depths.items() if depth.target in self._ended}
         self._depths = {**kept, **live}
+        streams: dict[int, list[RtpSnapshot]] = {values.series: [] for values in snapshot.series}
+        for each in snapshot.rtp:
+            streams.setdefault(each.series, []).append(each)
+        self._rtp.update((series, tuple(found)) for series, found in streams.items() if series in self._series)
 
     def _take_off(self, values: SeriesSnapshot) -> None:
         series = self._series.get(values.series)
@@ -187,6 +194,7 @@ class StreamState:
                 self._values.pop(series, None)
                 self._off.pop(series, None)
                 self._depths.pop(series, None)
+                self._rtp.pop(series, None)
 
     def retain_at_least(self, seconds: float) -> None:
         """Keep ended targets at least this long; for an exporter that looks only now and then."""
@@ -243,6 +251,7 @@ class StreamState:
                     known.bounds_ns,
                     known.time_unix_nano,
                     self._depths.get(series_id) if self._series[series_id].has_depth else None,
+                    self._rtp.get(series_id, ()) if self._series[series_id].has_rtp else (),
                 )
             )
         probes = self._probes.get(target.id, {})

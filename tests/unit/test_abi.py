@@ -37,6 +37,23 @@ _STRUCTS = {
     "user": ("id", "taken", "freed", "refused"),
     "control": ("epoch", "spilled", "ended", "user_quota", "group_leader", "start_boottime", "signal", "live"),
     "buffer": ("key", "depth", "seen_ns"),
+    "rtp_stream": (
+        "key",
+        "owner",
+        "max",
+        "base",
+        "received",
+        "bytes",
+        "lost",
+        "reordered",
+        "duplicated",
+        "strays",
+        "bad",
+        "last",
+        "tick",
+        "jitter",
+        "window",
+    ),
 }
 _WORDS = {
     **{("series", name): place for name, place in abi.PLACES.items()},
@@ -66,6 +83,7 @@ _SIZES = {
     "user": abi.USER_WORDS * 8,
     "buffer": abi.BUFFER_WORDS * 8,
     "nested": abi.NESTED_WORDS * 8,
+    "rtp_stream": abi.RTP_STREAM_WORDS * 8,
     "event": abi.EVENT_SIZE,
     "wake": abi.WAKE_SIZE,
 }

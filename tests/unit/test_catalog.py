@@ -324,3 +324,28 @@ def test_a_wrong_profile_names_file_and_line(tmp_path: Path, old: str, new: str,
     with pytest.raises(ConfigError) as error:
         load([path])
     assert f"{tmp_path}/{message}" in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("{name: put, role: put, rtp: arg2}", "has a size that is known at the entry"),
+        ("{name: put, role: put, rtp: arg2, bytes: {value: arg3, when: end}}", "has a size that is known at the entry"),
+        ("{name: put, role: put, rtp: ret, bytes: arg3}", "no return value at the entry"),
+    ],
+)
+def test_an_rtp_packet_without_a_size_is_refused(tmp_path: Path, function: str, message: str) -> None:
+    """The header is read only of packets whose size is known before, so a profile must say it."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"profile: mine\ntitle: mine\nfunctions:\n  - {function}\n")
+    with pytest.raises(ConfigError, match=message):
+        load([path])
+
+
+def test_two_functions_with_rtp_are_refused(tmp_path: Path) -> None:
+    """Each packet of a profile is looked at once."""
+    path = tmp_path / "mine.yaml"
+    functions = "".join(f"  - {{name: {name}, role: put, bytes: arg3, rtp: arg2}}\n" for name in ("one", "two"))
+    path.write_text(f"profile: mine\ntitle: mine\nfunctions:\n{functions}")
+    with pytest.raises(ConfigError, match="two functions with 'rtp'"):
+        load([path])

@@ -69,7 +69,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[reader.Reader, Wor
         probe=SimpleNamespace(read=SimpleNamespace(entry=(1,), end=())),
         time_attached=lambda now: now,
     )
-    made = reader.Reader(BOUNDS, **arrays, overflow=cast(Any, None), attached=cast(Any, {0: item}))
+    rtp = cast(Any, SimpleNamespace(snapshot=lambda *_, **__: ()))
+    made = reader.Reader(BOUNDS, **arrays, overflow=cast(Any, None), attached=cast(Any, {0: item}), rtp=rtp)
     yield made, arrays["series"], arrays["control"]
     for array in arrays.values():
         array.close()

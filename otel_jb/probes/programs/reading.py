@@ -27,6 +27,7 @@ _EMITTED = {
     Op.DEPTH: abi.REG_DEPTH,
     Op.CLOSE: abi.REG_CLOSE,
     Op.OPEN: abi.REG_OPEN,
+    Op.RTP: abi.REG_RTP,
 }
 #: values that are emitted only if they can be, and the word that says that one was not
 _CHECKED = {Op.BYTES: abi.REG_BROKEN, Op.DEPTH: abi.REG_BROKEN + 1}
@@ -85,6 +86,8 @@ def _check(operations: Sequence[ReadOp]) -> None:
             raise ValueError("read program jumps out of itself")
         if op.op is Op.READ and (op.width & 15 not in (1, 2, 4, 8) or not 0 <= op.skip < MAX_FIELDS):
             raise ValueError(f"read of {op.width & 15} bytes, counted under field {op.skip}")
+        if op.op is Op.RTP and not 0 <= op.skip < MAX_FIELDS:
+            raise ValueError(f"read of a packet, counted under field {op.skip}")
         if op.op in _CHECKED and not (0 <= op.imm < 1 << 31 and 0 <= op.skip < MAX_FIELDS):
             raise ValueError(f"values up to {op.imm}, others counted under field {op.skip}")
         if op.op is Op.EXT and op.width & 15 not in (1, 2, 4, 8):
@@ -194,6 +197,8 @@ def _translate(made: _Code, op: ReadOp, at: int) -> None:
     elif kind is Op.MOV or kind in _EMITTED or kind is Op.SAVE:
         made.load(op.src)
         made.store(op.dst if kind is Op.MOV else _EMITTED.get(kind, abi.REG_SAVE + op.imm))
+        if kind is Op.RTP:
+            made.set(abi.REG_RTP + 1, 1 + op.skip)
     elif kind in _JUMPS:
         made.load(op.dst)
         made.jump(_JUMPS[kind], at + 1 + op.skip, op.imm)

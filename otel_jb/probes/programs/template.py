@@ -59,6 +59,7 @@ def shape_of(reads: ReadProgram, *, events: bool, nests: bool, cookie: int | Non
         abi.FEATURE_CLOSE: emits(both, Op.CLOSE),
         abi.FEATURE_TOLD: told_at_entry(reads),
         abi.FEATURE_FORM: bool(form),
+        abi.FEATURE_RTP: emits(reads.entry, Op.RTP),
     }
     features = sum(feature for feature, is_on in wanted.items() if is_on)
     return Shape(cookie, features, reads)

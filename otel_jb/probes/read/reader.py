@@ -13,6 +13,7 @@ from otel_jb.model.counters import TABLE, Counter, Fold
 from otel_jb.model.stream import OWN_FIELDS, DepthSnapshot, Interval, SeriesSnapshot, Snapshot
 from otel_jb.probes import abi
 from otel_jb.probes.read.maps import HashMap, WordArray, wait_for_grace
+from otel_jb.probes.read.rtp import RtpReader
 
 if TYPE_CHECKING:
     from otel_jb.probes.series import Attached
@@ -47,12 +48,14 @@ class Reader:
         buffers: WordArray,
         overflow: HashMap,
         attached: Mapping[int, Attached],
+        rtp: RtpReader,
     ) -> None:
         self._bounds_ns = bounds_ns
         self._words = abi.series_words(len(bounds_ns) + 1)
         self._series, self._calls, self._control, self._buffers = series, calls, control, buffers
         self._overflow = overflow
         self._attached = attached
+        self._rtp = rtp
         self._bases: dict[int, tuple[int, int]] = {}  # index -> (count, sum_ns) of a half when it was last read
         self._intervals: dict[int, Interval | None] = {}
         self._extremes: dict[int, dict[str, int]] = {}  # of the last interval, where there was one
@@ -141,7 +144,9 @@ class Reader:
         now = time.monotonic_ns()
         unix = time.time_ns()
         series = tuple(self._one(item, now) for index, item in self._attached.items() if only is None or index in only)
-        return Snapshot(unix, now, self._bounds_ns, series, self._depths(only), self._interval_ns)
+        shown = {index: item for index, item in self._attached.items() if only is None or index in only}
+        rtp = self._rtp.snapshot(shown, rank=roll)
+        return Snapshot(unix, now, self._bounds_ns, series, self._depths(only), self._interval_ns, rtp)
 
     def _roll(self) -> None:
         """End the interval: flip the halves, let running programs finish, read and clear the old half."""

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads what RTP packets told of their streams (bpf/rtp.h), and frees the slots of streams that have ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from otel_jb.model.plan import Probe
+from otel_jb.model.stream import RtpSnapshot
+from otel_jb.probes import abi
+from otel_jb.probes.read.maps import WordArray, wait_for_grace
+from otel_jb.streams.clocks import ticks
+from otel_jb.streams.ledger import Counts, Key, Ledger, Reading
+
+if TYPE_CHECKING:
+    from otel_jb.probes.series import Attached
+
+_INDEX = (1 << abi.SERIES_BITS) - 1
+_ENDED = 1  #: a key that no packet has
+
+#: What people call a stream: asked with its probe, its process and the address of its buffer.
+Namer = Callable[[Probe, int, int], str | None]
+
+
+class RtpReader:
+    """The one reader of the kernel's table of streams.
+
+    Args:
+        streams: the table.
+        unplaced: packets of streams that found no room in it, by series.
+        clocks: what is written here is what the kernel knows of payload types.
+        rates: clock rates in Hz by payload type, beside those of RFC 3551.
+        most: streams of a function that have a label of their own.
+        name: what people call a stream.
+    """
+
+    def __init__(
+        self,
+        streams: WordArray,
+        unplaced: WordArray,
+        clocks: WordArray,
+        rates: Mapping[int, int],
+        most: int,
+        name: Namer | None,
+    ) -> None:
+        self._streams, self._unplaced = streams, unplaced
+        self._most = most
+        self._name = name
+        self._ledgers: dict[int, Ledger] = {}  # by index of the series
+        for payload_type, tick in ticks(rates).items():
+            clocks.words[payload_type] = tick
+
+    def snapshot(self, attached: Mapping[int, Attached], *, rank: bool) -> tuple[RtpSnapshot, ...]:
+        """What the streams of these series have told, by label."""
+        wanted = {index: item for index, item in attached.items() if item.series.has_rtp}
+        if not wanted:
+            return ()
+        now, unix = time.monotonic_ns(), time.time_ns()
+        readings: dict[int, list[Reading]] = {index: [] for index in wanted}
+        slots: dict[tuple[int, Key], int] = {}
+        for slot, key in enumerate(self._streams.words[:: abi.RTP_STREAM_WORDS].tolist()):
+            if key >> 32 & _INDEX in wanted and key & abi.RTP_KEY_VALID:
+                index = key >> 32 & _INDEX
+                reading = self._reading(slot, key)
+                if reading is not None:
+                    slots[index, reading.key] = slot
+                    readings[index].append(reading)
+        found: list[RtpSnapshot] = []
+        ended = []
+        for index, item in wanted.items():
+            ledger = self._ledgers.get(index)
+            if ledger is None:
+                ledger = self._ledgers[index] = Ledger(self._most, self._namer(item))
+            packets, size = self._unplaced.block(index, abi.RTP_UNPLACED_WORDS)
+            left = ledger.read(readings[index], now, unix, Counts(received=packets, bytes=size), rank=rank)
+            found += ledger.shown(item.series.id)
+            ended += [slots[index, key] for key in left if (index, key) in slots]
+        self._free(ended)
+        return tuple(found)
+
+    def _namer(self, item: Attached) -> Callable[[Key], str | None]:
+        name = self._name
+        return lambda key: name(item.probe, item.pid, key[1]) if name is not None else None
+
+    def _reading(self, slot: int, key: int) -> Reading | None:
+        words = self._streams.block(slot, abi.RTP_STREAM_WORDS)
+        owner = words[abi.RTP_STREAM_OWNER]
+        if words[abi.RTP_STREAM_KEY] != key or not owner:
+            return None  # it is being taken
+        lost = words[abi.RTP_STREAM_LOST]
+        counts = Counts(
+            received=words[abi.RTP_STREAM_RECEIVED],
+            bytes=words[abi.RTP_STREAM_BYTES],
+            lost=lost - (1 << 64) if lost >> 63 else lost,
+            reordered=words[abi.RTP_STREAM_REORDERED],
+            duplicated=words[abi.RTP_STREAM_DUPLICATED],
+            strays=words[abi.RTP_STREAM_STRAYS],
+        )
+        clocked = words[abi.RTP_STREAM_TICK] and counts.received > 1
+        jitter = words[abi.RTP_STREAM_JITTER] >> 4 if clocked else None
+        ssrc = key & 0xFFFFFFFF
+        return Reading((ssrc, owner >> 1), ssrc, counts, jitter)
+
+    def _free(self, slots: Iterable[int]) -> None:
+        """Nobody has sent on these streams for long; should a packet come now, it begins another."""
+        slots = list(slots)
+        if not slots:
+            return
+        words, size = self._streams.words, abi.RTP_STREAM_WORDS
+        for slot in slots:
+            words[slot * size] = _ENDED
+        wait_for_grace()
+        for slot in slots:
+            self._streams.write(slot * size + 1, bytes(8 * (size - 1)))
+            words[slot * size] = 0
+
+    def forget(self, indices: Iterable[int]) -> None:
+        """Free the streams of series that nothing counts into any more."""
+        gone = set(indices)
+        if not gone:
+            return
+        for index in gone:
+            self._ledgers.pop(index, None)
+            self._unplaced.write(index * abi.RTP_UNPLACED_WORDS, bytes(8 * abi.RTP_UNPLACED_WORDS))
+        keys = self._streams.words[:: abi.RTP_STREAM_WORDS].tolist()
+        self._free(slot for slot, key in enumerate(keys) if key & abi.RTP_KEY_VALID and key >> 32 & _INDEX in gone)
