@@ -148,6 +148,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     group = parser.add_argument_group("which processes (default: every one that a profile recognises)")
     target.add_options(group)
+    target.add_conditions(group)
     group.add_argument(
         "--service-name", metavar="NAME", help="service.name of these processes (default: the executable's name)"
     )
@@ -321,11 +322,11 @@ def _from_command_line(args: argparse.Namespace, config: Config) -> dict[str, ob
     from otel_jb.config.model import Address, Config
 
     values: dict[str, object] = {key: value for key, value in vars(args).items() if key in _KEYS}
-    targets = target.selectors(target.given(args), args.service_name)
+    targets = target.selectors(target.given(args), args.service_name, target.conditions(args))
     if targets:
         values["targets"] = targets
     elif args.service_name is not None:
-        raise UsageError("--service-name needs a TARGET, --pid, --binary or --name")
+        raise UsageError("--service-name needs a TARGET, --pid, --binary, --name or a condition such as --command")
     for key, given in (
         ("functions.include", args.function),
         ("functions.exclude", args.exclude),

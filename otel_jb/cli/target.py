@@ -15,7 +15,7 @@ import fnmatch
 import os
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from otel_jb.cli.words import meant
 from otel_jb.model.errors import PermissionDeniedError, TargetError, UsageError
@@ -87,6 +87,43 @@ def add_options(group: argparse._ActionsContainer) -> None:
     )
 
 
+def add_conditions(group: argparse._ActionsContainer) -> None:
+    """Add the options that narrow which processes are meant; all of them must hold."""
+    for option, metavar, help_text in _CONDITIONS:
+        group.add_argument(option, metavar=metavar, help=help_text, type=_port if option == "--uses-port" else str)
+    group.add_argument(
+        "--label",
+        metavar="KEY=VALUE",
+        action="append",
+        type=_label,
+        help="and whose container or pod has this label; repeatable",
+    )
+
+
+#: option, metavar, help
+_CONDITIONS = (
+    ("--command", "GLOB", "and whose command line fits: '*rtsp://cam7/*'"),
+    ("--user", "NAME", "and that run as this user, by name or number"),
+    ("--uses-port", "PORT", "and that listen on this TCP port or are bound to this UDP port"),
+    ("--cgroup", "GLOB", "and that are in such a cgroup: '*/srs.service'"),
+    ("--container", "GLOB|ID", "and whose container has this name, or an id that begins so"),
+    ("--namespace", "GLOB", "and whose pod is in this Kubernetes namespace"),
+    ("--pod", "GLOB", "and whose Kubernetes pod has this name"),
+)
+
+
+def conditions(args: argparse.Namespace) -> dict[str, Any]:
+    """What these options say, as keys of a target in the configuration."""
+    found = {
+        option[2:].replace("-", "_"): getattr(args, option[2:].replace("-", "_"), None) for option, _, _ in _CONDITIONS
+    }
+    found["port"] = found.pop("uses_port")
+    found = {key: value for key, value in found.items() if value is not None}
+    if getattr(args, "label", None):
+        found["labels"] = dict(args.label)
+    return found
+
+
 def given(args: argparse.Namespace) -> list[Target]:
     """Everything that the command line names, by TARGET and by options. Raises what `parse` raises."""
     words = getattr(args, "targets", None) or []
@@ -121,13 +158,19 @@ def _denied(path: str) -> PermissionDeniedError:
     return PermissionDeniedError(f"{path}: permission denied", "Run as root, or as a user who may read the file.")
 
 
-def selectors(targets: list[Target], service_name: str | None) -> tuple[TargetSelector, ...]:
-    """The same for the configuration."""
+def selectors(targets: list[Target], service_name: str | None, also: dict[str, Any]) -> tuple[TargetSelector, ...]:
+    """The same for the configuration; `also`: further conditions for each, which can stand alone. Raises UsageError."""
     from otel_jb.config.model import TargetSelector
 
-    return tuple(
-        TargetSelector(pid=each.pid, binary=each.file, name=each.name, service_name=service_name) for each in targets
-    )
+    if also and not targets:
+        targets = [Target()]
+    try:
+        return tuple(
+            TargetSelector(pid=each.pid, binary=each.file, name=each.name, service_name=service_name, **also)
+            for each in targets
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def processes(target: Target) -> list[Process]:
@@ -164,6 +207,19 @@ def _nobody(name: str, running: list[str]) -> TargetError:
         f"no process called {name} runs, and no file here is called that",
         "\n".join(advice) or "`otel-jb discover` lists the processes that can be measured.",
     )
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and 0 < int(text[:6]) < 1 << 16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text[:60]!r}")
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if key and equals:
+        return key, value
+    raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text[:60]!r}")
 
 
 def _pid(text: str) -> int:

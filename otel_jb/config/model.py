@@ -203,31 +203,49 @@ class LogFormat(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TargetSelector:
-    """Processes to measure: by PID, by the path of their executable (or of a library they map), or by a name pattern."""
+    """Processes to measure: those of which everything that is given here holds, at least one thing. At most one of `pid`, `binary` and `name`."""
 
     pid: int | None = None
-    binary: str | None = None
+    binary: str | None = None  #: path of the executable, or of a library that the process maps
     name: str | None = None  #: glob over the executable's base name
+    command: str | None = None  #: glob over the command line, its words joined by spaces
+    user: str | None = None  #: name or number of the user that the process runs as
+    port: int | None = None  #: TCP port that it listens on, or UDP port that it is bound to
+    cgroup: str | None = None  #: glob over the path of a cgroup that it is in
+    container: str | None = None  #: glob over the container's name, or the beginning of its id
+    namespace: str | None = None  #: glob over the Kubernetes namespace of its pod
+    pod: str | None = None  #: glob over the name of its pod
+    labels: dict[str, str] = field(default_factory=dict)  #: labels that its container or pod has
     service_name: str | None = None  #: `service.name` of the target's resource; the executable's name unless given
     attributes: dict[str, str] = field(default_factory=dict)  #: additional resource attributes
 
     def __post_init__(self) -> None:
-        if sum(value is not None for value in (self.pid, self.binary, self.name)) != 1:
-            raise ValueError("a target has exactly one of pid, binary and name")
+        if sum(value is not None for value in (self.pid, self.binary, self.name)) > 1:
+            raise ValueError("a target has at most one of pid, binary and name")
+        if not self.conditions():
+            raise ValueError(
+                "a target needs at least one condition: pid, binary, name, command, user, port, cgroup, container, namespace, pod or labels"
+            )
         if self.pid is not None and not 0 < self.pid < 1 << 22:
             raise KeyValueError("pid", f"expected a process id from 1 to {(1 << 22) - 1}, got {self.pid}")
-        for key in ("binary", "name"):
-            if getattr(self, key) == "":
+        if self.port is not None and not 0 < self.port < 1 << 16:
+            raise KeyValueError("port", f"expected a port from 1 to 65535, got {self.port}")
+        for key, value in self.conditions().items():
+            if value == "":
                 raise KeyValueError(key, f"{key} is empty")
 
+    @property
+    def names_program(self) -> bool:
+        """Whether it says which program is meant, so that one which cannot be measured is worth a warning."""
+        return self.pid is not None or self.binary is not None or self.name is not None
+
+    def conditions(self) -> dict[str, object]:
+        """What is given, by key."""
+        keys = ("pid", "binary", "name", "command", "user", "port", "cgroup", "container", "namespace", "pod", "labels")
+        return {key: value for key in keys if (value := getattr(self, key)) is not None and value != {}}
+
     def __str__(self) -> str:
-        return (
-            f"pid {self.pid}"
-            if self.pid is not None
-            else f"binary {self.binary}"
-            if self.binary
-            else f"name {self.name}"
-        )
+        return ", ".join(f"{key} {value}" for key, value in self.conditions().items())
 
 
 @dataclass(frozen=True, slots=True)

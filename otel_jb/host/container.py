@@ -19,7 +19,7 @@ _MAX_BYTES = 1 << 20
 
 def container_id(pid: int) -> str | None:
     """The container's full id (64 hexadecimal digits); None for a host process, or one that has ended."""
-    for path in _cgroups(pid):
+    for path in cgroups(pid):
         for part in reversed(path.split("/")):
             found = _CGROUP.match(part) or _CRI_SYSTEMD.search(part)
             if found:
@@ -30,7 +30,7 @@ def container_id(pid: int) -> str | None:
 
 def pod_uid(pid: int) -> str | None:
     """The UID of the process's Kubernetes pod; None if it is in no pod."""
-    for path in _cgroups(pid):
+    for path in cgroups(pid):
         for part in reversed(path.split("/")):
             found = _POD.search(part)
             if found:
@@ -46,7 +46,7 @@ def namespace_pids(pid: int) -> tuple[int, ...]:
     return ()
 
 
-def _cgroups(pid: int) -> list[str]:
+def cgroups(pid: int) -> list[str]:
     """Paths of the process's cgroups; version 2 has one line, `0::PATH`, version 1 one per hierarchy."""
     return [line.split(":", 2)[2] for line in _read(f"{PROC}/{pid}/cgroup").splitlines() if line.count(":") >= 2]
 

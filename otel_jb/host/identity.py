@@ -9,9 +9,11 @@ import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 
-from otel_jb.host.container import container_id, namespace_pids, pod_uid
+from otel_jb.host.container import namespace_pids, pod_uid
+from otel_jb.host.container_names import container_of
 from otel_jb.host.procfs import PROC, Process
 from otel_jb.model.stream import Target
+from otel_jb.model.text import printable
 
 #: The namespace of this agent's instance ids (a random UUID that never changes).
 _NAMESPACE = uuid.UUID("6f0b7c52-5d0e-4b3f-9a57-0c6c1a6f8f4e")
@@ -29,11 +31,18 @@ def make_target(
     `number` is the dense target id; `service_name` and `attributes` are the user's configuration for it.
     """
     found: dict[str, str] = {"host.name": socket.gethostname()}
-    container, pod = container_id(process.pid), pod_uid(process.pid)
-    if container:
-        found["container.id"] = container
-    if pod:
-        found["k8s.pod.uid"] = pod
+    container, uid = container_of(process.pid), pod_uid(process.pid)
+    if container is not None:
+        in_pod = uid or container.pod
+        names = {
+            "container.id": container.id,
+            "k8s.container.name" if in_pod else "container.name": container.name,
+            "k8s.pod.name": container.pod,
+            "k8s.namespace.name": container.namespace,
+        }
+        found.update({key: printable(value) for key, value in names.items() if value})
+    if uid:
+        found["k8s.pod.uid"] = uid
     inner = namespace_pids(process.pid)
     if len(inner) > 1:
         found["process.vpid"] = str(inner[-1])

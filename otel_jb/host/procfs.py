@@ -199,6 +199,27 @@ def read_stat(pid: int) -> Stat | None:
     return Stat(comm, fields[0].decode(), int(fields[6]), int(fields[17]), int(fields[19]))
 
 
+def command_line(pid: int) -> str:
+    """The words that the process was started with, joined by spaces, at most 64 KiB; "" where it has none or ended."""
+    try:
+        with open(f"{PROC}/{pid}/cmdline", "rb") as file:
+            return file.read(1 << 16).rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "backslashreplace")
+    except OSError:
+        return ""
+
+
+def user_id(pid: int) -> int | None:
+    """The real user id that the process runs as, None where it ended."""
+    try:
+        with open(f"{PROC}/{pid}/status", encoding="ascii", errors="replace") as file:
+            for line in file:
+                if line.startswith("Uid:"):
+                    return int(line.split()[1])
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
 def has_shadow_stack(pid: int) -> bool:
     """Whether the process has a user shadow stack (x86, Linux 6.6); False if unknown."""
     try:

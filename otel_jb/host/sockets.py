@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""UDP sockets according to the kernel: their owners, unread bytes and drops.
+"""Sockets according to the kernel: the ports of a process, and its UDP sockets with their unread bytes and drops.
 
-Sources: `/proc/PID/net/udp` and `udp6` (net/ipv4/udp.c, udp4_format_sock), which show that process's network namespace, and the socket
-inodes behind `/proc/PID/fd`.
+Sources: `/proc/PID/net/udp` and `udp6` (net/ipv4/udp.c, udp4_format_sock) and `tcp` and `tcp6` (net/ipv4/tcp_ipv4.c, get_tcp4_sock), which show that
+process's network namespace, and the socket inodes behind `/proc/PID/fd`.
 """
 
 # Names under /proc are short-lived strings: no Path objects.
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from otel_jb.host.procfs import PROC
 
+_LISTENS = "0A"  #: TCP_LISTEN (include/net/tcp_states.h)
 _MAX_SOCKETS = 1 << 16  #: further sockets are ignored
 
 
@@ -55,6 +56,21 @@ def socket_inodes(pid: int) -> frozenset[int]:
                 if link.startswith("socket:["):
                     found.add(int(link[8:-1]))
     return frozenset(found)
+
+
+def bound_ports(pid: int) -> frozenset[int]:
+    """The TCP ports that a process listens on and the UDP ports that it is bound to, IPv4 and IPv6."""
+    inodes = socket_inodes(pid)
+    ports = {each.port for each in udp_sockets(pid) if each.inode in inodes} if inodes else set[int]()
+    for table in ("tcp", "tcp6") if inodes else ():
+        with suppress(OSError), open(f"{PROC}/{pid}/net/{table}", encoding="ascii", errors="replace") as file:
+            next(file, None)
+            for _, line in zip(range(_MAX_SOCKETS), file, strict=False):
+                column = line.split()
+                with suppress(ValueError, IndexError):
+                    if column[3] == _LISTENS and int(column[9]) in inodes:
+                        ports.add(int(column[1].rpartition(":")[2], 16))
+    return frozenset(ports - {0})
 
 
 class SocketTables:

@@ -29,8 +29,9 @@ class Watcher:
     if one of the two changed. A process that executes another program counts as ended and new.
     """
 
-    def __init__(self, predicate: Callable[[Process], bool]) -> None:
-        self._predicate = predicate
+    def __init__(self, predicate: Callable[[Process], bool], *, again: bool = False) -> None:
+        """`again`: ask the predicate at each poll about processes that it has not selected; it may change its mind."""
+        self._predicate, self._again = predicate, again
         self._seen: dict[int, _Seen] = {}
 
     def poll(self) -> tuple[list[Process], list[Process]]:
@@ -47,6 +48,8 @@ class Watcher:
         for pid, inode in present.items():
             seen = self._seen.get(pid)
             if seen is not None and seen.entry == inode and (seen.kernel or not _changed(seen.process, pid)):
+                if self._again:
+                    self._ask_again(seen, new)
                 continue
             self._renew(pid, inode, new, ended)
         return new, ended
@@ -67,6 +70,11 @@ class Watcher:
         self._seen[pid] = _Seen(inode, process, kernel=False, selected=selected)
         if selected:
             new.append(process)
+
+    def _ask_again(self, seen: _Seen, new: list[Process]) -> None:
+        if not seen.selected and seen.process is not None and self._predicate(seen.process):
+            seen.selected = True
+            new.append(seen.process)
 
     def _forget(self, pid: int, ended: list[Process]) -> None:
         seen = self._seen.pop(pid)

@@ -26,6 +26,7 @@ from otel_jb.model.errors import AgentError, TargetError
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import Target
 from otel_jb.planner.planner import Planner, no_function, only_plain, paths, worth_reading
+from otel_jb.planner.selection import changes, means, of_running_only
 from otel_jb.planner.servers import Unmeasured, unmeasured
 from otel_jb.sandbox.limits import MAX_FILES
 
@@ -68,7 +69,7 @@ class Discovery:
         self.planner = Planner(config, inspector, catalog)
         self._inspector = inspector
         self._numbers = itertools.count(1)
-        self._watcher = Watcher(self._selected)
+        self._watcher = Watcher(self._selected, again=any(map(changes, config.targets)))
         self._looks: dict[Process, _Look] = {}
         self._target_of: dict[Process, int] = {}
         self.unmeasured: dict[Process, Unmeasured] = {}  #: media servers that run and cannot be measured
@@ -110,11 +111,7 @@ class Discovery:
     def _selector(self, process: Process) -> TargetSelector | None:
         """The first selector that means this process."""
         for selector in self.config.targets:
-            if selector.pid is not None and selector.pid == process.pid:
-                return selector
-            if selector.name is not None and fnmatch.fnmatchcase(process.name, selector.name):
-                return selector
-            if selector.binary is not None and self._runs(process, selector.binary):
+            if means(selector, process, self._runs):
                 return selector
         return None
 
@@ -343,6 +340,8 @@ class Discovery:
         """The first selector that means a process which cannot be looked at any more."""
         files = [probe.file for probe in arrival.plan.probes]
         for selector in self.config.targets:
+            if of_running_only(selector):
+                continue
             if selector.name is not None and fnmatch.fnmatchcase(process.name, selector.name):
                 return selector
             if selector.binary is not None and any(procfs.inside(file) == selector.binary for file in files):
@@ -358,7 +357,7 @@ class Discovery:
         try:
             return self._remember(self.find(process, selector))
         except AgentError as error:
-            self._note_unmeasured(process, error, named=selector is not None)
+            self._note_unmeasured(process, error, named=selector is not None and selector.names_program)
             return None
 
     def _note_unmeasured(self, process: Process, error: AgentError, *, named: bool) -> None:

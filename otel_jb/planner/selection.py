@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which processes a selector means. The cheap conditions are asked first; one that cannot be answered does not hold."""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from otel_jb.host import container, procfs
+from otel_jb.host.container_names import container_of
+from otel_jb.host.procfs import Process
+from otel_jb.host.sockets import bound_ports
+
+if TYPE_CHECKING:
+    from otel_jb.config.model import TargetSelector
+
+
+def means(selector: TargetSelector, process: Process, runs: Callable[[Process, str], bool]) -> bool:
+    """Whether everything that the selector asks holds of the process. `runs`: whether it runs or maps the file of a path."""
+    return all(_answers(selector, process, runs))
+
+
+def changes(selector: TargetSelector) -> bool:
+    """Whether a process that is not meant may come to be meant without executing another program: by opening a port, or by moving to a cgroup."""
+    return selector.port is not None or selector.cgroup is not None
+
+
+def of_running_only(selector: TargetSelector) -> bool:
+    """Whether it asks what only a process that still runs can answer."""
+    return bool(selector.conditions().keys() - {"pid", "binary", "name"})
+
+
+def _answers(selector: TargetSelector, process: Process, runs: Callable[[Process, str], bool]) -> Iterator[bool]:
+    pid = process.pid
+    if selector.pid is not None:
+        yield selector.pid == pid
+    if selector.name is not None:
+        yield fnmatchcase(process.name, selector.name)
+    if selector.command is not None:
+        yield fnmatchcase(procfs.command_line(pid), selector.command)
+    if selector.user is not None:
+        yield _user_id(selector.user) == procfs.user_id(pid)
+    if selector.cgroup is not None:
+        yield any(fnmatchcase(path, selector.cgroup) for path in container.cgroups(pid))
+    if selector.binary is not None:
+        yield runs(process, selector.binary)
+    if selector.container or selector.namespace or selector.pod or selector.labels:
+        yield _is_in(selector, pid)
+    if selector.port is not None:
+        yield selector.port in bound_ports(pid)
+
+
+def _user_id(user: str) -> int:
+    """The number of a user; -1, which no process runs as, where there is no such user (yet)."""
+    if user.isdecimal():
+        return int(user)
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return -1
+
+
+def _is_in(selector: TargetSelector, pid: int) -> bool:
+    found = container_of(pid)
+    if found is None:
+        return False
+    wanted = selector.container
+    return (
+        (wanted is None or fnmatchcase(found.name, wanted) or (len(wanted) >= 4 and found.id.startswith(wanted)))
+        and (selector.namespace is None or fnmatchcase(found.namespace, selector.namespace))
+        and (selector.pod is None or fnmatchcase(found.pod, selector.pod))
+        and all(found.labels.get(key) == value for key, value in selector.labels.items())
+    )
