@@ -320,7 +320,7 @@ INLINE u32 claim(u32 tgid, u32 set, int of_current) {
     }
   }
   if (!found) {
-    ADD(f->no_room, 1);
+    if (of_current) ADD(f->no_room, 1);  // user space is no call, and tries again
     return BASE_IGNORED;
   }
   u32 at = f->grants[turn & (GRANTS - 1)];
@@ -339,7 +339,7 @@ INLINE u32 claim(u32 tgid, u32 set, int of_current) {
     __sync_val_compare_and_swap(&s->state, BLOCK_FREE, BLOCK_VOID);
     known = owners.lookup(&owner);
     if (!known) {
-      ADD(f->no_room, 1);
+      if (of_current) ADD(f->no_room, 1);
       return BASE_IGNORED;
     }
     base = *known;

@@ -243,14 +243,16 @@ def start_time_unix_nano(ticks: int) -> int:
     return _boot_time_unix_nano() + ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
-def maps(pid: int) -> list[Mapping]:
-    """The mappings of files, in order of address. Raises TargetError (ended), PermissionDeniedError."""
+def maps(pid: int, *, code: bool = False) -> list[Mapping]:
+    """The mappings of files (`code`: only executable ones), in order of address. Raises TargetError (ended), PermissionDeniedError."""
     found = []
     try:
         with open(f"{PROC}/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
             for number, line in enumerate(file):
                 if number >= _MAX_MAPPINGS:
                     break
+                if code and line[line.find(" ") + 3 : line.find(" ") + 4] != "x":
+                    continue
                 match = _MAPPING.match(line.rstrip("\n"))
                 if match is None or match[6] == "0":
                     continue
@@ -293,9 +295,8 @@ def has_unnamed_code(pid: int) -> bool:
 def mapped_files(pid: int) -> list[MappedFile]:
     """The files that a process has mapped as executable, in order of address."""
     grouped: dict[tuple[str, int], list[Mapping]] = {}
-    for mapping in maps(pid):
-        if mapping.executable:
-            grouped.setdefault((mapping.device, mapping.inode), []).append(mapping)
+    for mapping in maps(pid, code=True):
+        grouped.setdefault((mapping.device, mapping.inode), []).append(mapping)
     return [
         MappedFile(group[0].path, device, inode, group[0].deleted, tuple(group))
         for (device, inode), group in grouped.items()

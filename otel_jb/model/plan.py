@@ -186,6 +186,7 @@ class Probe:
     names: tuple[str, ...] = ()  #: all names at this address
     #: (file offset, bytes) of the analysed code: the function's own, and the code around its other sites
     code: tuple[tuple[int, bytes], ...] = ()
+    identity: tuple[int, int] | None = None  #: device and inode of the file that was analysed, where they are known
 
     def __post_init__(self) -> None:
         make_printable(self, "function")

@@ -131,6 +131,7 @@ def _plan_one(
         cost_ns=way.cost_ns,
         names=_names(group),
         code=facts.text.get(symbol.address, ()),
+        identity=facts.identity,
     )
 
 

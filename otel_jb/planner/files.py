@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from otel_jb.catalog.matching import Match
+from otel_jb.host.patience import patiently
 from otel_jb.model.errors import AgentError, ElfError, TargetError
 from otel_jb.model.text import printable
 from otel_jb.planner.findings import findings, open_foreign, opened_file
@@ -70,9 +71,9 @@ class Files:
         self._reports: dict[FileKey, FileReport | ElfError] = {}  # whatever program maps the file
         self._findings: dict[tuple[str, str], Findings] = {}  # by build-id and what was asked
 
-    def is_read(self, path: str) -> bool:
-        """Whether the file is known."""
-        return path_key(path) in self._reports
+    def is_read(self, path: str, device: str = "00:") -> bool:
+        """Whether the file is known; `device` as in `path_key`."""
+        return path_key(path, device) in self._reports
 
     def examine(
         self,
@@ -163,7 +164,7 @@ class Files:
         text = {address: _text(file, each) for address, each in code.items()}
         if file_key(file) != key:
             raise TargetError(f"{shown} was changed while it was read", "Wait until it is installed, and try again.")
-        return Examined(path, report, FileFacts(path, report.build_id, matches, code, text))
+        return Examined(path, report, FileFacts(path, report.build_id, matches, code, text, key[:2]))
 
     def _few(self, shown: str, matches: list[Match]) -> list[Match]:
         """The same without the functions that are over MOST_ASKED: a glob may mean every function of a large program."""
@@ -239,11 +240,15 @@ def file_key(file: int) -> FileKey:
     return _key(os.fstat(file))
 
 
-def path_key(path: str) -> FileKey | None:
-    """The key of the file of a name, None where there is none."""
+def path_key(path: str, device: str = "00:") -> FileKey | None:
+    """The key of the file of a name, None where there is none, or its file system does not answer.
+
+    `device` is what /proc/PID/maps calls it: a disk of this machine (not `00:`) is asked without a thread to wait for it.
+    """
     try:
-        return _key(Path(path).stat())
-    except OSError:
+        look = Path(path).stat
+        return _key(patiently(look, path, device) if device.startswith("00:") else look())
+    except (OSError, AgentError):
         return None
 
 

@@ -123,6 +123,7 @@ class FileFacts:
     code: Mapping[int, FunctionCode] = field(default_factory=dict)  #: by address
     #: by address: (file offset, bytes) of the function's code and of other places where it may carry a probe
     text: Mapping[int, tuple[tuple[int, bytes], ...]] = field(default_factory=dict)
+    identity: tuple[int, int] | None = None  #: device and inode, where they are known
 
 
 @dataclass(frozen=True, slots=True)

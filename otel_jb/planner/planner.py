@@ -9,8 +9,8 @@ import logging
 import platform
 import re
 import threading
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from otel_jb.model.errors import ElfError, NoFunctionError, TargetError
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import AgentCost
 from otel_jb.planner.choose import NOT_ASKED_FOR, make_plan
-from otel_jb.planner.files import Examined, Files
+from otel_jb.planner.files import Examined, Files, keep, path_key
 from otel_jb.planner.inputs import KernelFacts, Options
 from otel_jb.planner.prices import of_processor
 from otel_jb.planner.process import UNKNOWN, ProcessFacts, signal_stacks
@@ -40,6 +40,26 @@ _PLAIN = re.compile("|".join(map(fnmatch.translate, (
 ))))  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is the same for all processes that run the same files in the same circumstances."""
+
+    opened: Sequence[str]  #: as one of them opens its files
+    examined: Sequence[Examined]
+    plan: ProbePlan
+
+    def opened_as(self, paths: Sequence[str]) -> tuple[list[Examined], ProbePlan]:
+        """The files and the plan of another of these processes, which opens its files so; in the same order."""
+        here = dict(zip(self.opened, paths, strict=True))
+        examined = [
+            replace(each, path=here[each.path], facts=replace(each.facts, file=here[each.path]))
+            for each in self.examined
+        ]
+        probes = tuple(replace(probe, file=here[probe.file]) for probe in self.plan.probes)
+        skipped = tuple(replace(each, file=here[each.file]) for each in self.plan.skipped)
+        return examined, ProbePlan(probes, skipped)
+
+
 class Planner:
     """Plans processes and files; keeps what it learned of files."""
 
@@ -54,6 +74,7 @@ class Planner:
         thorough = thorough or self.kernel.prefers_return_probes
         self.files = Files(inspector, self.catalog, config.functions.include, thorough=thorough)
         self._planning = threading.RLock()  # plans are made again by the thread that measures what they cost
+        self._kinds: dict[Hashable, _Kind] = {}  # by what a plan follows from
 
     @property
     def asks_any(self) -> bool:
@@ -101,11 +122,33 @@ class Planner:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
         return self.examined_plan(process, named=named)[1]
 
-    def examined_plan(self, process: Process, *, named: bool) -> tuple[list[Examined], ProbePlan]:
-        """The same, with the files that it comes from."""
+    def examined_plan(
+        self, process: Process, *, named: bool, mapped: Sequence[MappedFile] | None = None
+    ) -> tuple[list[Examined], ProbePlan]:
+        """The same, with the files that it comes from; `mapped`: the process's files, if they were just looked at."""
         with self._planning:
+            files = sorted(paths(process, mapped), key=lambda each: (each[1].path, each[1].device, each[1].inode))
+            opened = [path for path, _ in files]
+            kind = self._kind(process, files, named=named)
+            known = self._kinds.get(kind) if kind is not None else None
+            if known is not None:
+                return known.opened_as(opened)
             examined = self.examine_process(process)
-            return examined, self.plan(examined, named=named, process=process)
+            plan = self.plan(examined, named=named, process=process)
+            if kind is not None:
+                keep(self._kinds, kind, _Kind(opened, examined, plan))
+            return examined, plan
+
+    def _kind(self, process: Process, files: Sequence[tuple[str, MappedFile]], *, named: bool) -> Hashable | None:
+        """What the plan of a process follows from: equal ones have the same plan, but for its paths. None where it cannot be told."""
+        read = [
+            (path_key(path, file.device), is_program(process, file)) for path, file in worth_reading(process, files)
+        ]
+        if any(key is None for key, _ in read):
+            return None
+        mapped = tuple((file.path, file.device, file.inode, file.deleted) for _, file in files)
+        forbidden = (procfs.has_shadow_stack(process.pid), procfs.has_system_call_filter(process.pid))
+        return (process.name, named, mapped, tuple(read), forbidden, self.kernel)
 
     # -- what holds of a whole process ----------------------------------------------------------------------
 
@@ -138,9 +181,9 @@ class Planner:
         self.kernel = replace(self.kernel, sessions=False)
 
 
-def paths(process: Process) -> list[tuple[str, MappedFile]]:
+def paths(process: Process, mapped: Sequence[MappedFile] | None = None) -> list[tuple[str, MappedFile]]:
     """The files that a process has code of, each with where the agent opens it; its program first."""
-    files = [(procfs.file_path(process, file), file) for file in procfs.mapped_files(process.pid)]
+    files = [(procfs.file_path(process, file), file) for file in mapped or procfs.mapped_files(process.pid)]
     return sorted(files, key=lambda item: not is_program(process, item[1]))
 
 
@@ -152,7 +195,7 @@ def worth_reading(
 
 
 def _is_plain(file: MappedFile) -> bool:
-    return _PLAIN.match(Path(file.path).name) is not None
+    return _PLAIN.match(file.path.rpartition("/")[2]) is not None
 
 
 def only_plain(names: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -74,6 +75,7 @@ class Discovery:
         self._target_of: dict[Process, int] = {}
         self.unmeasured: dict[Process, Unmeasured] = {}  #: media servers that run and cannot be measured
         self._pending: dict[Process, None] = {}  # came and were not looked at yet; in the order in which they will be
+        self._arrived: deque[list[Arrival]] = deque()  # processes that the kernel met and that nobody has named yet
         self._told: queue.SimpleQueue[tuple[Sequence[Arrival], Mapping[int, bool]]] = queue.SimpleQueue()
         self._news = threading.Event()
         self._over: set[Process] = set()  # processes that the kernel saw end
@@ -82,9 +84,11 @@ class Discovery:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
         return self.planner.plan_process(process, named=self._selector(process) is not None)
 
-    def find(self, process: Process, selector: TargetSelector | None) -> Found:
-        """Plan one process. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""
-        examined, plan = self.planner.examined_plan(process, named=selector is not None)
+    def find(
+        self, process: Process, selector: TargetSelector | None, mapped: Sequence[MappedFile] | None = None
+    ) -> Found:
+        """Plan one process; `mapped`: its files, if they were looked at. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""
+        examined, plan = self.planner.examined_plan(process, named=selector is not None, mapped=mapped)
         if not plan.probes:
             raise no_function(process.name, f"process {process.pid}", examined, plan, self.config.functions.include)
         build_id = next((each.report.build_id for each in examined if each.path == self._program(process)), None)
@@ -162,17 +166,17 @@ class Discovery:
         # Programs that a profile is named after are the likeliest to be measured.
         likely = tuple(profile.profile for profile in self.planner.catalog.profiles)
         self._pending = dict.fromkeys(sorted(self._pending, key=lambda each: not each.name.startswith(likely)))
-        return found + self._look_at_pending()
+        return found + self._look_at_pending(SLICE_S)
 
     @property
     def more(self) -> bool:
         """Whether processes wait to be looked at."""
-        return bool(self._pending)
+        return bool(self._pending or self._arrived)
 
-    def _look_at_pending(self) -> list[Found]:
-        """Look at processes that came, for at most about SLICE_S."""
+    def _look_at_pending(self, seconds: float) -> list[Found]:
+        """Look at processes that came, for about so long at most."""
         found = []
-        until = time.monotonic() + SLICE_S
+        until = time.monotonic() + seconds
         while self._pending and time.monotonic() < until:
             for process in self._read_next():
                 del self._pending[process]
@@ -189,7 +193,7 @@ class Discovery:
                 mapped = worth_reading(process, paths(process), everything=self.planner.asks_any)
             except AgentError:
                 mapped = []  # it ended; `_try` says so
-            unread = [(path, file.path) for path, file in mapped if not self.planner.files.is_read(path)]
+            unread = [(path, file.path) for path, file in mapped if not self.planner.files.is_read(path, file.device)]
             if processes and len(files) + len(unread) > MAX_FILES:
                 break
             processes.append(process)
@@ -248,7 +252,7 @@ class Discovery:
         started again waits for its probes.
         """
         self._news.clear()
-        arrivals = self._take_told()
+        self._arrived += _by_process(self._take_told())
         now = time.monotonic()
         new, ended = self._watcher.poll()
         self._pending = dict.fromkeys([*new, *self._pending])
@@ -260,10 +264,10 @@ class Discovery:
             self._looks.pop(process, None)
             self._pending.pop(process, None)
             self.unmeasured.pop(process, None)
-        placed = [self._place(group) for group in _by_process(arrivals)]
+        placed = self._place_some()
         found = [each.found for each in placed if each.found is not None]
         grown = [each.grown for each in placed if each.grown is not None]
-        found += self._look_at_pending()
+        found += self._look_at_pending(SLICE_S / 8 if self._arrived else SLICE_S)
         for process, look in list(self._looks.items()):
             if now < look.next_s:
                 continue
@@ -291,6 +295,14 @@ class Discovery:
                 self._looks.pop(process, None)
                 if ended[self._target_of.pop(process)]:
                     self._over.add(process)  # /proc may still show it for a moment
+
+    def _place_some(self) -> list[Placed]:
+        """Name processes that the kernel has met, for at most about SLICE_S."""
+        placed = []
+        until = time.monotonic() + SLICE_S
+        while self._arrived and time.monotonic() < until:
+            placed.append(self._place(self._arrived.popleft()))
+        return placed
 
     def _place(self, group: Sequence[Arrival]) -> Placed:
         """A process that came by itself: a new one, or one that is measured already in another file."""
@@ -350,12 +362,12 @@ class Discovery:
 
     def _try(self, process: Process, now: float) -> Found | None:
         """Plan a process that may have nothing to measure (yet); it is looked at again when it maps other files."""
-        files = _files(process)
+        mapped = _mapped(process)
         selector = self._selector(process)
         if process not in self._looks:
-            self._looks[process] = _Look(files, now + FIRST_LOOK_S, FIRST_LOOK_S)
+            self._looks[process] = _Look(_identities(mapped), now + FIRST_LOOK_S, FIRST_LOOK_S)
         try:
-            return self._remember(self.find(process, selector))
+            return self._remember(self.find(process, selector, mapped))
         except AgentError as error:
             self._note_unmeasured(process, error, named=selector is not None and selector.names_program)
             return None
@@ -441,7 +453,16 @@ def _identity(process: Process, file: MappedFile) -> tuple[int, int] | None:
 
 def _files(process: Process) -> frozenset[tuple[str, int]]:
     """The files that the process has code of, by device and inode."""
+    return _identities(_mapped(process))
+
+
+def _mapped(process: Process) -> list[MappedFile]:
+    """The files that the process has code of; none where it has ended, or cannot be looked at."""
     try:
-        return frozenset((file.device, file.inode) for file in procfs.mapped_files(process.pid))
+        return procfs.mapped_files(process.pid)
     except AgentError:
-        return frozenset()
+        return []
+
+
+def _identities(files: Sequence[MappedFile]) -> frozenset[tuple[str, int]]:
+    return frozenset((file.device, file.inode) for file in files)

@@ -397,11 +397,7 @@ class BpfBackend:
         """See `Backend.no_room`."""
         if self._loaded is None:
             return {}
-        found: dict[str, int] = {}
-        for number, calls in self._table.no_room():
-            file = self._files.by_number[number].functions[0].probe.file
-            found[file] = found.get(file, 0) + calls
-        return found
+        return self._files.no_room()
 
     # -- detaching ------------------------------------------------------------------------------------------
 

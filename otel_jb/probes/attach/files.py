@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -28,7 +29,6 @@ from otel_jb.probes.series import Function, Links, ProbeSet
 MOST_BY_PID = 2  #: processes of a file that have links of their own; each makes the others' calls dearer
 DRAIN_S = 0.1  #: how long a detached probe's calls in flight may still end
 IDLE_SETS = 64  #: files that nobody runs stay linked, for the next process; so many
-FIRST_AHEAD = 32  #: blocks that are ready when a file is linked; more follow
 LINGER_S = 5.0  #: how long a process that executes another program keeps its links
 EVERYONE = 0  #: in the place of a PID
 
@@ -56,6 +56,7 @@ class Files:
         self._configure, self._release = configure, release
         self._by_key: dict[tuple[object, ...], ProbeSet] = {}
         self.by_number: dict[int, ProbeSet] = {}
+        self._uncounted: Counter[str] = Counter()  # calls that found no room in sets that are dropped, by file
 
     # -- sets -----------------------------------------------------------------------------------------------
 
@@ -80,11 +81,17 @@ class Files:
         ]
 
     def _set(self, probes: Sequence[Probe], *, nests: bool, private: bool) -> ProbeSet:
-        path = probes[0].file
+        path, identity = probes[0].file, probes[0].identity
+        alike = tuple(replace(probe, file="", cost_ns=0.0, function="", names=(), identity=None) for probe in probes)
+        if identity is not None:  # of a thousand processes of a file only the first has it opened
+            known = self._by_key.get((*identity, probes[0].build_id, nests, alike))
+            if known is not None:
+                return known
         file = patiently(lambda: open_regular(path), path, discard=os.close)
         try:
             status = os.fstat(file)
-            alike = tuple(replace(probe, file="", cost_ns=0.0, function="", names=()) for probe in probes)
+            if identity not in (None, (status.st_dev, status.st_ino)):
+                raise UnverifiedError(f"the file of {probes[0].function} was replaced since it was analysed")
             key = (status.st_dev, status.st_ino, probes[0].build_id, nests, alike)
             known = self._by_key.get(key)
             if known is not None:
@@ -102,6 +109,7 @@ class Files:
     def drop(self, probes: ProbeSet) -> None:
         """Unlink a set that has no members."""
         self._unlink([(function, pid) for function in probes.functions for pid in list(function.links)], [])
+        self._uncounted[probes.functions[0].probe.file] += self._table.no_room(probes.number)
         for base in self._table.drop_set(probes.number):
             self._release(probes, base)
         del self._by_key[probes.key]
@@ -191,6 +199,13 @@ class Files:
             self._take_back()
         return self._table.blocks.left
 
+    def no_room(self) -> dict[str, int]:
+        """Calls so far of processes that found no room, by file."""
+        found = Counter(self._uncounted)
+        for number, probes in self.by_number.items():
+            found[probes.functions[0].probe.file] += self._table.no_room(number)
+        return {file: calls for file, calls in found.items() if calls}
+
     # -- links ----------------------------------------------------------------------------------------------
 
     def join(self, probes: ProbeSet, pid: int, *, alone: bool) -> dict[int, AttachError]:
@@ -235,7 +250,7 @@ class Files:
         probes.everyone = True
         probes.leased = lease.take(probes.file)
         self._table.let_come(probes.number)
-        self._grant(probes, min(FIRST_AHEAD, self._table.wanting(probes.number)))
+        self._grant(probes, self._table.wanting(probes.number))  # hundreds of its processes may call at once
         for function in probes.functions:
             function.refused = self._link(function, probes, EVERYONE)
         if exchanged:

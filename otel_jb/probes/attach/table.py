@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -296,10 +295,9 @@ class Table:
                 words[at + abi.USER_FREED] += block.functions
                 return
 
-    def no_room(self) -> Iterator[tuple[int, int]]:
-        """(set, calls of processes that found no block)."""
-        for number in self._of:
-            yield number, self._sets.words[number * abi.SET_WORDS + abi.SET_NO_ROOM]
+    def no_room(self, number: int) -> int:
+        """Calls of a set's processes that found no block."""
+        return self._sets.words[number * abi.SET_WORDS + abi.SET_NO_ROOM]
 
     def close(self) -> None:
         """Detach from the ends of processes, unmap."""

@@ -142,7 +142,9 @@ class Loading:
             with contextlib.suppress(
                 KeyError, TypeError, ValueError, AttributeError, BpfError
             ):  # not as it was written
-                return _made(self._kept, links)
+                made = _made(self._kept, links)
+                end_early()
+                return made
             self._compile()
         try:
             return _made(self._answer(), links)

@@ -143,10 +143,16 @@ class Reader:
             self._roll()
         now = time.monotonic_ns()
         unix = time.time_ns()
-        series = tuple(self._one(item, now) for index, item in self._attached.items() if only is None or index in only)
-        shown = {index: item for index, item in self._attached.items() if only is None or index in only}
-        rtp = self._rtp.snapshot(shown, rank=roll)
+        items = self._items(only)
+        series = tuple(self._one(item, now) for item in items)
+        rtp = self._rtp.snapshot({item.index: item for item in items}, rank=roll)
         return Snapshot(unix, now, self._bounds_ns, series, self._depths(only), self._interval_ns, rtp)
+
+    def _items(self, only: set[int] | None) -> list[Attached]:
+        """What is attached, of these indices if there are any given."""
+        if only is None:
+            return list(self._attached.values())
+        return [self._attached[index] for index in sorted(only) if index in self._attached]
 
     def _roll(self) -> None:
         """End the interval: flip the halves, let running programs finish, read and clear the old half."""
@@ -204,8 +210,8 @@ class Reader:
     def _depths(self, only: set[int] | None) -> tuple[DepthSnapshot, ...]:
         """One value per group of buffers, told by its primary series; none where a buffer found no room lately."""
         readers: dict[int, list[Attached]] = {}
-        for index, item in self._attached.items():
-            if item.series.has_depth and (only is None or index in only):
+        for item in self._items(only):
+            if item.series.has_depth:
                 readers.setdefault(item.group, []).append(item)
         if not readers:
             return ()
