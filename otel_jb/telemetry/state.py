@@ -113,10 +113,12 @@ class StreamState:
         self._shares: dict[int, HostShare] = {}
         self._cost = AgentCost()
         self._slow_calls = 0
+        self._view: StateView | None = None  # as long as nothing changes
 
     def apply(self, record: StreamRecord) -> None:
         """Fold one record in. Records of unknown series or targets (their process ended and was forgotten) change nothing."""
         with self._lock:
+            self._view = None
             if isinstance(record, Snapshot):
                 self._apply_snapshot(record)
             elif isinstance(record, SlowCall):
@@ -186,6 +188,7 @@ class StreamState:
     def _forget_expired(self) -> None:
         now = self._now()
         for target in [key for key, ended in self._ended.items() if ended.forget_at <= now]:
+            self._view = None
             del self._ended[target], self._targets[target]
             self._probes.pop(target, None)
             self._shares.pop(target, None)
@@ -221,9 +224,11 @@ class StreamState:
         """The state now. Targets and series come in the order of their ids."""
         with self._lock:
             self._forget_expired()
+            if self._view is not None:
+                return self._view
             snapshot = self._snapshot
             targets = [self._view_of(target) for _, target in sorted(self._targets.items())]
-            return StateView(
+            self._view = StateView(
                 targets=tuple(targets),
                 snapshot_unix_nano=None if snapshot is None else snapshot.time_unix_nano,
                 snapshot_ns=None if snapshot is None else snapshot.time_ns,
@@ -231,6 +236,7 @@ class StreamState:
                 cost=self._cost,
                 slow_calls=self._slow_calls,
             )
+            return self._view
 
     def _view_of(self, target: Target) -> TargetView:
         ended = self._ended.get(target.id)

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,28 @@ def test_server_names_are_whole_names() -> None:
     assert is_server("srs")
     assert not is_server("my-ffmpeg")
     assert not is_server("srsly")
+
+
+def test_processes_of_a_file_are_planned_once(
+    inspector: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second has the first one's plan with paths of its own; a new build under its name is planned anew."""
+    program = tmp_path / "server"
+    source = tmp_path / "server.c"
+    source.write_text(
+        "#include <unistd.h>\nint jitterbuffer_put(int a) { return a + 1; } int main(void) { return pause(); }"
+    )
+    subprocess.run(["gcc", "-O0", "-o", program, source], check=True)
+    planner = Discovery(Config(), inspector).planner
+    with running(tmp_path, "server") as one, running(tmp_path, "server") as other:
+        examined, plan = planner.examined_plan(one, named=True)
+        with monkeypatch.context() as nothing_more:
+            nothing_more.setattr(planner, "examine_process", None)
+            again, second = planner.examined_plan(other, named=True)
+        assert [probe.function for probe in second.probes] == ["jitterbuffer_put"]
+        assert [probe.file for probe in second.probes] == [f"/proc/{other.pid}/root{program}"]
+        assert [replace(probe, file=plan.probes[0].file) for probe in second.probes] == list(plan.probes)
+        assert [each.path for each in again] == [each.path.replace(str(one.pid), str(other.pid)) for each in examined]
+    subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
+    with running(tmp_path, "server") as rebuilt:
+        assert planner.plan_process(rebuilt, named=True).probes[0].code != plan.probes[0].code

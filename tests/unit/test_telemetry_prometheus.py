@@ -4,16 +4,18 @@ from __future__ import annotations
 import gzip
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import CollectorRegistry, Metric, exposition
+from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from otel_jb.model.stream import StreamRecord, TargetEnded
+from otel_jb.telemetry.exposition import write
 from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS, Exemplar
 from otel_jb.telemetry.prometheus import MetricsPage, TargetCollector
 from otel_jb.telemetry.state import StreamState
@@ -56,6 +58,23 @@ def test_the_exposition_is_the_golden_one(accept: str, name: str) -> None:
     """The sample state is exposed in both formats exactly as the golden files have it (RENEW_GOLDEN=1 renews them)."""
     body, _ = page(samples.state()).render(accept, "")
     compare(name, body.decode())
+
+
+@pytest.mark.parametrize("created", [False, True])
+@pytest.mark.parametrize("openmetrics", [False, True])
+def test_the_text_is_byte_for_byte_what_the_library_writes(created: bool, openmetrics: bool) -> None:
+    """prometheus-client makes the same text of the same families, whatever letters a target puts into its names, and large numbers."""
+    state = samples.state()
+    state.apply(replace(samples.SRS, service_name='a"b\\c\nd ü', executable="\\"))
+    state.apply(samples.snapshot(samples.snapshot_of(samples.PUT, [1] * 50, bytes=12_345_678_901, sum_ns=5 * 10**18)))
+    agent = {"service.name": "otel_jb", "host.name": 'media "1"'}
+    exemplars: Callable[[int], tuple[Exemplar, ...]] = lambda key: EXEMPLARS.get(key, ())  # noqa: E731
+    registry = CollectorRegistry()
+    registry.register(TargetCollector(state.view, exemplars=exemplars, agent=agent, created=created))
+    library = openmetrics_exposition.generate_latest if openmetrics else exposition.generate_latest
+    written = b"".join(write(registry.collect(), openmetrics=openmetrics))
+    assert written.decode() == library(registry).decode()
+    assert "ü" in written.decode()
 
 
 def test_promtool_finds_nothing_to_blame() -> None:
