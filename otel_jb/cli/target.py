@@ -90,7 +90,8 @@ def add_options(group: argparse._ActionsContainer) -> None:
 def add_conditions(group: argparse._ActionsContainer) -> None:
     """Add the options that narrow which processes are meant; all of them must hold."""
     for option, metavar, help_text in _CONDITIONS:
-        group.add_argument(option, metavar=metavar, help=help_text, type=_port if option == "--uses-port" else str)
+        kind = _port if option == "--uses-port" else str
+        group.add_argument(option, dest=_dest(option), metavar=metavar, help=help_text, type=kind)
     group.add_argument(
         "--label",
         metavar="KEY=VALUE",
@@ -112,12 +113,14 @@ _CONDITIONS = (
 )
 
 
+def _dest(option: str) -> str:
+    return f"only_{option[2:].replace('-', '_')}"  # `command` and `port` mean something else already
+
+
 def conditions(args: argparse.Namespace) -> dict[str, Any]:
     """What these options say, as keys of a target in the configuration."""
-    found = {
-        option[2:].replace("-", "_"): getattr(args, option[2:].replace("-", "_"), None) for option, _, _ in _CONDITIONS
-    }
-    found["port"] = found.pop("uses_port")
+    found = {option[2:]: getattr(args, _dest(option), None) for option, _, _ in _CONDITIONS}
+    found["port"] = found.pop("uses-port")
     found = {key: value for key, value in found.items() if value is not None}
     if getattr(args, "label", None):
         found["labels"] = dict(args.label)
