@@ -87,14 +87,14 @@ def _run(arguments: list[str], typed: list[str]) -> int:
         args, others = parser.parse_known_args(arguments)
     except SystemExit as stop:  # --help and --version; errors are UsageError
         return int(stop.code or 0)
-    if args.command is None:
+    if args.subcommand is None:
         parser.print_help()
         return int(ExitCode.OK)
     _take_the_rest(parser, args, others)
     if arguments != typed:
         _refuse_late_command(args, typed)
     args.typed = arguments
-    module = importlib.import_module(f"otel_jb.cli.{args.command}")
+    module = importlib.import_module(f"otel_jb.cli.{args.subcommand}")
     return int(module.run(args))
 
 
@@ -108,7 +108,7 @@ def _parser(arguments: list[str]) -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"otel-jb {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", title="commands")
     # Only the command that is named is imported: every start, and the first probe, is the faster for it.
     named = words.command_of(arguments)
     wanted = (named,) if named in COMMANDS else () if "--version" in arguments else COMMANDS
@@ -121,7 +121,7 @@ def _parser(arguments: list[str]) -> Parser:
 
 def _take_the_rest(parser: Parser, args: argparse.Namespace, others: list[str]) -> None:
     """Words that argparse left over: targets behind an option, or a mistake. Raises UsageError."""
-    command: str = args.command
+    command: str = args.subcommand
     for word in others:
         if word.startswith("-"):
             option = word.partition("=")[0]

@@ -174,6 +174,13 @@ def test_nothing_given_shows_the_help(capsys: pytest.CaptureFixture[str]) -> Non
     assert "commands:" in capsys.readouterr().out
 
 
+def test_an_option_of_a_command_never_hides_which_command_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """`run` runs whether or not `--command`, which selects by command line, is given."""
+    for given in ([], ["--command", "*cam7*"]):
+        assert main.main(["run", "--print-config", "srs", *given]) == 0
+        assert "name: srs" in capsys.readouterr().out
+
+
 def test_every_exit_code_has_one_meaning() -> None:
     """The table covers ExitCode, and adds only 130."""
     assert set(exitcodes.MEANINGS) == set(ExitCode)
