@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Expressions to `records.ReadProgram`: as few reads and operations as the profile's meaning allows.
+"""Compiles expressions to `reads.ReadProgram`, with as few reads and operations as possible.
 
-A read costs the target about 77 ns, an operation about 3 ns. So every value is computed once on a path (a table of what
-the registers hold is kept, and intersected where paths meet), conditions stop as soon as they are decided, and what only a
-rare return value needs is read only then. Jumps go forward, so a program always ends.
+A read costs the target about 77 ns, an operation about 3 ns. So every value is computed once per path (the compiler tracks what the
+registers contain and intersects the tables where paths meet), conditions stop as soon as they are decided, and values that only rare
+returns need are read only then. Jumps go forward, so a program always ends.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a profile says of one function, names resolved."""
+    """What a profile says about one function, with names resolved."""
 
     stream: Expression | None = None
     packet_when: Expression | None = None
@@ -75,26 +75,28 @@ class Meaning:
 
 
 def compile_meaning(meaning: Meaning) -> ReadProgram:
-    """The cheapest program that reads what the profile says. Raises ValueError if the kernel has no room for it."""
+    """The cheapest program that reads the profile's values. Raises ValueError if it exceeds the kernel's limits."""
     fields: list[str] = []
     saved, early = _saved(meaning)
     flagged = meaning.packet_when is not None and bool(meaning.rules or meaning.bytes_end)
     by_bytes = flagged and meaning.bytes_entry is not None
     slots = [*saved, *([None] if flagged and not by_bytes else [])]
     if len(slots) > len(_SAVED):
-        raise ValueError(f"{len(slots)} values must be kept from entry to end, the kernel keeps {len(_SAVED)}")
+        raise ValueError(
+            f"{len(slots)} values must be kept from entry to end, but the kernel keeps at most {len(_SAVED)}"
+        )
     entry = _entry(meaning, saved, early, fields, flag_slot=len(saved) if flagged and not by_bytes else None)
     held: dict[Expression, int] = {}
     if meaning.bytes_entry is not None:
         held[_at_entry(meaning.bytes_entry)] = _BYTES
     if meaning.stream is not None:
         held[_at_entry(meaning.stream)] = _STREAM
-    # A slot of its own wins: the size of a call without a packet is not emitted, though its expression has a value.
+    # Prefer a separate slot: for a call without a packet no size is emitted, although its expression has a value.
     held.update({_at_entry(tree): _SAVED[slot] for slot, tree in enumerate(saved)})
     flag = (_BYTES if by_bytes else _SAVED[len(saved)]) if flagged else None
     end = _end(meaning, held, flag, fields)
     if len(fields) > MAX_FIELDS:
-        raise ValueError(f"{len(fields)} fields are read, the kernel tells {MAX_FIELDS} apart")
+        raise ValueError(f"{len(fields)} fields are read, but the kernel distinguishes at most {MAX_FIELDS}")
     return ReadProgram(entry, end, tuple(fields))
 
 
@@ -108,7 +110,7 @@ def _at_entry(tree: Expression) -> Expression:
 
 
 def _saved(meaning: Meaning) -> tuple[list[Expression], int]:
-    """The values that the end needs from the entry, the first `early` of them even of calls without a packet."""
+    """The values that the end needs from the entry; the first `early` of them also for calls without a packet."""
     known = {_at_entry(tree) for tree in (meaning.stream, meaning.bytes_entry) if tree is not None}
     found: list[Expression] = []
 
@@ -128,7 +130,7 @@ def _saved(meaning: Meaning) -> tuple[list[Expression], int]:
 
 
 def _outer(tree: Expression) -> Iterable[Expression]:
-    """What an expression at the end takes from the entry: `entry(x)` as x, and bare arguments."""
+    """What an expression at the end needs from the entry: `entry(x)` as x, and bare arguments."""
     if isinstance(tree, AtEntry):
         yield tree.of
     elif isinstance(tree, Argument):
@@ -223,7 +225,7 @@ def _end(meaning: Meaning, held: dict[Expression, int], flag: int | None, fields
 
 
 class _Code:
-    """Operations with labels, and what each register holds at the place where the next one goes."""
+    """Operations with labels, and the contents of each register at the current position."""
 
     def __init__(self, fields: list[str], held: dict[Expression, int], return_width: int | None = None) -> None:
         self.fields, self.field = fields, ""
@@ -234,14 +236,14 @@ class _Code:
         self.reachable = True
         self.pinned: list[int] = []
 
-    # What the caller builds with
+    # Interface for building programs
 
     def label(self) -> int:
         self.arrivals.append([])
         return len(self.arrivals) - 1
 
     def place(self, label: int) -> None:
-        """The code that follows is where `label` leads; registers hold what they do on every way here."""
+        """Place `label` here; registers keep only what they contain on every path to it."""
         ways = self.arrivals[label] + ([self.held] if self.reachable else [])
         if not ways:
             return
@@ -268,7 +270,7 @@ class _Code:
             self.add(ReadOp(op, src=self.value(tree), imm=imm))
 
     def emit_checked(self, op: Op, tree: Expression, field: str, most: int) -> None:
-        """Emit a value of 0 to `most`; another one is counted under a field of its own and not emitted."""
+        """Emit a value from 0 to `most`. Any other value is counted under a separate field and not emitted."""
         if self.reachable:
             self.field = field
             source = self.value(tree)
@@ -281,7 +283,7 @@ class _Code:
             self.add(ReadOp(Op.RTP, src=self.value(tree), skip=self.number("rtp")))
 
     def number(self, field: str) -> int:
-        """The number that faults of a field are counted under."""
+        """The number under which faults of a field are counted."""
         if field not in self.fields:
             self.fields.append(field)
         return self.fields.index(field)
@@ -310,7 +312,7 @@ class _Code:
     # Values
 
     def value(self, tree: Expression) -> int:
-        """The register that holds the value; it is not to be changed."""
+        """The register with the value; the caller must not change it."""
         if (at := self.held.get(tree)) is not None:
             return at
         if (at := self.held.get(AtEntry(tree))) is not None and isinstance(tree, Argument):
@@ -321,7 +323,7 @@ class _Code:
 
     def compute(self, tree: Expression) -> int:
         if isinstance(tree, (Argument, AtEntry)):
-            assert not self.at_end, "the end has only what the entry kept"
+            assert not self.at_end, "the end can use only values that the entry kept"
         if isinstance(tree, Argument):
             return tree.number - 1
         if isinstance(tree, AtEntry):
@@ -376,7 +378,7 @@ class _Code:
         return at
 
     def temporary(self) -> int:
-        """A register whose value nothing needs; the oldest that can be computed again goes first."""
+        """A register whose value is not needed; prefers the oldest one that can be recomputed."""
         used = {*self.held.values(), *self.pinned}
         for at in _TEMPORARY:
             if at not in used:
@@ -385,12 +387,12 @@ class _Code:
             if at in _TEMPORARY and at not in self.pinned:
                 self.held = {other: place for other, place in self.held.items() if place != at}
                 return at
-        raise ValueError("an expression needs more registers than the kernel has")
+        raise ValueError("an expression needs more registers than the kernel offers")
 
     # The result
 
     def finish(self) -> tuple[ReadOp, ...]:
-        """The operations with jumps counted; empty if the program does nothing."""
+        """The operations with jump distances resolved; empty if the program does nothing."""
         if not any(not isinstance(item, int) for item in self.code):
             return ()
         self.add(ReadOp(Op.END))
@@ -403,7 +405,7 @@ class _Code:
             else:
                 count += 1
         if count > MAX_OPS:
-            raise ValueError(f"{count} operations are needed, the kernel takes {MAX_OPS}")
+            raise ValueError(f"{count} operations are needed, but the kernel takes at most {MAX_OPS}")
         result: list[ReadOp] = []
         for item in code:
             if not isinstance(item, int):
@@ -425,7 +427,7 @@ _Item = tuple[ReadOp, "int | None"] | int
 
 
 def _shortened(code: list[_Item]) -> list[_Item]:
-    """Jumps to the program's last operation become END, jumps to the next one vanish."""
+    """Jumps to the program's last operation become END; jumps to the next one disappear."""
     last = next(index for index in range(len(code) - 1, -1, -1) if not isinstance(code[index], int))
     final = {
         item for item in code[:last] if isinstance(item, int) and set(code[code.index(item) : last]) <= _labels(code)
@@ -452,10 +454,10 @@ def _first_operation(code: list[_Item]) -> int:
 
 
 def _without_moves(code: list[_Item]) -> list[_Item]:
-    """A copy of a temporary that nothing uses again is the temporary itself.
+    """Eliminate copies of temporaries that are not used again.
 
-    Its register may be renamed to the end of the program if nothing used that name before, else only up to the next label,
-    and only if nothing uses it beyond.
+    The register may be renamed up to the end of the program if nothing used the new name before; otherwise only up to the next
+    label, and only if nothing uses it beyond that.
     """
     index = 0
     while index < len(code):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The expressions of a profile: where a value is, and when a condition holds (docs/profiles.md has the grammar).
+"""The expressions of a profile: values and conditions (docs/profiles.md has the grammar).
 
-Text becomes a tree of frozen nodes; names of the profile (`values`, `structs`) are put in by `resolve`. Nothing here knows
-the kernel's operations: `compile` turns trees into them.
+Text becomes a tree of frozen nodes, in which `resolve` replaces the profile's names (`values`, `structs`). This module knows
+nothing about the kernel's operations; `compile` turns trees into them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WIDTHS: Mapping[str, int] = {
     "ptr": 8, "u16be": 2 | BIG_ENDIAN, "u32be": 4 | BIG_ENDIAN, "u64be": 8 | BIG_ENDIAN, "i16be": 2 | SIGNED | BIG_ENDIAN,
     "i32be": 4 | SIGNED | BIG_ENDIAN,
 }  # fmt: skip
-IMMEDIATE = range(-(2**31), 2**31)  #: what an operation of the kernel can hold
+IMMEDIATE = range(-(2**31), 2**31)  #: range of the numbers in the kernel's operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """Integer argument 1 to 6 as it was at entry."""
+    """Integer argument 1 to 6, as of the entry."""
 
     number: int
 
@@ -94,7 +94,7 @@ class Bits:
 
 @dataclass(frozen=True, slots=True)
 class AtEntry:
-    """A value as it was at the call's entry, kept for its end."""
+    """A value as of the call's entry, kept for its end."""
 
     of: Expression
 
@@ -111,7 +111,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Junction:
-    """All (or, with `any`, at least one) of the parts hold; tested in order, no further than needed."""
+    """All (with `any`: at least one) of the parts hold. Evaluation stops as soon as the result is known."""
 
     parts: tuple[Expression, ...]
     any: bool
@@ -122,7 +122,7 @@ Expression = Number | Argument | Return | Name | Read | FieldOf | Cast | Sum | B
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An expression as it is written in a profile, with its place."""
+    """An expression in a profile, with its location."""
 
     text: str
     where: str
@@ -144,7 +144,7 @@ _MAX_NESTING = 12
 
 
 def parse(text: str) -> Expression:
-    """The tree of an expression. Raises ValueError with what is wrong."""
+    """Parse an expression into a tree. Raises ValueError that says what is wrong."""
     tokens: list[str] = []
     at = 0
     while text[at:].strip():
@@ -163,12 +163,12 @@ def parse(text: str) -> Expression:
 
 
 def is_condition(tree: Expression) -> bool:
-    """Whether the tree is true or false rather than a value."""
+    """Whether the tree is a condition rather than a value."""
     return isinstance(tree, (Compare, Junction))
 
 
 class _Parser:
-    """Recursive descent; one method a level of precedence, weakest first."""
+    """Recursive descent; one method per level of precedence, weakest first."""
 
     def __init__(self, text: str, tokens: list[str]) -> None:
         self.text, self.tokens, self.at = text, tokens, 0
@@ -279,7 +279,7 @@ class _Parser:
     def typed(self, width: int, depth: int) -> Expression:
         if self.peek() != "@":
             if width & BIG_ENDIAN:
-                raise self.fail("a big-endian type is read from memory: TYPE @ ADDRESS")
+                raise self.fail("a big-endian type needs an address in memory: TYPE @ ADDRESS")
             return Cast(width, self.value(self.atom(depth)))
         self.take()
         base, offset = self.value(self.atom(depth)), 0
@@ -329,7 +329,7 @@ def negate(tree: Expression) -> Expression:
 
 
 def at_entry(tree: Expression) -> Expression:
-    """The value, or each value of the condition, as it was at the call's entry."""
+    """The value, or each value in the condition, as of the call's entry."""
     if isinstance(tree, Compare):
         return Compare(AtEntry(tree.left), tree.less, tree.number, tree.negated)
     if isinstance(tree, Junction):
@@ -338,7 +338,7 @@ def at_entry(tree: Expression) -> Expression:
 
 
 def add(left: Expression, right: Expression, minus: bool) -> Expression:
-    """Left ± right with constants folded where they meet."""
+    """Left ± right, with constants folded."""
     if isinstance(right, Number):
         value = -right.value if minus else right.value
         if isinstance(left, Number) and left.value + value in IMMEDIATE:
@@ -353,10 +353,10 @@ _FIELD = re.compile(rf"([a-z0-9]+)(?:\s+({_PATH}(?:\s*\|\s*{_PATH})*))?(?:\s*@\s
 
 @dataclass(frozen=True, slots=True)
 class FieldPlace:
-    """A field of a struct, written `TYPE NAME`, `TYPE NAME | OLDER_NAME`, or `TYPE @OFFSET` where every version has it there.
+    """A field of a struct, written `TYPE NAME`, `TYPE NAME | OLDER_NAME`, or `TYPE @OFFSET` if all versions have the same offset.
 
-    `paths` is what the field is called in the target's debug information (`queue_._M_impl._M_start` looks into members), `offset`
-    its place, None until that is known; `why` then says what is missing.
+    `paths` are the field's names in the target's debug information (`queue_._M_impl._M_start` searches members). `offset` is its place,
+    or None while that is unknown; `why` then says what is missing.
     """
 
     width: int
@@ -375,14 +375,14 @@ class FieldPlace:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the names in a profile's expressions stand for."""
+    """The meaning of the names in a profile's expressions."""
 
     values: Mapping[str, Text]
     structs: Mapping[str, Mapping[str, FieldPlace]]
 
 
 class UnplacedError(Exception):
-    """An expression needs a field whose place in this file is not known."""
+    """An expression needs a field whose place in this file is unknown."""
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(field)
@@ -433,7 +433,7 @@ def resolve(text: Text, scope: Scope) -> Expression:
 
 
 def structs_of(text: Text, scope: Scope) -> frozenset[str]:
-    """The structs that an expression takes fields of, through the profile's values too."""
+    """The structs whose fields an expression uses, directly or through the profile's values."""
     found: set[str] = set()
     left, seen = [text], set[str]()
     while left:
@@ -447,7 +447,7 @@ def structs_of(text: Text, scope: Scope) -> frozenset[str]:
 
 
 def parts(tree: Expression) -> Iterator[Expression]:
-    """The tree and everything in it."""
+    """The tree and all its descendants."""
     yield tree
     if isinstance(tree, (Read, FieldOf)):
         yield from parts(tree.base)

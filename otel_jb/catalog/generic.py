@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What no profile knows: functions that only their names give away as those of a jitter buffer, and those that a user names.
+"""Functions that no profile knows: those whose names suggest a jitter buffer, and those that the user names.
 
-A name must tell both that it is about a jitter buffer and what it does to it (a role verb). Nothing is claimed about bytes,
-drops or depth; packets are counted where the role handles one. Such functions are attached only in a target that the
-user named, since a name is no knowledge.
+A name must contain both a jitter buffer and a verb that implies a role. Nothing is claimed about bytes, drops or depth; packets are
+counted if the role handles packets. Because a name proves nothing, such functions are attached only in a target that the user
+named.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from otel_jb.catalog.model import FunctionProfile, FunctionSpec, Role
 from otel_jb.model.plan import Symbol
 
-#: globs for the search of symbol tables; `generic_profile` then asks for a verb
+#: globs for the search in symbol tables; `generic_profile` then requires a verb
 PATTERNS = (
     "*[jJ]itter[bB]uf*",
     "*[jJ]itter_[bB]uf*",
@@ -34,26 +34,26 @@ _VERBS: dict[Role, tuple[str, ...]] = {
     Role.RESET: ("reset", "flush", "clear"),
 }
 _ROLE_OF = {verb: role for role, verbs in _VERBS.items() for verb in verbs}
-#: words after a verb that make it a question about the buffer: `get_time`, `GetStats`, `put_status`
+#: words after a verb that make the function a getter about the buffer: `get_time`, `GetStats`, `put_status`
 _ASIDE = frozenset(
     """time timestamp stats stat statistics state status size count delay depth len length level length info config
     param params parameter option options property properties latency max min mode name type num rate target clock callback
     cb handler user data context ctx ref listener observer stat class caps pad private log jitter pts sdp flag flags
     percent enabled ptime ms us ns sec secs seconds millis micros""".split()
 )
-#: classes that hold something of a buffer, not its packets: JitterBufferDelay, JitterBufferStats
+#: suffixes of classes about a buffer's properties, not its packets: JitterBufferDelay, JitterBufferStats
 _OF_A_BUFFER = frozenset("delay latency stats stat statistics config options settings params metrics observer".split())
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _OBJECT = frozenset({"jitter", "buffer", "buf", "jitterbuffer", "jitterbuf", "jbuf", "jb", "rtp", "av"})
 NOTE = (
-    "No profile knows this function; its name gives its role away. Calls and timing only: no bytes, drops or depth, and "
-    "packets only as one a call."
+    "No profile knows this function; its role follows from its name. Calls and timing only: no bytes, drops or depth, and "
+    "one packet per call."
 )
 ASKED_NOTE = "No profile knows this function; it is measured because it was named. Calls and timing only."
 
 
 def generic_profile(symbol: Symbol) -> FunctionProfile | None:
-    """A profile made of the function's name alone, None where the name does not tell enough."""
+    """A profile derived from the function's name alone; None if the name is not clear enough."""
     role = role_of(symbol.function)
     if role is None:
         return None
@@ -62,7 +62,7 @@ def generic_profile(symbol: Symbol) -> FunctionProfile | None:
 
 
 def asked_profile(symbol: Symbol) -> FunctionProfile:
-    """A profile of any function that the user named: calls and time, nothing else."""
+    """A profile for any function that the user named: calls and times, nothing else."""
     spec = FunctionSpec(name=symbol.function, role=Role.OTHER)
     return FunctionProfile(
         "none", symbol.function, Role.OTHER.value, False, spec, generic=True, asked=True, notes=ASKED_NOTE
@@ -70,7 +70,7 @@ def asked_profile(symbol: Symbol) -> FunctionProfile:
 
 
 def role_of(function: str) -> Role | None:
-    """The role that a demangled name without arguments gives away: a buffer's name and, in its last part, a verb."""
+    """The role implied by a demangled name without arguments: it needs a buffer's name and, in its last part, a verb."""
     name = re.sub(r"<[^<>]*>", "", function)
     scope, _, method = name.rpartition("::")
     if method in _EXACT and not scope:
@@ -81,7 +81,7 @@ def role_of(function: str) -> Role | None:
         return None  # a constructor
     owner = {word.lower() for word in _WORD.findall(scope.rpartition("::")[2])}
     if owner & _OF_A_BUFFER:
-        return None  # JitterBufferDelay::Get looks at something of a buffer, which is not the buffer
+        return None  # JitterBufferDelay::Get is about a property of a buffer, not the buffer
     if re.search(r"[tT]imestamp|[tT]ype$|_new$|_free$|_init$|_class_|_get_type$", method):
         return None
     words = [word.lower() for word in _WORD.findall(method)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the fields of a profile's structs are in one file, and what says so.
+"""The offsets of a profile's fields in one file, and the evidence for them.
 
-The target's debug information decides where it describes the type. Without it a layout of the profile holds if the file shows all of
-its evidence; layouts that hold and differ cancel each other. Nothing is assumed: else the field has no place, and a reason.
+If the target's debug information describes the type, it decides. Otherwise a layout of the profile applies if the file has all of its
+evidence; if several layouts apply and differ, none is used. Nothing is assumed: a field without evidence has no place, but a reason.
 """
 
 from __future__ import annotations
@@ -22,20 +22,22 @@ REMEDY = "install its debug symbols, build it with -g, or give a layout (a profi
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What one file says of types and versions."""
+    """What one file says about types and versions."""
 
-    types: Mapping[str, Mapping[str, Field | str]] = field(default_factory=dict)  #: by type and path; texts say why not
-    problem: str = ""  #: why debug information gave nothing
+    types: Mapping[str, Mapping[str, Field | str]] = field(
+        default_factory=dict
+    )  #: by type and path; texts give the reason why not
+    problem: str = ""  #: why debug information yielded nothing
     build_id: str | None = None
-    symbols: frozenset[str] = frozenset()  #: of those that evidence asks for
-    perhaps: frozenset[str] = frozenset()  #: of those, what may be there: the end of a longer name looks the same
+    symbols: frozenset[str] = frozenset()  #: those required as evidence
+    perhaps: frozenset[str] = frozenset()  #: those that may be present: the end of a longer name looks the same
     strings: frozenset[str] = frozenset()
     versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  #: by prefix
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What must be asked of a file to place the fields of some profiles."""
+    """The questions to ask about a file to place the fields of some profiles."""
 
     types: Mapping[str, tuple[str, ...]]
     symbols: tuple[str, ...]
@@ -44,7 +46,7 @@ class Questions:
 
 
 def questions(profiles: Iterable[ProfileSpec]) -> Questions | None:
-    """What to ask for these profiles; None where all their fields have their places."""
+    """The questions for these profiles; None if all their fields have places already."""
     types: dict[str, dict[str, None]] = {}
     symbols: dict[str, None] = {}
     strings: dict[str, None] = {}
@@ -70,7 +72,7 @@ def questions(profiles: Iterable[ProfileSpec]) -> Questions | None:
 
 
 def placed(profile: ProfileSpec, found: Findings) -> Structs:
-    """The profile's structs with the places that the file's own evidence gives."""
+    """The profile's structs with the places that the file's evidence yields."""
     held = [layout for layout in profile.layouts if _holds(layout.evidence, found)]
     return {
         struct: {name: _place(struct, name, place, held, found) for name, place in fields.items()}
@@ -79,7 +81,7 @@ def placed(profile: ProfileSpec, found: Findings) -> Structs:
 
 
 def unchecked(profile: ProfileSpec, found: Findings) -> str:
-    """A sentence on a file whose version the profile was not checked with; "" where it was, or where nobody can say."""
+    """A sentence about a file version that the profile was not checked with; "" if it was, or if the version is unknown."""
     checked = profile.checked
     versions = found.versions.get(checked.prefix, ()) if checked is not None else ()
     if checked is None or not versions or all(map(checked.holds, versions)):
@@ -90,7 +92,7 @@ def unchecked(profile: ProfileSpec, found: Findings) -> str:
 
 
 def assumed(structs: Structs) -> Structs:
-    """Structs whose every field has some place, so that a profile can be checked before there is a file."""
+    """The structs with a dummy place for every field, to check a profile without a file."""
     return {
         struct: {
             name: place if place.offset is not None else replace(place, offset=8 * number)
@@ -116,23 +118,23 @@ def _place(struct: str, name: str, place: FieldPlace, held: Sequence[LayoutSpec]
         return place
     described = found.types.get(struct)
     if described is not None:
-        fields = [described.get(path, "it was not looked for") for path in place.paths]
+        fields = [described.get(path, "nobody looked for it") for path in place.paths]
         for at in fields:
             if isinstance(at, Field):
                 return replace(place, offset=at.offset, width=_width(at))
         return replace(place, offset=None, why=f"the debug information describes another {struct}: {fields[0]}")
     fit = [layout for layout in held if name in layout.fields.get(struct, {})]
-    # A build-id is of one link; whatever else the file shows is of a version.
+    # A build-id identifies one link; all other evidence identifies a version.
     fit = [layout for layout in fit if layout.evidence.build_ids] or fit
     offsets = {layout.fields[struct][name] for layout in fit}
     if len(offsets) == 1:
         return replace(place, offset=offsets.pop())
     if offsets:
-        return replace(place, offset=None, why=f"the file fits layouts that differ; {REMEDY}")
+        return replace(place, offset=None, why=f"several layouts fit the file, but differ; {REMEDY}")
     if place.offset is not None:
         return place
     problem = found.problem or f"its debug information does not describe {struct}"
-    return replace(place, why=f"{problem}, and nothing in the file says which layout it has; {REMEDY}")
+    return replace(place, why=f"{problem}, and nothing in the file shows which layout it has; {REMEDY}")
 
 
 def _width(at: Field) -> int:

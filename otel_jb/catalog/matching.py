@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The catalog: all profiles together, and which of their functions a file has."""
+"""The catalog: all profiles, and the matching of their functions with a file's symbols."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLONE = re.compile(r"\.(part|isra|constprop|lto_priv|cold)\b")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A symbol and what the catalog knows of it."""
+    """A symbol and what the catalog knows about it."""
 
     symbol: Symbol
     function: FunctionProfile
@@ -40,7 +40,7 @@ class _Entry:
 
 
 class Catalog:
-    """Profiles, indexed by the names of their functions. The earlier profile wins where two know a name."""
+    """Profiles, indexed by the names of their functions. If two profiles know a name, the earlier one wins."""
 
     def __init__(self, profiles: Iterable[ProfileSpec]) -> None:
         self.profiles = tuple(profiles)
@@ -56,27 +56,27 @@ class Catalog:
                 self._ignored.update(dict.fromkeys(ignored.names, f"{profile.profile}: {ignored.reason}"))
 
     def functions(self) -> list[FunctionProfile]:
-        """Every function of every profile, whether or not some file has it, with every field in some place."""
+        """Every function of every profile, with a dummy place for every field."""
         return [
             _profile(entry, assumed(entry.profile.structs)) for entries in self._entries.values() for entry in entries
         ]
 
     def patterns(self, *, generic: bool = True) -> tuple[str, ...]:
-        """Globs for `elf.symbols.find`: names of functions and of the marks that make a name believable."""
+        """Globs for `elf.symbols.find`: names of functions, and of the marks that make a name credible."""
         marks = (mark for profile in self.profiles for mark in _marks(profile))
         return tuple(dict.fromkeys([*self._entries, *marks, *(PATTERNS if generic else ())]))
 
     def ignored(self, name: str) -> str | None:
-        """Why a function of this name (without arguments) is not probed although it looks as if it should be."""
+        """Why a function with this name (without arguments) is not probed although it looks like a jitter-buffer function."""
         return self._ignored.get(name)
 
     def match(
         self, soname: str | None, executable_name: str, symbols: Sequence[Symbol], asked: Sequence[str] = ()
     ) -> list[Match]:
-        """The known functions among the symbols of one file, and those that only their names give away (`generic`).
+        """The known functions among the symbols of one file, and those whose names suggest a jitter buffer (`generic`).
 
-        `asked`: globs of functions that the user wants measured although nothing is known of them.
-        `executable_name` is the base name of the process' executable (of the file itself where there is no process).
+        `asked`: globs of functions that the user wants measured although nothing is known about them.
+        `executable_name`: base name of the process's executable, or of the file itself if there is no process.
         """
         names = frozenset(name for symbol in symbols for name in (*_names(symbol), symbol.function))
         found: list[Match] = []
@@ -91,11 +91,11 @@ class Catalog:
         return found
 
     def questions(self, matches: Sequence[Match]) -> Questions | None:
-        """What must be asked of the file that these functions are in, so that `place` can say where their fields are."""
+        """The questions to ask about the file with these functions, so that `place` can place their fields."""
         return questions(self._profiles_of(matches))
 
     def place(self, matches: Sequence[Match], found: Findings) -> list[Match]:
-        """The same functions with the fields of their profiles in the places that they have in this file."""
+        """The same functions, with their profiles' fields placed as in this file."""
         profiles = self._profiles_of(matches)
         structs = {profile.profile: placed(profile, found) for profile in profiles}
         notes = {profile.profile: unchecked(profile, found) for profile in profiles}
@@ -121,7 +121,7 @@ class Catalog:
                 layouts = (entry.profile.layout, entry.spec.layout)
                 if not all(mark is None or mark.holds(soname, executable, names) for mark in layouts):
                     function = function.untrusted(
-                        "The layout of this version is not known: only what the return value tells.",
+                        "The layout of this version is unknown: only the return value is used.",
                         return_trusted=True,
                     )
                 return _variant(function, symbol.name)
@@ -129,7 +129,7 @@ class Catalog:
 
 
 def load(extra: Sequence[Path] = ()) -> Catalog:
-    """The user's own profiles, then the shipped ones. Raises ConfigError, naming file and line, for one that is wrong."""
+    """The user's own profiles, then the shipped ones. Raises ConfigError with file and line for a wrong one."""
     own: list[ProfileSpec] = []
     layouts: list[tuple[Path, LayoutFile]] = []
     for path in _files(extra):
@@ -163,7 +163,7 @@ def _holds_layouts(path: Path) -> bool:
     try:
         return re.search(rb"(?m)^layouts_of:", path.read_bytes()) is not None
     except OSError:
-        return False  # whoever loads it says so
+        return False  # the caller reports it
 
 
 def _shipped() -> Iterator[ProfileSpec]:
@@ -185,7 +185,7 @@ def _files(given: Sequence[Path]) -> Iterator[Path]:
 
 
 def _entries(profile: ProfileSpec) -> Iterator[_Entry]:
-    """The names of a profile; where it marks no primary function of a role, the first of the role is it."""
+    """The names of a profile. If it marks no primary function of a role, the role's first function is primary."""
     marked = {spec.role for spec in profile.functions if spec.primary}
     for spec in profile.functions:
         primary = spec.primary or spec.role not in marked
@@ -224,21 +224,21 @@ def _placed_in(match: Match, structs: Structs | None, note: str) -> Match:
 
 
 def _names(symbol: Symbol) -> tuple[str, ...]:
-    """Names that the file gives the function, without clone suffix and version, the matched one first."""
+    """The function's names in the file, without clone suffix and version, the matched one first."""
     return tuple(dict.fromkeys(_CLONE.split(name.partition("@")[0])[0] for name in (symbol.name, *symbol.aliases)))
 
 
 def _variant(function: FunctionProfile, symbol: str) -> FunctionProfile:
-    """The profile for a compiler's clone: its arguments and memory are not to be trusted."""
+    """The profile for a compiler's clone, whose arguments and memory accesses cannot be trusted."""
     kinds = {match.group(1) for match in _CLONE.finditer(symbol)}
     if not kinds or kinds == {"lto_priv"}:
         return replace(function)
     if "part" in kinds or "cold" in kinds:
         return function.untrusted(
-            "A part of the function only: a call of it is not a call of the function.",
+            "Only a part of the function: calling it is not a call of the function.",
             return_trusted=False,
             whole=False,
         )
     return function.untrusted(
-        "A clone made by the compiler, whose arguments may differ: counted and timed only.", return_trusted=False
+        "A clone made by the compiler, whose arguments may differ: only counted and timed.", return_trusted=False
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schema of a profile file, and `FunctionProfile`, what the rest of the agent knows of one function.
+"""The schema of a profile file, and `FunctionProfile`: what the rest of the agent knows about one function.
 
 The dataclasses named *...Spec* mirror the YAML (docs/profiles.md); `otel_jb.config.yamlfile` reads them, so their names are the keys.
 """
@@ -37,18 +37,18 @@ from otel_jb.model.reads import MAX_DEPTH, MAX_DROP_REASONS, MAX_PACKET, SIGNED,
 
 
 class Role(Enum):
-    """What a function does to the buffer; `jitterbuffer.role` of its series."""
+    """What a function does with the buffer; `jitterbuffer.role` of its series."""
 
     PUT = "put"  #: a packet goes in
     GET = "get"  #: a packet comes out
     PARSE = "parse"  #: a packet is taken apart or classified on its way in
     DECODE = "decode"  #: a packet or frame is decoded on its way out
-    RESET = "reset"  #: what is inside is thrown away
-    OPEN = "open"  #: a buffer comes into being
-    CLOSE = "close"  #: a buffer ends
-    DROP = "drop"  #: packets are given up
-    NACK = "nack"  #: missing packets are noted or asked for
-    QUERY = "query"  #: looks at the buffer, moves nothing
+    RESET = "reset"  #: discards the contents
+    OPEN = "open"  #: creates a buffer
+    CLOSE = "close"  #: ends a buffer
+    DROP = "drop"  #: gives packets up
+    NACK = "nack"  #: records or requests missing packets
+    QUERY = "query"  #: looks at the buffer without moving anything
     WAIT = "wait"  #: waits for a packet
     TICK = "tick"  #: the buffer's clock advances
     OTHER = "other"  #: the user named the function; no profile says what it does
@@ -96,7 +96,7 @@ class ReturnRange:
 
 @dataclass(frozen=True, slots=True)
 class TimedSpec:
-    """An expression and the moment when it is read."""
+    """An expression, and whether it is read at the entry or the end."""
 
     value: Text
     when: Literal["entry", "end"]
@@ -104,7 +104,7 @@ class TimedSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeSpec:
-    """One rule on what a returned call was; the first that holds decides."""
+    """One rule that classifies a returned call; the first rule that holds decides."""
 
     is_: Literal["packet", "no_packet", "duplicate", "drop"] = field(metadata={"key": "is"})
     when: Text | None = None
@@ -112,12 +112,12 @@ class OutcomeSpec:
 
     def __post_init__(self) -> None:
         if (self.is_ == "drop") != (self.reason is not None):
-            raise KeyValueError("reason", "a drop has a reason, and nothing else has")
+            raise KeyValueError("reason", "a drop needs a reason, and only a drop has one")
 
 
 @dataclass(frozen=True, slots=True)
 class UretprobeSpec:
-    """`vouch`: why a return probe is safe here, with its source. `forbid`: why there must never be one."""
+    """`vouch`: why a return probe is safe here, with a source. `forbid`: why it never is."""
 
     vouch: str | None = None
     forbid: str | None = None
@@ -129,14 +129,14 @@ class UretprobeSpec:
 
 @dataclass(frozen=True, slots=True)
 class MarkerSpec:
-    """Where a name may be believed: holds if any glob of any kind matches, or any of the symbols is in the file."""
+    """Marks of files in which a name is credible: any glob of any kind matches, or any of the symbols is in the file."""
 
     soname: tuple[str, ...] = ()
     executable: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
 
     def holds(self, soname: str | None, executable: str, names: frozenset[str]) -> bool:
-        """Whether the file bears one of the marks."""
+        """Whether the file has one of the marks."""
         return (
             (soname is not None and any(fnmatchcase(soname, glob) for glob in self.soname))
             or any(fnmatchcase(executable, glob) for glob in self.executable)
@@ -146,7 +146,7 @@ class MarkerSpec:
 
 @dataclass(frozen=True, slots=True)
 class VersionSpec:
-    """A version that the file's own text states: `prefix` and then numbers with dots."""
+    """A version in the file's own text: `prefix`, then numbers with dots."""
 
     prefix: str
     from_: str = field(metadata={"key": "from"})
@@ -154,19 +154,19 @@ class VersionSpec:
 
     def __post_init__(self) -> None:
         if len(self.prefix) < 3:
-            raise KeyValueError("prefix", "a prefix shorter than 3 characters is found anywhere")
+            raise KeyValueError("prefix", "a prefix shorter than 3 characters would match anywhere")
         for key, text in (("from", self.from_), ("to", self.to)):
             if not re.fullmatch(r"\d{1,6}(\.\d{1,6}){0,4}", text):
-                raise KeyValueError(key, f"{text!r} is no version")
+                raise KeyValueError(key, f"{text!r} is not a version")
 
     def holds(self, version: str) -> bool:
-        """Whether a version lies in the range, both ends included."""
+        """Whether a version is in the range, including both ends."""
         return _numbers(self.from_) <= _numbers(version) <= _numbers(self.to)
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceSpec:
-    """What a file without debug information must show before a layout is believed; all of it."""
+    """What a file without debug information must contain for a layout to apply; all of it."""
 
     build_ids: tuple[str, ...] = ()  #: one of them
     symbols: tuple[str, ...] = ()  #: all of them, mangled
@@ -181,7 +181,7 @@ class EvidenceSpec:
 
 @dataclass(frozen=True, slots=True)
 class LayoutSpec:
-    """Offsets of fields in the versions that the evidence gives away."""
+    """Offsets of fields in the versions that the evidence identifies."""
 
     evidence: EvidenceSpec
     fields: dict[str, dict[str, int]]
@@ -190,14 +190,14 @@ class LayoutSpec:
 
 @dataclass(frozen=True, slots=True)
 class LayoutFile:
-    """Further layouts of profiles, by the profile's id: what `otel-jb layout` writes."""
+    """Additional layouts of profiles, by profile id: the output of `otel-jb layout`."""
 
     layouts_of: dict[str, tuple[LayoutSpec, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class IgnoredSpec:
-    """A function that looks like one of a jitter buffer and is none, or whose calls tell nothing."""
+    """A function that looks like a jitter-buffer function but is none, or whose calls mean nothing."""
 
     names: tuple[str, ...]
     reason: str
@@ -283,7 +283,9 @@ class ProfileSpec:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", self.profile) or self.profile in ("generic", "none"):
-            raise KeyValueError("profile", f"{self.profile!r} is no profile id: small letters, digits and hyphens")
+            raise KeyValueError(
+                "profile", f"{self.profile!r} is not a profile id: use small letters, digits and hyphens"
+            )
         for layout in self.layouts:
             for struct, offsets in layout.fields.items():
                 for name, offset in offsets.items():
@@ -308,17 +310,17 @@ class ProfileSpec:
 
 @dataclass(frozen=True, slots=True)
 class Vouch:
-    """Why a return probe on a function is safe, with the source of that knowledge."""
+    """Why a return probe on a function is safe, with the source of that claim."""
 
     reference: str
 
 
 @dataclass(frozen=True)
 class FunctionProfile:
-    """What a profile knows of one function of one name.
+    """What a profile knows about one function with one name.
 
-    `trusted` is False where the reads of the profile cannot be believed: in a compiler's clone of the function, whose arguments
-    may differ, or in a version whose layouts are not known. Such a function is counted and timed, no more.
+    `trusted` is False if the profile's reads cannot be trusted: in a compiler's clone of the function, whose arguments may differ, or
+    in a version with unknown layouts. Such a function is only counted and timed.
     """
 
     profile: str
@@ -330,13 +332,13 @@ class FunctionProfile:
     generic: bool = False
     asked: bool = False  #: only because the user named it
     trusted: bool = True
-    return_trusted: bool = True  #: False in clones, whose return value may be another
+    return_trusted: bool = True  #: False in clones, whose return value may differ
     whole: bool = True  #: False for `.part` clones: a call of one is not a call of the function
     notes: str = ""
 
     @cached_property
     def meaning(self) -> Meaning:
-        """The profile's expressions with names resolved. Raises ConfigError with the place of what is wrong."""
+        """The profile's expressions with names resolved. Raises ConfigError with the location of the mistake."""
         found, _ = self._understood
         if self.trusted:
             return found
@@ -349,7 +351,7 @@ class FunctionProfile:
 
     @property
     def absent(self) -> tuple[str, ...]:
-        """What the profile knows and this file does not let be read, a sentence each."""
+        """One sentence for each value that the profile defines but that cannot be read in this file."""
         return self._understood[1] if self.whole and self.trusted else ()
 
     @cached_property
@@ -372,7 +374,7 @@ class FunctionProfile:
 
     @cached_property
     def program(self) -> ReadProgram:
-        """What the kernel reads. Raises ConfigError where it has no room for that."""
+        """The read program. Raises ConfigError if it exceeds the kernel's limits."""
         if not self.whole:
             return ReadProgram()
         try:
@@ -406,12 +408,12 @@ class FunctionProfile:
 
     @property
     def has_duplicates(self) -> bool:
-        """Whether duplicates can be told."""
+        """Whether duplicates are recognised."""
         return self.has_packets and any(rule.outcome == Outcome.DUPLICATE for rule in self.meaning.rules)
 
     @property
     def drop_reasons(self) -> tuple[str, ...]:
-        """Reasons of drops that can be told; an outcome of the program is an index into it."""
+        """The recognised reasons of drops; the program's outcome is an index into this tuple."""
         if not self.has_packets:
             return ()
         reasons = (rule.reason for rule in self.spec.outcomes[: len(self.meaning.rules)])
@@ -424,22 +426,22 @@ class FunctionProfile:
 
     @property
     def return_width(self) -> int:
-        """Bytes of the return value, 0 if there is none."""
+        """Size of the return value in bytes, 0 if there is none."""
         return 0 if self.spec.returns == "void" else WIDTHS[self.spec.returns] & 15
 
     @property
     def return_signed(self) -> bool:
-        """Whether the return value is to be sign-extended."""
+        """Whether to sign-extend the return value."""
         return self.spec.returns != "void" and bool(WIDTHS[self.spec.returns] & SIGNED)
 
     @property
     def uses_return(self) -> bool:
-        """Whether the end program reads the return value, so that an end without it tells less."""
+        """Whether the end program reads the return value; if so, an end site without it yields less."""
         return 0 in registers_read(self.program.end)
 
     @property
     def argument_registers(self) -> frozenset[int]:
-        """Integer arguments (1 to 6) that the entry program reads: an entry site must come before they change."""
+        """Integer arguments (1 to 6) that the entry program reads; the entry site must precede any change to them."""
         return frozenset(register + 1 for register in registers_read(self.program.entry) if register < 6)
 
     @property
@@ -454,13 +456,13 @@ class FunctionProfile:
 
     @property
     def uretprobe(self) -> Vouch | None:
-        """The profile's word that a return probe is safe here."""
+        """The profile's claim that a return probe is safe here."""
         vouch = self.spec.uretprobe.vouch if self.spec.uretprobe else None
         return Vouch(vouch) if vouch else None
 
     @property
     def uretprobe_forbidden(self) -> str | None:
-        """Why there must never be a return probe here."""
+        """Why a return probe is never safe here."""
         if self.spec.uretprobe and self.spec.uretprobe.forbid:
             return self.spec.uretprobe.forbid
         if self.spec.may_yield:
@@ -469,11 +471,11 @@ class FunctionProfile:
 
     @property
     def attach_by_default(self) -> bool:
-        """False: only where the user names the function."""
+        """False: attach only if the user names the function."""
         return self.spec.attach == "default" and not self.generic
 
     def untrusted(self, note: str, *, return_trusted: bool, whole: bool = True) -> FunctionProfile:
-        """The same function without anything that is read from arguments or memory, or (a clone) from its return value."""
+        """The same function, without values read from arguments or memory or, in a clone, from its return value."""
         return replace(
             self,
             trusted=False,
@@ -485,7 +487,7 @@ class FunctionProfile:
 
 
 def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]]:
-    """What the profile says of a function, as far as the places of the fields are known, and a sentence on each value that is absent."""
+    """What the profile says about a function as far as field places are known, and a sentence about each absent value."""
     absent: list[str] = []
 
     def place(what: str, text: Text | None, *, condition: bool = False, at_entry: bool = False) -> Expression | None:
@@ -529,7 +531,7 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         try:
             when = value(rule.when, condition=True)
         except UnplacedError as error:
-            # The first rule that holds decides, so nothing is known of those that come later either.
+            # The first rule that holds decides, so later rules are unusable, too.
             what = " and ".join(dict.fromkeys(_OUTCOME_WORDS[each.is_] for each in left))
             absent.append(f"no {what}: where {error.field} is, is not known: {error.why}")
             packets_known = packets_known and not any(each.is_ == "no_packet" for each in left)
@@ -574,7 +576,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _by_return(tree: Expression | None) -> bool:
-    """Whether the condition rests on the return value alone."""
+    """Whether the condition depends only on the return value."""
     return tree is None or not any(isinstance(part, (Read, Argument, AtEntry)) for part in parts(tree))
 
 

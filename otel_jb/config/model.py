@@ -395,7 +395,7 @@ class Config:
     traces: bool = True
     overhead: Overhead = Overhead()
     end_strategy: EndChoice = EndChoice()
-    unsafe_uretprobe: tuple[str, ...] = ()  #: globs of functions that get a uretprobe though it is not shown to be safe
+    unsafe_uretprobe: tuple[str, ...] = ()  #: globs of functions that get a uretprobe although it is not proven safe
     retain: Duration = _RETAIN  #: how long an ended target's last values stay
     link: LinkKind = LinkKind.AUTO
     host_name: str | None = None  #: `host.name` of targets and agent; the system's name unless given

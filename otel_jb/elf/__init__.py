@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an ELF file tells: its image, symbols, debug files, imports. Knows nothing of processes or BPF."""
+"""The ELF format: image, symbols, debug files, imports. This room knows nothing about processes or BPF."""

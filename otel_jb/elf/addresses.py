@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Address → name, for the few addresses that the analysis meets: targets of calls and jumps, stubs of imported functions."""
+"""Address → name, for the few addresses that the analysis needs: targets of calls and jumps, stubs of imported functions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ENTRY = struct.Struct("<IBBHQQ")
 
 
 class Names(Mapping[int, str]):
-    """The names of an image's functions, taken from its symbol tables only when asked for; and of its PLT stubs.
+    """The names of an image's functions, read from its symbol tables on demand, and of its PLT stubs.
 
-    Building the index costs about 0.15 µs a symbol, once.
+    Building the index costs about 0.15 µs per symbol, once.
     """
 
     def __init__(self, image: Image, debug: Sequence[tuple[Image, SymbolSource]] = ()) -> None:
@@ -36,14 +36,14 @@ class Names(Mapping[int, str]):
 
     @property
     def cells(self) -> dict[int, str]:
-        """Names by the address of the cell that the loader fills with the function's address."""
+        """Names by the address of the slot that the loader fills with the function's address."""
         return self._imports.slots
 
     @cached_property
     def _index(self) -> list[tuple[dict[int, int], bytes]]:
         found = []
         for table in symbols.all_tables(self._image, self._debug):
-            # Functions and indirect functions (types 2 and 10) that are defined; the first of an address wins.
+            # Defined functions and indirect functions (types 2 and 10); the first at an address wins.
             entries = reversed(list(_ENTRY.iter_unpack(table.entries)))
             found.append(({e[4]: e[0] for e in entries if e[3] and (e[1] & 15 == 2 or e[1] & 15 == 10)}, table.strings))
         return found

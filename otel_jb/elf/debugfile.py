@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Symbols that were stripped into another place: separate debug files, and `.gnu_debugdata` inside the file.
+"""Symbols stripped out of a file: separate debug files, and `.gnu_debugdata` inside the file.
 
 A debug file is found by build-id (`/usr/lib/debug/.build-id/ab/cdef.debug`) or by the name and CRC in `.gnu_debuglink`.
-Where it is looked for is decided outside the sandbox (`candidate_paths`); whether it belongs is decided by its content.
+Code outside the sandbox decides where to look (`candidate_paths`); the content decides whether a file fits.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from otel_jb.elf.image import Image
 from otel_jb.model.errors import ElfError
 from otel_jb.model.plan import SymbolSource
 
-MAX_UNPACKED = 256 << 20  #: bytes of an unpacked `.gnu_debugdata`; a real one is a few per cent of its program
-_MEMORY_LIMIT = 256 << 20  #: of the xz decoder, whose dictionary size the file chooses
+MAX_UNPACKED = 256 << 20  #: maximum bytes of an unpacked `.gnu_debugdata`; real ones are a few per cent of the program
+_MEMORY_LIMIT = 256 << 20  #: memory limit of the xz decoder, because the file chooses the dictionary size
 _DEBUG_DIRECTORY = "/usr/lib/debug"
 _CHUNK = 1 << 20
 
 
 def debug_link(image: Image) -> tuple[str, int] | None:
-    """Name and CRC-32 of the debug file that `.gnu_debuglink` names; None where there is none or it is malformed."""
+    """Name and CRC-32 of the debug file in `.gnu_debuglink`; None if it is missing or malformed."""
     section = image.section(".gnu_debuglink")
     if section is None or not 8 <= section.size <= 4096:
         return None
@@ -41,9 +41,9 @@ def debug_link(image: Image) -> tuple[str, int] | None:
 def candidate_paths(
     path: str, build_id: str | None, link: tuple[str, int] | None, root: str = "/", search: Sequence[str] = ()
 ) -> list[str]:
-    """Where a file's separate debug file may be, best first. `path` is as seen under `root` (`/proc/PID/root`, or `/`).
+    """Possible paths of a file's separate debug file, best first. `path` is relative to `root` (`/proc/PID/root`, or `/`).
 
-    Both the given root and the agent's own are looked at, and further debug directories as `search` names them.
+    Includes paths under the given root, under the agent's own root, and in the debug directories in `search`.
     """
     roots = [root] if root == "/" else [root, "/"]
     found: list[str] = []
@@ -62,9 +62,9 @@ def candidate_paths(
 
 
 def matching_images(image: Image, candidates: Sequence[int]) -> list[tuple[Image, SymbolSource]]:
-    """The debug images that belong to `image`: of the open candidate files the first that fits, and `.gnu_debugdata`.
+    """The debug images that belong to `image`: the first of the open candidates that fits, and `.gnu_debugdata`.
 
-    A candidate fits if its build-id is the same, or, where the image has none, if its CRC is the one in the link.
+    A candidate fits if its build-id is the same or, if the image has none, if its CRC is the one in the link.
     """
     found: list[tuple[Image, SymbolSource]] = []
     for candidate in candidates:
@@ -98,9 +98,9 @@ def _crc(descriptor: int) -> int:
 
 
 def mini_debug(image: Image) -> Image | None:
-    """The image in `.gnu_debugdata` (function symbols that Fedora and RHEL leave in), None where there is none or it is no use.
+    """The image in `.gnu_debugdata` (function symbols that Fedora and RHEL keep); None if it is missing or unusable.
 
-    Raises ElfError where it unpacks to more than `MAX_UNPACKED` bytes or is corrupt.
+    Raises ElfError if it unpacks to more than `MAX_UNPACKED` bytes or is corrupt.
     """
     section = image.section(".gnu_debugdata")
     if section is None or section.type == "SHT_NOBITS" or section.size == 0:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C++ names, demangled by the C++ runtime's own demangler; `otel_jb.model.names` cuts them down to the function's name.
+"""Demangles C++ names with the C++ runtime's own demangler; `otel_jb.model.names` reduces them to the function's name.
 
 `__cxa_demangle` comes from the host's libstdc++ (or libc++abi), loaded by its soname: `cxxfilt`, which wraps the same
-function, runs ldconfig and a compiler at import to find it. Wherever `bcc` is, libstdc++ is too, since LLVM needs it.
-Where neither library is, names stay mangled, and `available()` is False so that `discover` can say so.
+function, runs ldconfig and a compiler at import to find it. Wherever `bcc` is installed, so is libstdc++, because LLVM needs it.
+Without either library, names stay mangled and `available()` is False, so `discover` can say so.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def _call(raw: Any, free: Any, mangled: bytes) -> bytes | None:
 
 
 def available() -> bool:
-    """Whether a C++ runtime with a demangler is on this host; without one `demangle` returns names unchanged."""
+    """Whether this host has a C++ runtime with a demangler; without one, `demangle` returns names unchanged."""
     return _demangler() is not None
 
 
 def demangle(name: str) -> str:
-    """The full C++ name with arguments, or `name` itself where it is not mangled or cannot be demangled.
+    """The full C++ name with arguments, or `name` itself if it is not mangled or cannot be demangled.
 
-    A symbol version (`name@@VERSION`) is no part of the name and is left out of a demangled one.
+    A symbol version (`name@@VERSION`) is not part of the name; the demangled one omits it.
     """
     if not name.startswith(("_Z", "__Z")) or len(name) > MAX_MANGLED:
         return name

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DWARF 2 to 5 as far as layouts of types need it: units, abbreviations, and entries (DIEs) with a few of their attributes.
+"""DWARF 2 to 5, as far as type layouts need it: units, abbreviations, and entries (DIEs) with a few of their attributes.
 
-Read by hand rather than with pyelftools, which decodes every attribute of every entry into objects and knows no split units
-(docs/adr/0030). The tests' oracle is the compiled program itself, which prints where its fields are.
-Everything may be hostile: an offset out of its section raises IndexError or struct.error, which `types` reports as unreadable.
+This does not use pyelftools, which decodes every attribute of every entry into objects and does not support split units
+(docs/adr/0030). The tests' oracle is the compiled program itself, which prints the offsets of its fields.
+All input may be hostile: an offset outside its section raises IndexError or struct.error, which `types` reports as unreadable.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from otel_jb.elf.image import Buffer, Image
 
-MAX_UNPACKED = 1 << 30  #: bytes of one decompressed section
+MAX_UNPACKED = 1 << 30  #: maximum bytes of one decompressed section
 _SHF_COMPRESSED = 0x800
 _ZLIB, _ZSTD = 1, 2
 _MAX_ABBREVIATIONS = 1 << 16
@@ -49,21 +49,23 @@ _FIXED = {
 }  # fmt: skip
 _OFFSETS = frozenset(
     {_STRP, _LINE_STRP, _SEC_OFFSET, _STRP_SUP, _GNU_REF_ALT, _GNU_STRP_ALT}
-)  #: as wide as the unit's offsets
+)  #: as wide as an offset of the unit
 _LEB = frozenset({_UDATA, _SDATA, _REF_UDATA, _STRX, _ADDRX, _LOCLISTX, _RNGLISTX, _GNU_ADDR_INDEX, _GNU_STR_INDEX})
 _BLOCKS = {_BLOCK1: 1, _BLOCK2: 2, _BLOCK4: 4}
 _LEB_BLOCKS = frozenset({_BLOCK, _EXPRLOC})
 _INDEXED_STRINGS = {_STRX: 0, _GNU_STR_INDEX: 0, _STRX1: 1, _STRX2: 2, _STRX3: 3, _STRX4: 4}
 REF_ADDR, REF_SIG8 = _REF_ADDR, _REF_SIG8
-_ELSEWHERE = frozenset({_STRP_SUP, _GNU_REF_ALT, _GNU_STRP_ALT, _REF_SUP4, _REF_SUP8})  #: in a file that dwz made
+_ELSEWHERE = frozenset(
+    {_STRP_SUP, _GNU_REF_ALT, _GNU_STRP_ALT, _REF_SUP4, _REF_SUP8}
+)  #: in a supplementary file made by dwz
 
 
 class DwarfError(Exception):
-    """Debug information that cannot be read, and why."""
+    """Debug information cannot be read; the message says why."""
 
 
 class Bytes:
-    """A section: part of the file's buffer, or what it unpacks to."""
+    """A section: part of the file's buffer, or its unpacked contents."""
 
     __slots__ = ("buffer", "end", "start")
 
@@ -81,7 +83,7 @@ class Bytes:
         return int.from_bytes(self.buffer[begin : begin + size], "little")
 
     def uleb(self, at: int) -> tuple[int, int]:
-        """A ULEB128 number and where it ends."""
+        """A ULEB128 number and the position after it."""
         begin = self.start + at
         if at >= 0 and begin < self.end and (byte := self.buffer[begin]) < 0x80:  # nearly always
             return byte, at + 1
@@ -97,7 +99,7 @@ class Bytes:
                 raise IndexError(at)
 
     def sleb(self, at: int) -> tuple[int, int]:
-        """An SLEB128 number and where it ends."""
+        """An SLEB128 number and the position after it."""
         value, end = self.uleb(at)
         bits = 7 * (end - at)
         return (value - (1 << bits) if value >> (bits - 1) & 1 else value), end
@@ -111,7 +113,7 @@ class Bytes:
         return bytes(self.buffer[begin:end])
 
     def find_all(self, data: bytes, limit: int) -> Iterator[int]:
-        """Where the bytes occur, at most `limit` places."""
+        """The positions of the bytes, at most `limit` of them."""
         at = self.start
         for _ in range(limit):
             at = self.buffer.find(data, at, self.end)
@@ -125,12 +127,12 @@ _EMPTY = Bytes(b"", 0, 0)
 
 
 class Abbreviation(NamedTuple):
-    """How entries of one code are written."""
+    """The encoding of entries with one abbreviation code."""
 
     tag: int
     children: bool
     attributes: tuple[tuple[int, int, int], ...]  #: attribute, form, implicit constant
-    size: int  #: bytes of the attributes, -1 where that depends on their values
+    size: int  #: total size of the attributes, -1 if it depends on their values
 
 
 @dataclass(slots=True)
@@ -173,7 +175,7 @@ class Dwarf:
     """The debug sections of one file, `.dwo` ones if it is a split file's."""
 
     def __init__(self, image: Image) -> None:
-        """Unpacks what is compressed. Raises DwarfError."""
+        """Unpacks compressed sections. Raises DwarfError."""
         self.split = image.section(".debug_info") is None and image.section(".debug_info.dwo") is not None
         suffix = ".dwo" if self.split else ""
         self.info = section(image, f".debug_info{suffix}")
@@ -217,7 +219,7 @@ class Dwarf:
         return entry
 
     def step(self, unit: Unit, at: int) -> tuple[Abbreviation | None, int, bool]:
-        """(how the entry here is written, None for the end of a list of children; where to go on; whether that is its first child).
+        """(encoding of the entry here, None for the end of a list of children; the next position; whether that is its first child).
 
         The unit's `table` must have been read.
         """
@@ -255,7 +257,7 @@ class Dwarf:
         return self.behind_children(entry.unit, entry.next)
 
     def behind_children(self, unit: Unit, at: int) -> int:
-        """Position behind a list of children that starts here."""
+        """Position after the list of children that starts here."""
         depth = 1
         while depth:
             how, at, inside = self.step(unit, at)
@@ -265,7 +267,7 @@ class Dwarf:
         return at
 
     def name(self, entry: Entry) -> bytes:
-        """Its name, empty where it has none."""
+        """Its name, or empty if it has none."""
         value = entry.values.get(AT_NAME)
         return value if isinstance(value, bytes) else b""
 
@@ -278,7 +280,7 @@ class Dwarf:
         if form in (_FLAG_PRESENT, _IMPLICIT):
             return (1 if form == _FLAG_PRESENT else constant), at
         if form in _ELSEWHERE:
-            raise DwarfError("parts of its debug information are in a file that dwz made")
+            raise DwarfError("parts of its debug information are in a supplementary file made by dwz")
         if form in (_STRP, _LINE_STRP):
             where = self.str if form == _STRP else self._line_str
             return where.string(part.number(at, unit.offset_size)), at + unit.offset_size
@@ -323,12 +325,12 @@ class Dwarf:
 
     def _indexed(self, unit: Unit, index: int) -> bytes:
         if unit.str_offsets is None:
-            # A split unit has none of its own: its table follows the header (DWARF 5, 7.26), or is all there is (GNU, DWARF 4).
+            # A split unit has no base: its table follows the header (DWARF 5, 7.26), or is the whole section (GNU, DWARF 4).
             unit.str_offsets = 0 if unit.version < 5 else 4 + unit.offset_size
         return self.str.string(self._str_offsets.number(unit.str_offsets + index * unit.offset_size, unit.offset_size))
 
     def root(self, unit: Unit) -> Entry | None:
-        """The unit's own entry; afterwards its indexed strings can be read."""
+        """The unit's own entry. After this call, its indexed strings can be read."""
         if unit.version >= 5 and not self.split and unit.str_offsets is None:
             unit.str_offsets = self._str_offsets_base(unit)
         return self.entry(unit, unit.first)
@@ -343,7 +345,7 @@ class Dwarf:
 
 
 def section(image: Image, name: str) -> Bytes:
-    """A debug section, unpacked; empty where there is none. Raises DwarfError."""
+    """A debug section, unpacked; empty if it is missing. Raises DwarfError."""
     found = image.section(name)
     if found is None and name.startswith(".debug_"):
         old = image.section(".z" + name[1:])
@@ -414,7 +416,7 @@ def _abbreviations(part: Bytes, at: int) -> dict[int, Abbreviation]:
                 break
             attributes.append((attribute, form, constant))
         sizes = [_FIXED.get(form, 4 if form in _OFFSETS else -1) for _, form, _ in attributes]
-        # Offsets are 4 bytes in all but 64-bit DWARF, where nothing is skipped by its size.
+        # Offsets have 4 bytes except in 64-bit DWARF, for which sizes are not used to skip entries.
         whole = sum(sizes) if all(size >= 0 for size in sizes) else -1
         found[code] = Abbreviation(tag, children, tuple(attributes), whole)
     raise DwarfError("its debug information has too many abbreviations")

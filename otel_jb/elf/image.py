@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An ELF file as the agent sees it: identity, segments, sections, and virtual address <-> file offset.
 
-The file may be hostile. pyelftools describes the layout of the headers; every count, offset and size that they state is held
-against the file's real size here before it is followed, nothing is followed recursively, and what a file's content can
-cause is always `ElfError`. The file is mapped, not read: a 200 MB library costs the pages that are looked at.
+The file may be hostile. pyelftools describes the layout of the headers. This module checks every count, offset and size in them
+against the file's real size before using it, and follows nothing recursively. The only exception that a file's content can cause is
+`ElfError`. The file is mapped, not read: a 200 MB library costs only the pages that are accessed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from otel_jb.model.text import printable
 
 MAX_FILE_BYTES = 4 << 30
 MAX_HEADERS = 65_536  #: sections, and segments
-MAX_STRING = 4096  #: bytes of a soname or another name that is read from the file
+MAX_STRING = 4096  #: maximum bytes of a soname or another name in the file
 MAX_DYNAMIC = 65_536  #: entries of the dynamic section
 
 PF_X = 1
@@ -103,7 +103,7 @@ Buffer = mmap.mmap | bytes
 
 @dataclass(frozen=True, slots=True)
 class Dynamic:
-    """What the dynamic section says: raw tag and value pairs, and the names it holds."""
+    """The dynamic section: raw tag and value pairs, and the names in it."""
 
     entries: tuple[tuple[int, int], ...] = ()
     soname: str | None = None
@@ -115,14 +115,14 @@ class Dynamic:
 
 
 class Image:
-    """One ELF file, mapped. Make it with `from_file` or `from_bytes`.
+    """One mapped ELF file. Create it with `from_file` or `from_bytes`.
 
-    Attributes: `name` (what to call it in messages), `arch` (`x86_64` or `aarch64`), `kind` (`executable` or `library`),
+    Attributes: `name` (its name in messages), `arch` (`x86_64` or `aarch64`), `kind` (`executable` or `library`),
     `size` in bytes, `entry`, `segments`, `sections`, `build_id` (lower-case hex), `soname`, `needed`, `executable_ranges`.
     """
 
     def __init__(self, buffer: Buffer, name: str, *, debug: bool = False) -> None:
-        """Parse the headers. `debug` tolerates segments without bytes, as separate debug files have them."""
+        """Parse the headers. `debug` accepts segments without bytes, as in separate debug files."""
         self.name = printable(name)
         self.size = len(buffer)
         self.debug = debug
@@ -131,7 +131,7 @@ class Image:
             self._parse()
         except ElfError:
             raise
-        except Exception as error:  # pyelftools raises what its parsers happen to raise on nonsense
+        except Exception as error:  # on corrupt input, pyelftools raises whatever its parsers happen to raise
             raise self.corrupt(f"its headers cannot be read ({type(error).__name__})") from error
 
     @classmethod
@@ -166,11 +166,9 @@ class Image:
         if size == 0:
             raise ElfError(f"{shown}: empty, so not an ELF file", "Name an executable or a shared library.")
         if size > MAX_FILE_BYTES:
-            raise ElfError(
-                f"{shown}: larger than {MAX_FILE_BYTES >> 30} GiB, which is more than is read of an ELF file"
-            )
+            raise ElfError(f"{shown}: larger than {MAX_FILE_BYTES >> 30} GiB, the limit for an ELF file")
         try:
-            # Shared: into a private mapping, executable or not, the kernel puts the breakpoints of whoever probes the file.
+            # Shared, because the kernel puts breakpoints of probes into private mappings, executable or not.
             buffer = mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
         except (OSError, ValueError) as error:
             raise ElfError(f"{shown}: cannot be mapped: {error}") from error
@@ -227,7 +225,7 @@ class Image:
             return
         if kind == _ET_REL:
             raise ElfError(
-                f"{self.name}: a relocatable object, which no process runs",
+                f"{self.name}: a relocatable object, which cannot be run",
                 "Name the program or library linked from it.",
             )
         if kind == _ET_CORE:
@@ -252,7 +250,7 @@ class Image:
             segment = Segment(_type_name(raw.p_type), raw.p_flags, raw.p_offset, raw.p_vaddr, raw.p_filesz, raw.p_memsz)
             inside = segment.offset + segment.file_size <= self.size
             if self.debug and not inside:
-                continue  # a separate debug file keeps the headers of segments whose bytes were left out
+                continue  # a separate debug file keeps the headers of segments without their bytes
             if not inside and segment.type not in ("PT_NULL", "PT_GNU_STACK"):
                 raise self.truncated(f"a segment ({segment.type})")
             if segment.type == "PT_LOAD":
@@ -316,7 +314,7 @@ class Image:
         stop = self._buffer.find(b"\0", start, end)
         return bytes(self._buffer[start : stop if stop >= 0 else end]).decode("utf-8", "backslashreplace")
 
-    # -- what the headers lead to -------------------------------------------------------------------------------
+    # -- contents -----------------------------------------------------------------------------------------------
 
     @cached_property
     def dynamic(self) -> Dynamic:
@@ -346,7 +344,7 @@ class Image:
 
     @property
     def soname(self) -> str | None:
-        """DT_SONAME, None where there is none."""
+        """DT_SONAME, or None."""
         return self.dynamic.soname
 
     @property
@@ -359,19 +357,19 @@ class Image:
         """`executable` (also position-independent, also static) or `library`."""
         if self._elf_type == "ET_EXEC" or (self.dynamic.value(_DT_FLAGS_1) or 0) & _DF_1_PIE:
             return "executable"
-        # libc.so.6 has an interpreter too, so that it can print its version; a soname tells it from a program.
+        # libc.so.6 has an interpreter too, to print its version; its soname distinguishes it from a program.
         has_interpreter = any(segment.type == "PT_INTERP" for segment in self.segments)
         return "executable" if has_interpreter and self.soname is None else "library"
 
     @cached_property
     def build_id(self) -> str | None:
-        """The GNU build-id in lower-case hexadecimal, None where the linker left none."""
+        """The GNU build-id in lower-case hexadecimal, or None."""
         for segment in () if self.debug else self.segments:
             if segment.type == "PT_NOTE":
                 found = _find_build_id(self._buffer, segment.offset, segment.offset + segment.file_size)
                 if found:
                     return found
-        for section in self.sections:  # in a debug file the sections hold, the segments are those of the program
+        for section in self.sections:  # in a debug file the sections are right; the segments are those of the program
             if section.type == "SHT_NOTE":
                 found = _find_build_id(self._buffer, section.offset, section.offset + section.size)
                 if found:
@@ -397,14 +395,14 @@ class Image:
         return segment if address < segment.address + segment.file_size else None
 
     def offset(self, address: int) -> int:
-        """File offset of a virtual address. ElfError where no byte of the file is loaded there."""
+        """File offset of a virtual address. Raises ElfError if no byte of the file is loaded there."""
         segment = self._load_at(address)
         if segment is None:
             raise ElfError(f"{self.name}: nothing of the file is loaded at address {address:#x}")
         return address - segment.address + segment.offset
 
     def address(self, offset: int) -> int:
-        """Virtual address of a file offset, of the executable segment where two load the same bytes. ElfError if none."""
+        """Virtual address of a file offset, in the executable segment if two load the same bytes. Raises ElfError if there is none."""
         found: Segment | None = None
         for segment in self._loads:
             if segment.offset <= offset < segment.offset + segment.file_size and (found is None or segment.executable):
@@ -419,7 +417,7 @@ class Image:
         return segment is not None and segment.executable
 
     def read(self, address: int, size: int) -> bytes:
-        """`size` bytes at a virtual address. ElfError where they are not all in one loaded segment of the file."""
+        """`size` bytes at a virtual address. Raises ElfError unless one loaded segment of the file contains all of them."""
         segment = self._load_at(address)
         if segment is None or size < 0 or address + size > segment.address + segment.file_size:
             raise ElfError(f"{self.name}: the file does not hold {size} bytes at address {address:#x}")
@@ -427,7 +425,7 @@ class Image:
         return bytes(self._buffer[start : start + size])
 
     def holds(self, data: bytes, section: str = "") -> bool:
-        """Whether these bytes are in a section of this name, or anywhere in the file where there is none."""
+        """Whether these bytes are in the section of this name, or anywhere in the file if it has no such section."""
         within = self.section(section)
         start, end = (within.offset, within.offset + within.size) if within is not None else (0, self.size)
         return self._buffer.find(data, start, end) >= 0
@@ -443,11 +441,11 @@ class Image:
 
     def corrupt(self, what: str) -> ElfError:
         """The error for headers that contradict themselves."""
-        return ElfError(f"{self.name}: corrupt: {what}", "The file is damaged or made to mislead; install it again.")
+        return ElfError(f"{self.name}: corrupt: {what}", "The file is damaged or forged; install it again.")
 
 
 def open_regular(path: str) -> int:
-    """A read-only descriptor of a regular file; opens no FIFO, device or socket even for a moment.
+    """A read-only descriptor of a regular file. Never opens a FIFO, device or socket, not even briefly.
 
     Raises TargetError (no such file), PermissionDeniedError, ElfError (anything else that cannot be opened).
     """
@@ -475,7 +473,7 @@ def _size(descriptor: int, shown: str) -> int:
     try:
         status = os.fstat(descriptor)
     except PermissionError:
-        # In the sandbox, where libc's fstat is a call that takes a path and so is refused. What is handed in was opened by `open_regular`.
+        # In the sandbox, which refuses the system call behind libc's fstat because it takes a path. `open_regular` opened what is passed in.
         return os.lseek(descriptor, 0, os.SEEK_END)
     _require_regular(status.st_mode, shown)
     return status.st_size
@@ -491,8 +489,8 @@ def _require_regular(mode: int, shown: str) -> None:
         (stat.S_ISBLK, "a device"),
         (stat.S_ISSOCK, "a socket"),
     ]
-    what = next((text for test, text in kinds if test(mode)), "no regular file")
-    raise ElfError(f"{shown}: {what}, not an ELF file", "Name an executable or a shared library.")
+    what = next((text for test, text in kinds if test(mode)), "not a regular file")
+    raise ElfError(f"{shown}: {what}, so not an ELF file", "Name an executable or a shared library.")
 
 
 def _type_name(value: str | int) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which library function a call through the PLT or the GOT reaches, on x86-64 and AArch64."""
+"""The library function that a call through the PLT or the GOT reaches, on x86-64 and AArch64."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from otel_jb.model.errors import ElfError
 MAX_RELOCATIONS = 1 << 22
 _MAX_NAME = 16_384
 _DT_PLTRELSZ, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ, _DT_JMPREL = 2, 5, 6, 7, 8, 10, 23
-#: GLOB_DAT and JUMP_SLOT (psABI tables). A plain 64-bit relocation is left out: it fills a variable that may be changed later.
+#: GLOB_DAT and JUMP_SLOT (psABI tables). Plain 64-bit relocations are excluded: they fill variables that may change later.
 _SLOT_TYPES = {"x86_64": frozenset({6, 7}), "aarch64": frozenset({1025, 1026})}
 _PLT_SECTIONS = (".plt", ".plt.sec", ".plt.got", ".iplt")
 _ENDBR64 = b"\xf3\x0f\x1e\xfa"
@@ -75,13 +75,13 @@ def _symbol_name(image: Image, symbol: int, strings: int, length: int) -> str:
 
 
 def _plt_code(image: Image) -> Iterator[tuple[int, bytes, int]]:
-    """(address, code, entry size or 0) of what may hold stubs: the PLT sections, else all code."""
+    """(address, code, entry size or 0) of code that may contain stubs: the PLT sections, otherwise all code."""
     found = False
     for name in _PLT_SECTIONS:
         section = image.section(name)
         if section is not None and section.type == "SHT_PROGBITS":
             found = True
-            # .plt.got has 8-byte entries without, 16-byte ones with branch protection; ld writes the size, lld 0 or 16.
+            # .plt.got has 8-byte entries without branch protection, 16-byte ones with it; ld writes the size, lld 0 or 16.
             yield section.address, section.data, section.entry_size if section.entry_size in (8, 16) else 0
     if not found and not image.sections:
         for start, end in image.executable_ranges:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions that a user names by where they begin: `libfoo.so+0x1a40`, the address that nm and objdump show, or `symbol+0x40`."""
+"""Functions that a user names by their start address: `libfoo.so+0x1a40`, as nm and objdump show it, or `symbol+0x40`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _PLACE = re.compile(r"(?P<base>.+)\+0x(?P<offset>[0-9a-fA-F]{1,16})")
 
 
 def is_place(pattern: str) -> bool:
-    """Whether a pattern names a place instead of a name."""
+    """Whether a pattern is a place instead of a name."""
     return _PLACE.fullmatch(pattern) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The functions that were found, each with the pattern that named it among its aliases, and what was wrong with the other places."""
+    """The functions found, each with the pattern that named it among its aliases, and the errors of the other places."""
 
     symbols: tuple[Symbol, ...] = ()
     problems: tuple[str, ...] = ()
@@ -37,8 +37,8 @@ def find(
 ) -> Places:
     """The functions at the places among `patterns`; `names` are those of the file: its path, base name, soname.
 
-    A probe in the middle of an instruction kills a program. So a place is believed only where a symbol or an unwind entry
-    says that a function begins there.
+    A probe in the middle of an instruction kills the program. So a place is accepted only if a symbol or an unwind entry says that a
+    function begins there.
     """
     wanted = [(pattern, found) for pattern in patterns if (found := _PLACE.fullmatch(pattern)) is not None]
     if not wanted:
@@ -79,19 +79,17 @@ def find(
 def _function(
     image: Image, frames: Frames, sizes: dict[int, tuple[str, int, SymbolSource]], address: int, pattern: str
 ) -> Symbol:
-    """The function that begins at an address. Raises ElfError saying why none does."""
+    """The function that begins at an address. Raises ElfError with the reason if there is none."""
     if not image.is_executable(address):
         raise ElfError("no code is there")
     frame = frames.at(address)
     known = sizes.get(address)
     if frame is not None and frame.start != address:
-        raise ElfError(
-            f"no function begins there; the one that holds it begins {address - frame.start:#x} bytes earlier"
-        )
+        raise ElfError(f"no function begins there; the one around it begins {address - frame.start:#x} bytes earlier")
     if frame is not None:
         row, machine = frame.row(address), named(image.arch)
         if row is None or (row.register, row.offset) != (machine.stack_pointer, machine.pushed):
-            raise ElfError("a part of a function begins there, which is jumped to and never called")
+            raise ElfError("only the outlined part of a function begins there; it is jumped to, never called")
     elif known is None:
         raise ElfError("neither a symbol nor an unwind entry says that a function begins there")
     size = frame.end - frame.start if frame is not None else 0

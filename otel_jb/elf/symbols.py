@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Function symbols, found fast: a search over the bytes of the string table, and only what it hits is demangled.
+"""Finds function symbols fast: searches the bytes of the string table, and demangles only the hits.
 
 A 200 MB library has 258 000 symbols; walking them as objects takes seconds, so the tables are read as bytes. Only functions
-with code in the file count: undefined symbols, data and absolute ones are left out. An indirect function (STT_GNU_IFUNC)
-is left out of `find` as well, since its symbol is the resolver, which runs once, and not the function.
+with code in the file count; undefined, data and absolute symbols do not. `find` also excludes indirect functions
+(STT_GNU_IFUNC), because such a symbol is the resolver, which runs once, not the function.
 
 **Patterns** are globs (`*`, `?`, `[...]`), case-sensitive. One matches a symbol if it matches
 
@@ -30,7 +30,7 @@ from otel_jb.model.plan import Symbol, SymbolSource
 
 MAX_SYMBOLS = 1 << 24
 MAX_STRINGS = 1 << 30  #: bytes of one string table
-MAX_NAME = 16_384  #: bytes of one name; longer ones are left out
+MAX_NAME = 16_384  #: maximum bytes of a name; longer ones are ignored
 
 _ENTRY = struct.Struct("<IBBHQQ")
 _STT_FUNC = 2
@@ -57,7 +57,7 @@ _UNMANGLED_WORDS = frozenset(
 
 
 class RawSymbol(NamedTuple):
-    """A function as a symbol table has it. `indirect` marks an STT_GNU_IFUNC, whose address is that of its resolver."""
+    """A function in a symbol table. `indirect` marks an STT_GNU_IFUNC, whose address is its resolver's."""
 
     name: str
     address: int
@@ -68,7 +68,7 @@ class RawSymbol(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SymbolTable:
-    """Bytes of a symbol table and of the strings that its names are in."""
+    """Bytes of a symbol table and of its string table."""
 
     source: SymbolSource
     entries: memoryview
@@ -76,7 +76,7 @@ class SymbolTable:
 
     @property
     def count(self) -> int:
-        """Entries, functions or not."""
+        """The number of entries, whether functions or not."""
         return len(self.entries) // _ENTRY.size
 
     def functions(self) -> Iterator[tuple[int, bytes, int, int, bool]]:
@@ -94,9 +94,9 @@ class SymbolTable:
 
 
 def tables(image: Image, source: SymbolSource | None = None) -> list[SymbolTable]:
-    """The symbol tables of an image: `.symtab` first, then `.dynsym`. `source` names where a debug image came from.
+    """The symbol tables of an image: `.symtab` first, then `.dynsym`. `source` is the origin of a debug image.
 
-    Without section headers the dynamic table is found through its segment. Raises ElfError for one that is impossible.
+    Without section headers, the dynamic table is found through its segment. Raises ElfError for an impossible table.
     """
     found = []
     for kind, default in (("SHT_SYMTAB", SymbolSource.SYMTAB), ("SHT_DYNSYM", SymbolSource.DYNSYM)):
@@ -129,7 +129,7 @@ def _table_by_segment(image: Image) -> Iterator[SymbolTable]:
 
 
 def _dynamic_count(image: Image) -> int:
-    """How many dynamic symbols there are, as the hash tables tell: nothing else does without section headers."""
+    """The number of dynamic symbols, from the hash tables: without section headers, nothing else says it."""
     table = image.dynamic.value(_DT_HASH)
     if table is not None:
         return int(struct.unpack("<I", image.read(table + 4, 4))[0])
@@ -153,12 +153,12 @@ def _dynamic_count(image: Image) -> int:
 
 
 def is_cold(name: str) -> bool:
-    """Whether the symbol is the outlined, unlikely part of a function, which is jumped to and never called."""
+    """Whether the symbol is the outlined, unlikely part of a function, which is jumped to but never called."""
     return _COLD.search(name.partition("@")[0]) is not None
 
 
 def all_functions(image: Image, debug: Sequence[tuple[Image, SymbolSource]] = ()) -> Iterator[RawSymbol]:
-    """Every defined function symbol, lazily, table by table, not demangled and not folded; cold parts among them."""
+    """Every defined function symbol, lazily, table by table, without demangling or folding; includes cold parts."""
     for table in all_tables(image, debug):
         for _, name, address, size, indirect in table.functions():
             if image.is_executable(address):
@@ -166,10 +166,10 @@ def all_functions(image: Image, debug: Sequence[tuple[Image, SymbolSource]] = ()
 
 
 def find(image: Image, patterns: Iterable[str], debug: Sequence[tuple[Image, SymbolSource]] = ()) -> list[Symbol]:
-    """The functions that any pattern matches, folded by address, in order of address.
+    """The functions that match any pattern, folded by address, in order of address.
 
-    `debug` are further images of the same program with their source (a separate debug file, `.gnu_debugdata`). A symbol's
-    `name` is the one that matched, from the best table; the others of its address are its aliases. Cold parts are left out.
+    `debug` are additional images of the same program with their source (a separate debug file, `.gnu_debugdata`). A symbol's
+    `name` is the one that matched, from the best table; other names of its address are its aliases. Cold parts are excluded.
     """
     matcher = Matcher(patterns)
     every_table = all_tables(image, debug)
@@ -189,7 +189,7 @@ def find(image: Image, patterns: Iterable[str], debug: Sequence[tuple[Image, Sym
 
 
 def joined(found: Sequence[Symbol], others: Sequence[Symbol]) -> tuple[Symbol, ...]:
-    """Both lists in order of address; a function that both have is one, with the aliases of both."""
+    """Both lists, merged in order of address. A function in both lists appears once, with the aliases of both."""
     known = {symbol.address: symbol for symbol in found}
     for other in others:
         same = known.get(other.address)
@@ -226,7 +226,7 @@ def _text(name: bytes) -> str:
 
 
 class Matcher:
-    """A set of patterns, compiled for searching string tables."""
+    """A set of patterns, compiled for searches in string tables."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self.patterns = tuple(dict.fromkeys(patterns))
@@ -237,7 +237,7 @@ class Matcher:
         self._full = _union(p for p in self.patterns if "(" in p)
 
     def matches(self, name: str) -> bool:
-        """Whether a pattern matches the symbol of this name."""
+        """Whether a pattern matches the symbol with this name."""
         base = base_name(name)
         if self._names(base) or self._names(name):
             return True
@@ -269,13 +269,13 @@ class Matcher:
             return True
         if not name.startswith(b"_Z"):
             return False
-        found = _GLOBAL_CXX.match(name)  # a global function, `_Z3puti`; in a namespace it is no plain name
+        found = _GLOBAL_CXX.match(name)  # a global function, `_Z3puti`; in a namespace the name is not plain
         if found is None or len(found[1]) > 5:
             return False
         return name[found.end() : found.end() + int(found[1])] in self._exact and self.matches(_text(name))
 
     def _positions(self, strings: bytes) -> list[int]:
-        """Where a fragment of a pattern begins in the string table, sorted; `_EVERYWHERE` where a pattern has none."""
+        """Positions of the patterns' fragments in the string table, sorted; `_EVERYWHERE` if a pattern has no fragment."""
         if "" in self._fragments:
             return _EVERYWHERE
         positions: set[int] = set()
@@ -296,7 +296,7 @@ def _is_plain(pattern: str) -> bool:
 
 
 def _union(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Whether any of the patterns matches. Most are plain names: compiling hundreds of them would take longer than the search."""
+    """Whether any pattern matches. Most are plain names; compiling hundreds of them would take longer than the search."""
     given = list(patterns)
     exact = frozenset(pattern for pattern in given if not _GLOB.search(pattern))
     globs = [translate(pattern) for pattern in given if pattern not in exact]
@@ -307,7 +307,7 @@ def _union(patterns: Iterable[str]) -> Callable[[str], bool]:
 
 
 def _pieces(pattern: str) -> list[str]:
-    """Literal parts that the mangled name must hold too if its demangled one matches; may be none."""
+    """Literal parts that the mangled name must also contain if its demangled form matches; may be empty."""
     name = pattern.replace("(anonymous namespace)", "").partition("(")[0]
     name = re.sub(r"<.*", "", name)  # types of template arguments may be abbreviated when mangled
     words = [word for part in _GLOB.split(name) for word in _IDENTIFIER.findall(part)]
@@ -315,7 +315,7 @@ def _pieces(pattern: str) -> list[str]:
 
 
 def _fragments(patterns: Iterable[str]) -> set[str]:
-    """Few literal fragments so that each pattern needs at least one of them: each costs a pass over the string table."""
+    """A small set of literal fragments, at least one from each pattern; each costs a pass over the string table."""
     needs = [pieces if (pieces := _pieces(pattern)) else [""] for pattern in patterns]
     uses = Counter(piece for pieces in needs for piece in set(pieces))
     chosen = {max(pieces, key=lambda piece: (uses[piece] if len(piece) > 7 else 0, len(piece))) for pieces in needs}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where fields of structs and classes are, as the target's own DWARF has it.
+"""The offsets of fields in structs and classes, from the target's own DWARF.
 
-A type is found by its name, a field by its path: `queue_._M_impl._M_start` looks into members, into base classes and into unnamed
-members on the way. What cannot be said for certain is not said: a virtual base, a bit field, two different types of one name.
+Types are found by name, fields by path: `queue_._M_impl._M_start` searches members, base classes and unnamed members on the way.
+Uncertain cases yield nothing: a virtual base, a bit field, two different types of one name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _INTEGERS = frozenset({2, 5, 6, 7, 8, 16})  #: DW_ATE_*: boolean, signed, signed
 _SIGNED = frozenset({5, 6})
 _MAX_DEPTH = 24  #: of base classes and typedefs
 _MAX_MEMBERS = 4096
-_MAX_DEFINITIONS = 3  #: of one name that are compared
+_MAX_DEFINITIONS = 3  #: maximum number of types of one name that are compared
 _PLUS_CONSTANT = 0x23  #: DW_OP_plus_uconst
 _ROOTS = frozenset({0x11, 0x3C, 0x41})  #: compile, partial, type unit
 
@@ -38,28 +38,28 @@ class Field:
 
 
 class _UnplacedError(Exception):
-    """Why a field's place cannot be said."""
+    """A field's place is unknown; the message says why."""
 
 
 class _NoFieldError(_UnplacedError):
     """There is no field of that name."""
 
 
-Wanted = Mapping[str, Sequence[str]]  #: names of types, and the paths of fields that are wanted of each
+Wanted = Mapping[str, Sequence[str]]  #: names of types, and the field paths wanted in each
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Places by type and path; texts say why there is none. `split`: (directory, file, id) of units that are in other files."""
+    """Places by type and path, or texts that say why there is none. `split`: (directory, file, id) of units in other files."""
 
     types: Mapping[str, Mapping[str, Field | str]]
     split: tuple[tuple[str, str, int], ...] = ()
 
 
 def fields(debug: Dwarf, wanted: Wanted, seconds: float, ids: frozenset[int] | None = None) -> Found:
-    """The places of fields, of the types that were found within so much processor time. `ids`: only of split units with these numbers.
+    """The places of fields in the types that were found within the processor time. `ids`: only split units with these numbers.
 
-    Raises DwarfError where the debug information cannot be read.
+    Raises DwarfError if the debug information cannot be read.
     """
     try:
         return _Search(debug, wanted, time.process_time() + seconds, ids).run()
@@ -162,7 +162,7 @@ class _Search:
                 offset += at
                 entry = self._type(of)
                 if entry.tag not in _TYPES or dwarf.AT_BYTE_SIZE not in entry.values:
-                    raise _UnplacedError(f"{member} is no struct that is described where it is used")
+                    raise _UnplacedError(f"{member} is not a struct, or is not described where it is used")
             at, of = self._member(entry, last.encode(), 0)
             return self._scalar(self._type(of), offset + at, last)
         except _UnplacedError as reason:
@@ -227,10 +227,10 @@ class _Search:
                 return value
         if where is None and union:
             return 0
-        raise _UnplacedError("it is in a virtual base class, whose place is known only while it runs")
+        raise _UnplacedError("it is in a virtual base class, whose place is known only at run time")
 
     def _type(self, entry: Entry) -> Entry:
-        """The type of a member or base, through typedefs and qualifiers. Raises _UnplacedError where there is none."""
+        """The type of a member or base, through typedefs and qualifiers. Raises _UnplacedError if there is none."""
         for _ in range(_MAX_DEPTH):
             at, unit = entry.number(dwarf.AT_TYPE), entry.unit
             if at is None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Function bounds and the canonical frame address (CFA) at any instruction, from `.eh_frame`.
 
-One function of a 170 MB program costs a binary search in `.eh_frame_hdr` and the decoding of one entry, so nothing is read
-ahead. The format is that of the LSB Core specification, chapter 10.6, and of DWARF 5, section 6.4.
+A function in a 170 MB program costs a binary search in `.eh_frame_hdr` and the decoding of one entry; nothing is read ahead. The
+format is specified in the LSB Core specification, chapter 10.6, and in DWARF 5, section 6.4.
 
 The CFA on x86-64 is the stack pointer before the `call` that entered the function pushed the return address, so the return
 address lies at CFA - 8; on AArch64 it is the stack pointer at entry.
@@ -18,48 +18,46 @@ from functools import cached_property
 from otel_jb.elf.image import Image
 from otel_jb.model.errors import ElfError
 
-MAX_ROWS = 20_000  #: rows of one function; compilers write one or two a pushed register
-MAX_ENTRIES = 2_000_000  #: entries read where no search table leads to them
+MAX_ROWS = 20_000  #: maximum rows of one function; compilers write one or two per pushed register
+MAX_ENTRIES = 2_000_000  #: maximum entries to read without a search table
 
 _POINTER_FORMATS = {0x00: "Q", 0x02: "H", 0x03: "I", 0x04: "Q", 0x0A: "h", 0x0B: "i", 0x0C: "q"}
 
-#: CFA register and offset, where frame pointer and return address are saved, and whether there is no return address
+#: CFA register and offset, places of the saved frame pointer and return address, and whether there is no return address
 _State = tuple["int | None", int, "int | None", "int | None", bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """From `address` on, CFA = register + offset; `register` is None where an expression gives it."""
+    """From `address` on, CFA = register + offset; `register` is None if an expression defines the CFA."""
 
     address: int
     register: int | None  #: DWARF number
     offset: int
-    frame_pointer_at: int | None = (
-        None  #: the caller's frame pointer lies at CFA + this; None: it is in its register still
-    )
-    return_address_at: int | None = None  #: likewise, None: in the link register
-    outermost: bool = False  #: the return address is undefined: nothing called this
+    frame_pointer_at: int | None = None  #: the caller's frame pointer is at CFA + this; None: still in its register
+    return_address_at: int | None = None  #: likewise; None: in the link register
+    outermost: bool = False  #: the return address is undefined: this is the outermost frame
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What `.eh_frame` says of one range of code (usually a function, or the `.cold` part of one)."""
+    """The `.eh_frame` entry of one range of code (usually a function or its `.cold` part)."""
 
     start: int
     end: int
     rows: tuple[Row, ...]
-    lsda: int | None  #: address of the exception tables: landing pads exist, an exception may be caught or pass
+    lsda: int | None  #: address of the exception tables: there are landing pads, so an exception may be caught or pass
     signal: bool = False
 
     def row(self, address: int) -> Row | None:
-        """The rule in force before the instruction at `address` runs."""
+        """The rule that applies before the instruction at `address` runs."""
         index = bisect_right([row.address for row in self.rows], address) - 1
         return self.rows[index] if index >= 0 and self.start <= address < self.end else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Common:
-    """A CIE: what several entries share."""
+    """A CIE: data shared by several entries."""
 
     code_align: int
     data_align: int
@@ -71,7 +69,7 @@ class _Common:
 
 
 class _Reader:
-    """A cursor over a section; going beyond its end is an ElfError."""
+    """A cursor over a section; moving beyond its end raises ElfError."""
 
     def __init__(self, view: memoryview, address: int, at: int, end: int) -> None:
         self.view, self.address, self.at = view, address, at
@@ -108,7 +106,7 @@ class _Reader:
         return bytes(self.view[start : self.at - 1])
 
     def pointer(self, encoding: int, data_base: int = 0) -> int | None:
-        """A DW_EH_PE-encoded pointer; None where it is absent. An indirect one is returned as the address of its cell."""
+        """A DW_EH_PE-encoded pointer, or None if absent. An indirect one is returned as the address of its slot."""
         if encoding == 0xFF:
             return None
         here = self.address + self.at
@@ -139,7 +137,7 @@ class Frames:
         self._common: dict[int, _Common] = {}
 
     def at(self, address: int) -> Frame | None:
-        """The entry whose range holds `address`. ElfError where the section is corrupt there."""
+        """The entry whose range contains `address`. Raises ElfError if the section is corrupt there."""
         if not self._view:
             return None
         position = self._search(address)
@@ -151,7 +149,7 @@ class Frames:
         return frame if frame.start <= address < frame.end else None
 
     def starts(self) -> list[int]:
-        """Where the ranges of all entries begin, in order. ElfError where the section is corrupt."""
+        """The start addresses of all entries, in order. Raises ElfError if the section is corrupt."""
         if not self._view:
             return []
         if self._table is None:
@@ -163,7 +161,7 @@ class Frames:
 
     @cached_property
     def _table(self) -> tuple[memoryview, int, int] | None:
-        """(entries, their number, base address) of `.eh_frame_hdr`, None where it is missing or unusual."""
+        """(entries, their number, base address) of `.eh_frame_hdr`; None if it is missing or unusual."""
         section = self.image.section(".eh_frame_hdr")
         if section is None or len(section.view) < 12:
             return None
@@ -196,7 +194,7 @@ class Frames:
 
     @cached_property
     def _scan(self) -> tuple[list[int], list[int]]:
-        """Starts and positions of all entries, where there is no usable search table."""
+        """Start addresses and positions of all entries, for files without a usable search table."""
         found: list[tuple[int, int]] = []
         at = 0
         for _ in range(MAX_ENTRIES):
@@ -296,7 +294,7 @@ class Frames:
         rows: list[Row] = []
         initial = _Reader(self._view, self._address, *common.instructions)
         state = self._run(initial, common, start, (None, 0, None, None, False), rows)
-        # The common entry's state holds from the start even where the entry itself adds no row.
+        # The common entry's state applies from the start, even if the entry itself adds no row.
         rows.append(Row(start, *state))
         self._run(reader, common, start, state, rows)
         merged: list[Row] = []
@@ -308,11 +306,11 @@ class Frames:
         return tuple(merged)
 
     def _run(self, reader: _Reader, common: _Common, location: int, state: _State, rows: list[Row]) -> _State:
-        """Run call frame instructions; what moves the CFA, the frame pointer or the return address is kept, the rest passed over."""
+        """Run call frame instructions. Keeps changes of the CFA, the frame pointer and the return address, and skips the rest."""
         register, offset, fp_at, return_at, outermost = state
         places = [fp_at, return_at]
         kept = {self.image.machine.frame_pointer: 0, self.image.machine.return_address: 1}
-        at_start = list(places)  # what `restore` goes back to: the common entry's state
+        at_start = list(places)  # `restore` returns to the common entry's state
         outermost_at_start = outermost
         stack: list[tuple[int | None, int, list[int | None], bool]] = []
 

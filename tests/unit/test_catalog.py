@@ -304,7 +304,7 @@ def test_a_profile_of_the_user_is_used_first(tmp_path: Path) -> None:
             "mine.yaml:6: expected TYPE NAME or TYPE @OFFSET, such as i32 queue_len or i32 @552, got 'u33 @8'",
         ),
         ("    stream: arg1\n", "", "mine.yaml:13: a depth belongs to a stream: the key 'stream' is missing"),
-        (", reason: late", "", "mine.yaml:16: a drop has a reason, and nothing else has"),
+        (", reason: late", "", "mine.yaml:16: a drop needs a reason, and only a drop has one"),
         ("returns: i32", "returns: void", "mine.yaml:16: 'ret == -2': the function returns nothing: give 'returns'"),
         ("returns: i32", "returns: int", "mine.yaml:11: unknown type 'int'; known: void, bool, u8"),
         (
@@ -312,7 +312,7 @@ def test_a_profile_of_the_user_is_used_first(tmp_path: Path) -> None:
             "arg2 == 1 and arg4 == 2 and arg5 == 3 and arg6 == 4",
             "mine.yaml:8: jb_insert: 4 values must be kept",
         ),
-        ("my-server", "My Server", "mine.yaml:2: 'My Server' is no profile id"),
+        ("my-server", "My Server", "mine.yaml:2: 'My Server' is not a profile id"),
         ("[jb_put]", "[jb_insert]", "mine.yaml:8: jb_insert appears twice"),
     ],
 )

@@ -242,7 +242,7 @@ def test_the_registers_that_a_program_needs_are_told() -> None:
     [
         ("arg7", "arguments are arg1 to arg6"),
         ("i32 @", "expected a value at the end"),
-        ("u16be arg1", "a big-endian type is read from memory"),
+        ("u16be arg1", "a big-endian type needs an address in memory"),
         ("arg1 + ", "expected a value at the end"),
         ("arg1 $ 2", "unexpected '$'"),
         ("(arg1", "expected ')' at the end"),

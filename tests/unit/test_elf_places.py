@@ -77,9 +77,9 @@ def test_what_has_a_name_keeps_it(program: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "offset", "problem"),
     [
-        ("hidden", 1, "no function begins there; the one that holds it begins 0x1 bytes earlier"),
+        ("hidden", 1, "no function begins there; the one around it begins 0x1 bytes earlier"),
         ("table", 0, "no code is there"),
-        ("hidden.cold", 0, "a part of a function begins there, which is jumped to and never called"),
+        ("hidden.cold", 0, "only the outlined part of a function begins there; it is jumped to, never called"),
     ],
 )
 def test_a_place_where_no_function_begins_is_refused(

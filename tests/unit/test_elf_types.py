@@ -19,7 +19,7 @@ REFUSED = {
     ("media::Packet", "real"): "real is neither an integer nor a pointer",
     ("media::Packet", "header"): "header is neither an integer nor a pointer",
     ("media::Packet", "nothing"): "it has no field nothing",
-    ("Virtual", "of_base"): "it is in a virtual base class, whose place is known only while it runs",
+    ("Virtual", "of_base"): "it is in a virtual base class, whose place is known only at run time",
 }
 
 

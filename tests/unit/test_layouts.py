@@ -163,10 +163,10 @@ def test_packets_are_absent_where_nobody_can_tell_which_calls_carry_one(name: st
     ("old", "new", "message"),
     [
         ("Packet: {size: 16}", "Packet: {length: 16}", "Packet.length is not among the profile's structs"),
-        ("Packet: {size: 16}", "Packet: {size: -1}", "-1 is no offset"),
+        ("Packet: {size: 16}", "Packet: {size: -1}", "-1 is not an offset"),
         ("{symbols: [_ZTV6Packet], without: [packet_old]}", "{without: [packet_old]}", "a layout needs evidence"),
         ("prefix: server/", "prefix: s", "shorter than 3 characters"),
-        ("from: 1.9.0", "from: 1.x", "'1.x' is no version"),
+        ("from: 1.9.0", "from: 1.x", "'1.x' is not a version"),
     ],
 )
 def test_a_layout_that_says_nothing_is_refused(old: str, new: str, message: str) -> None:
