@@ -292,7 +292,7 @@ class ProfileSpec:
                     if name not in self.structs.get(struct, {}):
                         raise KeyValueError("layouts", f"{struct}.{name} is not among the profile's structs")
                     if not 0 <= offset < 1 << 24:
-                        raise KeyValueError("layouts", f"{struct}.{name}: {offset} is no offset")
+                        raise KeyValueError("layouts", f"{struct}.{name}: {offset} is not an offset")
         if sum(function.rtp is not None for function in self.functions) > 1:
             raise KeyValueError("functions", "two functions with 'rtp': each packet of a profile is looked at once")
         seen: set[tuple[str, str]] = set()

@@ -137,6 +137,21 @@ def test_readme_claims_of_each_server_what_its_profiles_yield() -> None:
     assert not functions
 
 
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [("README.md", "README.zh-CN.md"), ("docs/from-the-guide.md", "docs/zh/from-the-guide.md")],
+)
+def test_translations_show_the_same_commands(english: str, chinese: str) -> None:
+    """The code blocks of a page and of its translation differ in nothing but comments."""
+
+    def blocks(page: str) -> list[str]:
+        text = "".join(code_blocks((ROOT / page).read_text(), "sh", "console", "yaml", "promql"))
+        return [re.sub(r"\s+# .*$", "", line) for line in text.splitlines()]
+
+    assert blocks(english)
+    assert blocks(chinese) == blocks(english)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_options_exist(page: str) -> None:
     """Every option that a page names in inline code belongs to a command or to one of the project's scripts."""
