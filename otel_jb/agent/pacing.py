@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slow calls are fetched at once when they are few, and ten times a second when they are many: each wake-up costs more than a call."""
+"""Slow calls are fetched some at a time: each wake-up costs more than a call, and the ring buffer must not fill up meanwhile."""
 
 from __future__ import annotations
 
 import select
 
-PAUSE_S = 0.1  #: between two fetches
-MANY = 64  #: fetched at once: the ring buffer is filling up, and there is no pause
+LONGEST_PAUSE_S = 0.3  #: between two fetches
+SHORTEST_PAUSE_S = 0.1
+MANY = 64  #: half of what the ring buffer holds; fetched at once, there is no pause
 
 
 class Paced:
@@ -21,13 +22,16 @@ class Paced:
         self._poller = poller
         self.descriptor = descriptor
         self._until: float | None = None
+        self._last = float("-inf")
         poller.register(descriptor, select.EPOLLIN)
 
     def fetched(self, now: float, count: int) -> None:
-        """So many events were fetched at `now` (monotonic seconds): the next are fetched after a pause, unless there were many."""
+        """So many events were fetched at `now` (monotonic seconds): a pause follows, in which half of `MANY` may come, unless there were many."""
+        since, self._last = now - self._last, now
         if count < MANY:
             self._poller.modify(self.descriptor, 0)
-            self._until = now + PAUSE_S
+            pause_s = MANY / 2 * since / max(1, count)
+            self._until = now + min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, pause_s))
 
     def wait(self, now: float, longest: float) -> float:
         """How long to poll at `now`, at most `longest`; from the end of the pause on the descriptor is looked at again."""

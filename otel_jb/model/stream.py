@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 
-from otel_jb.model.text import make_printable
+from otel_jb.model.text import make_printable, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +214,9 @@ class NestedCall:
 Memory = bytes  #: inside SlowCall the name `bytes` is the field, for type checkers and get_type_hints alike
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen, as above
 class SlowCall:
-    """A call over its function's threshold."""
+    """A call over its function's threshold. Never changed."""
 
     series: int
     thread_id: int
@@ -240,7 +240,7 @@ class SlowCall:
     nested_omitted: int = 0  #: more calls ran inside than the event has room for
 
     def __post_init__(self) -> None:
-        make_printable(self, "thread_name")
+        self.thread_name = printable(self.thread_name)
 
 
 @dataclass(frozen=True, slots=True)

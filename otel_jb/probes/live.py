@@ -479,8 +479,8 @@ class BpfBackend:
     def slow_calls(self) -> list[SlowCall]:
         """See `Backend.slow_calls`."""
         self._ready()
-        records = [record for record in self._ring.records() if len(record) == abi.EVENT_SIZE]
-        decoded = (decode(record, self._by_index) for record in records)
+        attached = self._by_index
+        decoded = self._ring.read(lambda record: decode(record, attached) if len(record) == abi.EVENT_SIZE else None)
         return [call for call in decoded if call is not None]
 
     def set_threshold(self, series: int, threshold_ns: int | None) -> None:

@@ -67,6 +67,11 @@ class WallClock:
                     return
             self._samples.append(_Sample(monotonic, offset, stepped))
 
+    def sample_if_due(self) -> None:
+        """Compare the clocks, unless they were a moment ago: for each of the events that were fetched together."""
+        if self._monotonic_ns() - self._samples[-1].monotonic_ns >= MIN_GAP_NS:
+            self.sample()
+
     def _compare(self) -> tuple[tuple[int, int], int]:
         before = self._monotonic_ns()
         wall = self._wall_ns()

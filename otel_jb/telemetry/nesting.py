@@ -8,7 +8,7 @@ suspended, and what ran then belongs to another stack. A call ran inside another
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from otel_jb.model.stream import NestedCall, SlowCall
@@ -26,12 +26,12 @@ class Nesting:
     elsewhere: int  #: left out since they ran on another stack
 
 
-def nest(call: SlowCall, pid: int, same_stack: SameStack) -> Nesting:
-    """Sort the nested calls of a slow one into a tree."""
+def nest(call: SlowCall, pid: int, same_stack: SameStack, more: Sequence[NestedCall] = ()) -> Nesting:
+    """Sort the nested calls of a slow one into a tree; `more` are known of besides those that its event names."""
     inside: list[NestedCall] = []
     doubtful: list[NestedCall] = []
     elsewhere = 0
-    for nested in call.nested:
+    for nested in (*call.nested, *more):
         if not call.start_ns <= nested.start_ns <= nested.end_ns <= call.end_ns:
             doubtful.append(nested)
             continue

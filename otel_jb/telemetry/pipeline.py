@@ -183,7 +183,7 @@ class Telemetry:
         self._maker = SpanMaker(
             self.state,
             self._clock,
-            lambda spans: min(queue.offer(spans) for queue in queues),  # each is offered them
+            queues[0].offer if len(queues) == 1 else lambda spans: min([queue.offer(spans) for queue in queues]),
             self.tally,
             sampler(settings.sampler, settings.sampler_ratio),
             self._store,
@@ -195,7 +195,7 @@ class Telemetry:
     def slow_call(self, call: SlowCall) -> None:
         """Make a trace of a slow call, on another thread; never blocks. Without an exporter for traces it does nothing."""
         if self._maker is not None:
-            self._clock.sample()
+            self._clock.sample_if_due()
             self._maker.submit(call)
 
     def tick(self) -> None:

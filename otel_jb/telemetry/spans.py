@@ -12,7 +12,6 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
@@ -28,7 +27,7 @@ from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.holding import Held, Holding, Key, key_of
 from otel_jb.telemetry.metrics import NESTING_DOUBTFUL, SCOPE, SPANS_DROPPED, Exemplar, resource_attributes
-from otel_jb.telemetry.nesting import SameStack, nest
+from otel_jb.telemetry.nesting import Nesting, SameStack, nest
 from otel_jb.telemetry.state import StreamState
 from otel_jb.telemetry.tally import Tally
 
@@ -42,9 +41,12 @@ Offer = Callable[[Sequence[ReadableSpan]], bool]
 
 _SCOPE = InstrumentationScope(SCOPE, otel_jb.__version__)
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_UNSET = Status(StatusCode.UNSET)
+_NOTHING = Nesting((), (), 0)
 _MAX_STACK_CHARACTERS = 8192
 #: Slow calls that wait to be made into spans. An event with a copy of the stack is some KiB.
 _MAX_WAITING = 512
+_GATHERED = 128  #: enough of them to begin
 _MAX_TEXTS = 1024
 #: Calls that have a trace of their own and may yet turn out to be inside a longer one.
 _MAX_TOLD = 4096
@@ -74,6 +76,7 @@ class SpanMaker:
         same_stack: see `nesting`.
         around: calls that ran in others wait for those (see `holding`); without it none does.
         now: monotonic seconds, for the waiting.
+        gather_seconds: calls are made into spans some at a time: from the second one of a row on everything is in the processor's caches.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class SpanMaker:
         same_stack: SameStack = lambda _pid, _a, _b: None,
         around: Around | None = None,
         now: Callable[[], float] = time.monotonic,
+        gather_seconds: float = 0.5,
     ) -> None:
         self._state = state
         self._clock = clock
@@ -101,14 +105,15 @@ class SpanMaker:
         self._same_stack = same_stack
         self._around = around
         self._now = now
+        self._gather = gather_seconds
         self._holding = Holding()
+        self._doubtful: dict[int, int] = {}  # by series, since it was last told
         self._told: OrderedDict[Key, SpanContext] = OrderedDict()
         self._ids = RandomIdGenerator()
         self._resources: dict[int, Resource] = {}
         self._texts: dict[tuple[str, ...], str] = {}  # of stacks: there are few shapes
         self._waiting: deque[tuple[float, SlowCall]] = deque()  # with the time of arrival
         self._changed = threading.Condition()
-        self._taking = False
         self._stopping = False
         self._failed = False
         self._thread = threading.Thread(target=self._work, name="span-maker", daemon=True)
@@ -121,31 +126,51 @@ class SpanMaker:
                 self._tally.add(SPANS_DROPPED, signal="traces", error__type="queue_full")
                 return
             self._waiting.append((self._now(), call))
-            self._changed.notify()
+            if len(self._waiting) in (1, _GATHERED):
+                self._changed.notify()
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._taking = False
                 if not self._waiting and not self._stopping:
                     due = self._holding.next_due()
                     self._changed.wait(None if due is None else max(0.0, due - self._now()))
-                self._taking = True
-                arrived, call = self._waiting.popleft() if self._waiting else (self._now(), None)
-                ending = self._stopping and call is None
-            try:
+                if self._waiting:
+                    self._changed.wait_for(lambda: self._stopping or len(self._waiting) >= _GATHERED, self._gather)
+                ending = self._stopping and not self._waiting
+            if not self._waiting:
+                self._try(self._release, None if ending else self._now())
+            while self._waiting:
+                arrived, call = self._waiting[0]
                 # By the times of arrival: symbols may take long, and what is waited for may stand in the queue.
-                for held in self._holding.release(None if ending else arrived):
-                    self._make(held.call, held.series, held.target, held.stack)
-                if call is not None:
-                    self._take(call, arrived)
-            except Exception:
-                if not self._failed:  # once: a defect shows with every slow call
-                    _logger.exception("a slow call could not be made into a span")
-                self._failed = True
-                self._tally.add(SPANS_DROPPED, signal="traces", error__type="defect")
+                self._try(self._release, arrived)
+                self._try(self._take, call, arrived)
+                self._waiting.popleft()  # only now: the bound is one of memory
+            self._tell_doubtful()
             if ending and not len(self._holding):
                 return
+
+    def _tell_doubtful(self) -> None:
+        for series_id, count in self._doubtful.items():
+            known = self._state.series(series_id)
+            if known is not None:
+                series, target = known
+                names = {"target": target.service_name, "pid": str(target.pid), "function": series.function}
+                self._tally.add(NESTING_DOUBTFUL, count, **names)
+        self._doubtful.clear()
+
+    def _try(self, work: Callable[..., None], *values: Any) -> None:
+        try:
+            work(*values)
+        except Exception:
+            if not self._failed:  # once: a defect shows with every slow call
+                _logger.exception("a slow call could not be made into a span")
+            self._failed = True
+            self._tally.add(SPANS_DROPPED, signal="traces", error__type="defect")
+
+    def _release(self, until: float | None) -> None:
+        for held in self._holding.release(until):
+            self._make(held.call, held.series, held.target, held.stack)
 
     def shutdown(self, budget_seconds: float = 1.0) -> None:
         """Make spans of what waits, and stop."""
@@ -163,15 +188,16 @@ class SpanMaker:
         around = self._around(series, call) if self._around is not None else ()
         stack = self._stack_of(series, call)
         if around is None or around:
-            # Its copy of the stack has been walked: what waits need not be large.
-            self._holding.add(replace(call, stack_copy=b""), series, target, stack, around, arrived)
+            self._holding.add(_without_copy(call), series, target, stack, around, arrived)
         else:
             self._make(call, series, target, stack)
 
     def make(self, call: SlowCall) -> bool:
         """Make a trace of one slow call on this thread. Returns whether it was sampled and accepted."""
         known = self._known(call)
-        return known is not None and self._make(call, *known, self._stack_of(known[0], call))
+        made = known is not None and self._make(call, *known, self._stack_of(known[0], call))
+        self._tell_doubtful()
+        return made
 
     def _known(self, call: SlowCall) -> tuple[Series, Target] | None:
         known = self._state.series(call.series)
@@ -191,17 +217,16 @@ class SpanMaker:
         return text
 
     def _make(self, call: SlowCall, series: Series, target: Target, stack: str) -> bool:
-        inside = self._holding.inside(call, target)
-        inner = {held.key: held for held in inside}
-        # Those that the event names already are told once.
-        named = {key_of(one) for one in call.nested} if inside else ()
-        more = tuple(held.nested() for held in inside if held.around is not None and held.key not in named)
-        nesting = nest(replace(call, nested=(*call.nested, *more)) if more else call, target.pid, self._same_stack)
+        inner = {held.key: held for held in self._holding.inside(call, target)}
+        more: list[NestedCall] = []
+        if inner:  # those that the event names already are told once
+            named = set(map(key_of, call.nested))
+            more = [held.nested() for key, held in inner.items() if held.around is not None and key not in named]
+        nesting = nest(call, target.pid, self._same_stack, more) if more or call.nested else _NOTHING
         if nesting.doubtful:
-            names = {"target": target.service_name, "pid": str(target.pid), "function": series.function}
-            self._tally.add(NESTING_DOUBTFUL, len(nesting.doubtful), **names)
-        children = {key_of(one) for one, _ in nesting.children}
-        self._holding.remove([held for key, held in inner.items() if key in children])
+            self._doubtful[series.id] = self._doubtful.get(series.id, 0) + len(nesting.doubtful)
+        if inner:
+            self._holding.remove([inner[key] for one, _ in nesting.children if (key := key_of(one)) in inner])
 
         trace_id = self._ids.generate_trace_id()
         attributes = _attributes(series, call)
@@ -293,7 +318,7 @@ class SpanMaker:
             attributes,
             links=links,
             kind=SpanKind.INTERNAL,
-            status=status or Status(StatusCode.UNSET),
+            status=status or _UNSET,
             start_time=times[0],
             end_time=times[1],
             instrumentation_scope=_SCOPE,
@@ -306,6 +331,24 @@ class SpanMaker:
                 self._resources.clear()
             known = self._resources[target.id] = Resource(resource_attributes(target))
         return known
+
+
+def _without_copy(call: SlowCall) -> SlowCall:
+    """The call without its copy of the stack, which has been walked: what waits need not be large."""
+    return SlowCall(
+        call.series,
+        call.thread_id,
+        call.thread_name,
+        call.frame,
+        call.start_ns,
+        call.end_ns,
+        call.bytes,
+        call.stream,
+        call.return_value,
+        call.outcome,
+        nested=call.nested,
+        nested_omitted=call.nested_omitted,
+    )
 
 
 def _stack(lines: Sequence[str]) -> str:

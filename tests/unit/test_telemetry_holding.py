@@ -63,6 +63,7 @@ class Maker:
             lambda _pid, _outer, _inner: True,
             lambda _series, one: self.around.get(one.frame, ()),
             lambda: self.time,
+            gather_seconds=0,
         )
 
     def accept(self, spans: Sequence[ReadableSpan]) -> bool:
@@ -76,7 +77,7 @@ class Maker:
 
     def settle(self) -> None:
         deadline = time.monotonic() + 5
-        while self.maker._waiting or self.maker._taking:
+        while self.maker._waiting:
             assert time.monotonic() < deadline
             time.sleep(0.002)
 

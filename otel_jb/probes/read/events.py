@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct(abi.EVENT_HEADER)
 _STACK = struct.Struct(f"<{abi.STACK_DEPTH}Q")
 _NESTED = struct.Struct("<3Q2I")
+_PAGES = abi.STACK_COPY // abi.STACK_PAGE - 1  #: after the first, which is a part of one
 
 
-def decode(record: bytes, attached: Mapping[int, Attached]) -> SlowCall | None:
+def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> SlowCall | None:
     """The slow call, or None where its series is no longer attached (its number would mean another function)."""
     (
         start,
@@ -46,18 +47,7 @@ def decode(record: bytes, attached: Mapping[int, Attached]) -> SlowCall | None:
     item = attached.get(index)
     if item is None:
         return None
-    stack = _STACK.unpack_from(record, abi.EVENT_STACK)[: filled // 8] if filled > 0 else ()
-    nested: list[NestedCall] = []
-    known = bool(flags & abi.EVENT_NEST_KNOWN)
-    if known and inside:
-        recent = list(_NESTED.iter_unpack(record[abi.EVENT_NESTED : abi.EVENT_NESTED + abi.NESTED * _NESTED.size]))
-        first = following - min(inside, abi.NESTED)
-        for place in range(first, following):
-            inner_frame, inner_start, inner_end, inner_index, inner_tid = recent[place % abi.NESTED]
-            if inner_tid == tid and inner_start >= start and inner_end <= end:
-                inner = attached.get(inner_index)
-                if inner is not None:
-                    nested.append(NestedCall(inner.series.id, inner_frame, inner_start, inner_end))
+    known = flags & abi.EVENT_NEST_KNOWN
     series, width = item.series, item.probe.return_width
     return SlowCall(
         series=series.id,
@@ -70,26 +60,62 @@ def decode(record: bytes, attached: Mapping[int, Attached]) -> SlowCall | None:
         stream=stream or None,
         return_value=_narrow(value, width, item.probe.return_signed) if flags & abi.EVENT_RETURN and width else None,
         outcome=None if flags & abi.EVENT_FAULTED else outcome,
-        stack=tuple(filter(None, stack)),
+        stack=_stack(record, filled),
         stack_pointer=sp,
         instruction_pointer=ip,
         frame_pointer=fp,
         link_register=lr,
         stack_copy=_copy(record, copied, holes, sp),
-        nested=tuple(nested),
+        nested=_nested(record, (start, end, tid, frame), min(inside, abi.NESTED), following, attached) if known else (),
         nested_omitted=max(0, inside - abi.NESTED) if known else 0,
     )
 
 
-def _copy(record: bytes, copied: int, holes: int, sp: int) -> bytes:
+def _stack(record: bytes | memoryview, filled: int) -> tuple[int, ...]:
+    if filled <= 0:
+        return ()
+    found = _STACK.unpack_from(record, abi.EVENT_STACK)[: filled // 8]
+    return found if 0 not in found else tuple(filter(None, found))
+
+
+def _nested(
+    record: bytes | memoryview,
+    call: tuple[int, int, int, int],
+    count: int,
+    following: int,
+    attached: Mapping[int, Attached],
+) -> tuple[NestedCall, ...]:
+    """The `count` calls before the one numbered `following`, as far as they may have run inside the slow one (start, end, thread, frame).
+
+    Stacks grow downwards: what has its frame above the slow call's ran elsewhere.
+    """
+    if not count:
+        return ()
+    start, end, tid, frame = call
+    recent = list(_NESTED.iter_unpack(record[abi.EVENT_NESTED : abi.EVENT_COPY]))
+    oldest = (following - count) % abi.NESTED
+    return tuple(
+        [
+            NestedCall(item.series.id, inner_frame, inner_start, inner_end)
+            for inner_frame, inner_start, inner_end, index, inner_tid in (recent[oldest:] + recent[:oldest])[:count]
+            if inner_frame < frame and inner_start >= start and inner_end <= end and inner_tid == tid
+            if (item := attached.get(index)) is not None
+        ]
+    )
+
+
+def _copy(record: bytes | memoryview, copied: int, holes: int, sp: int) -> bytes:
     """The copy of the stack; pages of it that could not be read hold no address of any process, so that a walk ends there."""
-    copy = record[abi.EVENT_COPY : abi.EVENT_COPY + copied]
+    copy = bytes(record[abi.EVENT_COPY : abi.EVENT_COPY + copied])
     if not holes:
         return copy
-    filled, first = bytearray(copy), -sp & (abi.STACK_PAGE - 1)
-    for page in range(1, abi.STACK_COPY // abi.STACK_PAGE):
-        at = first + (page - 1) * abi.STACK_PAGE
-        if holes & 1 << page and at < copied:
+    first = -sp & (abi.STACK_PAGE - 1)
+    unread = [first + place * abi.STACK_PAGE for place in range(_PAGES) if holes & 2 << place]
+    if unread[0] >= copied:  # all are behind the end, as where a coroutine's stack has a guard page there
+        return copy
+    filled = bytearray(copy)
+    for at in unread:
+        if at < copied:
             filled[at : at + abi.STACK_PAGE] = b"\xff" * abi.STACK_PAGE
     return bytes(filled)
 

@@ -7,6 +7,8 @@ import ctypes
 import mmap
 import struct
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from otel_jb.arch.machine import here
 from otel_jb.probes.bpf import (
@@ -17,6 +19,8 @@ from otel_jb.probes.bpf import (
     bpf,
     membarrier,
 )
+
+_Decoded = TypeVar("_Decoded")
 
 GRACE_S = 0.02  #: stands in for a grace period where the kernel has no membarrier
 _MEMBARRIER_CMD_GLOBAL = 1
@@ -127,8 +131,11 @@ class Ring:
         self._headers = memoryview(self._producer_map).cast("I")
         self._data = memoryview(self._producer_map)
 
-    def records(self, limit: int = 4096) -> list[bytes]:
-        """The records that are complete now, oldest first, at most `limit`; their room is given back."""
+    def read(self, decode: Callable[[memoryview], _Decoded], limit: int = 4096) -> list[_Decoded]:
+        """What `decode` makes of the records that are complete now, oldest first, at most `limit`; then their room is given back.
+
+        It gets the ring's own memory, and must keep nothing of it: a record is 17 KiB, of which not all is wanted.
+        """
         position, end = self._consumer[0], self._producer[0]
         page = mmap.PAGESIZE
         complete: list[tuple[int, int]] = []  # (place of the data, length)
@@ -143,10 +150,11 @@ class Ring:
                 complete.append((at + 8, length))
             position += (length + 8 + 7) & ~7
         _order()  # data after its header
-        found = [bytes(self._data[at : at + length]) for at, length in complete]
-        _order()  # and all of it before its room is given back
-        self._consumer[0] = position
-        return found
+        try:
+            return [decode(self._data[at : at + length]) for at, length in complete]
+        finally:
+            _order()  # and all of it before its room is given back
+            self._consumer[0] = position
 
     def close(self) -> None:
         """Unmap."""
