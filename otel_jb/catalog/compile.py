@@ -27,6 +27,7 @@ from otel_jb.catalog.expression import (
     negate,
     parts,
 )
+from otel_jb.model.plan import NamePart
 from otel_jb.model.reads import (
     MAX_DEPTH,
     MAX_FIELDS,
@@ -71,6 +72,7 @@ class Meaning:
     largest: int = MAX_PACKET  #: bytes that a packet can have
     capacity: int = MAX_DEPTH  #: packets that a buffer can hold
     rtp: Expression | None = None  #: address of the RTP packet, of the size that `bytes_entry` gives
+    stream_name: tuple[NamePart, ...] = ()
     packets_known: bool = True  #: False: which calls carry a packet cannot be told
 
 
@@ -98,6 +100,23 @@ def compile_meaning(meaning: Meaning) -> ReadProgram:
     if len(fields) > MAX_FIELDS:
         raise ValueError(f"{len(fields)} fields are read, but the kernel distinguishes at most {MAX_FIELDS}")
     return ReadProgram(entry, end, tuple(fields))
+
+
+def compile_of_buffer(tree: Expression) -> tuple[ReadOp, ...]:
+    """What user space runs to find something of a buffer later: a straight program that emits it as STREAM.
+
+    Raises ValueError where the expression needs more than the buffer, which is argument 6 of it.
+    """
+    if any(
+        isinstance(part, (Return, AtEntry)) or (isinstance(part, Argument) and part != BUFFER) for part in parts(tree)
+    ):
+        raise ValueError("it is read later, when there is nothing but the stream")
+    code = _Code([], {})
+    code.add(ReadOp(Op.STREAM, src=code.value(tree)))
+    return code.finish()
+
+
+BUFFER = Argument(6)  #: stands for the buffer's address in what `compile_of_buffer` takes
 
 
 def registers_read(operations: Iterable[ReadOp]) -> frozenset[int]:

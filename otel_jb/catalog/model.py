@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Literal
 
-from otel_jb.catalog.compile import Meaning, Rule, compile_meaning, registers_read
+from otel_jb.catalog.compile import BUFFER, Meaning, Rule, compile_meaning, compile_of_buffer, registers_read
 from otel_jb.catalog.expression import (
     WIDTHS,
     Argument,
@@ -33,7 +33,8 @@ from otel_jb.catalog.expression import (
 )
 from otel_jb.config.yamlfile import KeyValueError
 from otel_jb.model.errors import ConfigError
-from otel_jb.model.reads import MAX_DEPTH, MAX_DROP_REASONS, MAX_PACKET, SIGNED, Outcome, ReadProgram
+from otel_jb.model.plan import NamePart
+from otel_jb.model.reads import MAX_DEPTH, MAX_DROP_REASONS, MAX_PACKET, SIGNED, Outcome, ReadOp, ReadProgram
 
 
 class Role(Enum):
@@ -113,6 +114,14 @@ class OutcomeSpec:
     def __post_init__(self) -> None:
         if (self.is_ == "drop") != (self.reason is not None):
             raise KeyValueError("reason", "a drop needs a reason, and only a drop has one")
+
+
+@dataclass(frozen=True, slots=True)
+class NamePartSpec:
+    """A text in memory: the address of its first byte, and its length unless it ends with a zero."""
+
+    text: Text
+    length: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +227,7 @@ class FunctionSpec:
     packet_when: Text | None = None
     bytes: Text | TimedSpec | None = None
     rtp: Text | None = None
+    stream_name: tuple[NamePartSpec, ...] = ()
     depth: Text | TimedSpec | None = None
     largest: int = MAX_PACKET
     capacity: int = MAX_DEPTH
@@ -249,6 +259,8 @@ class FunctionSpec:
             raise KeyValueError("capacity", f"a buffer holds 1 to {MAX_DEPTH} packets")
         if self.rtp is not None and (self.bytes is None or _read_at_end(self.bytes)):
             raise KeyValueError("rtp", "an RTP packet has a size that is known at the entry: the key 'bytes'")
+        if self.stream_name and (self.rtp is None or self.stream is None):
+            raise KeyValueError("stream_name", "only a function with 'rtp' and 'stream' has streams to name")
         if self.bytes is not None and not self.handles_packets:
             raise KeyValueError("bytes", f"a function of role {self.role.value} handles no packet")
 
@@ -402,6 +414,11 @@ class FunctionProfile:
         return self.whole and self.meaning.rtp is not None
 
     @property
+    def stream_name(self) -> tuple[NamePart, ...]:
+        """Where the name of a buffer's stream is."""
+        return self.meaning.stream_name if self.whole else ()
+
+    @property
     def has_depth(self) -> bool:
         """Whether the packets held can be read."""
         return self.whole and (self.meaning.depth_entry is not None or self.meaning.depth_end is not None)
@@ -514,6 +531,24 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         tree = place(what, _text(given), at_entry=when == "entry")
         return (tree, None) if when == "entry" else (None, tree)
 
+    def place_name() -> tuple[NamePart, ...]:
+        of_buffer = Scope({**scope.values, "stream": Text("stream", "", BUFFER)}, scope.structs)
+
+        def program(text: Text) -> tuple[ReadOp, ...]:
+            try:
+                return compile_of_buffer(resolve(text, of_buffer))
+            except ValueError as error:
+                raise text.fail(str(error)) from None
+
+        try:
+            return tuple(
+                NamePart(program(part.text), program(part.length) if part.length is not None else ())
+                for part in spec.stream_name
+            )
+        except UnplacedError as error:
+            absent.append(f"no names of streams: where {error.field} is, is not known: {error.why}")
+            return ()
+
     stream = place("streams", spec.stream)
     if stream is not None and spec.stream is not None:
         scope = Scope({**scope.values, "stream": replace(spec.stream, tree=AtEntry(stream))}, scope.structs)
@@ -541,6 +576,7 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
             Rule(when, outcomes[rule.is_] if reason is None else Outcome.DROP + spec.drop_reasons.index(reason))
         )
     rtp = place("RTP", spec.rtp, at_entry=True) if bytes_entry is not None and packets_known else None
+    stream_name = place_name() if rtp is not None and stream is not None and spec.stream is not None else ()
     meaning = Meaning(
         stream=stream,
         packet_when=packet_when,
@@ -551,6 +587,7 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         largest=spec.largest,
         capacity=spec.capacity,
         rtp=rtp,
+        stream_name=stream_name,
         rules=tuple(rules) if packets_known else (),
         opens=place("opened buffers", spec.opens),
         closes=place("closed buffers", spec.closes, at_entry=True),

@@ -12,7 +12,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 
 from otel_jb.model.names import base_name, without_arguments
-from otel_jb.model.reads import ReadProgram
+from otel_jb.model.reads import ReadOp, ReadProgram
 from otel_jb.model.text import make_printable
 
 
@@ -155,6 +155,14 @@ class ProbeSite:
 
 
 @dataclass(frozen=True, slots=True)
+class NamePart:
+    """Where a part of a stream's name is, as programs over the buffer's address in register 5 that emit it as STREAM."""
+
+    address: tuple[ReadOp, ...]  #: of its first byte
+    length: tuple[ReadOp, ...] = ()  #: in bytes; none: it ends with a zero
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """One function of one file, with everything needed to measure it."""
 
@@ -184,6 +192,9 @@ class Probe:
     return_signed: bool = True
     cost_ns: float = 0.0  #: predicted cost of one call, if known
     names: tuple[str, ...] = ()  #: all names at this address
+    stream_name: tuple[
+        NamePart, ...
+    ] = ()  #: what people call a buffer of this function; its parts are joined by slashes
     #: (file offset, bytes) of the analysed code: the function's own, and the code around its other sites
     code: tuple[tuple[int, bytes], ...] = ()
     identity: tuple[int, int] | None = None  #: device and inode of the file that was analysed, where they are known

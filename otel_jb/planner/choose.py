@@ -130,6 +130,7 @@ def _plan_one(
         return_signed=meaning.return_signed,
         cost_ns=way.cost_ns,
         names=_names(group),
+        stream_name=meaning.stream_name,
         code=facts.text.get(symbol.address, ()),
         identity=facts.identity,
     )

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import FunctionCode
-from otel_jb.model.plan import EndStrategy, Symbol
+from otel_jb.model.plan import EndStrategy, NamePart, Symbol
 from otel_jb.model.reads import ReadProgram
 
 
@@ -34,6 +34,8 @@ class FunctionMeaning(Protocol):
     def has_depth(self) -> bool: ...
     @property
     def has_duplicates(self) -> bool: ...
+    @property
+    def stream_name(self) -> tuple[NamePart, ...]: ...
     @property
     def sources(self) -> tuple[tuple[str, tuple[str, ...]], ...]: ...
     @property

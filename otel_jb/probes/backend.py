@@ -105,5 +105,3 @@ class KernelOptions:
     clock_rates: Mapping[int, int] = field(
         default_factory=dict
     )  #: Hz, by RTP payload type; those of RFC 3551 are known
-    #: what people call the stream of a process' buffer at this address; None: nothing, or nothing yet
-    stream_name: Callable[[Probe, int, int], str | None] | None = None

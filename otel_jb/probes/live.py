@@ -28,6 +28,7 @@ from otel_jb.probes.bpf import BpfError
 from otel_jb.probes.programs.compiled import RING_BYTES, Loaded, Loading
 from otel_jb.probes.programs.instances import Instances
 from otel_jb.probes.programs.reading import told_at_entry
+from otel_jb.probes.read import names
 from otel_jb.probes.read.boundaries import Buckets, build
 from otel_jb.probes.read.events import decode
 from otel_jb.probes.read.maps import HashMap, Ring, WordArray, wait_for_grace
@@ -95,7 +96,7 @@ class BpfBackend:
             self._array(maps["rtp_clocks"], abi.RTP_CLOCKS),
             self._options.clock_rates,
             self._options.streams,
-            self._options.stream_name,
+            self._stream_name,
         )
         self._reader = Reader(
             self.buckets.bounds_ns, self._series, calls, control, buffers, overflow, self._by_index, self._rtp
@@ -467,6 +468,13 @@ class BpfBackend:
             self._reader.settle_dead_threads(self._table.settle)
         indices = None if only is None else {item.index for item in self._targets[only].probes}
         return self._reader.snapshot(roll, indices)
+
+    def _stream_name(self, item: Attached, buffer: int) -> str | None:
+        """What people call the stream of a buffer, from the process's memory; None: it does not say."""
+        attached = self._targets.get(item.series.target)
+        if attached is None or not item.probe.stream_name:
+            return None
+        return names.of_process(item.probe.stream_name, buffer, attached.target)
 
     def has_counted(self, target_id: int) -> bool:
         """See `Backend.has_counted`."""

@@ -198,7 +198,10 @@ class Ledger:
                 bearing.setdefault(stream.label, []).append(stream)
         for label, account in sorted(self._accounts.items(), key=lambda item: (item[0] == OTHER, item[0])):
             streams = bearing.get(label, [])
-            jitters = [each.reading.jitter_ns for each in streams if each.reading.jitter_ns is not None]
+            # A sender that starts anew has another SSRC, and leaves one behind whose jitter does not change any more.
+            latest = max((each.active_ns for each in streams), default=0)
+            known = ((each.active_ns, each.reading.jitter_ns) for each in streams)
+            jitters = [jitter for active, jitter in known if active == latest and jitter is not None]
             found.append(
                 RtpSnapshot(
                     series=series,

@@ -10,7 +10,7 @@ from otel_jb.code.sites import analyse
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
-from otel_jb.model.plan import EndStrategy, ProbePlan, Symbol
+from otel_jb.model.plan import EndStrategy, NamePart, ProbePlan, Symbol
 from otel_jb.model.reads import SIGNED, Op, Outcome, ReadOp, ReadProgram
 from otel_jb.planner.choose import make_plan
 from otel_jb.planner.inputs import FileFacts, Options
@@ -46,6 +46,7 @@ class Meaning:
     has_bytes: bool = True
     has_depth: bool = False
     has_duplicates: bool = False
+    stream_name: tuple[NamePart, ...] = ()
     sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
     error_return: tuple[tuple[int, int], ...] = ((-(1 << 31), -1),)
     return_width: int = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from otel_jb.model.plan import Symbol, SymbolSource
+from otel_jb.model.plan import NamePart, Symbol, SymbolSource
 from otel_jb.model.reads import ReadProgram
 
 
@@ -22,6 +22,7 @@ class Meaning:
     has_bytes: bool = False
     has_depth: bool = False
     has_duplicates: bool = False
+    stream_name: tuple[NamePart, ...] = ()
     sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
     error_return: tuple[tuple[int, int], ...] = ()
     return_width: int = 4

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from otel_jb.model.plan import Probe
 from otel_jb.model.stream import RtpSnapshot
 from otel_jb.probes import abi
 from otel_jb.probes.read.maps import WordArray, wait_for_grace
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 _INDEX = (1 << abi.SERIES_BITS) - 1
 _ENDED = 1  #: a key that no packet has
 
-#: What people call a stream: asked with its probe, its process and the address of its buffer.
-Namer = Callable[[Probe, int, int], str | None]
+#: What people call a stream: asked with what is measured and the address of its buffer.
+Namer = Callable[["Attached", int], str | None]
 
 
 class RtpReader:
@@ -43,7 +42,7 @@ class RtpReader:
         clocks: WordArray,
         rates: Mapping[int, int],
         most: int,
-        name: Namer | None,
+        name: Namer,
     ) -> None:
         self._streams, self._unplaced = streams, unplaced
         self._most = most
@@ -81,8 +80,7 @@ class RtpReader:
         return tuple(found)
 
     def _namer(self, item: Attached) -> Callable[[Key], str | None]:
-        name = self._name
-        return lambda key: name(item.probe, item.pid, key[1]) if name is not None else None
+        return lambda key: self._name(item, key[1])
 
     def _reading(self, slot: int, key: int) -> Reading | None:
         words = self._streams.block(slot, abi.RTP_STREAM_WORDS)
