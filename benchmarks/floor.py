@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 
 from otel_jb.elf.image import Image
@@ -48,6 +49,19 @@ class Floor:
         opened = links.attach(kind, entry, str(path), [links.Point(offset, 0)], pid)
         opened += links.attach(kind, back, str(path), [links.Point(offset, 0, is_return=True)], pid)
         try:
+            yield
+        finally:
+            links.close(opened)
+
+    @contextmanager
+    def points(self, places: Sequence[tuple[str, bool, int]], pid: int) -> Iterator[None]:
+        """Attach to these places of one process, (file, whether it is a return probe, offset)."""
+        entry, back = self._programs["multi"]
+        opened = []
+        try:
+            for (file, is_return), group in groupby(places, key=lambda place: place[:2]):
+                points = [links.Point(offset, 0, is_return=is_return) for _, _, offset in group]
+                opened += links.attach("multi", back if is_return else entry, file, points, pid)
             yield
         finally:
             links.close(opened)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Generated C and C++ functions of every shape that compilers make ends of, and the builds of them.
 
-The same seed gives the same source. Functions are named by what they return (`f_N`: int, see `TYPES`) and take (long, long).
+The same seed gives the same source. Functions are named by what they return (`f_N`: int, see `TYPES`) and take (long, long); `q_N` takes
+(struct object *, long), returns a long, and stores where its argument leads.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ CALLS_OF_EACH = 80
 
 #: By the first letter of a function's name: what it returns, and its bytes.
 TYPES = {"f": "int", "v": "void", "l": "long", "b": "bool", "c": "unsigned char", "s": "short", "p": "void *"}
-WIDTHS = {"f": 4, "v": 0, "l": 8, "b": 1, "c": 1, "s": 2, "p": 8}
+WIDTHS = {"f": 4, "v": 0, "l": 8, "b": 1, "c": 1, "s": 2, "p": 8, "q": 8}
 
 _HEAD = """
 #include <stdio.h>
@@ -37,6 +38,7 @@ NI void g6(long *p, long n) { if (n & 1) p[0] += n; else p[1] ^= n; sink++; if (
 NI long g7(long *p) { long s = 0; for (int i = 0; i < (p[0] & 3); i++) s += p[1]; return s; }
 struct object { long a, b; int c; char d[24]; };
 NI void g8(struct object *o, long n) { o->a = n; if (n & 4) { o->c = (int)n; return; } o->d[n & 7] = 1; g6(&o->a, n); }
+NI int g9(struct object *o, unsigned short *e) { *e = (unsigned short)o->a; if (o->a & 1) return -1; return (int)(o->b & 7); }
 }
 """
 
@@ -202,6 +204,24 @@ class _Writer:
         return f'extern "C" {head} {{ {declarations} {body} sink += w != 0; {last} }}'
 
 
+def _storing(random_: random.Random, number: int) -> list[str]:
+    """A function that stores through its argument in front of its end, and two that have it store into their own frames."""
+    condition = random_.choice(["k == -1", "k < 3", "e & 1", "b & 2", "s->c == k"])
+    one = random_.choice(["r = b;", "s->b = k; r = e;", "r = g2(k, b);", "r = -7; s->a = k;"])
+    other = random_.choice(["s->c = k;", "s->a = b;", "s->d[k & 7] = 1;", "s->b = k; s->c = (int)b;"])
+    middle = random_.choice(["", "if (k == 5) return -4;", "if (b & 64) r += g1(b);", "if (k == 2) s = &spare;"])
+    head = f'extern "C" NI long q_{number}(struct object *s, long b)'
+    taken = random_.choice(["long r = 0; unsigned short e = 0;", "unsigned short e = 0; long r = b & 3;"])
+    body = f"{taken} int k = g9(s, &e); {middle} if ({condition}) {{ {one} }} else {{ {other} }} return r;"
+    frame = "struct object o = {a, b};"
+    return [
+        f"{head} {{ {body} }}",
+        f'extern "C" NI long l_{number}(long a, long b) {{ {frame} long r = q_{number}(&o, b); if (a & 1) r += o.c; return r; }}',
+        f'extern "C" NI long l_{number + 1}(long a, long b) {{ {frame} if (a == 3) return 1; q_{number}(&o, b); return o.{"ab"[number // 2 & 1]}; }}',
+    ]
+
+
+STORING = 6  #: functions that store through an argument, in each source
 _KINDS = "fvflfbvcfsvp"  #: how often each kind of function is made
 
 
@@ -214,6 +234,11 @@ def source(count: int, seed: int, *, exceptions: bool) -> tuple[str, list[str]]:
         name = f"{_KINDS[number % len(_KINDS)]}_{number}"
         lines.append(writer.function(name, [other for other in names if other[0] in "fls"]))
         names.append(name)
+    others = random.Random(seed + 1)
+    lines.append("static struct object spare;")
+    for number in range(count, count + 2 * STORING, 2):
+        lines += _storing(others, number)
+        names += [f"l_{number}", f"l_{number + 1}"]
     entries = ", ".join(f"(fn){name}" for name in names)
     lines.append(f"static int (*const table[])(long, long) = {{ {entries} }};")
     guarded = "try { sink += f(a, b); } catch (int) { sink--; }"

@@ -238,7 +238,7 @@ class FunctionSpec:
     may_yield: bool = False
     throws: bool = False
     uretprobe: UretprobeSpec | None = None
-    attach: Literal["default", "named"] = "default"
+    attach: Literal["default", "detail", "named"] = "default"
     only: MarkerSpec | None = None
     layout: MarkerSpec | None = None
     versions: str = ""
@@ -488,8 +488,13 @@ class FunctionProfile:
 
     @property
     def attach_by_default(self) -> bool:
-        """False: attach only if the user names the function."""
-        return self.spec.attach == "default" and not self.generic
+        """False: only where the user names the function."""
+        return self.spec.attach != "named" and not self.generic
+
+    @property
+    def detail(self) -> bool:
+        """True: only where the user asks for everything, or names the function."""
+        return self.spec.attach == "detail"
 
     def untrusted(self, note: str, *, return_trusted: bool, whole: bool = True) -> FunctionProfile:
         """The same function, without values read from arguments or memory or, in a clone, from its return value."""

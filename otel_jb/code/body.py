@@ -29,6 +29,9 @@ _CELL = re.compile(r"qword ptr \[rip ([+-]) (0x[0-9a-f]+|\d)\]$")
 _EPILOGUE = re.compile(r"pop r\w+$|add rsp, |leave$|ldp .*\[sp\], #|add sp, sp, #")
 
 
+_MOVES_STACK = re.compile(r"(push|pop)\w* |pushfq?$|popfq?$|(add|sub) rsp, (-?)(0x[0-9a-f]+|\d+)$")
+_TAKES_STACK_BACK = re.compile(r"leave$|mov rsp, rbp$|lea rsp, \[rbp ")
+
 _DECODERS = {"x86_64": x86_64, "aarch64": aarch64}
 
 
@@ -110,7 +113,9 @@ class Body:
     may_land: bool  #: the unwinder may enter at a landing pad
     described: bool  #: `.eh_frame` covers every part, and its first rule is that of a function's entry
     stack_depths: list[int | None] | None = None  #: see `called.depths`
-    lowest_taken: int | None = None  #: see `private.privacy`
+    misdescribed: frozenset[int] | None = None  #: addresses where the CFA's rule contradicts the code, see `frame`
+    lowest_taken: int | None = None  #: see `private.words`
+    argument_words: frozenset[int] | None = None  #: likewise
 
     def row(self, address: int) -> Row | None:
         """The CFA's rule before the instruction at `address`."""
@@ -121,10 +126,18 @@ class Body:
         return frame.row(address) if frame is not None else None
 
     def frame(self, address: int) -> tuple[FrameBase, int] | None:
-        """(base, offset) of the frame before the instruction at `address`; None where it is not known."""
+        """(base, offset) of the frame before the instruction at `address`; None where it is not known.
+
+        Assembly inside a function may push without saying so: there the rule is wrong, as the pushes tell.
+        """
         if address == self.start:
             return FrameBase.SP, 0
-        return self.context.frame_rule(self.row(address)) if self.described else None
+        found = self.context.frame_rule(self.row(address)) if self.described else None
+        if found is None or found[0] is not FrameBase.SP:
+            return found
+        if self.misdescribed is None:
+            self.misdescribed = _misdescribed(self)
+        return None if address in self.misdescribed else found
 
     def raw(self, instruction: Instruction) -> bytes:
         """The instruction's bytes."""
@@ -296,6 +309,47 @@ def _runs_on(body: Body) -> str:
         if body.instructions[last].flow in (Flow.NEXT, Flow.BRANCH):
             return f"it runs on into what follows it at {end:#x}"
     return ""
+
+
+def _misdescribed(body: Body) -> frozenset[int]:
+    """Addresses at which the stack pointer is not where the CFA's rule says, or nobody knows whether it is (x86-64)."""
+    if body.context.image.arch != "x86_64":
+        return frozenset()
+    wrong = {n: by for n, each in enumerate(body.instructions) if (by := _unsaid(body, n, each))}
+    if not wrong:
+        return frozenset()
+    first = body.index[body.start]
+    off: dict[int, int | None] = {first: 0}  # how far the stack pointer is from where the rule says; None: paths differ
+    queue = [first]
+    while queue:
+        here = queue.pop()
+        before = off[here]
+        after = 0 if _TAKES_STACK_BACK.match(body.instructions[here].text) else None
+        if after is None and before is not None:
+            after = before + wrong.get(here, 0)
+        for each in (*body.successors(here), *(body.table_targets if here in body.indirect_inside else ())):
+            joined = after if each not in off or off[each] == after else None
+            if each not in off or off[each] != joined:
+                off[each] = joined
+                queue.append(each)
+    # What no path leads to, a landing pad, is entered with the stack pointer that the rule gives.
+    return frozenset(body.instructions[n].address for n, by in off.items() if by != 0)
+
+
+def _unsaid(body: Body, index: int, instruction: Instruction) -> int:
+    """By how many bytes an instruction moves the stack pointer beyond what the CFA's rule says of it."""
+    match = _MOVES_STACK.match(instruction.text)
+    if match is None or not body.falls_through(index):
+        return 0
+    before, after = body.row(instruction.address), body.row(instruction.end)
+    stack = body.context.image.machine.stack_pointer
+    if before is None or after is None or before.register != stack or after.register != stack:
+        return 0
+    if match[2]:
+        by = int(match[4], 0) * (-1 if match[3] else 1) * (1 if match[2] == "add" else -1)
+    else:
+        by = -8 if instruction.text.startswith("push") else 8
+    return by + after.offset - before.offset
 
 
 def _classify_indirect(body: Body, position: int) -> None:

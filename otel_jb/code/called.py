@@ -107,7 +107,7 @@ def _moved(body: Body, instruction: Instruction, before: _Pointers) -> _Pointers
     stack, frame = before
     if not _MOVES.search(instruction.text):
         return before
-    state = State([None] * 16, lambda _at, _size: False)
+    state = State([None] * 16, values.NOTHING_KNOWN)
     for number, offset in ((x86.STACK, stack), (x86.FRAME, frame)):
         state.registers[number] = None if offset is None else values.Value(values.Kind.ADDRESS, offset)
     values.run(state, [(body.raw(instruction), instruction.address)])
@@ -126,11 +126,11 @@ def lent(body: Body, call: Instruction, spot: Spot) -> Spot:
     return replace(spot, displacement=spot.displacement + above, optional=True, callers=(*further, own))
 
 
-def after_call(body: Body, call: Instruction, state: State, is_private: values.IsPrivate) -> State:
+def after_call(body: Body, call: Instruction, state: State, words: values.Words) -> State:
     """What holds in the caller behind the call, from what held at the return of the called function."""
     depth = depth_at(body, call)
     assert depth is not None
-    found = state.moved(depth + 8, is_private)
+    found = state.moved(depth + 8, words)
     found.registers[x86.STACK] = values.Value(values.Kind.ADDRESS, -depth)
     frame = body.frame(call.address)
     if frame is not None and frame[0] is FrameBase.FP:

@@ -9,6 +9,7 @@ call, by the ends of the function that is called (`otel_jb.code.called`), or els
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -58,7 +59,7 @@ def cut(body: Body, end: int, follow: Callable[[int], bool] = lambda _: False) -
     while queue:
         here = queue.pop()
         instruction = body.instructions[here]
-        if instruction.slow:
+        if instruction.slow and not _clears_marks(body, here):
             return Cut(end, (), "a slow instruction lies between the last branch and an end")
         if instruction.address == body.start:
             return Cut(end, (), "an end is reached from the entry without an emulated branch")
@@ -76,6 +77,22 @@ def cut(body: Body, end: int, follow: Callable[[int], bool] = lambda _: False) -
             steps[before] = steps[here] + 1
             queue.append(before)
     return Cut(end, tuple(sorted(crossings, key=lambda c: (c.index, str(c.taken)))))
+
+
+_MARKS = re.compile(r"lea rdi, \[r\w+ \+ 0x7fff8[0-9a-f]{3}\]$")
+_CLEARING = 16  #: instructions between the address of the marks and their clearing
+
+
+def _clears_marks(body: Body, here: int) -> bool:
+    """Whether it clears AddressSanitizer's marks of the frame that ends, one byte for eight of it; they lie from 0x7fff8000 on."""
+    if not body.instructions[here].text.startswith("rep stosq"):
+        return False
+    for before in range(here - 1, max(-1, here - _CLEARING), -1):
+        if not body.falls_through(before) or body.came_from[before + 1]:
+            return False
+        if _MARKS.match(body.instructions[before].text):
+            return True
+    return False
 
 
 def _runs_into(body: Body, here: int) -> bool:

@@ -11,7 +11,7 @@ from otel_jb.code import called, edges, known, values
 from otel_jb.code.body import Body, Exit, UndecodableError, body_of
 from otel_jb.code.edges import Crossed, Crossing
 from otel_jb.code.facts import Ends, Spot
-from otel_jb.code.private import privacy
+from otel_jb.code.private import words
 from otel_jb.code.spots import merged, spot_at
 from otel_jb.code.values import State
 from otel_jb.model.plan import IN_RESULT, SITE_REGISTERS, FrameBase, Origin, ReturnPlace
@@ -156,7 +156,7 @@ def _state_at(body: Body, crossing: Crossing, end: int, frame: tuple[FrameBase, 
         return None
     # Where it matters what the function gives back to its caller, pops must be found.
     depth = called.depth_at(body, body.instructions[crossing.index]) if inner else None
-    state = State.at_site(frame, depth, privacy(body))
+    state = State.at_site(frame, depth, words(body))
     if crossing.kind is Crossed.LAST:
         state.called()
     _run(body, path, state)
@@ -227,8 +227,8 @@ def _lent(body: Body, crossing: Crossing, end: int, lenders: _Found) -> _Found:
     path = edges.straight(body, crossing, end)
     found = _Found(notes=list(lenders.notes))
     for each in lenders.ends:
-        state = each.state if each.state is not None else State.unknown(privacy(body))
-        behind = called.after_call(body, call, state, privacy(body))
+        state = each.state if each.state is not None else State.unknown(words(body))
+        behind = called.after_call(body, call, state, words(body))
         if path is None or body.instructions[end].flow is Flow.INDIRECT_JUMP:
             found.ends.append(_End(replace(called.lent(body, call, each.spot), returned=None), None))
             continue
@@ -264,7 +264,10 @@ def _tails(body: Body, chain: tuple[int, ...], finder: _Finder, cycles: frozense
         followed = finder(target, (*chain, body.start))
         if followed.refused:
             return _Found(refused=f"it tail-calls {name or hex(exit_.target)}: {followed.refused}")
-        followed.ends = [_End(replace(end.spot, optional=True), end.state) for end in followed.ends]
+        error = known.makes_error(name)
+        followed.ends = [
+            _End(replace(end.spot, optional=True, rare=end.spot.rare or error), end.state) for end in followed.ends
+        ]
         found.add(followed)
     if sum(end.spot.optional for end in found.ends) > MAX_FOLLOWED_SITES:
         return _Found(refused="its tail calls have too many ends")

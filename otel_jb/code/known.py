@@ -15,7 +15,7 @@ _NEVER_RETURN = re.compile(
     r"__cxa_throw_bad_array_new_length|__cxa_pure_virtual|__cxa_deleted_virtual|__cxa_call_unexpected|"
     r"__cxa_call_terminate|__clang_call_terminate|_ZSt9terminatev|_ZSt10unexpectedv|_ZSt\d+__throw_\w+|"
     r"_ZSt21__glibcxx_assert_failPKciS0_S0_|longjmp|_longjmp|siglongjmp|__longjmp_chk|pthread_exit|"
-    r"__libc_fatal|__pthread_unwind|__pthread_unwind_next)"
+    r"__libc_fatal|__pthread_unwind|__pthread_unwind_next|__asan_report_(exp_)?(load|store)(_n|\d+)|__ubsan_handle_\w+_abort)"
 )
 _NUMBERED = re.compile(r"([xwr])(\d+)[dwb]?")
 _X86 = {name: n for n, name in enumerate("rax rcx rdx rbx rsp rbp rsi rdi".split())}

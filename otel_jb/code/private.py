@@ -1,25 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which words of a function's stack no pointer can lead to, because the function never takes the address of anything that holds them."""
+"""Which words of a function's stack no pointer can lead to, because the function never takes the address of anything that holds them; and
+which of these hold nothing but an argument of the call.
+"""
 
 from __future__ import annotations
 
 from otel_jb.arch import x86_64 as x86
+from otel_jb.arch.instruction import Flow
+from otel_jb.code import values
 from otel_jb.code.body import Body
-from otel_jb.code.values import IsPrivate
+from otel_jb.code.values import Kind, State, Words
 from otel_jb.model.plan import FrameBase
 
 _NOWHERE = 1 << 62
 
 
-def privacy(body: Body) -> IsPrivate:
-    """Whether (offset from the frame, bytes) is private. An object whose address is taken may reach upwards as far as it likes."""
+def words(body: Body) -> Words:
+    """What is known of the words of the function's stack. An object whose address is taken may reach upwards as far as it likes."""
 
     def is_private(offset: int, size: int) -> bool:
         if body.lowest_taken is None:
             body.lowest_taken = _lowest_taken(body)
         return offset + size <= body.lowest_taken
 
-    return is_private
+    def is_argument(offset: int) -> bool:
+        if body.argument_words is None:
+            body.argument_words = frozenset(_argument_words(body))
+        return is_private(offset, 8) and offset in body.argument_words
+
+    return Words(is_private, is_argument)
 
 
 def _lowest_taken(body: Body) -> int:
@@ -57,3 +66,54 @@ def _lowest_taken(body: Body) -> int:
                 return -_NOWHERE
             lowest = min(lowest, distance - offset)
     return lowest
+
+
+def _argument_words(body: Body) -> set[int]:
+    """Offsets from the frame of words into which the entry block puts an argument, and which nothing else names as a target."""
+    state = State.at_site((FrameBase.SP, 0), None, values.NOTHING_KNOWN)
+    position = first = body.index[body.start]
+    while body.instructions[position].flow is Flow.NEXT and body.falls_through(position):
+        if position > first and (body.came_from[position] or position in body.table_targets):
+            break
+        values.run(state, [(body.raw(body.instructions[position]), body.instructions[position].address)])
+        position += 1
+    arguments = [values.Value(Kind.REGISTER, number) for number in x86.ARGUMENTS]
+    found = [(offset, size) for offset, size, value in state.stores if size == 8 and value in arguments and offset < 0]
+    written = _written_words(body) if found else None
+    if written is None:
+        return set()
+    return {
+        offset
+        for offset, size in found
+        if sum(at < offset + size and offset < at + length for at, length in written) == 1
+    }
+
+
+def _written_words(body: Body) -> list[tuple[int, int]] | None:
+    """(offset from the frame, bytes) of all that the function's instructions name on the stack as their target; None where one cannot be told.
+
+    What `push` and `call` write lies below the stack pointer, where no word is alive.
+    """
+    found: list[tuple[int, int]] = []
+    for instruction in body.instructions:
+        if "sp" not in instruction.text and "bp" not in instruction.text:
+            continue
+        name, operands = x86.operands(body.raw(instruction), instruction.address)
+        places = [each for each in operands if each.kind == "memory"]
+        if not places or (name in values.READERS and not name.startswith("xchg")):
+            continue
+        if places[0] is not operands[0] and not name.startswith(("xchg", "xadd", "lock", "cmpxchg")):
+            continue  # it only reads
+        for place in places:
+            if place.base not in (x86.STACK, x86.FRAME) and place.scaled not in (x86.STACK, x86.FRAME):
+                continue
+            frame = body.frame(instruction.address)
+            if frame is None or not place.plain:
+                return None
+            base, offset = frame
+            if place.base == x86.FRAME and base is FrameBase.SP:
+                continue  # a general register there
+            if place.base == x86.STACK and base is FrameBase.FP:
+                return None
+            found.append((place.number - offset, place.width))
+    return found

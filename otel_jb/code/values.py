@@ -2,7 +2,8 @@
 """What registers hold at an end, in terms of what they held at the site before it: the straight line between, run on symbols (x86-64).
 
 Values are constants, parts of registers, words of the stack and addresses in the frame. Whatever else an instruction makes is
-unknown. A word of the stack that was written through a pointer meanwhile is known only if no pointer can lead to it.
+unknown. A word of the stack that was written through a pointer meanwhile is known only if no pointer can lead to it, or if the pointer
+is one that the caller passed: the frame did not exist yet when it was made.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from otel_jb.model.plan import IN_RESULT, FrameBase, Origin, ReturnPlace
 
 _STACK, _FRAME, _RESULT = x86.STACK, x86.FRAME, x86.RETURN_REGISTER
 #: they look at what is in memory at their first operand and write nothing there
-_READERS = frozenset(
+READERS = frozenset(
     "cmp test push nop bt comiss comisd ucomiss ucomisd vcomiss vcomisd vucomiss vucomisd prefetcht0 prefetcht1 prefetcht2 "
     "prefetchnta prefetchw mul imul div idiv fld fild fadd fmul fsub fdiv fcom fcomp ldmxcsr".split()
 )
@@ -26,7 +27,16 @@ _READERS = frozenset(
 _WRITES_UNSAID = ("movsb", "movsw", "movsd", "movsq", "stos", "maskmov", "enter", "call", "int", "syscall", "rep ")
 
 
-IsPrivate = Callable[[int, int], bool]  #: whether no pointer can lead to (offset from the frame, bytes) of the stack
+class Words(NamedTuple):
+    """What is known of the words of a function's stack, by their offset from the frame."""
+
+    are_private: Callable[[int, int], bool]  #: (offset, bytes): whether no pointer can lead there
+    is_argument: Callable[[int], bool] = lambda _: (
+        False
+    )  #: whether the word always holds what the caller passed in a register
+
+
+NOTHING_KNOWN = Words(lambda _at, _size: False)
 
 
 class Kind(Enum):
@@ -56,14 +66,15 @@ class State:
     """Registers by hardware number, and what was stored since the site. Offsets are from the frame."""
 
     registers: list[Value | None]
-    is_private: IsPrivate
+    words: Words
     stores: list[tuple[int, int, Value | None]] = field(default_factory=list)
     through_pointers: bool = False  #: something was stored where nobody knows
+    through_arguments: bool = False  #: something was stored where the caller's pointers lead, so not into this frame
 
     @classmethod
-    def at_site(cls, frame: tuple[FrameBase, int], depth: int | None, is_private: IsPrivate) -> State:
+    def at_site(cls, frame: tuple[FrameBase, int], depth: int | None, words: Words) -> State:
         """What holds at a site whose frame is found so: (base, offset). `depth`: of the stack pointer below the frame, if it is known."""
-        state = cls([Value(Kind.REGISTER, number) for number in range(16)], is_private)
+        state = cls([Value(Kind.REGISTER, number) for number in range(16)], words)
         base, offset = frame
         state.registers[_STACK if base is FrameBase.SP else _FRAME] = Value(Kind.ADDRESS, -offset)
         if base is FrameBase.FP:
@@ -71,9 +82,9 @@ class State:
         return state
 
     @classmethod
-    def unknown(cls, is_private: IsPrivate) -> State:
+    def unknown(cls, words: Words) -> State:
         """Nothing is known, and anything may have been stored."""
-        return cls([None] * 16, is_private, [], True)
+        return cls([None] * 16, words, [], True)
 
     def called(self) -> None:
         """A function runs that keeps what calls keep, and may write wherever pointers lead."""
@@ -81,7 +92,7 @@ class State:
             self.registers[number] = None
         self.stored(None, 0, None)
 
-    def moved(self, by: int, is_private: IsPrivate) -> State:
+    def moved(self, by: int, words: Words) -> State:
         """The same, with offsets from a frame that lies `by` above this one."""
 
         def seen(value: Value | None) -> Value | None:
@@ -90,7 +101,9 @@ class State:
             return value
 
         stores = [(offset - by, size, seen(value)) for offset, size, value in self.stores]
-        return State([seen(value) for value in self.registers], is_private, stores, self.through_pointers)
+        # What this function's caller passed may lead into the frame of that one.
+        through_pointers = self.through_pointers or self.through_arguments
+        return State([seen(value) for value in self.registers], words, stores, through_pointers)
 
     def loaded(self, offset: int, size: int) -> Value | None:
         """What is at the frame + offset now."""
@@ -99,7 +112,8 @@ class State:
                 return value
             if at < offset + size and offset < at + length:
                 return None
-        if self.through_pointers and not self.is_private(offset, size):
+        written = self.through_pointers or (self.through_arguments and offset + size > 0)
+        if written and not self.words.are_private(offset, size):
             return None
         return Value(Kind.STACK, offset, size)
 
@@ -108,9 +122,14 @@ class State:
         if offset is None:
             self.through_pointers = True
             # A pointer may lead to what was stored before, unless to nothing there.
-            self.stores = [(at, n, kept if self.is_private(at, n) else None) for at, n, kept in self.stores]
+            self.stores = [(at, n, kept if self.words.are_private(at, n) else None) for at, n, kept in self.stores]
         else:
             self.stores.append((offset, size, value))
+
+    def stored_through_argument(self) -> None:
+        """Note that something was stored where a pointer of the caller's leads: above the frame, or not on this stack at all."""
+        self.through_arguments = True
+        self.stores = [(at, n, kept if at + n <= 0 else None) for at, n, kept in self.stores]
 
     def returned(self) -> ReturnPlace | None:
         """Where the return value of a function that returns now was at the site."""
@@ -155,12 +174,12 @@ def _step(state: State, raw: bytes, address: int) -> None:
         return
     if name.startswith(_WRITES_UNSAID) and not any(each.kind == "memory" for each in operands):
         state.stored(None, 0, None)
-    if operands and operands[0].kind == "memory" and name.rsplit(" ", 1)[-1] not in _READERS:
-        state.stored(_place(state, operands[0]), operands[0].width, None)
+    if operands and operands[0].kind == "memory" and name.rsplit(" ", 1)[-1] not in READERS:
+        _store(state, operands[0], None)
     if name.startswith(("xchg", "xadd", "lock")):
         for each in operands:
             if each.kind == "memory":
-                state.stored(_place(state, each), each.width, None)
+                _store(state, each, None)
     for number in x86.writes(raw, address):
         state.registers[number] = None
 
@@ -171,6 +190,21 @@ def _place(state: State, operand: Operand) -> int | None:
         return None
     base = state.registers[operand.base]
     return base.number + operand.number if base is not None and base.kind is Kind.ADDRESS else None
+
+
+def _store(state: State, operand: Operand, value: Value | None) -> None:
+    """Put a value into memory."""
+    place = _place(state, operand)
+    base = state.registers[operand.base] if operand.plain and operand.base is not None else None
+    if (
+        place is None
+        and base is not None
+        and (base.kind, base.width) == (Kind.STACK, 8)
+        and state.words.is_argument(base.number)
+    ):
+        state.stored_through_argument()
+    else:
+        state.stored(place, operand.width, value)
 
 
 def _value(state: State, operand: Operand) -> Value | None:
@@ -186,7 +220,7 @@ def _value(state: State, operand: Operand) -> Value | None:
 def _write(state: State, operand: Operand, value: Value | None) -> None:
     """Put a value into a register, as narrow as that is, or into memory."""
     if operand.kind == "memory":
-        state.stored(_place(state, operand), operand.width, extended(value, operand.width))
+        _store(state, operand, extended(value, operand.width))
     elif not operand.plain:
         state.registers[operand.number] = None
     elif operand.width >= 4:

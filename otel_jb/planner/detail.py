@@ -24,12 +24,14 @@ class Told:
         self._primary: set[_Group] = set()
         for match in matches:
             meaning = match.function
-            if meaning.primary and meaning.attach_by_default:
+            if meaning.primary and meaning.attach_by_default and not meaning.detail:
                 self._primary.add((meaning.profile, meaning.role))
                 self._told[meaning.profile, meaning.role].update(_metrics(meaning))
 
     def needs(self, meaning: FunctionMeaning) -> bool:
         """Whether some metric is missing or staler without this function. How full a buffer is, and whether it is, every function adds to."""
+        if meaning.detail:
+            return False
         group = (meaning.profile, meaning.role)
         if meaning.primary or meaning.generic or group not in self._primary or _sees_buffers(meaning):
             return True

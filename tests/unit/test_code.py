@@ -122,7 +122,7 @@ def test_endbr_is_stepped_over(examined: Analyse) -> None:
     ("before", "site"),
     [
         ((), True),
-        (("endbr64", "push rbx", "sub rsp, 16"), True),
+        (("endbr64", "push rbx", ".cfi_adjust_cfa_offset 8", "sub rsp, 16", ".cfi_adjust_cfa_offset 16"), True),
         (("mov [rsp - 8], rdi",), False),
         (("push rbp", "mov [rsp - 8], rdi"), False),
     ],

@@ -56,3 +56,9 @@ def test_a_primary_function_that_is_not_attached_tells_nothing() -> None:
 def test_bytes_are_needed_where_the_primary_function_does_not_know_them() -> None:
     """The primary function may tell less than another of its role."""
     assert needed(OTHER, replace(PRIMARY, has_bytes=False))
+
+
+def test_what_a_profile_keeps_for_detail_is_needed_by_nothing() -> None:
+    """It is not attached by default even where it alone tells something, and tells nothing in place of others."""
+    assert not needed(replace(OTHER, detail=True, role="get", program=reads(Op.DEPTH)))
+    assert needed(OTHER, replace(PRIMARY, detail=True))

@@ -199,3 +199,117 @@ def test_a_value_in_a_register_that_no_site_reads_is_unknown_there_and_the_file_
     (code,) = analyse(image, [(kept.address, kept.size)], Names(image), thorough=True)
     assert [spot.returned for spot in code.rets.spots] == [IN_RESULT, IN_RESULT]
     assert all(spot.returned is None for spot in code.edges.spots)
+
+
+def test_a_store_through_an_argument_leaves_the_frame_alone(tmp_path: Path) -> None:
+    """What the caller passed cannot lead to a word of a frame that did not exist yet; a pointer that the function made may."""
+    source = """
+    struct t_s { long other; short last; };
+    extern int t_find(struct t_s *, unsigned short *, long *);
+    long t_given(struct t_s *s, int n) {
+      long error = 0; unsigned short end = 0;
+      int lost = t_find(s, &end, 0);
+      if (lost == -1) { error = n; } else { s->last = lost; }
+      return error;
+    }
+    long t_changed(struct t_s *s, int n) {
+      long error = 0; unsigned short end = 0;
+      int lost = t_find(s, &end, &error);
+      if (n == 3) s = (struct t_s *)&end;
+      if (lost == -1) { error = n; } else { s->last = lost; }
+      return error;
+    }
+    """
+    codes = analysed(tmp_path, source, "-O0", "-fno-stack-protector")
+    places = {name: [s.returned for s in codes[name].edges.spots] for name in codes}
+    assert all(place is not None and place.kind is Origin.STACK for place in places["t_given"])
+    assert None in places["t_changed"]
+
+
+def test_an_argument_of_a_lender_may_lead_into_the_borrowers_frame(tmp_path: Path) -> None:
+    """A store through what the caller passed is one into the caller's frame, for all that its code tells."""
+    source = """
+    volatile int sink;
+    __attribute__((noinline)) int t_set(long *p, int n) { if (n & 1) sink++; if (n == 3) sink += 2; else *p = 1; return n; }
+    long t_last(int n) { long error = n; if (n > 9) return -1; t_set(&error, n); return error; }
+    long t_kept(int n) { long error = n; if (n > 9) return -1; t_set((long *)&sink, n); return error; }
+    """
+    codes = analysed(tmp_path, source, "-O0", "-fno-stack-protector")
+    assert {s.returned for s in lent(codes["t_last"].edges.spots)} >= {None}
+    assert None not in {s.returned for s in lent(codes["t_kept"].edges.spots)}
+
+
+def test_an_end_in_what_makes_an_error_is_rare(tmp_path: Path) -> None:
+    """A tail call that makes an error is no usual way out, whatever its own ends cost."""
+    source = """
+    extern void *other(void); extern volatile int sink;
+    __attribute__((noinline)) void *_ZN12SrsCplxError4wrapEv(int n) { sink = n; void *e = other(); sink++; return e; }
+    __attribute__((noinline)) void *t_plain(int n) { sink = n; void *e = other(); sink++; return e; }
+    void *t_error(int n) { if (n > 3) return 0; return _ZN12SrsCplxError4wrapEv(n); }
+    void *t_usual(int n) { if (n > 3) return 0; return t_plain(n); }
+    """
+    codes = analysed(tmp_path, source, "-O2", "-fno-stack-protector")
+    for name, rare in (("t_error", True), ("t_usual", False)):
+        stepped = [s for s in codes[name].edges.spots if s.price is Price.STEPPED]
+        assert stepped, name
+        assert all(s.rare is rare for s in stepped), name
+
+
+def test_the_sanitizer_ends_the_process_where_it_reports(tmp_path: Path) -> None:
+    """What follows its report is padding, through which no call comes."""
+    source = """
+    extern void __asan_report_load8(long); extern volatile int sink;
+    int t_f(long *p) { if (*p == 7) { sink = 1; return 3; } if (*p > 9) __asan_report_load8(*p); sink = 2; return 0; }
+    """
+    spots = analysed(tmp_path, source, "-O2", "-fno-stack-protector")["t_f"].edges.spots
+    assert spots
+    assert all(s.price is Price.EMULATED for s in spots)
+
+
+@pytest.mark.parametrize(("marks", "fits"), [("0x7fff8008", True), ("8", False)])
+def test_clearing_the_sanitizers_marks_is_part_of_the_end(marks: str, fits: bool, tmp_path: Path) -> None:
+    """It is short; any other string instruction behind the last branch is work, which must be timed."""
+    straight = (f"lea rdi, [r13 + {marks}]", "xor eax, eax", "and rdi, -8", "shr ecx, 3", "rep stosq", "mov eax, 4")
+    lines = (*_ENTER, "call t_g", "test rbx, rbx", "jne 1f", "inc qword ptr [rbx]", "jmp 1f", "1:", *straight, *_LEAVE)
+    edges = analysed(tmp_path, assembly("t_f", *lines) + assembly("t_g", "ret"), language="assembler")["t_f"].edges
+    assert (edges.refused == "") is fits
+    assert {spot.returned for spot in edges.spots} == ({ReturnPlace(Origin.CONSTANT, 4)} if fits else set())
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_where_assembly_pushes_without_a_word_no_frame_is_known(told: bool, tmp_path: Path) -> None:
+    """Between a push that the unwinding table leaves out and its pop no branch is a site; where the table has it, one is."""
+    inside = [
+        "push rax",
+        ".cfi_adjust_cfa_offset 8",
+        "test edi, edi",
+        "je 2f",
+        "2:",
+        "pop rax",
+        ".cfi_adjust_cfa_offset -8",
+    ]
+    lines = [line for line in inside if told or not line.startswith(".cfi")]
+    source = assembly("t_f", *_ENTER, "test esi, esi", "je 1f", *lines, "1:", *_LEAVE)
+    code = analysed(tmp_path, source, language="assembler")["t_f"]
+    assert code.rets.spots
+    if told:
+        assert {spot.displacement for spot in code.edges.spots} == {40, 48}
+    else:
+        assert code.edges.refused == "the frame is not known at the last branch before an end"
+
+
+def test_behind_the_pop_of_assembly_the_frame_is_known_again(tmp_path: Path) -> None:
+    """A push that the table leaves out spoils the function's other sites in no way, nor do two paths that agree."""
+    inside = ("push rax", "test edi, edi", "je 2f", "pop rax", "jmp 3f", "2:", "pop rax", "3:", "cmp esi, 3", "je 1f")
+    source = assembly("t_f", *_ENTER, "test esi, esi", "je 1f", *inside, "inc rax", "jmp 1f", "1:", *_LEAVE)
+    spots = analysed(tmp_path, source, language="assembler")["t_f"].edges.spots
+    assert [spot.displacement for spot in spots] == [40, 40, 40]
+
+
+def test_an_entry_site_behind_an_untold_push_is_none(tmp_path: Path) -> None:
+    """The entry block's instructions behind it have another frame than the table says."""
+    source = assembly(
+        "t_f", "mov rax, rdi", "push rbx", "push r12", "pop r12", "pop rbx", "test rax, rax", "je 1f", "1:", "ret"
+    )
+    entries = analysed(tmp_path, source, language="assembler")["t_f"].entries
+    assert [spot.text.split()[0] for spot in entries] == ["mov", "push", "test", "je"]

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What probes add to the CPU time of a server under load, and what the agent estimates that they add.
+
+    .venv/bin/python -m benchmarks.added_cpu PID [--detail all] [--rounds N] [--seconds N] [--empty]
+
+Root. The server and its traffic are yours: start both before, the traffic as steady as it can be. In each round the process runs once
+without probes and once with them, in an order that alternates, and its own CPU clock is read. The probes are the agent's, attached by its
+own modules within this process; there is no governor. `--empty` attaches programs that do nothing to the same instructions: what is then
+added is the kernel's part, which no tool with these probes can avoid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from statistics import mean, median, quantiles
+from typing import NamedTuple
+
+from benchmarks.agent_cpu import cpu_ns
+from benchmarks.floor import Floor
+from otel_jb.agent.measuring import Measuring
+from otel_jb.config.model import Config, Detail, Overhead, Slow, TargetSelector
+from otel_jb.model.plan import EndStrategy
+from otel_jb.planner.targets import Discovery, Found
+from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.live import BpfBackend
+from otel_jb.sandbox.client import Inspector
+
+SETTLE_S = 0.5  #: after probes came or went
+
+
+class Round(NamedTuple):
+    """Shares of one CPU, and calls a second."""
+
+    alone: float
+    probed: float
+    estimate: float
+    calls: float
+
+
+class Probes:
+    """The agent's probes for one process, to be attached and detached at will."""
+
+    def __init__(self, pid: int, detail: str) -> None:
+        config = Config(targets=(TargetSelector(pid=pid),), detail=Detail(detail), overhead=Overhead(budget=None))
+        self._inspector = Inspector()
+        self._backend = BpfBackend(
+            KernelOptions(
+                [int(bound) for bound in config.histogram.boundaries],
+                threshold_ns=lambda probe: _threshold(config.slow, probe.function, probe.role),
+            )
+        )
+        self._measuring = Measuring(config, self._backend, [])
+        discovery = Discovery(config, self._inspector)
+        (self.found,) = discovery.first()
+        cost = self._backend.measure_cost()
+        print({kind: f"{each * 1e9:.0f} ns" for kind, each in cost.seconds_by_kind}, file=sys.stderr)
+        discovery.planner.use_costs(cost)
+        self._cost = cost
+        self._attached = 0
+        self._plan = discovery.planner.plan_process(self.found.process, named=True)
+
+    @contextmanager
+    def attached(self) -> Iterator[Measuring]:
+        """Attach, and detach at the end."""
+        self._attached += 1
+        number = self._attached  # another target for the governor each time
+        target = replace(self.found.target, id=number)
+        self._measuring.attach(Found(self.found.process, target, self._plan, alone=True))
+        self._measuring.use_costs(self._cost, [(number, self._plan)])
+        try:
+            yield self._measuring
+        finally:
+            self._measuring.end([number], ended=False)
+
+    def calls(self) -> int:
+        """Entries so far."""
+        return sum(self._backend.entries().values())
+
+    def close(self) -> None:
+        """End everything."""
+        self._backend.close()
+        self._inspector.close()
+
+    @contextmanager
+    def empty(self, floor: Floor) -> Iterator[None]:
+        """Programs that do nothing, where the agent's would be."""
+        points = {
+            (probe.file, probe.strategy is EndStrategy.URETPROBE and at > 0, site.offset)
+            for probe in self._plan.probes
+            for at, site in enumerate(probe.sites)
+        }
+        with floor.points(sorted(points), self.found.process.pid):
+            yield
+
+
+def _threshold(slow: Slow, function: str, role: str) -> int | None:
+    threshold = slow.of(function, role)
+    return threshold.ns if threshold is not None else None
+
+
+def share(pid: int, seconds: float) -> float:
+    """The share of a CPU that a process uses for so long."""
+    time.sleep(SETTLE_S)
+    began, before = time.monotonic(), cpu_ns(pid)
+    time.sleep(seconds)
+    return (cpu_ns(pid) - before) / 1e9 / (time.monotonic() - began)
+
+
+def probed(pid: int, probes: Probes, seconds: float) -> tuple[float, float, float]:
+    """With the agent's probes: the process's share, the estimate of what they add, calls a second."""
+    with probes.attached() as measuring:
+        measuring.govern()
+        time.sleep(SETTLE_S)
+        measuring.govern()
+        began, calls, before = time.monotonic(), probes.calls(), cpu_ns(pid)
+        for _ in range(max(1, round(seconds))):
+            time.sleep(1)
+            measuring.govern()
+        spent, elapsed = cpu_ns(pid) - before, time.monotonic() - began
+        estimate = sum(measuring.overhead.values())
+        return spent / 1e9 / elapsed, estimate, (probes.calls() - calls) / elapsed
+
+
+def measure(pid: int, detail: str, rounds: int, seconds: float, *, empty: bool) -> list[Round]:
+    """Both ways in turn."""
+    found = []
+    with closing(Probes(pid, detail)) as probes, closing(Floor()) as floor:
+        for _ in range(rounds):
+            alone = share(pid, seconds) if random.random() < 0.5 else None
+            if empty:
+                with probes.empty(floor):
+                    with_probes = (share(pid, seconds), float("nan"), float("nan"))
+            else:
+                with_probes = probed(pid, probes, seconds)
+            alone = share(pid, seconds) if alone is None else alone
+            found.append(Round(alone, *with_probes))
+    return found
+
+
+def table(rounds: list[Round]) -> str:
+    """Markdown: one row."""
+    alone = median(r.alone for r in rounds)
+    added = median(r.probed - r.alone for r in rounds)
+    low, _, high = quantiles([(r.probed - r.alone) / alone for r in rounds], n=4)
+    estimate = median(r.estimate for r in rounds)
+    return (
+        "| rounds | calls/s | server alone, % of a CPU | added, % of a CPU | added, % of the server's own (half of the rounds) | estimate, % of a CPU | "
+        "estimate / added |\n|---|---|---|---|---|---|---|\n"
+        f"| {len(rounds)} | {mean(r.calls for r in rounds):,.0f} | {alone * 100:.2f} | {added * 100:.2f} | "
+        f"{added / alone:.1%} ({low:.1%} to {high:.1%}) | {estimate * 100:.2f} | {estimate / added:.2f} |\n"
+    )
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pid", type=int)
+    parser.add_argument("--detail", choices=("default", "all"), default="default")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--empty", action="store_true")
+    args = parser.parse_args()
+    print(table(measure(args.pid, args.detail, args.rounds, args.seconds, empty=args.empty)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
