@@ -95,6 +95,7 @@ class Meaning:
     generic: bool = False
     asked: bool = False
     attach_by_default: bool = True
+    detail: bool = False
 
 
 @dataclass(frozen=True)
