@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: one module a command; the only place where an error becomes an exit code."""
+"""The command line: one module per command; the only place where an error becomes an exit code."""

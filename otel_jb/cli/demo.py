@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`otel-jb demo`: the agent at work on a real RTP stream that it brings along."""
+"""`otel-jb demo`: the agent measuring a real RTP stream that the demo generates."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from otel_jb.doctor.preflight import preflight
     from otel_jb.doctor.system import System
 
-    # The log would break the table; the demo prints what matters of it.
+    # The log would break the table; the demo prints the important parts itself.
     quiet = dataclasses.replace(Config(), listen=Address("127.0.0.1", args.port))
     preflight(quiet, System(words.again(args.typed, "--port")))
     executable = find_ffmpeg()
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         receiver = Receiver(directory, executable)
         stack.callback(receiver.stop)
         receiver.wait_until_listening()
-        # The probes are there before the first packet is, so that both sides count the same ones.
+        # The probes are attached before the first packet, so that both sides count the same ones.
         config = dataclasses.replace(quiet, targets=(TargetSelector(pid=receiver.pid),))
         return _measure(config, receiver, impairment, directory, stop, args.seconds, stack)
 
@@ -158,7 +158,7 @@ def _show(rows: Callable[[], list[Row]], relay: Relay, goes_on: Callable[[], boo
 
 
 def _show_in_place(rows: Callable[[], list[Row]], relay: Relay, goes_on: Callable[[], bool]) -> None:
-    """Draw the table again and again on a screen of its own, so that no size of the terminal leaves rubbish behind."""
+    """Redraw the table on the alternate screen, so that resizing the terminal leaves nothing behind."""
     from rich.console import Console
     from rich.live import Live
 
@@ -193,7 +193,7 @@ def _lines(rows: Sequence[Row]) -> list[str]:
 
 
 def _compare(agent: Agent, receiver: Receiver, relay: Relay, sender: Sender) -> int:
-    """Let what is on its way arrive, and set the relay's account beside the agent's."""
+    """Wait for packets in flight, then compare the relay's count with the agent's."""
     from otel_jb.telemetry.metrics import packets
 
     sender.stop()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Standard descriptors that were closed by whoever started the program."""
+"""Standard descriptors that the parent process closed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 
 
 def reopen() -> None:
-    """Put /dev/null where standard input, output or error is closed.
+    """Open /dev/null in place of closed standard input, output or error.
 
-    Otherwise the next file or socket that is opened gets its number: a socket that somebody prints to, or a poller that a library closes.
+    Otherwise the next file or socket gets that number: output would go into a socket, or a library would close a poller.
     """
     for number in (0, 1, 2):
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`otel-jb discover`: which jitter-buffer functions a file, a process or this host has, and how each can be probed."""
+"""`otel-jb discover`: the jitter-buffer functions of a file, a process or this host, and how each can be probed."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ examples:
   otel-jb discover 1234                              the functions of this process and its libraries
   otel-jb discover ffmpeg                            of every process called ffmpeg
   otel-jb discover /usr/lib/x86_64-linux-gnu/libspeexdsp.so.1
-  otel-jb discover 1234 --function '*JitterBuffer*'  only these, whether a profile knows them or not
+  otel-jb discover 1234 --function '*JitterBuffer*'  only these, with or without a profile
   otel-jb discover --json | jq '.targets[].functions[].function'
 
-PROBE says how the end of a call is seen ({", ".join(each.value for each in EndStrategy)}; docs/strategies.md); the line
+PROBE is the end strategy ({", ".join(each.value for each in EndStrategy)}; docs/strategies.md); the line
 below it says why. * marks the primary function of its role, which dashboards count. Files that you can read need no privileges.
 """
 _FFMPEG_ADVICE = (
@@ -69,7 +69,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     target.add_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON (docs/discover.schema.json), for programs")
     parser.add_argument(
-        "--all", action="store_true", help="list every process and function, also those of no use, with the reason"
+        "--all", action="store_true", help="list every process and function, including unusable ones, with the reason"
     )
     parser.add_argument(
         "--function", action="append", default=[], metavar="NAME|GLOB", help="only these functions (repeatable)"
@@ -80,7 +80,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, and print what was found. Raises the error of a target that cannot be read, NoFunctionError for one without such functions."""
+    """Find and print functions. Raises the error of an unreadable target, NoFunctionError for one without such functions."""
     from otel_jb.config.model import Config, Functions
     from otel_jb.sandbox.client import Inspector
 
@@ -125,11 +125,9 @@ def _print(targets: Sequence[Target], looker: _Looker, args: argparse.Namespace,
     if wanted is None and not targets:
         print(f"None of the {looker.looked_at} processes here has a jitter-buffer function that a profile knows.")
     if looker.not_permitted and os.geteuid() != 0:
-        print(
-            f"{looker.not_permitted} processes of other users could not be looked at: run as root (sudo) to see them."
-        )
+        print(f"{looker.not_permitted} processes of other users could not be read: run as root (sudo) to see them.")
     elif looker.not_permitted:
-        print(f"{looker.not_permitted} processes may not be looked at, even by root.")
+        print(f"{looker.not_permitted} processes cannot be read, even by root.")
     if not looker.demangles:
         print("C++ names stay mangled, because no C++ runtime is installed: install libstdc++6 (libstdc++).")
 
@@ -146,7 +144,7 @@ def _nothing_found(text: str, targets: Sequence[Target], looker: _Looker) -> NoF
 
 
 class _Looker:
-    """Looks at targets and remembers what could not be looked at."""
+    """Examines targets and remembers which could not be read."""
 
     def __init__(self, planner: Planner, functions: tuple[str, ...], progress: Progress) -> None:
         self.planner = planner
@@ -158,7 +156,7 @@ class _Looker:
         self.demangles = True
 
     def look(self, wanted: Named | None, *, everything: bool) -> Iterator[Target]:
-        """The targets that the user means."""
+        """The targets that the user named."""
         if wanted is None:
             yield from self._host(everything)
         elif wanted.file is not None:
@@ -332,7 +330,7 @@ class _Looker:
             )
 
     def _missing(self, matches: Sequence[Match]) -> Iterator[Row]:
-        """What the profiles that were recognised name beside what was found."""
+        """Functions that the recognised profiles name but the target does not have."""
         from otel_jb.cli.listing import Row
 
         recognised = {match.function.profile for match in matches if not match.function.generic}
@@ -358,7 +356,7 @@ class _Looker:
             )
 
     def _unmatched(self, examined: Examined, path: str) -> Iterator[Row]:
-        """What looks like a jitter buffer's and is none, and what the user asked for and no profile knows."""
+        """Functions that only look like a jitter buffer's, and functions that the user asked for but no profile knows."""
         from otel_jb.cli.listing import Row
 
         matched = {match.symbol.address for match in examined.matches}
@@ -404,7 +402,7 @@ def _as_process_sees(process: Process, path: str) -> str:
 
 
 def _advice(name: str, files: Sequence[File], rows: Sequence[Row]) -> tuple[str, ...]:
-    """What would make more functions visible, where that is likely."""
+    """What would make more functions visible, if anything is likely to."""
     if any(row.state == "probe" for row in rows):
         return ()
     stripped = [file for file in files if file.stripped]

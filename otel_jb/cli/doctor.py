@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`otel-jb doctor`: is this machine ready to measure, is this target, and what to do where not."""
+"""`otel-jb doctor`: checks whether this machine and a target can be measured, and says what to fix."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def render(check: Check) -> str:
-    """A line, and below it the remedy where there is something to do."""
+    """A line, followed by the remedy if there is something to do."""
     text = f"{MARKS[check.status]} {check.name}: {check.detail}\n"
     if check.status is Status.FAILED and check.remedy:
         text += textwrap.indent(check.remedy.rstrip() + "\n", "    ")
@@ -93,7 +93,7 @@ def render(check: Check) -> str:
 
 
 def all_checks(system: System, config: Config, settings: OtelSettings, targets: Sequence[Target]) -> Iterator[Check]:
-    """Every check, in the order in which one would go about it."""
+    """Every check, in the order in which a user would fix problems."""
     for check in (
         preflight.machine,
         preflight.kernel,
@@ -124,7 +124,7 @@ def all_checks(system: System, config: Config, settings: OtelSettings, targets: 
 
 
 def _target_checks(system: System, config: Config, wanted: Target) -> Iterator[Check]:
-    """The checks of each process or file that the user means."""
+    """The checks of each process or file that the user named."""
     from otel_jb.doctor.target import target_checks
 
     if wanted.file is not None:
@@ -140,7 +140,7 @@ def _target_checks(system: System, config: Config, wanted: Target) -> Iterator[C
 
 
 def uprobe_pmu(system: System) -> Check:
-    """Perf events for uprobes; what links are made through where the kernel has no multi links."""
+    """Perf events for uprobes, which kernels without multi links use."""
     place = "/sys/bus/event_source/devices/uprobe"
     if system.exists(f"{place}/type"):
         return Check("uprobe PMU", Status.OK, place)
@@ -156,7 +156,7 @@ def uprobe_pmu(system: System) -> Check:
 
 
 def multi_links(system: System) -> Check:
-    """One link for all probes of a file; without, each probe is a perf event."""
+    """One link for all probes of a file; without it, each probe is a perf event."""
     name = "multi links"
     if not preflight.may_attach(system):
         return Check(name, Status.NOT_APPLICABLE, "cannot be tried without CAP_BPF and CAP_PERFMON")
@@ -172,7 +172,7 @@ def multi_links(system: System) -> Check:
 
 
 def tracefs(system: System) -> Check:
-    """Only tools that attach by tracefs need it; this one does not."""
+    """Only tools that attach through tracefs need it; otel-jb does not."""
     mounted = [line.split()[1] for line in (system.text("/proc/mounts") or "").splitlines() if " tracefs " in line]
     if mounted:
         return Check("tracefs", Status.OK, f"mounted on {mounted[0]} (not needed)")
@@ -180,13 +180,13 @@ def tracefs(system: System) -> Check:
 
 
 def btf(system: System) -> Check:
-    """The program uses no kernel types."""
+    """The BPF program uses no kernel types."""
     present = "there" if system.exists("/sys/kernel/btf/vmlinux") else "not there"
     return Check("BTF and kernel headers", Status.NOT_APPLICABLE, f"not needed (BTF is {present})")
 
 
 def lockdown(system: System) -> Check:
-    """Confidentiality mode keeps BPF from kernel memory, of which nothing is read."""
+    """Confidentiality mode keeps BPF from kernel memory, which otel-jb never reads."""
     text = system.text("/sys/kernel/security/lockdown") or ""
     mode = text.partition("[")[2].partition("]")[0] or "none"
     if mode == "confidentiality":
@@ -196,7 +196,7 @@ def lockdown(system: System) -> Check:
 
 
 def perf_event_paranoid(system: System) -> Check:
-    """Holds for users without CAP_PERFMON only."""
+    """Applies only to users without CAP_PERFMON."""
     value = (system.text("/proc/sys/kernel/perf_event_paranoid") or "unknown").strip()
     return Check("perf_event_paranoid", Status.NOT_APPLICABLE, f"{value}; it applies only without CAP_PERFMON")
 
@@ -216,7 +216,7 @@ def ptrace_scope(system: System) -> Check:
 
 
 def compiler(system: System) -> Check:
-    """The program is really compiled and loaded, as `run` does it."""
+    """Compile and load the BPF program, as `run` does."""
     name = "compiler"
     if not preflight.may_attach(system):
         return Check(name, Status.NOT_APPLICABLE, "cannot be tried without CAP_BPF and CAP_PERFMON")
@@ -233,7 +233,7 @@ def compiler(system: System) -> Check:
 
 
 def endpoint(system: System, config: Config) -> Check:
-    """The address of /metrics: free, or in use by an agent, which is asked how it is."""
+    """The address of /metrics: free, or used by an agent, whose state is then checked."""
     if config.listen is None:
         return Check("address to listen on", Status.NOT_APPLICABLE, "--listen is off")
     host, port = config.listen.host, config.listen.port
@@ -259,7 +259,7 @@ def endpoint(system: System, config: Config) -> Check:
 
 
 def collector(system: System, settings: OtelSettings) -> Check:
-    """Whether somebody listens where OTLP goes."""
+    """Whether something accepts connections at the OTLP endpoint."""
     from urllib.parse import urlsplit
 
     name = "OTLP endpoint"
@@ -286,7 +286,7 @@ def collector(system: System, settings: OtelSettings) -> Check:
 
 
 def overhead(config: Config) -> Check:
-    """What probes may cost the targets."""
+    """The overhead budget of the probes."""
     if config.overhead.budget is None:
         return Check(
             "overhead budget",

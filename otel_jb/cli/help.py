@@ -23,7 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the help. Raises UsageError for what is no command."""
+    """Print the help. Raises UsageError for an unknown command."""
     from otel_jb.cli.main import main
 
     if args.topic is None:

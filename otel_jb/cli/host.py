@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`otel-jb discover` without a target: which processes of this host `run` would measure, and what of the others.
+"""`otel-jb discover` without a target: the processes of this host that `run` would measure, and a summary of the others.
 
-What will be measured comes first, a line for each program; everything else is folded into a line each.
+Processes that would be measured come first, one line per program. Everything else is folded into a line each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otel_jb.planner.planner import Planner
 
 _HEADS = ("PROGRAM", "PROCESSES", "FUNCTIONS", "PRIMARY")
-_PIDS = 4  #: process ids that are listed of one program
+_PIDS = 4  #: maximum number of process ids listed per program
 _PRIMARIES = 3
 _NAMES = 6
 
@@ -42,7 +42,7 @@ class Measured:
 
 @dataclass(slots=True)
 class Host:
-    """What there is on this host."""
+    """The processes of this host, by what can be done with them."""
 
     looked_at: int = 0
     measured: list[Measured] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Host:
 
 
 def look(planner: Planner, progress: Progress) -> Host:
-    """Look at every process; takes as long as their files take to read."""
+    """Examine every process; takes as long as reading their files."""
     from otel_jb.host import procfs
 
     host = Host()
@@ -64,7 +64,7 @@ def look(planner: Planner, progress: Progress) -> Host:
     for number, process in enumerate(processes):
         found = len(host.measured)
         progress(
-            f"looked at {number} of {len(processes)} processes, {found} can be measured; now {printable(process.name)}"
+            f"examined {number} of {len(processes)} processes, {found} can be measured; now {printable(process.name)}"
         )
         _look_at(planner, process, host)
     return host
@@ -132,9 +132,9 @@ def lines(host: Host, width: int, *, root: bool) -> Iterator[str]:
         count = _count(len(host.not_permitted), "process", "processes")
         some = _listed([str(pid) for pid in host.not_permitted])
         yield from _wrapped(
-            f"{count} may not be looked at, even by root: {some}. A security module or another namespace protects them."
+            f"{count} cannot be read, even by root: {some}. A security module or another namespace protects them."
             if root
-            else f"{count} of other users could not be looked at: run as root (sudo) to see them.",
+            else f"{count} of other users could not be read: run as root (sudo) to see them.",
             width,
         )
     others = host.looked_at - len(host.measured) - len(host.by_name) - len(host.unmeasured)
@@ -162,7 +162,7 @@ def _pids(pids: Sequence[int]) -> str:
 
 
 def _listed(texts: Sequence[str]) -> str:
-    """The texts with equal ones counted once."""
+    """The texts, with equal ones listed once with their count."""
     return _few(list(Counter(texts)), _NAMES)
 
 

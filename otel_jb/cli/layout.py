@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`otel-jb layout TARGET`: where the fields of the profiles are in a file with debug information, for hosts that run it stripped."""
+"""`otel-jb layout TARGET`: field offsets from a file's debug information, for hosts that run the file stripped."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   otel-jb layout ./objs/srs > srs.yaml                  on the machine that built it
-  otel-jb run --profile srs.yaml --pid 1234             where `strip -g` took its debug information
+  otel-jb run --profile srs.yaml --pid 1234             where it runs after `strip -g`
 
-The stripped file must come from the same link: the build-id says so, and the layout is believed for that build-id alone.
+The stripped file must come from the same link: the layout applies only to the same build-id.
 """
 
 
@@ -27,20 +27,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add `layout` to the main parser."""
     parser = subparsers.add_parser(
         "layout",
-        help="write where a file's fields are, for hosts that run it stripped",
-        description="Write the places of the fields that profiles read, as debug information has them, for --profile.",
+        help="extract a file's field offsets for hosts that run it stripped",
+        description="Extract the offsets of the fields that profiles read from debug information; for use with --profile.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("target", metavar="TARGET", help=target.HELP)
     parser.add_argument(
-        "--profile", action="append", default=[], metavar="FILE", help="a profile file of your own (repeatable)"
+        "--profile", action="append", default=[], metavar="FILE", help="additional profile file (repeatable)"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the layouts. Raises NoFunctionError where there is none to print, and what the target is wrong with."""
+    """Print the layouts. Raises NoFunctionError if there is none, and the errors of an unreadable target."""
     from otel_jb.config.model import Config
     from otel_jb.planner.planner import Planner
     from otel_jb.sandbox.client import Inspector
@@ -54,12 +54,12 @@ def run(args: argparse.Namespace) -> int:
     placed = _placed(examined.matches)
     if not placed:
         raise NoFunctionError(
-            f"no field of any profile has a place in {args.target}",
-            "Name a build with its debug information (-g, not stripped), whose functions `otel-jb discover` shows.",
+            f"{args.target} has no field of any profile",
+            "Name a build with debug information (-g, not stripped) whose functions `otel-jb discover` shows.",
         )
     if examined.report.build_id is None:
         raise NoFunctionError(
-            f"{args.target} has no build-id, so nothing would say which stripped file it belongs to",
+            f"{args.target} has no build-id, so its stripped file could not be recognised",
             "Link it with -Wl,--build-id.",
         )
     print(f"# The fields of {Path(resolved).name}; for --profile, on hosts that run it without its debug information.")
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _placed(matches: Sequence[Match]) -> dict[str, dict[str, dict[str, int]]]:
-    """Offsets by profile, type and field, of the fields that have names."""
+    """Offsets by profile, type and field, for fields with names."""
     found: dict[str, dict[str, dict[str, int]]] = {}
     for match in matches:
         for struct, fields in match.function.scope.structs.items():

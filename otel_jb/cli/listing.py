@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `discover` found, as rows, as JSON (docs/discover.schema.json) and as text."""
+"""The results of `discover` as rows, as JSON (docs/discover.schema.json) and as text."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _HEADS = ("FUNCTION", "ROLE", "PROFILE", "ADDRESS", "FROM", "PROBE")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One function. `state`: `probe` (can be probed), `skipped` (found, but is not probed), `missing` (a profile names it, the
-    target does not have it), `ignored` (looks like a jitter buffer's, and the profile says that it is none), `unknown` (asked
-    for by name, and no profile knows it).
+    """One function. `state`: `probe` (can be probed), `skipped` (found, but not probed), `missing` (named by a profile, but not in
+    the target), `ignored` (looks like a jitter buffer's, but the profile says that it is none), `unknown` (requested by name, but no
+    profile knows it).
     """
 
     function: str  #: demangled, without arguments
@@ -55,7 +55,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A file or process and what was found in it; `error` is why it could not be looked at."""
+    """A file or process, and what was found in it; `error` is why it could not be read."""
 
     name: str
     executable: str
@@ -82,7 +82,7 @@ def to_json(targets: Sequence[Target], not_permitted: int, demangles: bool) -> d
 
 
 def table(targets: Sequence[Target], *, everything: bool, width: int = _WIDTH) -> Iterator[str]:
-    """Lines for people. `everything`: functions and files that are of no use too."""
+    """Lines for people. `everything`: include unusable functions and files."""
     shown = [(target, _wanted(target, everything)) for target in targets]
     cells = [_cells(row) for _, rows in shown for row in rows]
     widths = [max((len(cell[column]) for cell in [_HEADS, *cells]), default=0) for column in range(len(_HEADS))]

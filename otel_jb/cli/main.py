@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`otel-jb`: parses the arguments, runs the command, and turns what it raises into a message and an exit code."""
+"""`otel-jb`: parses the arguments, runs the command, and turns errors into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ rtpengine, Janus and others) with eBPF uprobes, and serve the result to Promethe
 """
 EXAMPLES = """\
 examples:
-  otel-jb doctor                        is this machine ready, and what is missing?
-  otel-jb discover /usr/bin/ffmpeg      which functions can be measured?
+  otel-jb doctor                        check this machine, and show what is missing
+  otel-jb discover /usr/bin/ffmpeg      list the functions that can be measured
   sudo otel-jb run                      measure every process that a profile recognises
   sudo otel-jb --pid 1234               measure this one (without a command, options mean `run`)
   curl http://127.0.0.1:9310/metrics    see the result
@@ -34,7 +34,7 @@ otel-jb COMMAND --help explains each command.
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises UsageError instead of ending the process, so that one place prints and exits."""
+    """Raises UsageError instead of exiting, so that only one place prints and exits."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, f"{self.prog} --help explains the options")
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = " ".join(str(error).split())
         _complain(
             f"internal error: {type(error).__name__}{': ' if text else ''}{textwrap.shorten(text, 500)}",
-            "" if debug else "this is a bug in otel-jb; --debug shows where. Please report it",
+            "" if debug else "This is a bug in otel-jb; --debug shows where. Please report it.",
         )
         return int(ExitCode.INTERNAL)
 
@@ -109,7 +109,7 @@ def _parser(arguments: list[str]) -> Parser:
     parser.add_argument("--version", action="version", version=f"otel-jb {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", title="commands")
-    # Only the command that is named is imported: every start, and the first probe, is the faster for it.
+    # Import only the named command, for a faster start and first probe.
     named = words.command_of(arguments)
     wanted = (named,) if named in COMMANDS else () if "--version" in arguments else COMMANDS
     for name in wanted:
@@ -120,7 +120,7 @@ def _parser(arguments: list[str]) -> Parser:
 
 
 def _take_the_rest(parser: Parser, args: argparse.Namespace, others: list[str]) -> None:
-    """Words that argparse left over: targets behind an option, or a mistake. Raises UsageError."""
+    """Handle words that argparse left over: targets after an option, or a mistake. Raises UsageError."""
     command: str = args.subcommand
     for word in others:
         if word.startswith("-"):
@@ -158,7 +158,7 @@ def _unknown_command(word: str) -> UsageError:
 
 
 def _refuse_late_command(args: argparse.Namespace, typed: list[str]) -> None:
-    """`otel-jb --port 1 doctor` means doctor, and not a program of that name."""
+    """`otel-jb --port 1 doctor` means the command doctor, not a program of that name."""
     late = next((word for word in args.targets if word in COMMANDS), None)
     if late is not None:
         others = [word for word in typed if word != late]
@@ -180,7 +180,7 @@ def _complain(message: str, help_text: str) -> None:
         if sys.stderr is not None:
             sys.stderr.flush()
     except OSError:
-        output.give_up(2)  # nobody is left to tell
+        output.give_up(2)  # there is nowhere left to print
 
 
 def _traceback() -> None:

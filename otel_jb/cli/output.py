@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Standard output and standard error: characters that a terminal's encoding lacks, and output that cannot be written."""
+"""Standard output and error: handles characters missing in the terminal's encoding, and failing writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sys
 from otel_jb.model.errors import ResourceError
 
 _HANDLER = "otel_jb.ascii"
-#: What this program prints beside ASCII, for encodings without it.
+#: Replacements for the non-ASCII characters that this program prints, for encodings without them.
 _PLAIN = {
     "✓": "ok",
     "✗": "X",
@@ -28,7 +28,7 @@ _PLAIN = {
     "·": ".",
     "�": "?",
 }
-#: What a machine runs out of, in words, with what helps.
+#: Resources that a machine may run out of, with remedies.
 _SHORTAGES = {
     errno.EMFILE: ("too many open files", "Allow more descriptors, then start again:\n  ulimit -n 1024"),
     errno.ENFILE: ("too many open files on this machine", "Raise the limit:\n  sudo sysctl fs.file-max=1000000"),
@@ -39,7 +39,7 @@ _SHORTAGES = {
 
 
 def prepare() -> None:
-    """Let both streams replace what their encoding lacks, instead of failing on it."""
+    """Make both streams replace characters that their encoding lacks, instead of failing."""
     codecs.register_error(_HANDLER, _replace)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -53,7 +53,7 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 
 
 def finish() -> None:
-    """Write what is buffered. Raises ResourceError where it cannot be written, BrokenPipeError."""
+    """Flush the output. Raises ResourceError if it cannot be written, BrokenPipeError."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -65,7 +65,7 @@ def finish() -> None:
 
 
 def give_up(descriptor: int) -> None:
-    """Throw away what is still buffered for this descriptor, so that it does not fail again when Python exits."""
+    """Discard buffered output of this descriptor, so that it does not fail again when Python exits."""
     with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, descriptor)
@@ -73,8 +73,8 @@ def give_up(descriptor: int) -> None:
 
 
 def shortage(error: BaseException) -> ResourceError | None:
-    """The error for a machine that ran out of something, None for any other."""
-    # Python tells of a thread that it cannot start by a RuntimeError; it is the stack that there is no room for, or the number of tasks.
+    """The error for a machine that ran out of a resource; None for any other exception."""
+    # If Python cannot start a thread, it raises RuntimeError; the cause is memory for the stack or the limit on tasks.
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
         error = OSError(errno.ENOMEM, "")
     if not isinstance(error, OSError) or error.errno not in _SHORTAGES:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`otel-jb plan TARGET --rate N`: what measuring would cost, before anything is attached."""
+"""`otel-jb plan TARGET --rate N`: predicts the cost of measuring before anything is attached."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--budget", type=value_of("overhead.budget"), metavar="SHARE", help="share of one CPU (default: 10%%), or off"
     )
-    parser.add_argument("--measure", action="store_true", help="first measure what a probe costs here; needs root")
+    parser.add_argument(
+        "--measure", action="store_true", help="first measure the cost of a probe on this machine; needs root"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.add_argument("--detail", type=value_of("detail"), metavar="D", help="default, or all functions of a profile")
     parser.add_argument("--function", action="append", default=[], metavar="NAME|GLOB", help="only these (repeatable)")
@@ -68,7 +70,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plan and print. Raises what the target is wrong with, NoFunctionError."""
+    """Plan and print. Raises the errors of an unreadable target, NoFunctionError."""
     from otel_jb.config.model import Config, Detail, Functions
     from otel_jb.sandbox.client import Inspector
 
@@ -105,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a plan costs at a rate of calls of each function, in fractions of one CPU."""
+    """The cost of a plan at a given call rate of each function, in fractions of one CPU."""
 
     plan: ProbePlan
     rate: float
@@ -197,7 +199,7 @@ class Prediction:
 
 
 def predict(plan: ProbePlan, rate: float, budget: float | None) -> Prediction:
-    """The cost of a plan, and what the governor (`otel_jb.agent.shedding`) would detach of it."""
+    """The cost of a plan, and the functions that the governor (`otel_jb.agent.shedding`) would detach."""
     from otel_jb.agent.shedding import Cost, over_budget, tells
 
     if budget is None:
@@ -215,7 +217,7 @@ def _examine(planner: Planner, wanted: Target) -> tuple[Process | None, Sequence
     if not examined.matches:
         raise NoFunctionError(
             f"no jitter-buffer function in {printable(wanted.file)}",
-            f"see what was looked at and what would help:\n  otel-jb discover {shlex.quote(wanted.file)}",
+            f"see what was examined and what would help:\n  otel-jb discover {shlex.quote(wanted.file)}",
         )
     return None, [examined]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line on the terminal that says how far something is which takes longer than a second."""
+"""A progress line on the terminal for anything that takes longer than a second."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-FIRST_S = 1.0  #: what is done sooner shows nothing
+FIRST_S = 1.0  #: shorter work shows nothing
 _EVERY_S = 0.2
 
 
 class Progress:
-    """One line on standard error, drawn in place and taken away at the end; nothing where that is no terminal.
+    """One line on standard error, redrawn in place and removed at the end; nothing if that is not a terminal.
 
     Args:
         now: monotonic seconds.
@@ -30,7 +30,7 @@ class Progress:
         self._drawn = False
 
     def __call__(self, text: str) -> None:
-        """Say this, if it is time to say something."""
+        """Show this text, if an update is due."""
         now = self._now()
         if not self._shown or now < self._next:
             return
@@ -40,7 +40,7 @@ class Progress:
         self._drawn = True
 
     def clear(self) -> None:
-        """Take the line away, before something else is printed."""
+        """Remove the line, before something else is printed."""
         if self._drawn:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
             self._drawn = False

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What TARGET means: one rule, for every command that takes one.
+"""The meaning of TARGET: one rule for every command that takes one.
 
 - digits alone are a PID (`./1234` is a file of that name);
 - what has a slash in it, or names a file in this directory, is a file;
 - everything else is the name of an executable, of as many processes as run one of that name; `*` and `?` work.
 
-`--pid`, `--binary` and `--name` say the same without the rule.
+`--pid`, `--binary` and `--name` are the explicit forms.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Target:
 
 
 def parse(text: str) -> Target:
-    """What this word means. Raises TargetError for a number that is no PID, PermissionDeniedError, UsageError."""
+    """Interpret a word. Raises TargetError for a number that is not a PID, PermissionDeniedError, UsageError."""
     from otel_jb.host import procfs
 
     if not text or "\0" in text:
@@ -53,7 +53,7 @@ def parse(text: str) -> Target:
 
 
 def _is_here(text: str) -> bool:
-    """Whether this directory has a file of that name."""
+    """Whether the current directory has a file of that name."""
     try:
         os.lstat(text)
     except PermissionError as error:
@@ -88,7 +88,7 @@ def add_options(group: argparse._ActionsContainer) -> None:
 
 
 def add_conditions(group: argparse._ActionsContainer) -> None:
-    """Add the options that narrow which processes are meant; all of them must hold."""
+    """Add the options that narrow the selection of processes; all conditions must hold."""
     for option, metavar, help_text in _CONDITIONS:
         kind = _port if option == "--uses-port" else str
         group.add_argument(option, dest=_dest(option), metavar=metavar, help=help_text, type=kind)
@@ -97,28 +97,28 @@ def add_conditions(group: argparse._ActionsContainer) -> None:
         metavar="KEY=VALUE",
         action="append",
         type=_label,
-        help="and whose container or pod has this label; repeatable",
+        help="only if their container or pod has this label; repeatable",
     )
 
 
 #: option, metavar, help
 _CONDITIONS = (
-    ("--command", "GLOB", "and whose command line fits: '*rtsp://cam7/*'"),
-    ("--user", "NAME", "and that run as this user, by name or number"),
-    ("--uses-port", "PORT", "and that listen on this TCP port or are bound to this UDP port"),
-    ("--cgroup", "GLOB", "and that are in such a cgroup: '*/srs.service'"),
-    ("--container", "GLOB|ID", "and whose container has this name, or an id that begins so"),
-    ("--namespace", "GLOB", "and whose pod is in this Kubernetes namespace"),
-    ("--pod", "GLOB", "and whose Kubernetes pod has this name"),
+    ("--command", "GLOB", "only if their command line matches: '*rtsp://cam7/*'"),
+    ("--user", "NAME", "only if they run as this user (name or number)"),
+    ("--uses-port", "PORT", "only if they listen on this TCP port or are bound to this UDP port"),
+    ("--cgroup", "GLOB", "only if their cgroup matches: '*/srs.service'"),
+    ("--container", "GLOB|ID", "only if their container has this name, or an id that starts with this"),
+    ("--namespace", "GLOB", "only if their pod is in this Kubernetes namespace"),
+    ("--pod", "GLOB", "only if their Kubernetes pod has this name"),
 )
 
 
 def _dest(option: str) -> str:
-    return f"only_{option[2:].replace('-', '_')}"  # `command` and `port` mean something else already
+    return f"only_{option[2:].replace('-', '_')}"  # `command` and `port` already have another meaning
 
 
 def conditions(args: argparse.Namespace) -> dict[str, Any]:
-    """What these options say, as keys of a target in the configuration."""
+    """These options as keys of a target in the configuration."""
     found = {option[2:]: getattr(args, _dest(option), None) for option, _, _ in _CONDITIONS}
     found["port"] = found.pop("uses-port")
     found = {key: value for key, value in found.items() if value is not None}
@@ -140,21 +140,21 @@ def given(args: argparse.Namespace) -> list[Target]:
 
 
 def only(args: argparse.Namespace) -> Target | None:
-    """The one target that the command line names, None without any. Raises UsageError for several."""
+    """The only target that the command line names, or None. Raises UsageError for several."""
     targets = given(args)
     if len(targets) > 1:
-        raise UsageError(f"one target at a time: {', '.join(map(str, targets))}", f"TARGET is {HELP}.")
+        raise UsageError(f"only one target at a time: {', '.join(map(str, targets))}", f"TARGET is {HELP}.")
     return targets[0] if targets else None
 
 
 def real_path(file: str) -> str:
-    """The path with its links resolved. Raises PermissionDeniedError where they may not be followed (/proc/PID/root)."""
+    """The path with its links resolved. Raises PermissionDeniedError if they may not be followed (/proc/PID/root)."""
     try:
         return os.path.realpath(file)
     except PermissionError as error:
         raise _denied(str(error.filename or file)) from error
     except OSError:
-        return file  # opening it says what is wrong
+        return file  # opening the file will report the error
 
 
 def _denied(path: str) -> PermissionDeniedError:
@@ -177,7 +177,7 @@ def selectors(targets: list[Target], service_name: str | None, also: dict[str, A
 
 
 def processes(target: Target) -> list[Process]:
-    """The processes of a PID or a name, by PID. Raises TargetError where there is none."""
+    """The processes with a PID or a name, sorted by PID. Raises TargetError if there is none."""
     from otel_jb.host import procfs
 
     if target.pid is not None:
@@ -191,7 +191,7 @@ def processes(target: Target) -> list[Process]:
 
 
 def process(target: Target) -> Process:
-    """The one process of a PID or a name. Raises TargetError where there is none, UsageError where there are several."""
+    """The only process with a PID or a name. Raises TargetError if there is none, UsageError if there are several."""
     found = processes(target)
     if len(found) > 1:
         some = ", ".join(str(each.pid) for each in found[:8]) + (" …" if len(found) > 8 else "")
@@ -205,9 +205,9 @@ def _nobody(name: str, running: list[str]) -> TargetError:
     if file:
         advice.append(f"Did you mean the file {file}?")
     if close:
-        advice.append(f"Did you mean {close}, which runs?")
+        advice.append(f"Did you mean {close}, which is running?")
     return TargetError(
-        f"no process called {name} runs, and no file here is called that",
+        f"no process called {name} is running, and no file here has that name",
         "\n".join(advice) or "`otel-jb discover` lists the processes that can be measured.",
     )
 

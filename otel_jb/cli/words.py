@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words that the user typed: the command they mean, how to type it again, and what was probably meant by a wrong one."""
+"""The words that the user typed: their command, how to repeat it, and suggestions for mistyped ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 #: Each is a module of this package with `add_parser(subparsers)` and `run(args) -> int`, in the order of `--help`.
 COMMANDS = ("demo", "discover", "doctor", "plan", "run", "record", "replay", "layout", "help", "version")
 
-#: What people type who come from other tools.
+#: Commands of other tools that people may try.
 _SYNONYMS = {
     "attach": "run",
     "check": "doctor",
@@ -35,13 +35,13 @@ _SYNONYMS = {
     "trace": "run",
     "watch": "run",
 }
-_OF_THE_PROGRAM = ("-h", "--help", "--version")  #: options that are no command's
+_OF_THE_PROGRAM = ("-h", "--help", "--version")  #: options of the program rather than of a command
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")  #: where sudo looks
 _OURS = re.compile(rf"(?<![\w/.-])otel-jb(?= (?:{'|'.join(COMMANDS)}|--help)\b)")
 
 
 def with_command(words: Sequence[str]) -> list[str]:
-    """The words with `run` in front where an option stands in the command's place: `otel-jb --pid 1234`."""
+    """The words, with `run` inserted if an option takes the command's place: `otel-jb --pid 1234`."""
     place = next((number for number, word in enumerate(words) if word != "--debug"), None)
     if place is None or not words[place].startswith("-") or words[place] in _OF_THE_PROGRAM:
         return list(words)
@@ -49,12 +49,12 @@ def with_command(words: Sequence[str]) -> list[str]:
 
 
 def command_of(words: Sequence[str]) -> str | None:
-    """The command, known or not; None where no word is one."""
+    """The command, known or not; None if there is none."""
     return next((word for word in words if not word.startswith("-")), None)
 
 
 def program() -> str:
-    """How this program can be started again, also after `sudo`: its name, its script in the checkout, or its path."""
+    """How to start this program again, including after `sudo`: its name, its script in the checkout, or its path."""
     started = Path(sys.argv[0]).absolute()
     if started.name != "otel-jb":  # python -m otel_jb, or a test
         return "otel-jb"
@@ -70,13 +70,13 @@ def program() -> str:
 
 
 def named_as_typed(text: str) -> str:
-    """A remedy with every `otel-jb COMMAND` in it turned into what works from here."""
+    """A remedy in which every `otel-jb COMMAND` is replaced by what works from here."""
     name = program()
     return _OURS.sub(lambda _: name, text)
 
 
 def again(words: Sequence[str], *without: str) -> str:
-    """The command line that was typed, less these options and their values."""
+    """The typed command line, without these options and their values."""
     kept, skip = [], False
     for word in words:
         if skip:
@@ -89,11 +89,11 @@ def again(words: Sequence[str], *without: str) -> str:
 
 
 def meant(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like this one, None where none is."""
+    """The known word that is most similar to this one, or None."""
     found = difflib.get_close_matches(word.lower(), list(known), 1, 0.6)
     return found[0] if found else None
 
 
 def meant_command(word: str) -> str | None:
-    """The command that somebody who typed this probably wants."""
+    """The command that the user probably wants."""
     return _SYNONYMS.get(word.lower()) or meant(word, COMMANDS)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m otel_jb.demo`: a sender, a lossy relay and a receiver, and no agent; docker-compose's demo profile runs it.
+"""`python -m otel_jb.demo`: a sender, a lossy relay and a receiver, without an agent; for docker-compose's demo profile.
 
-It runs until SIGTERM or SIGINT and says every ten seconds what the relay did.
+It runs until SIGTERM or SIGINT and prints the relay's counts every ten seconds.
 """
 
 from __future__ import annotations

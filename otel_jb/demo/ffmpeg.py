@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """FFmpeg as an RTP sender and as an RTP receiver on loopback.
 
-The binary is the one of PyPI's `imageio-ffmpeg`, which keeps FFmpeg's RTP functions in its symbol table; distributions
-strip them. A child is in a session of its own, so that Ctrl-C reaches only whoever started it, and the kernel kills it
-when its parent dies (PR_SET_PDEATHSIG, set by util-linux' `setpriv`: Python's `preexec_fn` is unsafe with threads).
+The binary comes from PyPI's `imageio-ffmpeg`, which keeps FFmpeg's RTP functions in its symbol table; distributions
+strip them. A child has its own session, so Ctrl-C reaches only the parent. The kernel kills the child
+when its parent dies (PR_SET_PDEATHSIG, set by util-linux's `setpriv`, because Python's `preexec_fn` is unsafe with threads).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PACKET_BYTES = 172
 PACKETS_PER_SECOND = 50
 
-#: What the receiver is told, as it would be by a SIP or RTSP server: one G.711 A-law stream on this port.
+#: The session description that a SIP or RTSP server would send: one G.711 A-law stream on this port.
 _SDP = """v=0
 o=- 0 0 IN IP4 127.0.0.1
 s=otel_jb
@@ -37,21 +37,21 @@ m=audio {port} RTP/AVP 8
 a=rtpmap:8 PCMA/8000
 """
 
-#: Numbers of poll and ppoll, by machine: a thread that sleeps in one of them has handled all that it read.
+#: Numbers of poll and ppoll, by machine. A thread that sleeps in one of them has handled everything that it read.
 _POLL = {"x86_64": (7, 271), "aarch64": (73,)}
 
 
 def find_ffmpeg() -> Path:
-    """The FFmpeg executable whose RTP functions have names. Raises UnsupportedError if it is not installed."""
+    """The FFmpeg executable that keeps the names of its RTP functions. Raises UnsupportedError if it is not installed."""
     try:
         import imageio_ffmpeg
     except ImportError as error:
         raise UnsupportedError(
-            "The demonstration needs an FFmpeg whose RTP functions have names, and imageio-ffmpeg is not installed.",
-            help="pip install imageio-ffmpeg   (in the environment that otel-jb runs in)",
+            "The demo needs an FFmpeg that keeps the names of its RTP functions, but imageio-ffmpeg is not installed.",
+            help="pip install imageio-ffmpeg   (in the environment in which otel-jb runs)",
         ) from error
     try:
-        # A path from PATH would be the distribution's, without the names, so only the wheel's own binary is taken.
+        # An ffmpeg from PATH would be the distribution's, without the names, so use only the wheel's own binary.
         return Path(imageio_ffmpeg.get_ffmpeg_exe()).resolve(strict=True)
     except (RuntimeError, OSError) as error:
         raise UnsupportedError(f"imageio-ffmpeg has no FFmpeg for this machine: {error}") from error
@@ -75,15 +75,15 @@ class Child:
         self.pid = self.process.pid
 
     def log(self) -> str:
-        """The last 4 KiB of what it wrote."""
+        """The last 4 KiB of its output."""
         return self.log_path.read_bytes()[-4096:].decode(errors="replace")
 
     def wait(self, timeout: float) -> int:
-        """Wait for its end; the exit status. Raises TimeoutExpired."""
+        """Wait until it ends and return the exit status. Raises TimeoutExpired."""
         return self.process.wait(timeout)
 
     def stop(self) -> None:
-        """End it (SIGTERM, then SIGKILL after 2 s) and reap it; nothing of its session is left."""
+        """End it (SIGTERM, then SIGKILL after 2 s) and reap it, so that nothing of its session remains."""
         if self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGTERM)
@@ -96,7 +96,7 @@ class Child:
 
 
 class Receiver(Child):
-    """An FFmpeg that receives one RTP stream and throws the sound away; it runs until it is stopped."""
+    """An FFmpeg that receives one RTP stream and discards the sound; runs until stopped."""
 
     def __init__(self, directory: Path, executable: Path | None = None, name: str = "receiver") -> None:
         self.rtp_port, self.rtcp_port = free_port_pair()
@@ -108,20 +108,20 @@ class Receiver(Child):
         super().__init__([ffmpeg, *options, *source, "-f", "null", "-"], directory, name)
 
     def wait_until_listening(self, timeout: float = 10.0) -> None:
-        """Wait until both sockets are open: from then on no packet is missed. Raises TargetError."""
+        """Wait until both sockets are open and no packet can be missed. Raises TargetError."""
         self._wait(lambda: has_open(self.pid, self.rtp_port) and has_open(self.pid, self.rtcp_port), timeout, "listen")
 
     def wait_until_handled(self, timeout: float = 10.0) -> None:
-        """Wait until every datagram that was sent to it has been through its RTP parser. Raises TargetError.
+        """Wait until every datagram sent to it has passed its RTP parser. Raises TargetError.
 
-        The same thread reads a datagram, parses it and polls for the next. So once nothing is unread, and a thread
-        is then seen asleep in poll, the last one that was read is handled.
+        The same thread reads a datagram, parses it and polls for the next. So once nothing is unread and the thread
+        sleeps in poll, it has handled the last datagram.
         """
         self._wait(lambda: queued_bytes(self.rtp_port) + queued_bytes(self.rtcp_port) == 0, timeout, "read its packets")
         self._wait(self._polling, timeout, "handle its packets")
 
     def kernel_drops(self) -> int:
-        """Datagrams that the kernel dropped because the receiver was too slow; a test of equality needs 0."""
+        """Datagrams that the kernel dropped because the receiver was too slow; a test for equality needs 0."""
         return dropped(self.rtp_port) + dropped(self.rtcp_port)
 
     def _polling(self) -> bool:
@@ -166,7 +166,7 @@ class Sender(Child):
         sound = "sine=frequency=440:sample_rate=8000:samples_per_frame=160"
         limit = [] if seconds is None else ["-t", f"{seconds:g}"]
         options = ["-hide_banner", "-nostats", "-nostdin", "-loglevel", "warning", "-readrate", f"{speed:g}"]
-        # Without it FFmpeg sends the first half second at once.
+        # Without this, FFmpeg sends the first half second at once.
         options += ["-readrate_initial_burst", "0.02"]
         url = f"rtp://127.0.0.1:{rtp_port}?pkt_size={PACKET_BYTES}&rtcpport={rtcp_port}&localaddr=127.0.0.1"
         source = ["-f", "lavfi", "-i", sound]
@@ -174,5 +174,5 @@ class Sender(Child):
 
 
 def temporary_directory() -> tempfile.TemporaryDirectory[str]:
-    """Where SDP and logs go; removed when it is closed."""
+    """A directory for SDP and logs, removed on close."""
     return tempfile.TemporaryDirectory(prefix="otel-jb-")

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A UDP relay over loopback that loses, delays and duplicates RTP packets by a seeded plan, and counts them exactly.
 
-RTP and RTCP come in on two sockets and leave for two ports. RTCP is forwarded as it is: losing it would only hide
-what the receiver knows. A delayed packet overtakes nothing by itself; the packets behind it pass it, which is what
-reordering on a network is.
+RTP and RTCP arrive on two sockets and leave for two ports. RTCP is forwarded unchanged: losing it would only hide
+what the receiver knows. Packets behind a delayed packet pass it, as when a network reorders packets.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from dataclasses import dataclass
 
 LOOPBACK = "127.0.0.1"
 LARGEST_DATAGRAM = 65535
-#: Packets held back at once; one more leaves immediately. It bounds memory whatever the rate and the delay.
+#: Maximum packets held back at once; further ones leave immediately. This bounds memory for any rate and delay.
 MAX_HELD = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Impairment:
-    """What happens to RTP packets. Each packet's fate is drawn from a generator with this seed, in order of arrival.
+    """What happens to RTP packets. A random generator with this seed decides for each packet, in order of arrival.
 
     `loss`, `delayed` and `duplicated` are probabilities (0 to 1); they are drawn independently, and a lost packet is
     neither delayed nor duplicated. `delay_seconds` is how long a delayed packet is held.
@@ -40,7 +39,7 @@ class Impairment:
 
 @dataclass(frozen=True, slots=True)
 class RelayCounts:
-    """What has passed so far. Forwarded counts datagrams that left, so a duplicate is two; bytes are payload bytes."""
+    """Counts so far. Forwarded counts datagrams that left, so a duplicate counts twice; bytes are payload bytes."""
 
     received_packets: int = 0
     received_bytes: int = 0
@@ -58,8 +57,8 @@ class RelayCounts:
 class Relay:
     """The relay: a thread between the ports `rtp_port` and `rtcp_port`, which it opens, and a receiver's two ports.
 
-    The sockets exist once the constructor returns, so a sender may start before `start`. `stop` sends what is held,
-    ends the thread and closes everything. Raises OSError if no port can be had.
+    The sockets exist once the constructor returns, so a sender may start before `start`. `stop` sends the held packets,
+    ends the thread and closes everything. Raises OSError if no port is free.
     """
 
     def __init__(self, receiver_rtp_port: int, receiver_rtcp_port: int, impairment: Impairment) -> None:
@@ -77,7 +76,7 @@ class Relay:
         with contextlib.ExitStack() as opened:
             self._rtp = opened.enter_context(_bound_socket())
             self._rtcp = opened.enter_context(_bound_socket())
-            # What leaves has its own socket: a receiver's answers come back to it and must not be relayed as input.
+            # A separate socket for output: the receiver's answers return to it and must not be relayed as input.
             self._out = opened.enter_context(_bound_socket())
             self._wake_read, self._wake_write = socket.socketpair()
             self._wake_read.settimeout(0)
@@ -88,12 +87,12 @@ class Relay:
         self.rtcp_port: int = self._rtcp.getsockname()[1]
 
     def start(self) -> None:
-        """Begin to relay."""
+        """Start relaying."""
         self._thread = threading.Thread(target=self._run, name="rtp-relay", daemon=True)
         self._thread.start()
 
     def stop(self) -> RelayCounts:
-        """Forward what waits on the sockets and what is held, end, and return the final counts; idempotent."""
+        """Forward unread and held packets, end, and return the final counts; idempotent."""
         if self._thread is not None and self._thread.is_alive():
             self._stopping = True
             with contextlib.suppress(OSError):
@@ -117,7 +116,7 @@ class Relay:
     def wait_until_drained(self, timeout: float) -> bool:
         """Wait until nothing is held and nothing unread waits on the inbound sockets, at most `timeout` seconds.
 
-        Once the sender has ended this means that everything it sent was forwarded or dropped: loopback delivers
+        Once the sender has ended, this means that everything it sent was forwarded or dropped: loopback delivers
         a datagram to the relay's socket before `sendto` returns.
         """
         from otel_jb.demo.udp import queued_bytes
@@ -169,7 +168,7 @@ class Relay:
     def _rtp_arrived(self, datagram: bytes) -> None:
         self._add("received", datagram)
         impairment = self._impairment
-        # Three draws a packet whatever its fate: a changed probability of one leaves the others' choices as they were.
+        # Always three draws per packet, so that changing one probability does not affect the other choices.
         lost, delayed, duplicated = (self._random.random() for _ in range(3))
         if lost < impairment.loss:
             self._add("dropped", datagram)
@@ -201,7 +200,7 @@ class Relay:
         self._add("forwarded", datagram)
 
     def _send(self, datagram: bytes, address: tuple[str, int]) -> None:
-        # An unconnected socket hears of no ICMP error; a full send buffer is waited for, so nothing is lost here.
+        # An unconnected socket gets no ICMP errors. On a full send buffer the relay waits, so nothing is lost here.
         while True:
             try:
                 self._out.sendto(datagram, address)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""UDP ports of the demo: a free pair, and what waits or was dropped at one."""
+"""UDP ports of the demo: finds a free pair, and counts unread and dropped datagrams."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def has_open(pid: int, port: int) -> bool:
 
 
 def free_port_pair() -> tuple[int, int]:
-    """An even port of loopback and the odd one after it, both free just now (RTP and RTCP, RFC 3550 section 11).
+    """An even loopback port and the odd one after it, both free right now (RTP and RTCP, RFC 3550 section 11).
 
     Raises OSError if none is found.
     """

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether this machine and a target can be measured, and the remedy where not."""
+"""Checks whether this machine and a target can be measured, with remedies."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether this machine can measure, and what to do where it cannot: small pure functions over `System`.
+"""Checks whether this machine can measure, with remedies: small pure functions over `System`.
 
 `doctor` shows all of them; `preflight` raises for the first that would stop `run`, in a few milliseconds.
 """
@@ -32,7 +32,7 @@ HOST_PID_NAMESPACE = "pid:[4026531836]"  #: PROC_PID_INIT_INO of linux/proc_ns.h
 
 
 class Status(Enum):
-    """How a check came out."""
+    """The result of a check."""
 
     OK = "ok"
     FAILED = "failed"
@@ -41,17 +41,17 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of `doctor`: what was looked at, what was found, and the commands that put it right."""
+    """One line of `doctor`: the check, its finding, and the commands that fix the problem."""
 
     name: str
     status: Status
     detail: str
     remedy: str = ""
-    error: type[AgentError] = UnsupportedError  #: what a failed one means for `run`
+    error: type[AgentError] = UnsupportedError  #: the consequence for `run` if it failed
 
 
 def preflight(config: Config, system: System | None = None) -> None:
-    """Raise PermissionDeniedError, UnsupportedError or AddressInUseError where `run` could only fail later."""
+    """Raise PermissionDeniedError, UnsupportedError or AddressInUseError early if `run` would fail later."""
     system = system or System()
     checks = [machine(system), kernel(system), interpreter_capabilities(system, blocking=True), capabilities(system)]
     checks += [
@@ -72,28 +72,28 @@ def preflight(config: Config, system: System | None = None) -> None:
 
 
 def service_capabilities(system: System) -> tuple[str, ...]:
-    """What a service needs on this kernel, and no more."""
+    """Exactly the capabilities that a service needs on this kernel."""
     return features.CAPABILITIES if _has_multi_links(system) else (*features.CAPABILITIES, features.OLD_KERNELS)
 
 
 def may_attach(system: System) -> bool:
-    """Whether the kernel lets this process load programs for probes."""
+    """Whether the kernel lets this process load probe programs."""
     return "CAP_SYS_ADMIN" in system.capabilities or {"CAP_BPF", "CAP_PERFMON"} <= system.capabilities
 
 
 def _has_multi_links(system: System) -> bool:
-    """By asking the kernel where it answers, else by its version."""
+    """Asks the kernel if it answers; otherwise decides by its version."""
     code = system.multi_link_error()
     return _version(system) >= features.MULTI_LINKS_SINCE if code in (errno.EPERM, errno.EACCES) else code == 0
 
 
 def safe_way(system: System) -> str:
-    """How to give the agent its power without giving it to every script: as commands and a unit file."""
+    """How to give privileges to the agent but not to every script: commands and a unit file."""
     program = str(Path(sys.argv[0]).absolute()) if Path(sys.argv[0]).name == "otel-jb" else "otel-jb"
     return f"""\
 run it as root:
   sudo {system.command}
-or as a service that has only what it needs, /etc/systemd/system/otel-jb.service:
+or as a service with only what it needs, /etc/systemd/system/otel-jb.service:
   [Service]
   DynamicUser=yes
   AmbientCapabilities={" ".join(service_capabilities(system))}
@@ -101,14 +101,14 @@ or as a service that has only what it needs, /etc/systemd/system/otel-jb.service
 
 
 def machine(system: System) -> Check:
-    """The architectures whose probes are understood."""
+    """The supported architectures."""
     if system.machine in ("x86_64", "aarch64"):
         return Check("architecture", Status.OK, system.machine)
     return Check(
         "architecture",
         Status.FAILED,
         f"this machine is {system.machine}; otel-jb knows x86_64 and aarch64",
-        "run it on one of those; there is no way round on this one",
+        "run it on one of those; this machine cannot be supported",
     )
 
 
@@ -135,11 +135,11 @@ def kernel(system: System) -> Check:
 
 
 def capabilities(system: System) -> Check:
-    """Multi links, as from Linux 6.6, ask CAP_BPF and CAP_PERFMON; perf events, before, CAP_SYS_ADMIN (CVE-2025-38466 and its backports)."""
+    """Multi links (since Linux 6.6) need CAP_BPF and CAP_PERFMON; perf events need CAP_SYS_ADMIN (CVE-2025-38466 and its backports)."""
     have, name = system.capabilities, "capabilities"
     old = features.OLD_KERNELS
     needed = service_capabilities(system)
-    # CAP_SYS_ADMIN has all that attaching asks for in it.
+    # CAP_SYS_ADMIN includes everything that attaching needs.
     missing = [
         each for each in needed if each not in have and (old not in have or each not in ("CAP_BPF", "CAP_PERFMON"))
     ]
@@ -165,9 +165,9 @@ def capabilities(system: System) -> Check:
 
 
 def interpreter_capabilities(system: System, *, blocking: bool = False) -> Check:
-    """`setcap` on a shared Python gives root's power to every script of every user; `run` refuses to profit from it.
+    """`setcap` on a shared Python gives root's power to every script of every user; `run` refuses to use it.
 
-    With `blocking` it fails only where this very process got its power in that way.
+    With `blocking`, it fails only if this process got its privileges that way.
     """
     places = dict.fromkeys([system.interpreter, system.real_path("/usr/bin/python3")])
     marked = [place for place in places if system.file_capabilities(place)]
@@ -201,7 +201,7 @@ def user_namespace(system: System) -> Check:
 
 
 def pid_namespace(system: System) -> Check:
-    """PIDs in probes are the host's; inside another namespace they are not the ones that /proc shows."""
+    """Probes use the host's PIDs; in another namespace, /proc shows different ones."""
     namespace = system.link("/proc/self/ns/pid")
     if namespace in (None, HOST_PID_NAMESPACE):
         return Check("pid namespace", Status.OK, "the host's")
@@ -215,7 +215,7 @@ def pid_namespace(system: System) -> Check:
 
 
 def bpf(system: System) -> Check:
-    """The system call itself: a kernel without it, or a seccomp profile in front of it."""
+    """The system call itself: the kernel may lack it, or a seccomp profile may block it."""
     code = system.bpf_error()
     if code == 0:
         return Check("bpf()", Status.OK, "works")
@@ -242,15 +242,15 @@ def bpf(system: System) -> Check:
 
 
 def seccomp(system: System) -> Check:
-    """Files that targets control are read in a sandbox, and only where the kernel confines it."""
+    """Files that targets control are read only in a sandbox that the kernel confines."""
     name, why = "sandbox", system.seccomp_refusal()
     if not why:
-        return Check(name, Status.OK, "the kernel takes its seccomp filter")
+        return Check(name, Status.OK, "the kernel accepts its seccomp filter")
     return Check(name, Status.FAILED, f"no file can be read safely here: {why}", REMEDY)
 
 
 def bcc(system: System) -> Check:
-    """The distribution's `bcc` is there; what a virtual environment calls `bcc` is another package."""
+    """The distribution's `bcc` is installed; a virtual environment's `bcc` is another package."""
     place = bcc_module.find(system.glob, system.exists)
     others = bcc_module.impostors(system.module_path, system.exists)
     note = f"; {', '.join(others)} is another package of that name (crystal lattices)" if others else ""
@@ -269,15 +269,17 @@ def bcc(system: System) -> Check:
 
 
 def library(system: System) -> Check:
-    """`libbcc.so.0` holds the compiler."""
+    """`libbcc.so.0` contains the compiler."""
     found = [path for pattern in LIBRARY_PLACES for path in system.glob(pattern)]
     if found:
         return Check("libbcc", Status.OK, found[0])
-    return Check("libbcc", Status.FAILED, "libbcc.so.0, which holds the compiler, is not installed", _install(system))
+    return Check(
+        "libbcc", Status.FAILED, "libbcc.so.0, which contains the compiler, is not installed", _install(system)
+    )
 
 
 def listening(system: System, host: str, port: int) -> Check:
-    """The address of /metrics is free, or an agent that answers is why it is not."""
+    """The address of /metrics is free, or a running agent uses it."""
     name = "address to listen on"
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     code = system.listen_error(host, port)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the checks ask of the machine, in one place that a test can replace: files, capabilities, system calls, sockets.
+"""Everything that the checks ask of the machine, in one place that a test can replace: files, capabilities, system calls, sockets.
 
-Nothing here raises for what is missing: absence is an answer.
+Nothing here raises if something is missing: absence is an answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class System:
     """The machine that the agent runs on.
 
     Args:
-        command: the command that remedies tell the user to start again, less its address.
+        command: the command that remedies tell the user to run again, without its address.
     """
 
     command = "otel-jb run"
@@ -47,7 +47,7 @@ class System:
 
     @property
     def interpreter(self) -> str:
-        """The file of the Python that runs this, links resolved."""
+        """The running Python's executable, with links resolved."""
         return os.path.realpath(sys.executable)
 
     @property
@@ -55,7 +55,7 @@ class System:
         return tuple(sys.path)
 
     def text(self, path: str) -> str | None:
-        """The file's text, or None where it cannot be read."""
+        """The file's text, or None if it cannot be read."""
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
                 return file.read(1 << 20)
@@ -72,14 +72,14 @@ class System:
         return os.path.realpath(path)
 
     def link(self, path: str) -> str | None:
-        """What a symbolic link says, or None."""
+        """The target of a symbolic link, or None."""
         try:
             return str(Path(path).readlink())
         except OSError:
             return None
 
     def file_capabilities(self, path: str) -> bool:
-        """Whether the file grants capabilities to whoever runs it (`setcap`)."""
+        """Whether the file grants capabilities to everybody who runs it (`setcap`)."""
         try:
             return bool(os.getxattr(path, "security.capability"))
         except OSError:
@@ -87,7 +87,7 @@ class System:
 
     @cached_property
     def capabilities(self) -> frozenset[str]:
-        """Names of the effective capabilities, of those that matter here."""
+        """Names of the effective capabilities that matter here."""
         mask = int(self.status("CapEff") or "0", 16)
         return frozenset(name for name, bit in CAPABILITIES.items() if mask >> bit & 1)
 
@@ -101,7 +101,7 @@ class System:
 
     @property
     def family(self) -> str:
-        """`debian`, `fedora` (RHEL and its kin too) or `other`, by os-release."""
+        """`debian`, `fedora` (including RHEL and its relatives) or `other`, by os-release."""
         words: set[str] = set()
         for line in (self.text("/etc/os-release") or "").splitlines():
             key, _, value = line.partition("=")
@@ -112,19 +112,19 @@ class System:
         return "fedora" if words & {"fedora", "rhel", "centos"} else "other"
 
     def bpf_error(self) -> int:
-        """Error number of making a BPF map; 0: it works."""
+        """Error number of creating a BPF map; 0: it works."""
         return features.bpf_error()
 
     def seccomp_refusal(self) -> str:
-        """Why the kernel would not take the sandbox's filter of system calls; empty where it would."""
+        """Why the kernel rejects the sandbox's system call filter; empty if it accepts it."""
         return seccomp.refusal()
 
     def multi_link_error(self) -> int:
-        """0 where uprobe multi links can be used, else the error number that says why not (`features.multi_link_error`)."""
+        """0 if uprobe multi links work, otherwise the error number that says why not (`features.multi_link_error`)."""
         return features.multi_link_error()
 
     def compile(self) -> str:
-        """Compile the BPF program in the loader child and load it, as `run` does; says what came of it. Raises AgentError."""
+        """Compile the BPF program in the loader child and load it, as `run` does; describes the result. Raises AgentError."""
         from otel_jb.config.model import DEFAULT_BOUNDARIES
         from otel_jb.probes.programs.compiled import Loading
         from otel_jb.probes.programs.instances import Instances
@@ -153,7 +153,7 @@ class System:
         return 0
 
     def connect_error(self, host: str, port: int) -> str | None:
-        """Why a TCP connection is not to be had within a second; None: it is."""
+        """Why a TCP connection cannot be made within a second; None: it can."""
         try:
             socket.create_connection((host, port), timeout=1).close()
         except OSError as error:
@@ -161,7 +161,7 @@ class System:
         return None
 
     def http(self, host: str, port: int, path: str) -> tuple[int, str] | None:
-        """Status and text of a GET, within a second; None where nobody speaks HTTP there."""
+        """Status and text of a GET, within a second; None if there is no HTTP server."""
         import http.client
 
         connection = http.client.HTTPConnection(host, port, timeout=1)

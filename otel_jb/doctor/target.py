@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checks of `doctor` that are about a target: can it be read, is it of this machine, has it names, are they known."""
+"""The checks of `doctor` for a target: is it readable, of this architecture, with symbols, with known functions?"""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InspectedFile:
-    """One file of the target, and the functions of it that the catalog knows."""
+    """One file of the target, and its functions that the catalog knows."""
 
     path: str
     report: FileReport
     functions: tuple[str, ...]
-    generic: tuple[str, ...]  #: known by the look of their names only
-    asked: tuple[str, ...] = ()  #: not known at all; the user named them
+    generic: tuple[str, ...]  #: recognised only by their names
+    asked: tuple[str, ...] = ()  #: unknown; the user named them
 
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """The target's files that could be read, and why the others could not."""
+    """The target's readable files, and why others could not be read."""
 
     what: str  #: the target, in words
     files: tuple[InspectedFile, ...]
@@ -50,11 +50,11 @@ MakePlan = Callable[[int | str, "Config"], "ProbePlan"]
 def target_checks(
     system: System, config: Config, target: int | str, inspect: Inspect | None = None, plan: MakePlan | None = None
 ) -> Iterator[Check]:
-    """Each check needs what the one before it found, so the first ✗ is the last line.
+    """Each check builds on the previous one, so the first ✗ is the last line.
 
     Args:
         system: the machine.
-        config: what is in effect.
+        config: the configuration in effect.
         target: a PID or a file.
         inspect: reads the target's files; default: in the sandbox.
         plan: plans the target as `run` does.
@@ -77,7 +77,7 @@ def target_checks(
 
 
 def probes(config: Config, target: int | str, plan: MakePlan) -> Check:
-    """What `run` would probe: a name that is there may still have no place for a probe."""
+    """The functions that `run` would probe; a function may be present but offer no site for a probe."""
     name = "probes"
     try:
         made = plan(target, config)
@@ -89,7 +89,7 @@ def probes(config: Config, target: int | str, plan: MakePlan) -> Check:
 
 
 def architecture(system: System, found: Inspected) -> Check:
-    """Probes go into code of the machine's own kind."""
+    """Only code of the machine's own architecture can be probed."""
     foreign = [file for file in found.files if file.report.arch != system.machine]
     if not foreign:
         return Check("target's architecture", Status.OK, system.machine)
@@ -103,7 +103,7 @@ def architecture(system: System, found: Inspected) -> Check:
 
 
 def symbols(system: System, found: Inspected, target: int | str) -> Check:
-    """Without names nothing can be found by name."""
+    """Functions are found by name, so the target needs symbols."""
     name = "symbols"
     count = sum(file.report.symbol_count for file in found.files)
     stripped = [file.path for file in found.files if not file.report.has_symtab]
@@ -148,13 +148,13 @@ def functions(system: System, config: Config, found: Inspected, target: int | st
         f"no profile or pattern matches a name in {found.what}",
         f"{hidden}see what is there, and describe it in a profile of your own (docs/profiles.md):\n"
         f"  otel-jb discover {shlex.quote(str(target))}\n  nm -DC {_file_of(target)} | grep -i -E 'jitter|rtp'\n"
-        "or the functions are inlined: build without -O3/LTO, or look one level up the callers",
+        "or the functions are inlined: build without -O3/LTO, or look at their callers",
         NoFunctionError,
     )
 
 
 def inspect_target(target: int | str, config: Config) -> Inspected:
-    """Read the files of a process (by PID) or one file (by path) in the sandbox. Raises AgentError where there is nothing to read."""
+    """Read the files of a process (by PID) or one file (by path) in the sandbox. Raises AgentError if there is nothing to read."""
     from otel_jb import catalog
     from otel_jb.elf.image import open_regular
     from otel_jb.sandbox.client import Inspector
@@ -198,7 +198,7 @@ def inspect_target(target: int | str, config: Config) -> Inspected:
 
 
 def plan_target(target: int | str, config: Config) -> ProbePlan:
-    """The plan that `run` would make for a process (by PID) or file. Raises NoFunctionError where it has no probe, AgentError."""
+    """The plan that `run` would make for a process (by PID) or file. Raises NoFunctionError if it has no probe, AgentError."""
     from otel_jb.host import procfs
     from otel_jb.planner.planner import Planner, no_function
     from otel_jb.sandbox.client import Inspector
@@ -219,12 +219,12 @@ def plan_target(target: int | str, config: Config) -> ProbePlan:
 
 
 def _of_process(pid: int) -> tuple[str, str, list[tuple[str, Callable[[], int]]]]:
-    """The process in words, its executable's name, and its files, each with what opens it. Raises TargetError."""
+    """A description of the process, its executable's name, and its files, each with a function that opens it. Raises TargetError."""
     from otel_jb.host import procfs
 
     process = procfs.process(pid)
     files = procfs.mapped_files(process.pid)
-    # `functools.partial`, as a lambda would open the loop's last file for each.
+    # `functools.partial`, because a lambda would open the loop's last file for each.
     places = [(file.path, partial(procfs.open_file, process, file)) for file in files if not file.path.startswith("[")]
     return f"process {process.pid} ({process.name})", process.name, [*places]
 

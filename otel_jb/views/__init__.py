@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people look at."""
+"""Output for people: the live table and the summary."""

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers as people read them. No digit of a count is ever left out; rates and bounds are rounded to three."""
+"""Numbers for people. Counts keep every digit; rates and bounds are rounded to three."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-NONE = "-"  #: there is no such value, or it is not known
+NONE = "-"  #: there is no such value, or it is unknown
 
 
 def at_most(buckets: Sequence[int], bounds_ns: Sequence[int], share: float) -> float | None:
-    """The upper bound of the bucket where `share` (0 to 1) of the calls is reached; None without a call, infinite for the last."""
+    """The upper bound of the bucket that contains quantile `share` (0 to 1); None without a call, infinite for the last bucket."""
     total = sum(buckets)
     if total == 0:
         return None
@@ -19,11 +19,11 @@ def at_most(buckets: Sequence[int], bounds_ns: Sequence[int], share: float) -> f
         reached += number
         if reached >= share * total:
             return float(bound)
-    raise AssertionError("the buckets hold all calls")
+    raise AssertionError("the buckets contain all calls")
 
 
 def at_most_text(nanoseconds: float | None) -> str:
-    """An upper bound of a time, `≤43.2µs`; `over` where there is none."""
+    """An upper bound of a time, `≤43.2µs`; `over` if there is none."""
     if nanoseconds is None:
         return NONE
     if math.isinf(nanoseconds):
@@ -31,13 +31,13 @@ def at_most_text(nanoseconds: float | None) -> str:
     scale, unit = next(
         ((scale, unit) for scale, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")) if nanoseconds >= scale), (1.0, "ns")
     )
-    # Three digits, upwards: the bound must stay one.
+    # Round up to three digits, so that it remains an upper bound.
     step = 10.0 ** (math.floor(math.log10(nanoseconds / scale)) - 2) if nanoseconds > 0 else 1.0
     return f"≤{math.ceil(nanoseconds / scale / step - 1e-9) * step:.3g}{unit}"
 
 
 def rate(value: float | None) -> str:
-    """Something a second, `1.2M`."""
+    """A rate per second, `1.2M`."""
     if value is None:
         return NONE
     for least, scale, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
@@ -47,7 +47,7 @@ def rate(value: float | None) -> str:
 
 
 def whole(value: int | None) -> str:
-    """A count, every digit of it."""
+    """A count with all its digits."""
     return NONE if value is None else str(value)
 
 

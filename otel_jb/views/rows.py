@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of the live table: one function of one process, from the state of the stream alone.
+"""Rows of the live table: one per function and process, derived from the state of the stream alone.
 
-Rates and percentiles are of the last few seconds: the difference between two readings of cumulative counts. A histogram
-says of a percentile only which bucket it is in, so the bucket's upper bound is shown (`≤50µs`: at least this share of the
-calls took at most 50 µs), and nothing is interpolated.
+Rates and percentiles cover the last few seconds: the difference between two readings of cumulative counts. A histogram only shows
+which bucket a percentile is in, so the table shows the bucket's upper bound (`≤50µs`: at least this share of the calls took at most
+50 µs). Nothing is interpolated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WINDOW_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One function of one process. None: not known, or there is no such thing for this function."""
+    """One function of one process. None: unknown, or not applicable to this function."""
 
     process: str
     pid: int
@@ -40,10 +40,10 @@ class Row:
 
 
 class LiveTable:
-    """Rows of the state now, with rates over the last `window_seconds`; not thread-safe.
+    """Rows of the current state, with rates over the last `window_seconds`; not thread-safe.
 
     Args:
-        state: what the agent's stream adds up to.
+        state: the accumulated state of the agent's stream.
         now: monotonic seconds.
     """
 
@@ -61,7 +61,7 @@ class LiveTable:
         view = self._state.view()
         while len(self._views) > 1 and self._views[1][0] <= now - self._window:
             self._views.popleft()
-        # A caller that asks often must not fill memory: two readings a second are kept.
+        # Keep two readings per second, so that frequent calls do not fill memory.
         if not self._views or now - self._views[-1][0] >= 0.5:
             self._views.append((now, view))
         return rows_between(self._views[0][1], view)
@@ -81,7 +81,7 @@ def rows_between(before: StateView, after: StateView) -> list[Row]:
 
 def _row(process: str, pid: int, before: SeriesView | None, after: SeriesView, ended: bool) -> Row:
     series, values = after.series, after.values
-    # A series that is new in this window began at zero when it was attached, which is no longer ago than the window.
+    # A series that is new in this window started at zero, within the window.
     seconds = (after.time_unix_nano - before.time_unix_nano) / 1e9 if before is not None else 0.0
     buckets = values.buckets
     bytes_before = 0

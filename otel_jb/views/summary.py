@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a whole run measured, in a few lines: printed when `otel-jb run` ends.
+"""The summary of a run in a few lines, printed when `otel-jb run` ends.
 
-Values are those of the stream of records. What ended is added up by name, so that a day of short-lived processes takes no
-more memory than a minute of them.
+Values come from the stream of records. Ended processes are added up by name, so a day of short-lived processes takes no more memory
+than a minute of them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from otel_jb.model.text import printable
 from otel_jb.telemetry.metrics import packets
 from otel_jb.views.numbers import at_most, at_most_text, count
 
-_FUNCTIONS = 12  #: functions that are listed of one program
-_PROGRAMS = 8  #: programs that are listed
-_NEVER = 6  #: functions without a call that are named
+_FUNCTIONS = 12  #: maximum number of functions listed per program
+_PROGRAMS = 8  #: maximum number of programs listed
+_NEVER = 6  #: maximum number of functions listed as never called
 
 
 @dataclass(slots=True)
 class _Function:
-    """One function of all processes of one name, added up."""
+    """One function, summed over all processes of one name."""
 
     role: str
     calls: int = 0
-    unknown: int = 0  #: calls whose time is not known: abandoned, missed, untimed
+    unknown: int = 0  #: calls of unknown duration: abandoned, missed, untimed
     packets: int | None = None
     drops: int | None = None
     bounds_ns: tuple[int, ...] = ()
@@ -57,7 +57,7 @@ class _Program:
 
 
 class Summary:
-    """Takes the stream of records and says at the end what was measured; thread-safe."""
+    """Accumulates the stream of records and summarises it at the end; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -97,12 +97,12 @@ class Summary:
                 function.add(series, values, bounds_ns)
 
     def lines(self, seconds: float) -> list[str]:
-        """What was measured in this time. Ends the summary: nothing is taken in any more."""
+        """The summary of what was measured in this time. Closes it: later records are ignored."""
         with self._lock:
             for target in list(self._targets):
                 self._fold(target)
             if not self._programs:
-                return [f"Measured nothing in {_time(seconds)}: no process ran that could be measured."]
+                return [f"Measured nothing in {_time(seconds)}: no process that could be measured was running."]
             programs = sorted(self._programs.items(), key=lambda item: -_calls(item[1]))
         lines = [f"Measured for {_time(seconds)}:"]
         for name, program in programs[:_PROGRAMS]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The live table as lines of text that fit a terminal.
 
-Too narrow for all columns, it gives up whole columns, the least telling first, and shortens names from the left; it never
-cuts a number. Functions that were not called yet share one line, and what does not fit the height is counted.
+If the terminal is too narrow, the table drops whole columns, the least informative first, and shortens names from the left. It never
+truncates a number. Functions without calls share one line; rows that do not fit the height are counted.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 COLUMNS = ("process", "function", "role", "calls/s", "p50", "p99", "bytes/s", "packets", "drops", "depth")
 _TEXT = frozenset({"process", "function", "role"})  #: aligned to the left
-#: In this order they are given up. A single process goes first; one of several leaves its PID behind.
+#: The order in which columns are dropped. The process column goes first if there is one process; of several, only the PID stays.
 _EXPENDABLE = ("p50", "bytes/s", "role", "process", "depth", "packets", "drops", "p99", "pid")
 _GAP = 2
-_SHORTEST_FUNCTION = 28  #: a function's name is shortened to this before a column goes
+_SHORTEST_FUNCTION = 28  #: function names are shortened to this before a column is dropped
 _LEAST_FUNCTION = 8
 _LONGEST_PROCESS = 16
 _LEAST_ROWS = 3
@@ -32,7 +32,7 @@ _LEAST_ROWS = 3
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `alarm`: where in it (from, to) something was dropped; `weak`: of no more than passing interest."""
+    """One line. `alarm`: the range (from, to) that reports drops; `weak`: of minor interest."""
 
     text: str
     heading: bool = False
@@ -42,7 +42,7 @@ class Line:
 
 def cells(row: Row) -> dict[str, str]:
     """The row's columns as text."""
-    # A long name must not take the functions' room: the PID tells processes apart.
+    # A long process name must not take space from the functions; the PID distinguishes processes.
     name = printable(row.process)
     process = name if len(name) <= _LONGEST_PROCESS else name[: _LONGEST_PROCESS - 1] + "…"
     idle = row.calls_per_second == 0
@@ -97,7 +97,7 @@ def render(rows: Sequence[Row], width: int, height: int, caption: str = "") -> G
     below = [Text(""), Text(_cut(printable(caption), width), no_wrap=True)] if caption else []
     shown = []
     for line in lines(rows, width, height - len(below)):
-        # Names come from a binary that may be hostile: Text never reads them as markup.
+        # Names come from a possibly hostile binary; Text never interprets them as markup.
         text = Text(
             line.text, no_wrap=True, overflow="crop", style="bold" if line.heading else "dim" if line.weak else ""
         )
@@ -108,7 +108,7 @@ def render(rows: Sequence[Row], width: int, height: int, caption: str = "") -> G
 
 
 def _fit(table: Sequence[dict[str, str]], width: int) -> tuple[list[str], dict[str, int]]:
-    """The columns that fit, and the width of each."""
+    """The columns that fit, with their widths."""
     widths = {name: max([_width(name), *(_width(row[name]) for row in table)]) for name in ("pid", *COLUMNS)}
     columns = [name for name in COLUMNS if name == "function" or _says_something(name, table)]
     least = min(widths["function"], _SHORTEST_FUNCTION)
@@ -129,7 +129,7 @@ def _fit(table: Sequence[dict[str, str]], width: int) -> tuple[list[str], dict[s
 
 
 def _says_something(name: str, table: Sequence[dict[str, str]]) -> bool:
-    """A column of nothing but dashes takes room from those that have something to say."""
+    """Whether a column contains only dashes and can be dropped."""
     return name in _TEXT or not table or any(row[name] != NONE for row in table)
 
 
@@ -151,7 +151,7 @@ def _place(name: str, columns: Sequence[str], widths: dict[str, int]) -> tuple[i
 
 
 def _width(text: str) -> int:
-    """Columns that a terminal takes for printable text."""
+    """The number of columns that printable text takes on a terminal."""
     if text.isascii():
         return len(text)
     return sum(
@@ -160,7 +160,7 @@ def _width(text: str) -> int:
 
 
 def _cut(text: str, width: int) -> str:
-    """The text's beginning, in at most this many columns."""
+    """The beginning of the text, in at most this many columns."""
     if _width(text) <= width:
         return text
     while text and _width(text) > width - 1:
@@ -169,7 +169,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _cut_left(text: str, width: int) -> str:
-    """The text's end, which tells functions of one class apart."""
+    """The end of the text, which distinguishes functions of one class."""
     if _width(text) <= width:
         return text
     while text and _width(text) > width - 1:

@@ -197,7 +197,7 @@ def test_a_name_means_every_process_of_that_name(tmp_path: Path) -> None:
         assert str(other) in caught.value.help
         with pytest.raises(TargetError) as close:
             target.processes(Target(name="jb_habist"))
-        assert "Did you mean jb_habits, which runs?" in close.value.help
+        assert "Did you mean jb_habits, which is running?" in close.value.help
 
 
 def test_a_remedy_names_the_command_that_was_typed() -> None:

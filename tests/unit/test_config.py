@@ -110,7 +110,7 @@ def test_what_waits_or_looks_has_a_threshold_only_where_the_user_sets_one(role: 
         ("slow: {threshold: 0ms}", "otel-jb.yaml:1: a threshold of 0"),
         ("slow:\n  rate: 0", "otel-jb.yaml:2: expected rate from 1"),
         ("targets:\n  - {}", "otel-jb.yaml:2: a target needs at least one condition"),
-        ("targets:\n  - {pid: 1, name: x}", "otel-jb.yaml:2: a target has exactly one"),
+        ("targets:\n  - {pid: 1, name: x}", "otel-jb.yaml:2: a target has at most one of pid, binary and name"),
         ("targets:\n  - pid: 0", "otel-jb.yaml:2: expected a process id"),
         (
             "end_strategy: uretprobe",

@@ -164,7 +164,7 @@ def test_from_linux_6_6_four_capabilities_suffice() -> None:
 
 CROSSES: list[tuple[str, FakeSystem, str, str, type[AgentError] | None]] = [
     # check, machine, part of the detail, part of the remedy, what run raises
-    ("architecture", FakeSystem(machine="riscv64"), "riscv64", "no way round", UnsupportedError),
+    ("architecture", FakeSystem(machine="riscv64"), "riscv64", "cannot be supported", UnsupportedError),
     (
         "sandbox",
         FakeSystem(seccomp="Invalid argument"),

@@ -82,7 +82,7 @@ def test_a_file_that_says_nothing_is_an_error(
     """Without debug information, or without a build-id, there is no layout to write; each says what to do."""
     profile = str(tmp_path / "mine.yaml")
     assert main(["layout", str(stripped(library)), "--profile", profile]) == ExitCode.NO_FUNCTION
-    assert "Name a build with its debug information" in capsys.readouterr().err
+    assert "Name a build with debug information" in capsys.readouterr().err
     subprocess.run(["objcopy", "--remove-section", ".note.gnu.build-id", library], check=True)
     assert main(["layout", str(library), "--profile", profile]) == ExitCode.NO_FUNCTION
     assert "-Wl,--build-id" in capsys.readouterr().err

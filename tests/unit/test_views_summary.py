@@ -59,7 +59,7 @@ def test_processes_that_ended_are_added_up_by_name() -> None:
 
 def test_a_run_that_measured_nothing_says_so() -> None:
     """Without any process there is one sentence."""
-    assert Summary().lines(3) == ["Measured nothing in 3 s: no process ran that could be measured."]
+    assert Summary().lines(3) == ["Measured nothing in 3 s: no process that could be measured was running."]
 
 
 def test_a_late_snapshot_of_what_ended_changes_nothing() -> None:
