@@ -7,7 +7,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 
+from otel_jb.model.counters import TABLE
 from otel_jb.model.stream import (
+    OWN_FIELDS,
     AgentCost,
     DepthSnapshot,
     HostShare,
@@ -51,6 +53,10 @@ SRS = Target(
     attached_unix_nano=ATTACHED + 1,
     attributes=(("host.name", "media-1"),),
 )
+
+
+#: Metrics that the sample world has no value of: those of counters that a snapshot holds by name (tests/unit/test_counters.py).
+WITHOUT_VALUE = frozenset(row.instrument for row in TABLE if row.name not in OWN_FIELDS)
 
 
 def series(number: int, target: Target, function: str, role: str = "put", **changes: object) -> Series:
