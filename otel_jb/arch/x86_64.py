@@ -8,7 +8,6 @@ register, both without the 66 prefix (which makes a relative branch one that is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -69,12 +68,6 @@ def decode(code: bytes, address: int) -> tuple[list[Instruction], int]:
             instruction = instruction._replace(price=Price.REFUSED)
         found.append(instruction)
     return found, done
-
-
-def lite(code: bytes, address: int) -> Iterator[tuple[int, int, str, str]]:
-    """(address, size, mnemonic, operands) of each instruction, up to the first byte that is none; the fastest way there is."""
-    found: Iterator[tuple[int, int, str, str]] = _capstone(False).disasm_lite(code, address)
-    return found
 
 
 def _classify(at: int, size: int, name: str, operands: str, code: bytes, start: int) -> Instruction:

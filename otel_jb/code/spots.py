@@ -34,7 +34,7 @@ def entry_spots(body: Body) -> tuple[Spot, ...]:
         if frame is not None and instruction.price is not Price.REFUSED and not exposed and not overwrites:
             clobbered = tuple(n for n, register in enumerate(machine.ARGUMENTS, 1) if register in written)
             untouched = (
-                frame == (FrameBase.SP, 0) if body.context.image.arch == "x86_64" else instruction.address == body.start
+                frame == (FrameBase.SP, 0) if body.context.image.machine.pushed else instruction.address == body.start
             )
             found.append(spot_at(body, instruction, frame, clobbered=clobbered, at_return=untouched))
         if instruction.flow is not Flow.NEXT or not body.falls_through(position):

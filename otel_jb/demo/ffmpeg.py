@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 #: 20 ms of G.711 (RFC 3551 section 4.2) after a 12-byte RTP header.
 PACKET_BYTES = 172
-PACKETS_PER_SECOND = 50
 
 #: The session description that a SIP or RTSP server would send: one G.711 A-law stream on this port.
 _SDP = """v=0

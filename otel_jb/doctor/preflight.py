@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from otel_jb.arch.machine import MACHINES
 from otel_jb.config.model import Config
 from otel_jb.doctor.system import System
 from otel_jb.model.errors import AddressInUseError, AgentError, PermissionDeniedError, UnsupportedError
@@ -102,12 +103,12 @@ or as a service with only what it needs, /etc/systemd/system/otel-jb.service:
 
 def machine(system: System) -> Check:
     """The supported architectures."""
-    if system.machine in ("x86_64", "aarch64"):
+    if system.machine in MACHINES:
         return Check("architecture", Status.OK, system.machine)
     return Check(
         "architecture",
         Status.FAILED,
-        f"this machine is {system.machine}; otel-jb knows x86_64 and aarch64",
+        f"this machine is {system.machine}; otel-jb knows {' and '.join(MACHINES)}",
         "run it on one of those; this machine cannot be supported",
     )
 

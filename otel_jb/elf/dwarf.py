@@ -112,16 +112,6 @@ class Bytes:
             raise IndexError(at)
         return bytes(self.buffer[begin:end])
 
-    def find_all(self, data: bytes, limit: int) -> Iterator[int]:
-        """The positions of the bytes, at most `limit` of them."""
-        at = self.start
-        for _ in range(limit):
-            at = self.buffer.find(data, at, self.end)
-            if at < 0:
-                return
-            yield at - self.start
-            at += 1
-
 
 _EMPTY = Bytes(b"", 0, 0)
 

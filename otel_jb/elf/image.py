@@ -28,7 +28,6 @@ MAX_STRING = 4096  #: maximum bytes of a soname or another name in the file
 MAX_DYNAMIC = 65_536  #: entries of the dynamic section
 
 PF_X = 1
-PF_W = 2
 _EHDR_SIZE = 64
 _PHDR_SIZE = 56
 _SHDR_SIZE = 64

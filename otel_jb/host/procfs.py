@@ -277,21 +277,6 @@ def maps(pid: int, *, code: bool = False) -> list[Mapping]:
     return found
 
 
-def has_unnamed_code(pid: int) -> bool:
-    """Whether a process has executable memory without a file, as a just-in-time compiler makes it; True if unknown."""
-    try:
-        with open(f"{PROC}/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                words = line.split(maxsplit=5)
-                # The kernel's own are named: [vdso], [vsyscall], [uprobes].
-                own = len(words) > 5 and words[5].startswith(("[v", "[uprobe"))
-                if len(words) >= 5 and "x" in words[1] and words[4] == "0" and not own:
-                    return True
-    except OSError:
-        return True
-    return False
-
-
 def mapped_files(pid: int) -> list[MappedFile]:
     """The files that a process has mapped as executable, in order of address."""
     grouped: dict[tuple[str, int], list[Mapping]] = {}

@@ -14,11 +14,9 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import struct
 import subprocess
 import sys
 import time
-from platform import machine
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -39,46 +37,6 @@ FEWEST_PASSES, MOST_PASSES = 3, 7
 LONGEST_S = 2.0  #: no further pass begins after this time: on a busy machine a pass takes long
 SPREAD = 0.05  #: if the last pass moved the median of any way by more, there is another one
 
-# int put(long n): calls f n times. f: an emulated instruction, an emulated branch, a stepped one, `ret`.
-# Offsets into the code: (f, its branch before the end, an instruction that is stepped, its ret); entry of the loop is 0.
-_X86 = bytes.fromhex(
-    "53"  # push %rbx
-    "4889fb"  # mov %rdi,%rbx
-    "e808000000"  # call f (at 17)
-    "48ffcb"  # dec %rbx
-    "75f6"  # jne to the call
-    "5b"  # pop %rbx
-    "c3"  # ret
-    "90"
-    "55"  # f: push %rbp
-    "eb00"  # jmp to the next instruction
-    "5d"  # pop %rbp
-    "c3"  # ret
-)
-_X86_SPOTS = (17, 18, 20, 21)
-_ARM = struct.pack(
-    "<13I",
-    0xA9BE7BFD,  # stp x29, x30, [sp, #-32]!
-    0xF9000BF3,  # str x19, [sp, #16]
-    0xAA0003F3,  # mov x19, x0
-    0x94000006,  # bl f (at 36)
-    0xF1000673,  # subs x19, x19, #1
-    0x54FFFFC1,  # b.ne to the bl
-    0xF9400BF3,  # ldr x19, [sp, #16]
-    0xA8C27BFD,  # ldp x29, x30, [sp], #32
-    0xD65F03C0,  # ret
-    0x14000001,  # f: b to the next instruction
-    0x14000001,  # b to the next instruction
-    0xAA0003E0,  # mov x0, x0
-    0xD65F03C0,  # ret
-)
-_ARM_SPOTS = (36, 40, 44, 48)
-
-
-def code() -> tuple[bytes, tuple[int, int, int, int]]:
-    """The machine code and the offsets of (entry, branch before the end, stepped instruction, ret)."""
-    return (_ARM, _ARM_SPOTS) if machine() == "aarch64" else (_X86, _X86_SPOTS)
-
 
 class Sample(NamedTuple):
     """CPU nanoseconds of one call."""
@@ -91,8 +49,10 @@ class Specimen:
     """The child process. `run` calls the function."""
 
     def __init__(self) -> None:
+        from otel_jb.arch.specimen import specimen  # not at the top: the child runs this file alone
+
         self._file = os.memfd_create("otel-jb-specimen", os.MFD_CLOEXEC)
-        os.write(self._file, code()[0].ljust(mmap.PAGESIZE, b"\0"))
+        os.write(self._file, specimen().code.ljust(mmap.PAGESIZE, b"\0"))
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-E", __file__, str(self._file)],
             pass_fds=[self._file],
@@ -147,11 +107,12 @@ def _settled(warm: Sequence[float]) -> bool:
 def ways(path: str) -> list[Probe | None]:
     """The ways of probing the specimen's function whose costs are told by `as_costs`, in its order; None: no probe."""
     # not at the top: the child runs this file alone
+    from otel_jb.arch.specimen import specimen
     from otel_jb.model.plan import EndStrategy, Probe, ProbeSite, SiteKind, Symbol, SymbolSource
     from otel_jb.model.reads import ReadProgram
 
-    entry, branch, stepped, _ = code()[1]
-    inside = 8 if machine() == "x86_64" else 0  # of the return address, behind a push
+    spots = specimen()
+    entry = spots.entry
     symbol = Symbol("specimen", entry, 0, SymbolSource.SYMTAB, "specimen")
 
     def way(strategy: EndStrategy, kind: SiteKind, at: int, displacement: int) -> Probe:
@@ -164,9 +125,9 @@ def ways(path: str) -> list[Probe | None]:
 
     return [
         None,
-        way(EndStrategy.EDGE_SITES, SiteKind.EDGE, branch, inside),
+        way(EndStrategy.EDGE_SITES, SiteKind.EDGE, spots.branch, spots.displacement),
         way(EndStrategy.URETPROBE, SiteKind.URETPROBE, entry, 0),
-        way(EndStrategy.EDGE_SITES, SiteKind.EDGE, stepped, inside),
+        way(EndStrategy.EDGE_SITES, SiteKind.EDGE, spots.stepped, spots.displacement),
     ]
 
 

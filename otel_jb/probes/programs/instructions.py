@@ -13,7 +13,6 @@ SIZE = _FORMAT.size
 #: opcodes
 LOAD_IMMEDIATE = 0x18  #: two instructions long
 LOAD, STORE, STORE_IMMEDIATE = 0x79, 0x7B, 0x7A  #: 64 bits
-LOAD_HALF, LOAD_WORD, LOAD_BYTE = 0x69, 0x61, 0x71
 ADD, SUB, AND, LEFT, RIGHT, ARITHMETIC_RIGHT, MOVE = 0x0F, 0x1F, 0x5F, 0x6F, 0x7F, 0xCF, 0xBF  #: 64 bits, by register
 BY_VALUE = 0x08  #: taken from one of these: by immediate
 TO_BIG_ENDIAN = 0xDC
