@@ -25,6 +25,7 @@ LOAD_RATE = 5.0  #: calls a second; fewer do not show how the load changes
 COMPARE_S = 10.0  #: CPU time before and after a change is compared over this time
 STEADY = 0.05  #: the comparison counts if the calls of the other functions changed by no more
 WARM_S = 1e-3  #: of a function's calls that are this far apart, half are cold: packets come in bursts
+MOST_CORRECTION = 3.0  #: an estimate is at most so many times too low
 NOTABLE = 0.01  #: of one CPU: smaller changes drown in the target's own
 
 
@@ -60,9 +61,7 @@ class _Second:
     calls: dict[int, float]  #: a second, by series
     shares: dict[int, float]  #: of one CPU, by series, before the correction
     cpu: float | None  #: of one CPU, the target's own and the probes'
-
-    def total(self) -> float:
-        return sum(self.shares.values())
+    total: float  #: of `shares`
 
 
 @dataclass(slots=True)
@@ -94,6 +93,8 @@ class _Target:
     cpu_s: float | None = None
     seconds: deque[_Second] = field(default_factory=deque)  #: of the last COMPARE_S or DECIDE_S
     spent: deque[tuple[float, float]] = field(default_factory=deque)  #: (time, CPU seconds) of the last WINDOW_S
+    spent_s: float = 0.0  #: their sum
+    loud: float = 0.0  #: when it last spent so much that it may be over its budget
     since: float = 0.0  #: of the last change: what was spent before it decides nothing
     shed: dict[int, _Shed] = field(default_factory=dict)
     calls_then: dict[int, float] = field(
@@ -117,7 +118,7 @@ class Governor:
         """Estimated CPU time spent in probes per target, as a fraction of one CPU over the last minute."""
         now = self._seen or 0.0
         return {
-            number: sum(seconds for _, seconds in target.spent) / min(WINDOW_S, max(1.0, now - target.began))
+            number: max(0.0, target.spent_s) / min(WINDOW_S, max(1.0, now - target.began))
             for number, target in self._targets.items()
         }
 
@@ -150,17 +151,19 @@ class Governor:
         return decisions
 
     def _govern(self, number: int, target: _Target, now: float, budget: float) -> Decision | None:
+        if target.seconds[-1].total * MOST_CORRECTION > budget / 2:
+            target.loud = now
+        if now - target.loud > 2 * DECIDE_S:  # of a thousand processes most do next to nothing
+            return self._restore(number, target, now, budget) if target.shed else None
         spent = sum(
-            second.total() * second.length
-            for second in target.seconds
-            if second.time > max(target.since, now - DECIDE_S)
+            second.total * second.length for second in target.seconds if second.time > max(target.since, now - DECIDE_S)
         )
         if spent * target.correction > budget * DECIDE_S:
             return self._shed(number, target, now, budget)
         return self._restore(number, target, now, budget) if target.shed else None
 
     def _shed(self, number: int, target: _Target, now: float, budget: float) -> Decision | None:
-        busiest = max((s for s in target.seconds if s.time > now - RATES_S), key=_Second.total)
+        busiest = max((s for s in target.seconds if s.time > now - RATES_S), key=lambda second: second.total)
         costs = {
             series: Cost(share * target.correction, target.tells[series]) for series, share in busiest.shares.items()
         }
@@ -241,13 +244,15 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
     for gone in target.entries.keys() - present:
         del target.entries[gone], target.tells[gone]
         target.shed.pop(gone, None)
-    second = _Second(now, length, calls, shares, cpu)
+    second = _Second(now, length, calls, shares, cpu, sum(shares.values()))
     target.seconds.append(second)
-    target.spent.append((now, second.total() * length * target.correction))
+    spent_s = second.total * length * target.correction
+    target.spent.append((now, spent_s))
+    target.spent_s += spent_s
     while target.seconds[0].time <= now - DECIDE_S:
         target.seconds.popleft()
     while target.spent[0][0] <= now - WINDOW_S:
-        target.spent.popleft()
+        target.spent_s -= target.spent.popleft()[1]
 
 
 def _changed(target: _Target, now: float, series: tuple[int, ...], *, shed: bool) -> None:
@@ -279,7 +284,7 @@ def _compare(target: _Target, now: float) -> None:
     seen = (change.cpu - cpu if change.shed else cpu - change.cpu) / estimate
     # Half the way, and bounded: one comparison may have met something else that the target did.
     halfway = (target.correction + min(2 * target.correction, max(target.correction / 2, seen))) / 2
-    target.correction = min(3.0, max(0.5, halfway))
+    target.correction = min(MOST_CORRECTION, max(0.5, halfway))
 
 
 def _load(target: _Target, now: float) -> float | None:

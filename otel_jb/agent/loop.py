@@ -83,6 +83,7 @@ class Agent:
         from otel_jb.probes import features
 
         discovery = self._discovery = Discovery(self.config, self.inspector)
+        discovery.held = measuring.held
         if discovery.planner.kernel.sessions and not features.has_sessions():
             discovery.planner.without_sessions()
         refused: AgentError | None = None
@@ -274,12 +275,12 @@ class Agent:
     def _read(self) -> int | None:
         return self._measuring.read() if self._measuring is not None else self._read_ns
 
-    def emit(self, record: StreamRecord) -> None:
-        """Hand a record on, in order with all others."""
+    def emit(self, *records: StreamRecord) -> None:
+        """Hand records on, in order with all others."""
         measuring = self._measuring
         try:
             if measuring is not None:
-                self._commands.call(partial(measuring.emit, record))
+                self._commands.call(partial(measuring.emit, *records))
         except ClosedError:
             return
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from otel_jb.agent.governor import Decision, Governor, Reading
 from otel_jb.agent.log import about
-from otel_jb.agent.shedding import tells
+from otel_jb.agent.shedding import Tells, tells
 from otel_jb.diagnosis.thresholds import PercentileThreshold
 from otel_jb.host.cpu import cpu_seconds
 from otel_jb.model.arrival import Arrival
@@ -44,6 +44,7 @@ class Measuring:
         self.backend = backend
         self.targets: dict[int, Target] = {}
         self.pids: dict[int, int] = {}  #: by target; also of those that were detached and run on
+        self.held: set[int] = set()  #: PIDs of which the kernel itself tells when they end or execute another program
         self.uncounted = 0  #: calls of processes that found no room
         self.overhead: Mapping[int, float] = {}  #: by target, see `Governor.overhead`
         self._config = config
@@ -52,6 +53,7 @@ class Measuring:
         self._series: dict[int, list[Series]] = {}  # by target
         self._percentiles: dict[int, PercentileThreshold] = {}  # by series
         self._costs: dict[int, float] = {}  # seconds of one call, by series
+        self._tells: dict[int, Tells] = {}  # by series
         self._cold_s = 0.0  # what a call costs more where it is a rare one
 
     def emit(self, *records: StreamRecord) -> None:
@@ -83,6 +85,8 @@ class Measuring:
         self.targets[target.id] = target
         self.pids[target.id] = target.pid
         self._series[target.id] = [record for record in records if isinstance(record, Series)]
+        if self._series[target.id] and self.backend.tells_ends:
+            self.held.add(target.pid)
         self._keep_costs(target.id, plan)
         self._follow(self._series[target.id])
         self.emit(target, *records, self.backend.snapshot(only=target.id))
@@ -135,8 +139,10 @@ class Measuring:
         self.emit(last)
         for target_id in target_ids:
             target = self.targets.pop(target_id)
+            self.held.discard(target.pid)
             for series in self._series.pop(target_id, ()):
                 self._costs.pop(series.id, None)
+                self._tells.pop(series.id, None)
                 self._percentiles.pop(series.id, None)
             if ended:
                 self.pids.pop(target_id, None)
@@ -173,6 +179,7 @@ class Measuring:
         by_function = {probe.function: probe.cost_ns / 1e9 for probe in plan.probes}
         for series in self._series.get(target_id, ()):
             self._costs[series.id] = by_function.get(series.function, self._costs.get(series.id, 0.0))
+            self._tells[series.id] = tells(series)
 
     def govern(self) -> None:
         """Keep the probes of each target within the overhead budget."""
@@ -184,7 +191,7 @@ class Measuring:
             self._follow_percentiles(self.backend.snapshot())
         entries = self.backend.entries()
         readings = [
-            Reading(s.id, s.target, tells(s), entries[s.id], self._costs.get(s.id, 0.0), self._cold_s)
+            Reading(s.id, s.target, self._tells[s.id], entries[s.id], self._costs.get(s.id, 0.0), self._cold_s)
             for series in self._series.values()
             for s in series
             if s.id in entries

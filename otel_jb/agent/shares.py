@@ -15,6 +15,8 @@ from otel_jb.telemetry.state import StreamState
 
 _logger = logging.getLogger(__name__)
 
+_AT_ONCE = 100  # records handed on together: whoever takes them is asked each time
+
 MOST_OF_A_CPU = 0.005  #: what looking may use; with very many processes it looks less often instead
 
 
@@ -27,7 +29,7 @@ class Shares:
         interval_s: between two looks, at least.
     """
 
-    def __init__(self, state: StreamState, emit: Callable[[HostShare], None], interval_s: float) -> None:
+    def __init__(self, state: StreamState, emit: Callable[..., None], interval_s: float) -> None:
         self._state = state
         self._emit = emit
         self._interval_s = interval_s
@@ -48,6 +50,7 @@ class Shares:
     def look(self) -> None:
         """Look at every live target once."""
         tables = SocketTables()
+        found: list[HostShare] = []
         live = {view.target.id: view.target for view in self._state.view().live}
         for gone in self._followers.keys() - live.keys():
             del self._followers[gone]
@@ -55,7 +58,11 @@ class Shares:
             if self._stop.is_set():
                 return
             follower = self._followers.setdefault(number, Follower(number, target.pid))
-            self._emit(follower.read(tables))
+            found.append(follower.read(tables))
+            if len(found) == _AT_ONCE:
+                self._emit(*found)
+                found.clear()
+        self._emit(*found)
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -220,6 +220,15 @@ def user_id(pid: int) -> int | None:
     return None
 
 
+def pages(pid: int) -> int | None:
+    """How large a process's memory is, in pages; None where that cannot be read."""
+    try:
+        with open(f"{PROC}/{pid}/statm", "rb", buffering=0) as file:
+            return int(file.read(64).split(b" ", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
 def has_shadow_stack(pid: int) -> bool:
     """Whether the process has a user shadow stack (x86, Linux 6.6); False if unknown."""
     try:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from otel_jb.host.patience import known_status
@@ -34,8 +34,11 @@ class Watcher:
         self._predicate, self._again = predicate, again
         self._seen: dict[int, _Seen] = {}
 
-    def poll(self) -> tuple[list[Process], list[Process]]:
-        """(new, ended) since the last poll; at the first one every selected process is new."""
+    def poll(self, held: Collection[int] = ()) -> tuple[list[Process], list[Process]]:
+        """(new, ended) since the last poll; at the first one every selected process is new.
+
+        `held`: PIDs of processes of which somebody else tells when they execute another program.
+        """
         new: list[Process] = []
         ended: list[Process] = []
         present: dict[int, int] = {}
@@ -47,7 +50,11 @@ class Watcher:
             self._forget(pid, ended)
         for pid, inode in present.items():
             seen = self._seen.get(pid)
-            if seen is not None and seen.entry == inode and (seen.kernel or not _changed(seen.process, pid)):
+            if (
+                seen is not None
+                and seen.entry == inode
+                and (seen.kernel or pid in held or not _changed(seen.process, pid))
+            ):
                 if self._again:
                     self._ask_again(seen, new)
                 continue

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ _logger = logging.getLogger(__name__)
 
 FIRST_LOOK_S = 1.0  #: after which the files that a process maps are looked at again
 LAST_LOOK_S = 16.0
+MOST_UNREAD = 7  #: looks at a process whose memory has not grown, before its files are read again
 SLICE_S = 0.25  #: how long new processes are looked at before what was found is handed on
 
 _AT_ONCE = 16  #: processes whose files are read ahead together
@@ -73,6 +74,7 @@ class Discovery:
         self._watcher = Watcher(self._selected, again=any(map(changes, config.targets)))
         self._looks: dict[Process, _Look] = {}
         self._target_of: dict[Process, int] = {}
+        self.held: Collection[int] = ()  #: PIDs of which `tell` hears when they end or execute another program
         self.unmeasured: dict[Process, Unmeasured] = {}  #: media servers that run and cannot be measured
         self._pending: dict[Process, None] = {}  # came and were not looked at yet; in the order in which they will be
         self._arrived: deque[list[Arrival]] = deque()  # processes that the kernel met and that nobody has named yet
@@ -254,7 +256,7 @@ class Discovery:
         self._news.clear()
         self._arrived += _by_process(self._take_told())
         now = time.monotonic()
-        new, ended = self._watcher.poll()
+        new, ended = self._watcher.poll(self.held)
         self._pending = dict.fromkeys([*new, *self._pending])
         for process in self._over.union(self._target_of):
             self._pending.pop(process, None)
@@ -271,9 +273,10 @@ class Discovery:
         for process, look in list(self._looks.items()):
             if now < look.next_s:
                 continue
-            files = _files(process)
+            size = procfs.pages(process.pid)
+            files = look.files if look.still(size) else _files(process)
             changed = files != look.files
-            self._looks[process] = look.again(now, files)
+            self._looks[process] = look.again(now, files, size)
             if not changed:
                 continue
             if process not in self._target_of:
@@ -419,11 +422,17 @@ class _Look:
     files: frozenset[tuple[str, int]]
     next_s: float
     step_s: float
+    size: int | None = None  #: of its memory then, in pages
+    unread: int = 0  #: looks since its files were read
 
-    def again(self, now: float, files: frozenset[tuple[str, int]]) -> _Look:
+    def still(self, size: int | None) -> bool:
+        """Whether it can have mapped nothing since: its memory is as large as it was. Now and then that is not trusted."""
+        return size is not None and size == self.size and self.unread < MOST_UNREAD
+
+    def again(self, now: float, files: frozenset[tuple[str, int]], size: int | None) -> _Look:
         """The look after this one: soon where something changed, else ever later."""
         step = FIRST_LOOK_S if files != self.files else min(LAST_LOOK_S, self.step_s * 2)
-        return _Look(files, now + step, step)
+        return _Look(files, now + step, step, size, self.unread + 1 if self.still(size) else 0)
 
 
 def _by_process(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:

@@ -23,6 +23,10 @@ class Backend(Protocol):
         """`multi` or `perf`: how probes are attached here. Raises PermissionDeniedError, UnsupportedError where nothing can be."""
 
     @property
+    def tells_ends(self) -> bool:
+        """Whether `ended` tells of every process with a series, or only of those that the kernel happened to meet."""
+
+    @property
     def event_descriptor(self) -> int:
         """Readable (epoll) when slow calls wait, or processes have come or ended."""
 

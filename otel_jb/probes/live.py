@@ -69,6 +69,12 @@ class BpfBackend:
         return self._ready().links
 
     @property
+    def tells_ends(self) -> bool:
+        """See `Backend.tells_ends`."""
+        self._ready()
+        return self._table.sees_ends
+
+    @property
     def event_descriptor(self) -> int:
         """Readable (epoll) when slow calls wait, or processes have come or ended."""
         return self._ready().maps["events"]

@@ -41,6 +41,7 @@ class Scripted:
 
     link_kind = "multi"
     event_descriptor = -1
+    tells_ends = True
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
