@@ -39,15 +39,16 @@ class Floor:
             ]
 
     @contextmanager
-    def attach(self, path: Path, function: str, pid: int, kind: str) -> Iterator[None]:
-        """Attach to the function's cheapest start: past `endbr64`, as nobody but this project does."""
+    def attach(self, path: Path, function: str, pid: int, kind: str, *, returns: bool = True) -> Iterator[None]:
+        """Attach to the function's cheapest start: past `endbr64`, as nobody but this project does; `returns`: with a return probe."""
         image = Image.from_file(str(path))
         symbol = next(s for s in find(image, [function]) if s.name == function)
         start = symbol.address + (ENDBR if image.read(symbol.address, 4) == b"\xf3\x0f\x1e\xfa" else 0)
         offset = image.offset(start)
         entry, back = self._programs[kind]
         opened = links.attach(kind, entry, str(path), [links.Point(offset, 0)], pid)
-        opened += links.attach(kind, back, str(path), [links.Point(offset, 0, is_return=True)], pid)
+        if returns:
+            opened += links.attach(kind, back, str(path), [links.Point(offset, 0, is_return=True)], pid)
         try:
             yield
         finally:
