@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A State Threads server with SRS's functions and their ends in an unoptimised build: cheap sites, and the server's own counts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_jb.config.model import Config, Detail, TargetSelector
+from otel_jb.host import procfs
+from otel_jb.model.plan import EndStrategy, Probe, SiteKind
+from otel_jb.model.stream import Series
+from otel_jb.planner.targets import Discovery, Found
+from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.live import BpfBackend
+from otel_jb.sandbox.client import Inspector
+from tests.bpf.conftest import Child
+from tests.scale import patience
+
+pytestmark = pytest.mark.bpf
+
+SOURCE = Path(__file__).parents[1] / "targets" / "srs_coroutines.cc"
+PUBLISHERS, PACKETS = 20, 300
+#: Functions that yield inside: there a return probe would kill the server.
+YIELDS = {
+    "SrsRtcConsumer::wait",
+    "SrsRtmpFromRtcBridger::on_rtp",
+    "SrsRtmpFromRtcBridger::transcode_audio",
+    "SrsRtmpFromRtcBridger::packet_video",
+    "SrsRtmpFromRtcBridger::packet_video_key_frame",
+    "SrsRtmpFromRtcBridger::packet_video_rtmp",
+    "SrsRtcSendTrack::on_recv_nack",
+    "SrsRtcPublishStream::do_on_rtp_plaintext",
+    "SrsRtcPublishStream::on_rtp_plaintext",
+}
+
+
+@pytest.fixture
+def inspector() -> Iterator[Inspector]:
+    """The sandbox."""
+    with Inspector() as made:
+        yield made
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Child]:
+    """The server, built as SRS is by default."""
+    path = tmp_path / "srs_coroutines"
+    subprocess.run(["g++", "-O0", "-g", "-Wall", "-Werror", "-o", path, SOURCE, "-lst"], check=True)
+    child = Child(path)
+    yield child
+    child.process.kill()
+    child.process.wait(patience(10))
+
+
+def found(child: Child, inspector: Inspector, detail: Detail) -> Found:
+    """The server with its plan."""
+    selector = TargetSelector(pid=child.pid)
+    return Discovery(Config(targets=(selector,), detail=detail), inspector).find(procfs.process(child.pid), selector)
+
+
+def shapes(probe: Probe) -> set[str]:
+    """The kinds of ends that a function has, as its reason says."""
+    words = ("emulated branch", "the function that it calls last", "inside a loop")
+    return {word for word in words if word in probe.reason}
+
+
+@pytest.mark.timeout(patience(120))
+def test_an_srs_on_coroutines_is_counted_exactly_without_a_probe_on_any_ret(
+    server: Child, inspector: Inspector
+) -> None:
+    """Every function ends at emulated branches or in a proven leaf, and its calls, bytes and errors are those that the server counted."""
+    target = found(server, inspector, Detail.ALL)
+    probes = {probe.function: probe for probe in target.plan.probes}
+    assert probes.keys() >= YIELDS
+    assert {name for name, probe in probes.items() if probe.strategy is EndStrategy.RET_SITES} == set()
+    assert {site.kind for probe in probes.values() for site in probe.sites}.isdisjoint({SiteKind.RET})
+    assert {probes[name].strategy for name in YIELDS} == {EndStrategy.EDGE_SITES}
+    assert set().union(*map(shapes, probes.values())) == {
+        "emulated branch",
+        "the function that it calls last",
+        "inside a loop",
+    }
+    default = {probe.function for probe in found(server, inspector, Detail.DEFAULT).plan.probes}
+    assert default < probes.keys()
+    assert "SrsRtcConsumer::wait" not in default
+
+    backend = BpfBackend(KernelOptions([1_000_000]))
+    try:
+        records = backend.attach(target.target, target.plan)
+        own = json.loads(server.ask(f"run {PUBLISHERS} {PACKETS}"))
+        snapshot = backend.detach(target.target.id)
+    finally:
+        backend.close()
+    assert server.close() == 0
+    series = {record.id: record for record in records if isinstance(record, Series)}
+    seen = {series[values.series].function: values for values in snapshot.series}
+    # A function that is called last has its caller's errors.
+    own["SrsRtmpFromRtcBridger::packet_video"][1] = own["SrsRtmpFromRtcBridger::on_rtp"][1]
+    assert {name: values.returned for name, values in seen.items() if name in own} == {
+        name: calls for name, (calls, _, _) in own.items()
+    }
+    assert {v.abandoned + v.missed + v.untimed + v.in_flight + v.orphan_ends for v in seen.values()} == {0}
+    with_bytes = {each.function for each in series.values() if each.has_bytes} & own.keys()
+    assert len(with_bytes) >= 7
+    assert {name: seen[name].bytes for name in with_bytes} == {name: own[name][2] for name in with_bytes}
+    with_errors = {each.function for each in series.values() if each.drop_reasons} & own.keys()
+    assert {name: sum(seen[name].drops) for name in with_errors} == {name: own[name][1] for name in with_errors}
+    assert sum(sum(seen[name].drops) for name in with_errors) > 0

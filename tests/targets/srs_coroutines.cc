@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: Apache-2.0
+// A server on State Threads with SRS's functions, and with the ends that they have in an unoptimised build of it: straight after a call whose
+// function sees the end too, with an error on the stack or a constant, behind what only an error runs, in a loop, behind a store through an
+// argument, and behind a nop. Publishers and players are coroutines of one thread, which yield inside probed functions.
+//
+// Protocol: prints "ready", then for each line "run PUBLISHERS PACKETS" one line of JSON: by function its calls, its errors and its bytes.
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <st.h>
+
+struct Account {
+    long calls, errors, bytes;
+};
+static std::map<std::string, Account> accounts;
+
+// What a call gave is counted by its caller, so that a function's own ends are those of SRS's. Errors of a function that is called last are not
+// told, since its caller has none of its own.
+template <typename Result> static Result counted(const char* name, Result result, bool error = false, long bytes = 0)
+{
+    Account& account = accounts[name];
+    account.calls++;
+    account.errors += error;
+    account.bytes += bytes;
+    return result;
+}
+static void count(const char* name, long bytes = 0) { counted(name, 0, false, bytes); }
+
+class SrsCplxError {
+public:
+    static SrsCplxError* create(int code);
+    static SrsCplxError* wrap(SrsCplxError* error, const char* text);
+    int code;
+    std::string text;
+};
+typedef SrsCplxError* srs_error_t;
+#define srs_success 0
+#define srs_freep(p) \
+    if (p) {         \
+        delete p;    \
+        p = NULL;    \
+    }                \
+    (void)0
+
+srs_error_t SrsCplxError::create(int code)
+{
+    srs_error_t error = new SrsCplxError();
+    error->code = code;
+    return error;
+}
+srs_error_t SrsCplxError::wrap(srs_error_t error, const char* text)
+{
+    error->text += text;
+    return error;
+}
+
+class SrsBuffer {
+public:
+    SrsBuffer(char* bytes, int size) : p_(bytes), bytes_(bytes), nb_bytes_(size) {}
+    virtual ~SrsBuffer() {}
+    bool require(int n) { return n <= nb_bytes_ - (int)(p_ - bytes_); }
+    char* p_;
+    char* bytes_;
+    int nb_bytes_;
+};
+
+class SrsRtpPacket {
+public:
+    virtual ~SrsRtpPacket() {}
+    srs_error_t decode(SrsBuffer* buf);
+    bool is_audio() { return audio; }
+    bool is_keyframe() { return (sequence & 15) == 1; }
+    uint16_t sequence = 0;
+    bool audio = false;
+    int actual_buffer_size_ = 0;
+};
+
+srs_error_t SrsRtpPacket::decode(SrsBuffer* buf)
+{
+    srs_error_t err = srs_success;
+    if (!buf->require(12)) {
+        return SrsCplxError::wrap(SrsCplxError::create(5011), "header");
+    }
+    memcpy(&sequence, buf->p_ + 2, 2);
+    audio = (buf->p_[1] & 127) == 111;
+    actual_buffer_size_ = buf->nb_bytes_;
+    if (buf->p_[0] == 0 && (err = SrsCplxError::create(5012)) != srs_success) {
+        return SrsCplxError::wrap(err, "version");
+    }
+    return err;
+}
+
+class SrsRtpRingBuffer {
+public:
+    void set(uint16_t at, SrsRtpPacket* packet);
+    SrsRtpPacket* at(uint16_t sequence);
+    SrsRtpPacket* queue_[64] = {};
+};
+
+void SrsRtpRingBuffer::set(uint16_t at, SrsRtpPacket* packet)
+{
+    SrsRtpPacket* former = queue_[at % 64];
+    srs_freep(former);
+    queue_[at % 64] = packet;
+}
+SrsRtpPacket* SrsRtpRingBuffer::at(uint16_t sequence) { return queue_[sequence % 64]; }
+
+class SrsRtcRecvTrack {
+public:
+    srs_error_t on_nack(SrsRtpPacket** packet);
+    SrsRtpRingBuffer* rtp_queue_;
+    bool nack_no_copy_;
+};
+
+srs_error_t SrsRtcRecvTrack::on_nack(SrsRtpPacket** ppacket)
+{
+    srs_error_t err = srs_success;
+    SrsRtpPacket* packet = *ppacket;
+    uint16_t sequence = packet->sequence;
+    if (packet->actual_buffer_size_ == 13) {
+        return err;
+    }
+    count("SrsRtpRingBuffer::set", packet->actual_buffer_size_);
+    if (nack_no_copy_) {
+        *ppacket = NULL;
+    }
+    rtp_queue_->set(sequence, packet);
+    return err;
+}
+
+class SrsRtcConsumer {
+public:
+    ~SrsRtcConsumer();
+    srs_error_t enqueue(SrsRtpPacket* packet);
+    srs_error_t dump_packet(SrsRtpPacket** packet);
+    void wait(int nb_msgs);
+    std::vector<SrsRtpPacket*> queue_;
+    st_cond_t mw_wait_ = st_cond_new();
+    bool mw_waiting_ = false;
+    int mw_min_msgs_ = 0;
+};
+
+SrsRtcConsumer::~SrsRtcConsumer() { st_cond_destroy(mw_wait_); }
+srs_error_t SrsRtcConsumer::enqueue(SrsRtpPacket* packet)
+{
+    srs_error_t err = srs_success;
+    queue_.push_back(packet);
+    if (mw_waiting_) {
+        if ((int)queue_.size() > mw_min_msgs_) {
+            st_cond_signal(mw_wait_);
+            mw_waiting_ = false;
+            return err;
+        }
+    }
+    return err;
+}
+srs_error_t SrsRtcConsumer::dump_packet(SrsRtpPacket** packet)
+{
+    srs_error_t err = srs_success;
+    if (!queue_.empty()) {
+        *packet = queue_.front();
+        queue_.erase(queue_.begin());
+    }
+    return err;
+}
+void SrsRtcConsumer::wait(int nb_msgs)
+{
+    mw_min_msgs_ = nb_msgs;
+    if ((int)queue_.size() > mw_min_msgs_) {
+        return;
+    }
+    mw_waiting_ = true;
+    st_cond_wait(mw_wait_);
+}
+
+class SrsRtmpFromRtcBridger {
+public:
+    srs_error_t on_rtp(SrsRtpPacket* packet);
+    srs_error_t transcode_audio(SrsRtpPacket* packet);
+    srs_error_t packet_video(SrsRtpPacket* packet);
+    srs_error_t packet_video_key_frame(SrsRtpPacket* packet);
+    srs_error_t packet_video_rtmp(uint16_t start, uint16_t end);
+    int32_t find_next_lost_sn(uint16_t current, uint16_t& end);
+    uint16_t header_sn_ = 0, lost_sn_ = 1;
+    long frames_ = 0;
+};
+
+srs_error_t SrsRtmpFromRtcBridger::on_rtp(SrsRtpPacket* packet)
+{
+    srs_error_t err = srs_success;
+    if (packet->actual_buffer_size_ < 12) {
+        return err;
+    }
+    if (packet->is_audio()) {
+        err = transcode_audio(packet);
+    } else {
+        err = packet_video(packet);
+    }
+    return err;
+}
+srs_error_t SrsRtmpFromRtcBridger::transcode_audio(SrsRtpPacket* packet)
+{
+    srs_error_t err = srs_success;
+    count("SrsRtmpFromRtcBridger::transcode_audio", packet->actual_buffer_size_);
+    char frame[4096];
+    memset(frame, packet->sequence, sizeof frame);
+    if (packet->sequence % 8 == 4) {
+        st_usleep(0);
+    }
+    if ((frames_ += frame[packet->sequence % sizeof frame] == 1) < 0) {
+        return SrsCplxError::create(5042);
+    }
+    return err;
+}
+srs_error_t SrsRtmpFromRtcBridger::packet_video(SrsRtpPacket* packet)
+{
+    srs_error_t err = srs_success;
+    count("SrsRtmpFromRtcBridger::packet_video", packet->actual_buffer_size_);
+    if (packet->is_keyframe()) {
+        return packet_video_key_frame(packet);
+    }
+    if (lost_sn_ != packet->sequence) {
+        uint16_t end = 0;
+        int32_t lost = counted("SrsRtmpFromRtcBridger::find_next_lost_sn", find_next_lost_sn(packet->sequence, end));
+        if (lost == -1) {
+            if ((err = packet_video_rtmp(header_sn_, end)) != srs_success) {
+                err = SrsCplxError::wrap(err, "video");
+            }
+        } else if (lost == -2) {
+            return SrsCplxError::create(5040);
+        } else {
+            lost_sn_ = (uint16_t)lost;
+        }
+    }
+    return err;
+}
+srs_error_t SrsRtmpFromRtcBridger::packet_video_key_frame(SrsRtpPacket* packet)
+{
+    count("SrsRtmpFromRtcBridger::packet_video_key_frame");
+    header_sn_ = packet->sequence;
+    return packet_video_rtmp(header_sn_, packet->sequence);
+}
+srs_error_t SrsRtmpFromRtcBridger::packet_video_rtmp(uint16_t start, uint16_t end)
+{
+    srs_error_t err = srs_success;
+    count("SrsRtmpFromRtcBridger::packet_video_rtmp");
+    st_usleep(0);  // it writes to a socket
+    if ((frames_ += (uint16_t)(end - start) + 1) < 0) {
+        err = SrsCplxError::create(5041);
+        return SrsCplxError::wrap(err, "frame");
+    }
+    return err;
+}
+int32_t SrsRtmpFromRtcBridger::find_next_lost_sn(uint16_t current, uint16_t& end)
+{
+    for (int i = 0; i < 8; ++i) {
+        uint16_t each = (uint16_t)(current + i);
+        if (each % 50 == 49 && i == 0) {
+            return -2;
+        }
+        if (each % 5 == 0) {
+            end = each;
+            return i < 3 ? -1 : each;
+        }
+    }
+    return current;
+}
+
+class SrsRtcSendTrack {
+public:
+    srs_error_t on_recv_nack(const std::vector<uint16_t>& lost);
+    SrsRtpRingBuffer* rtp_queue_;
+};
+
+srs_error_t SrsRtcSendTrack::on_recv_nack(const std::vector<uint16_t>& lost)
+{
+    for (size_t i = 0; i < lost.size(); i++) {
+        count("SrsRtpRingBuffer::at");
+        if (rtp_queue_->at(lost[i]) == NULL) {
+            continue;
+        }
+        st_usleep(0);  // it sends the packet again
+    }
+    return srs_success;
+}
+
+class SrsRtcPublishStream {
+public:
+    srs_error_t on_rtp_plaintext(char* plaintext, int nb_plaintext);
+    srs_error_t do_on_rtp_plaintext(SrsRtpPacket*& packet, SrsBuffer* buf);
+    SrsRtcRecvTrack track_;
+    SrsRtmpFromRtcBridger bridger_;
+    SrsRtcConsumer* consumer_;
+};
+
+srs_error_t SrsRtcPublishStream::on_rtp_plaintext(char* plaintext, int nb_plaintext)
+{
+    srs_error_t err = srs_success;
+    SrsRtpPacket* packet = new SrsRtpPacket();
+    SrsBuffer buf(plaintext, nb_plaintext);
+    err = do_on_rtp_plaintext(packet, &buf);
+    counted("SrsRtcPublishStream::do_on_rtp_plaintext", 0, err != NULL, nb_plaintext);
+    srs_freep(packet);
+    return err;
+}
+srs_error_t SrsRtcPublishStream::do_on_rtp_plaintext(SrsRtpPacket*& packet, SrsBuffer* buf)
+{
+    srs_error_t err = srs_success;
+    err = packet->decode(buf);
+    if (counted("SrsRtpPacket::decode", err, err != NULL, buf->nb_bytes_) != srs_success) {
+        return SrsCplxError::wrap(err, "decode rtp packet");
+    }
+    SrsRtpPacket* copy = new SrsRtpPacket(*packet);
+    count("SrsRtcConsumer::enqueue", packet->actual_buffer_size_);
+    if ((err = consumer_->enqueue(copy)) != srs_success) {
+        return SrsCplxError::wrap(err, "enqueue");
+    }
+    err = bridger_.on_rtp(packet);
+    if (counted("SrsRtmpFromRtcBridger::on_rtp", err, err != NULL, packet->actual_buffer_size_) != srs_success) {
+        return SrsCplxError::wrap(err, "bridge");
+    }
+    count("SrsRtcRecvTrack::on_nack", packet->actual_buffer_size_);
+    if ((err = track_.on_nack(&packet)) != srs_success) {
+        return SrsCplxError::wrap(err, "nack");
+    }
+    return err;
+}
+
+struct Session {
+    int number;
+    long packets;
+    SrsRtpRingBuffer ring;
+    SrsRtcConsumer consumer;
+    bool ended;
+};
+
+static void* publish(void* argument)
+{
+    Session* session = (Session*)argument;
+    SrsRtcPublishStream stream;
+    stream.track_ = {&session->ring, true};
+    stream.consumer_ = &session->consumer;
+    SrsRtcSendTrack sent = {&session->ring};
+    char bytes[64] = {(char)0x80};
+    for (long each = 1; each <= session->packets; each++) {
+        uint16_t sequence = (uint16_t)each;
+        memcpy(bytes + 2, &sequence, 2);
+        bytes[1] = each % 4 == 0 ? 111 : 106;
+        bytes[0] = each % 40 == 7 ? 0 : (char)0x80;
+        int size = each % 60 == 11 ? 9 : 13 + (int)(each + session->number) % 50;
+        srs_error_t err = stream.on_rtp_plaintext(bytes, size);
+        counted("SrsRtcPublishStream::on_rtp_plaintext", 0, err != NULL, size);
+        srs_freep(err);
+        if (each % 9 == 0) {
+            count("SrsRtcSendTrack::on_recv_nack");
+            sent.on_recv_nack(std::vector<uint16_t>{sequence, (uint16_t)(sequence + 5)});
+        }
+        if (each % 3 == 0) {
+            st_usleep(0);
+        }
+    }
+    session->ended = true;
+    if (session->consumer.mw_waiting_) {
+        session->consumer.mw_waiting_ = false;
+        st_cond_signal(session->consumer.mw_wait_);
+    }
+    return NULL;
+}
+
+static void* play(void* argument)
+{
+    Session* session = (Session*)argument;
+    while (!session->ended || !session->consumer.queue_.empty()) {
+        if (session->consumer.queue_.empty()) {
+            count("SrsRtcConsumer::wait");
+            session->consumer.wait(0);
+        }
+        SrsRtpPacket* packet = NULL;
+        session->consumer.dump_packet(&packet);
+        count("SrsRtcConsumer::dump_packet", packet ? packet->actual_buffer_size_ : 0);
+        srs_freep(packet);
+    }
+    return NULL;
+}
+
+static void run(int publishers, long packets)
+{
+    accounts.clear();
+    std::vector<Session*> sessions;
+    std::vector<st_thread_t> threads;
+    for (int each = 0; each < publishers; each++) {
+        Session* session = new Session();
+        session->number = each;
+        session->packets = packets;
+        sessions.push_back(session);
+        threads.push_back(st_thread_create(play, session, 1, 0));
+        threads.push_back(st_thread_create(publish, session, 1, 0));
+    }
+    for (st_thread_t each : threads) {
+        st_thread_join(each, NULL);
+    }
+    for (Session* each : sessions) {
+        delete each;
+    }
+    const char* comma = "{";
+    for (const auto& each : accounts) {
+        printf("%s\"%s\": [%ld, %ld, %ld]", comma, each.first.c_str(), each.second.calls, each.second.errors, each.second.bytes);
+        comma = ", ";
+    }
+    printf("}\n");
+    fflush(stdout);
+}
+
+int main()
+{
+    st_init();
+    printf("ready\n");
+    fflush(stdout);
+    std::string line, command;
+    while (std::getline(std::cin, line)) {
+        int publishers = 0;
+        long packets = 0;
+        std::istringstream words(line);
+        words >> command >> publishers >> packets;
+        if (command != "run" || publishers < 1) {
+            fprintf(stderr, "srs_coroutines: not a command: %s\n", line.c_str());
+            return 2;
+        }
+        run(publishers, packets);
+    }
+    return 0;
+}
