@@ -42,8 +42,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel
 USERLAND = "bookworm"
 USERLAND_PYTHON = "3.11"
 PACKAGES = (
-    "bash binutils bpfcc-tools ca-certificates clang curl elfutils gcc g++ iproute2 kmod libc6-dev libspeexdsp1 libst-dev make mount "
-    "procps python3 python3-bpfcc util-linux"
+    "bash binutils bpfcc-tools ca-certificates clang curl elfutils gcc g++ iproute2 kmod libboost-context-dev libc6-dev libspeexdsp1 libst-dev "
+    "make mount procps python3 python3-bpfcc util-linux"
 ).split()
 #: One thread for all processors: with one for each, QEMU 7.2 seems to run what stood in memory before another processor changed it. That killed
 #: targets whose instructions the kernel steps outside of the line (docs/kernels.md).

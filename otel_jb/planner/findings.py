@@ -72,11 +72,14 @@ def findings(
     )
 
 
-def open_foreign(path: str) -> int:
-    """A read-only descriptor of another program's regular file. Raises AgentError, also where its file system does not answer."""
+def open_foreign(path: str, system: str = "") -> int:
+    """A read-only descriptor of another program's regular file. Raises AgentError, also where its file system does not answer.
+
+    `system`: identifies its file system where that is known, see `patiently`.
+    """
     from otel_jb.elf.image import open_regular
 
-    return patiently(lambda: open_regular(path), path, discard=os.close)
+    return patiently(lambda: open_regular(path), path, system, discard=os.close)
 
 
 def opened_file(stack: ExitStack, path: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from platform import machine
 import pytest
 
 from otel_jb.host import procfs
+from otel_jb.model.errors import TargetError
 from otel_jb.model.plan import EndStrategy
 from otel_jb.model.stream import Series, SlowCall
 from otel_jb.sandbox.client import Inspector
@@ -35,6 +37,13 @@ if machine() == "aarch64":
     # Return addresses are signed where the processor can; elsewhere the instructions do nothing.
     BUILDS += [f"{compiler} -O2 -mbranch-protection=standard" for compiler in ("gcc", "clang")]
 STRATEGIES = [EndStrategy.EDGE_SITES, EndStrategy.RET_SITES, EndStrategy.URETPROBE]
+#: How to build a program with coroutines of each kind, and the function that is the outermost one on the stack of one; None: it has no name.
+COROUTINES: dict[str, tuple[str, str | None]] = {
+    "state-threads": ("gcc -DSTATE_THREADS", "st_thread_create"),
+    "ucontext": ("gcc -DUCONTEXT", None),
+    "boost::context": ("g++ -x c++ -DBOOST", "boost::context::detail::fiber_entry<"),
+    **({"libco": ("gcc -DLIBCO", "CoRoutineFunc")} if machine() == "x86_64" else {}),
+}
 PATH = ["put", "middle", "outer", "main"]
 
 
@@ -60,6 +69,7 @@ def build(directory: Path, flags: str, source: str = "stacks.c") -> Path:
             "-ldl",
             "-lpthread",
             "-lst",
+            *(["-lboost_context"] if "-DBOOST" in options else []),
         ],
         check=True,
     )
@@ -180,19 +190,19 @@ def test_a_function_that_calls_nothing_is_known_where_a_signal_interrupts_it(
 
 
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
-@pytest.mark.parametrize("kind", ["state-threads", "ucontext"])
+@pytest.mark.parametrize("kind", COROUTINES)
 def test_the_stack_of_a_coroutine_ends_where_the_coroutine_began(
     kind: str, level: str, tmp_path: Path, start: Callable[..., Child], inspector: Inspector
 ) -> None:
     """What made the coroutine is no caller of it, whatever lies above: the stack is complete, and no function is around but its own."""
-    options = f"gcc {level} -DSTATE_THREADS" if kind == "state-threads" else f"gcc {level}"
-    child = start(build(tmp_path, options, "coroutine_stack.c"))
+    compiler, first = COROUTINES[kind]
+    child = start(build(tmp_path, compiler.replace(" ", f" {level} ", 1), "coroutine_stack.c"))
     for line in ("plain", "frame 3000", "frame 11000"):
         slow = Slow(child, inspector, line, EndStrategy.RET_SITES)
         assert names(slow.lines)[:4] == ["put", "middle", "outer", "coroutine"], slow.lines
         assert slow.lines[-1] != "(truncated)"
         beyond = [line.split("+")[0] for line in slow.lines[4:]]
-        assert beyond == (["st_thread_create"] if kind == "state-threads" else beyond[:1])
+        assert len(beyond) <= 1 if first is None else any(name.startswith(first) for name in beyond[-1:]), beyond
         assert slow.around is not None
         assert len(slow.around) == 1
         assert slow.may_switch is True
@@ -247,6 +257,37 @@ def test_a_file_that_is_gone_ends_the_stack_and_nothing_else(
     assert (first, last) == ("put", "(truncated)")
     assert caller.startswith("stacks+0x")
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+def test_a_file_that_hangs_ends_the_stack_and_keeps_nobody_waiting(
+    tmp_path: Path, start: Callable[..., Child], inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a file system does not answer, stacks through its files are truncated, after one attempt and not one for each call."""
+    child = start(build(tmp_path, "gcc -O2"))
+    plan = plan_for(child.path, {"put": Meaning(uretprobe="leaf")}, EndStrategy.RET_SITES)
+    stacks = Stacks(inspector, lambda _target: child.pid)
+    answers, asked = threading.Event(), []
+
+    def hanging(path: str) -> int:
+        asked.append(path)
+        answers.wait(60)
+        raise TargetError("too late")
+
+    with backend(events=True, threshold_ns=lambda _probe: 0) as kernel:
+        series = next(r for r in kernel.attach(target(child), plan) if isinstance(r, Series))
+        for _ in range(5):
+            child.ask("plain")
+        calls = kernel.slow_calls()
+    monkeypatch.setattr("otel_jb.host.patience.PATIENCE_S", 0.2)
+    monkeypatch.setattr("otel_jb.elf.image.open_regular", hanging)
+    try:
+        seen = [stacks.symbolise(series, call) for call in calls]
+    finally:
+        answers.set()
+    assert len(seen) == 5
+    assert all(lines[0] == "put" and lines[-1] == "(truncated)" for lines in seen)
+    devices = {code.key[0] for code in stacks._spaces.of(0, child.pid).codes}
+    assert 1 <= len(asked) <= len(devices)
 
 
 def test_a_program_with_coroutines_may_switch_stacks(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from tests.otlp_receiver import attributes, grpc_receiver
 COROUTINES, SECONDS, WAIT_US = 20, 5, 150_000
 #: Each put waits; every second one because of the decode inside it, which is a slow call too.
 CALLS = COROUTINES * SECONDS * 1_000_000 // WAIT_US
+#: While the agent is stopped.
+UNREAD = 240
 #: The library's own sleep, which is what makes the calls slow, waits by its role.
 PROFILE = """\
 profile: state-threads
@@ -26,8 +30,9 @@ functions:
 
 
 @pytest.mark.timeout(180)
-def test_each_slow_call_of_coroutines_is_one_span_of_one_trace(tmp_path: Path) -> None:
-    """No call is told twice, whatever else waits; stacks are whole down to the coroutine's start; a wait is no slow call."""
+@pytest.mark.parametrize("overflow", [False, True])
+def test_each_slow_call_of_coroutines_is_one_span_of_one_trace(overflow: bool, tmp_path: Path) -> None:
+    """No call is told twice, whatever else waits or was lost; stacks are whole down to the coroutine's start; a wait is no slow call."""
     program, profile = build(tmp_path, "coroutines"), tmp_path / "state-threads.yaml"
     profile.write_text(PROFILE)
     with (
@@ -37,7 +42,13 @@ def test_each_slow_call_of_coroutines_is_one_span_of_one_trace(tmp_path: Path) -
             tmp_path, "--pid", str(server.pid), "--profile", str(profile), "--otlp-endpoint", receiver.endpoint
         ) as measuring,
     ):
-        log = server.ask(f"run {COROUTINES} {CALLS} {CALLS} {WAIT_US}")["log"]
+        log, calls = [], CALLS
+        if overflow:  # nobody empties the ring buffer, which has room for a third of this
+            os.kill(measuring.process.pid, signal.SIGSTOP)
+            log = server.ask(f"run {COROUTINES} {UNREAD} {UNREAD} {WAIT_US}")["log"]
+            os.kill(measuring.process.pid, signal.SIGCONT)
+            calls += UNREAD
+        log += server.ask(f"run {COROUTINES} {CALLS} {CALLS} {WAIT_US}")["log"]
         scraped = measuring.settled(server.pid)
 
         def count(name: str, function: str) -> int:
@@ -46,7 +57,8 @@ def test_each_slow_call_of_coroutines_is_one_span_of_one_trace(tmp_path: Path) -
         emitted = {function: count("otel_jb_events_emitted_total", function) for function in (PUT, DECODE)}
         # On a machine that keeps the agent waiting some find the ring buffer full, and the wait of others ends after the limit: counted.
         untold = int(scraped.total("otel_jb_events_suppressed_total") + scraped.total("otel_jb_events_lost_total"))
-        assert count("jitterbuffer_calls_total", "st_usleep") >= CALLS
+        assert (scraped.total("otel_jb_events_lost_total") > 0) >= overflow
+        assert count("jitterbuffer_calls_total", "st_usleep") >= calls
         assert count("otel_jb_events_emitted_total", "st_usleep") == 0
         until(
             lambda: (
@@ -66,7 +78,7 @@ def test_each_slow_call_of_coroutines_is_one_span_of_one_trace(tmp_path: Path) -
     assert len(told) == len(slow) == sum(emitted.values())
     assert {span.name for span, _ in spans} == {PUT, DECODE}
     puts = [span for span, _ in slow if span.name == PUT]
-    assert len(puts) == emitted[PUT] >= 0.9 * CALLS - untold
+    assert len(puts) == emitted[PUT] >= 0.9 * calls - untold
     assert not any(span.parent_span_id for span in puts)
     assert len({span.trace_id for span in puts}) == len(puts)
     for span, its in slow:

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls `put` on a coroutine's stack, from State Threads (-DSTATE_THREADS -lst) or from ucontext's makecontext. One line of input, one
-// of output:
+// Calls `put` on a coroutine's stack, from State Threads (-DSTATE_THREADS -lst), from boost::context (-DBOOST -lboost_context, as C++), as
+// Tencent's libco does it (-DLIBCO, x86-64), or from ucontext's makecontext. One line of input, one of output:
 //   plain        coroutine > outer > middle > put
 //   frame BYTES  the same where `middle` has a frame of so many bytes
 // The answer is as that of stacks.c: the return addresses that backtrace(3) finds in `put`, then the address where the program is mapped.
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <alloca.h>
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef STATE_THREADS
+#if defined(STATE_THREADS)
 #include <st.h>
-#else
+#elif defined(BOOST)
+#include <boost/context/fiber.hpp>
+#elif !defined(LIBCO)
 #include <ucontext.h>
+#endif
+#ifdef __cplusplus
+extern "C" {
 #endif
 #define NOINLINE __attribute__((noinline, noclone))
 
@@ -23,7 +30,9 @@ static int count;
 volatile int sink;
 
 NOINLINE int note(int value) {
+#ifndef LIBCO  // what lies above its coroutines would mislead it
   count = backtrace(seen, 64);
+#endif
   return value + sink;
 }
 NOINLINE int put(void *buffer, int bytes, int result) {
@@ -32,19 +41,51 @@ NOINLINE int put(void *buffer, int bytes, int result) {
   return result + (buffer != 0);
 }
 NOINLINE int middle(int bytes) {
-  volatile char *room = alloca(bytes + 1);
+  volatile char *room = (volatile char *)alloca(bytes + 1);
   room[bytes] = 1;
   return put(seen, bytes, room[bytes]) + sink;
 }
 NOINLINE int outer(int bytes) { return middle(bytes) + sink; }
 
 static int wanted;
-#ifdef STATE_THREADS
+#if defined(STATE_THREADS)
 static NOINLINE void *coroutine(void *unused) {
   sink += outer(wanted);
   return unused;
 }
 static void run(void) { st_thread_join(st_thread_create(coroutine, 0, 1, 1 << 18), 0); }
+#elif defined(BOOST)
+static NOINLINE void coroutine(void) { sink += outer(wanted); }
+static void run(void) {
+  boost::context::fiber made{[](boost::context::fiber &&back) {
+    coroutine();
+    return std::move(back);
+  }};
+  std::move(made).resume();
+}
+#elif defined(LIBCO)
+// Changes to another stack, at whose lower end are six registers and the address to go on at.
+void co_swap(void **own, void *other);
+__asm__(
+    ".text\n.globl co_swap\n.type co_swap, @function\nco_swap:\n"
+    "push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15; mov %rsp, (%rdi); mov %rsi, %rsp\n"
+    "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp; ret\n.size co_swap, .-co_swap\n");
+static void *own, *other;
+static NOINLINE void coroutine(void) { sink += outer(wanted); }
+void CoRoutineFunc(void) {
+  coroutine();
+  co_swap(&other, own);
+}
+static void run(void) {
+  static void *stack[1 << 15];
+  // What an earlier use of the stack has left: addresses behind calls, none of which called the coroutine.
+  void *left[4];
+  int found = backtrace(left, 4);
+  for (int i = 0; i < 1 << 15; i++) stack[i] = left[i % found];
+  other = &stack[(1 << 15) - 32 - 7];
+  stack[(1 << 15) - 32 - 1] = (void *)CoRoutineFunc;
+  co_swap(&own, other);
+}
 #else
 static ucontext_t own, other;
 static NOINLINE void coroutine(void) { sink += outer(wanted); }
@@ -76,3 +117,6 @@ int main(void) {
   }
   return 0;
 }
+#ifdef __cplusplus
+}
+#endif
