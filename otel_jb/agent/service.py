@@ -46,6 +46,7 @@ def run(
     sinks: Sequence[Sink] = (),
     ended: Callable[[], bool] | None = None,
     again: Callable[[], Config] | None = None,
+    seconds: float | None = None,
 ) -> int:
     """Measure until SIGINT or SIGTERM; returns the exit code. Raises AgentError before anything is left behind.
 
@@ -54,6 +55,7 @@ def run(
         sinks: each gets every record of the stream.
         ended: whether everything that was to be measured is gone; then it stops by itself, see `Service.stop_after`.
         again: reads the configuration anew, for SIGHUP. Raises AgentError.
+        seconds: how long to measure, from when probes were first attached; None: until stopped.
     """
     log.configure(config.log.level.value, config.log.format.value)
     with Service(config, sinks) as service:
@@ -64,11 +66,22 @@ def run(
             service.stop_after(ended)
         service.start()
         service.agent.on_tick.append(lambda: tell("WATCHDOG=1"))
+        if seconds is not None:
+            service.agent.on_tick.append(_stop_at(time.monotonic() + seconds, service.agent))
         tell("READY=1")
         service.agent.run()
         tell("STOPPING=1")
     signals.close()
     return 0
+
+
+def _stop_at(deadline: float, agent: Agent) -> Callable[[], None]:
+    def look() -> None:
+        if time.monotonic() >= deadline:
+            agent.read()
+            agent.stop()
+
+    return look
 
 
 def access(config: Config) -> Access | None:

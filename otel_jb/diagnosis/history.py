@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last minute of every target, folded from the stream of records: what was measured between two moments."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from otel_jb.diagnosis.limits import FULL_REASONS, PACKET_ROLES, SLOW_NS
+from otel_jb.model.stream import (
+    HostShare,
+    RtpSnapshot,
+    Series,
+    SeriesSnapshot,
+    Snapshot,
+    StreamRecord,
+    Target,
+    TargetEnded,
+)
+
+STEPS = 12  #: samples kept of a window
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What one RTP stream did in a span."""
+
+    received: int
+    lost: int
+    reordered: int
+    duplicated: int
+    jitter_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a target did between two moments. None: not known."""
+
+    begin_unix_nano: int
+    end_unix_nano: int
+    streams: dict[str, Stream]
+    cpu_s: float | None
+    run_delay_s: float | None
+    throttled_s: float | None
+    socket_drops: int
+    calls: int  #: calls that handle a packet, timed ones
+    slow_calls: int
+    packets: int
+    refused: int  #: packets thrown away for want of room
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return (self.end_unix_nano - self.begin_unix_nano) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    time_ns: int
+    time_unix_nano: int
+    series: dict[int, SeriesSnapshot]
+    bounds_ns: tuple[int, ...]
+    rtp: dict[str, RtpSnapshot]
+    share: HostShare | None
+
+
+@dataclass(slots=True)
+class _Followed:
+    target: Target
+    series: dict[int, Series] = field(default_factory=dict)
+    share: HostShare | None = None
+    samples: deque[_Sample] = field(default_factory=deque)
+
+
+class History:
+    """Keeps as much of each live target as a window of `window_s` seconds needs."""
+
+    def __init__(self, window_s: float = 60.0) -> None:
+        self._window_ns = int(window_s * 1e9)
+        self._targets: dict[int, _Followed] = {}
+        self._of_series: dict[int, int] = {}
+
+    def apply(self, record: StreamRecord) -> None:
+        """Fold a record in."""
+        if isinstance(record, Target):
+            self._targets.setdefault(record.id, _Followed(record)).target = record
+        elif isinstance(record, Series) and record.target in self._targets:
+            self._targets[record.target].series[record.id] = record
+            self._of_series[record.id] = record.target
+        elif isinstance(record, HostShare) and record.target in self._targets:
+            self._targets[record.target].share = record
+        elif isinstance(record, Snapshot):
+            self._sample(record)
+        elif isinstance(record, TargetEnded) and record.target in self._targets:
+            for series in self._targets.pop(record.target).series:
+                self._of_series.pop(series, None)
+
+    def _sample(self, snapshot: Snapshot) -> None:
+        series: dict[int, dict[int, SeriesSnapshot]] = {}
+        for values in snapshot.series:
+            if values.series in self._of_series:
+                series.setdefault(self._of_series[values.series], {})[values.series] = values
+        rtp: dict[int, dict[str, RtpSnapshot]] = {}
+        for each in snapshot.rtp:
+            if each.series in self._of_series:
+                rtp.setdefault(self._of_series[each.series], {})[each.stream] = each
+        for number, of_target in series.items():
+            followed = self._targets[number]
+            samples = followed.samples
+            if samples and snapshot.time_ns - samples[-1].time_ns < self._window_ns // STEPS:
+                continue
+            samples.append(
+                _Sample(
+                    snapshot.time_ns,
+                    snapshot.time_unix_nano,
+                    of_target,
+                    snapshot.bounds_ns,
+                    rtp.get(number, {}),
+                    followed.share,
+                )
+            )
+            while len(samples) > 2 and samples[1].time_ns <= snapshot.time_ns - self._window_ns:
+                samples.popleft()
+
+    @property
+    def targets(self) -> Iterable[Target]:
+        """The live targets."""
+        return [followed.target for followed in self._targets.values()]
+
+    def functions(self, target: int) -> list[Series]:
+        """The probed functions of a target."""
+        return list(self._targets[target].series.values())
+
+    def has_share(self, target: int) -> bool:
+        """Whether the host was looked at."""
+        return self._targets[target].share is not None
+
+    def whole(self, target: int) -> Span | None:
+        """The window; None before two moments are known."""
+        followed = self._targets[target]
+        return _span(followed, followed.samples[0], followed.samples[-1]) if len(followed.samples) > 1 else None
+
+    def steps(self, target: int) -> list[Span]:
+        """The window from moment to moment, oldest first."""
+        followed = self._targets[target]
+        samples = list(followed.samples)
+        return [_span(followed, *pair) for pair in pairwise(samples)]
+
+
+def _span(followed: _Followed, first: _Sample, last: _Sample) -> Span:
+    streams = {}
+    for name, now in last.rtp.items():
+        before = first.rtp.get(name)
+        if before is not None and before.since_unix_nano != now.since_unix_nano:
+            before = None
+        streams[name] = Stream(
+            now.received - (before.received if before else 0),
+            now.lost - (before.lost if before else 0),
+            now.reordered - (before.reordered if before else 0),
+            now.duplicated - (before.duplicated if before else 0),
+            None if now.jitter_ns is None else now.jitter_ns / 1e9,
+        )
+    calls = slow = packets = refused = 0
+    for number, now_values in last.series.items():
+        series = followed.series[number]
+        old = first.series.get(number)
+        if not series.has_timing or not series.primary or series.role not in PACKET_ROLES:
+            continue
+        over = bisect_left(last.bounds_ns, SLOW_NS) + 1
+        calls += now_values.returned - (old.returned if old else 0)
+        slow += sum(now_values.buckets[over:]) - (sum(old.buckets[over:]) if old else 0)
+        if series.has_packets:
+            packets += (now_values.packets or 0) - ((old.packets or 0) if old else 0)
+        for place, reason in enumerate(series.drop_reasons):
+            if reason in FULL_REASONS:
+                refused += now_values.drops[place] - (old.drops[place] if old else 0)
+    begin, end = first.share, last.share
+    return Span(
+        begin_unix_nano=first.time_unix_nano,
+        end_unix_nano=last.time_unix_nano,
+        streams=streams,
+        cpu_s=_seconds(begin, end, lambda share: share.cpu_ns),
+        run_delay_s=_seconds(begin, end, lambda share: share.run_delay_ns),
+        throttled_s=_seconds(begin, end, lambda share: share.throttled_ns),
+        socket_drops=_drops(end) - _drops(begin),
+        calls=calls,
+        slow_calls=slow,
+        packets=packets,
+        refused=refused,
+    )
+
+
+def _seconds(before: HostShare | None, now: HostShare | None, of: Callable[[HostShare], int | None]) -> float | None:
+    value = of(now) if now is not None else None
+    return None if value is None else (value - ((of(before) if before is not None else None) or 0)) / 1e9
+
+
+def _drops(share: HostShare | None) -> int:
+    return sum(drops for _, drops in share.udp_drops) if share is not None else 0

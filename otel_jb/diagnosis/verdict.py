@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is at fault: the network, the host or the server, by what was measured; and what was not, where that does not suffice.
+
+A measure over its limit accuses somebody, unless another one explains it: packets that the kernel dropped at the server's own socket
+were not lost by the network, and a server that waits for a CPU is slow through no fault of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from otel_jb.diagnosis import limits
+from otel_jb.diagnosis.history import History, Span, Stream
+from otel_jb.diagnosis.limits import Culprit, Measure
+from otel_jb.model.stream import Series
+
+OTHER = "_other"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one measure said of a target or a stream."""
+
+    measure: Measure
+    stream: str | None
+    value: float
+    about: int  #: packets or calls
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether it is evidence."""
+        return self.value >= self.measure.limit and self.about >= self.measure.least
+
+    @property
+    def severity(self) -> float:
+        """How many times the limit it is."""
+        return self.value / self.measure.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Evidence against somebody."""
+
+    reading: Reading
+    since_unix_nano: int
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        reading = self.reading
+        who = reading.stream if reading.stream is not None else "the server"
+        return f"{who} {reading.measure.says.format(value=reading.measure.shown(reading.value))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known of one target. `findings`: the strongest first; none: nothing is over a limit."""
+
+    target: int
+    readings: tuple[Reading, ...]
+    findings: tuple[Finding, ...]
+    missing: tuple[str, ...]
+    seconds: float  #: how long it was looked at
+
+    @property
+    def culprit(self) -> Culprit | None:
+        """Who is accused by the strongest evidence."""
+        return self.findings[0].reading.measure.culprit if self.findings else None
+
+
+def judge(history: History, target: int, stream: str | None = None, *, silence: bool = True) -> Verdict:
+    """The verdict on a target's window, or on one of its streams.
+
+    `silence`: a stream that stopped is evidence. It is for somebody who asks why nothing comes; by itself it is how every call ends.
+    """
+    whole = history.whole(target)
+    missing = tuple(_missing(history, target, whole, stream))
+    if whole is None or whole.seconds <= 0:
+        return Verdict(target, (), (), missing, 0.0)
+    steps = history.steps(target)
+    readings = tuple(_readings(whole, steps, stream))
+    over = [reading for reading in readings if reading.exceeds and (silence or reading.measure is not limits.SILENCE)]
+    accused = _unexplained(over, whole)
+    findings = [Finding(reading, _since(reading, steps, whole)) for reading in accused]
+    findings.sort(key=lambda finding: -finding.reading.severity)
+    return Verdict(target, readings, tuple(findings), missing, whole.seconds)
+
+
+def _readings(span: Span, steps: list[Span], only: str | None) -> Iterable[Reading]:
+    for name, stream in span.streams.items():
+        if name != OTHER and only in (None, name):
+            yield from _of_stream(name, stream, steps)
+    if span.run_delay_s is not None:
+        waited = span.run_delay_s if span.run_delay_s >= limits.BUSY_SHARE * (span.cpu_s or 0.0) else 0.0
+        yield Reading(limits.RUN_DELAY, None, waited / span.seconds, 0)
+    if span.throttled_s is not None:
+        yield Reading(limits.THROTTLED, None, span.throttled_s / span.seconds, 0)
+    arrived = max(sum(stream.received for stream in span.streams.values()), span.packets) + span.socket_drops
+    yield Reading(limits.SOCKET_DROPS, None, _share(span.socket_drops, arrived), span.socket_drops)
+    yield Reading(limits.SLOW_CALLS, None, _share(span.slow_calls, span.calls), span.slow_calls)
+    yield Reading(limits.REFUSED, None, _share(span.refused, span.packets), span.refused)
+
+
+def _of_stream(name: str, stream: Stream, steps: list[Span]) -> Iterable[Reading]:
+    came = stream.received - stream.duplicated
+    yield Reading(limits.LOSS, name, _share(stream.lost, came + stream.lost), stream.lost)
+    yield Reading(limits.REORDERING, name, _share(stream.reordered, came), stream.reordered)
+    yield Reading(limits.DUPLICATION, name, _share(stream.duplicated, came), stream.duplicated)
+    if stream.jitter_s is not None:
+        yield Reading(limits.JITTER, name, stream.jitter_s, stream.received)
+    silent = 0.0
+    for step in reversed(steps):
+        if name not in step.streams or step.streams[name].received:
+            break
+        silent += step.seconds
+    yield Reading(limits.SILENCE, name, silent / sum(step.seconds for step in steps), stream.received)
+
+
+def _share(part: int, whole: int) -> float:
+    return max(0, part) / whole if whole > 0 else 0.0
+
+
+def _unexplained(readings: list[Reading], span: Span) -> list[Reading]:
+    """The readings that no other one explains."""
+    host_is_busy = any(reading.measure.culprit is Culprit.HOST for reading in readings)
+    lost = sum(max(0, stream.lost) for stream in span.streams.values())
+    # What the kernel dropped at the socket was seen as lost by the sequence numbers.
+    dropped_here = span.socket_drops >= limits.MOST_OF_IT * lost
+    explained: dict[Measure, bool] = {
+        limits.LOSS: dropped_here,
+        limits.JITTER: host_is_busy,
+        limits.SILENCE: host_is_busy,
+        limits.SOCKET_DROPS: host_is_busy,
+        limits.SLOW_CALLS: host_is_busy,
+        limits.REFUSED: host_is_busy,
+    }
+    return [reading for reading in readings if not explained.get(reading.measure, False)]
+
+
+def _since(reading: Reading, steps: list[Span], whole: Span) -> int:
+    """When what is now over the limit got there."""
+    since = steps[-1].begin_unix_nano if steps else whole.begin_unix_nano
+    for step in reversed(steps):
+        values = [
+            each.value
+            for each in _readings(step, [step], reading.stream)
+            if each.measure is reading.measure and each.stream == reading.stream
+        ]
+        if not values or values[0] < reading.measure.limit:
+            break
+        since = step.begin_unix_nano
+    return since
+
+
+def _missing(history: History, target: int, span: Span | None, stream: str | None) -> Iterable[str]:
+    functions = history.functions(target)
+    if span is None:
+        yield "nothing was measured yet: look longer (--for)"
+        return
+    if not any(each.has_rtp for each in functions):
+        yield "no RTP headers are read in this server, so loss and jitter are not known"
+    elif stream is not None and stream not in span.streams:
+        known = ", ".join(name for name in span.streams if name != OTHER)
+        yield f"no stream {stream} was seen; seen: {known or 'none'}"
+    elif not any(each.received for each in span.streams.values()):
+        yield "no RTP packet came while it was looked at"
+    elif all(each.jitter_s is None for each in span.streams.values()):
+        yield "no clock rate is known, so there is no jitter (--clock-rate)"
+    if not history.has_share(target):
+        yield "the host's share was not read"
+    elif span.run_delay_s is None:
+        yield "the kernel does not say how long the server waited for a CPU"
+    if not _any(functions, lambda each: each.has_timing and each.primary and each.role in limits.PACKET_ROLES):
+        yield "no function that handles packets is timed, so how slow the server is is not known"
+
+
+def _any(functions: Iterable[Series], holds: Callable[[Series], bool]) -> bool:
+    return any(holds(each) for each in functions)

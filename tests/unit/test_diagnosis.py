@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is accused, of what, and since when: scripted minutes of a server, one trouble at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from otel_jb.agent.recording import Writer
+from otel_jb.cli.main import main
+from otel_jb.diagnosis.history import History
+from otel_jb.diagnosis.limits import MEASURES, Culprit
+from otel_jb.diagnosis.verdict import Verdict, judge
+from otel_jb.model.stream import HostShare, RtpSnapshot, Snapshot, StreamRecord, TargetEnded
+from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
+from tests.telemetry_samples import SRS, START, series, snapshot_of
+
+SECOND = 1_000_000_000
+PUT = series(2, SRS, "SrsRtcPublishStream::on_rtp_plaintext", "parse", has_rtp=True, drop_reasons=("late", "full"))
+STREAMS = tuple(f"live/cam{number}" for number in range(4))
+HURT = "live/cam2"
+
+
+class Minute:
+    """A server with four streams of 50 packets a second, all well unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.streams = {name: RtpSnapshot(PUT.id, name, None, START, 0, 0, 0, 0, 0, 0, 2_000_000) for name in STREAMS}
+        self.share = HostShare(SRS.id, START, 0, 0, 0, ((8000, 0),), ((8000, 0),))
+        self.durations: list[int] = []
+        self.full = 0
+        self.seconds = 0
+
+    def second(self, trouble: Callable[[Minute], None] | None = None) -> list[StreamRecord]:
+        """What the agent tells of the next second."""
+        self.seconds += 1
+        for name in STREAMS:
+            self.add(name, received=50, bytes=5000)
+        self.host(cpu_ns=80_000_000, run_delay_ns=1_000_000)
+        self.durations += [20_000] * 200
+        if trouble is not None:
+            trouble(self)
+        now = START + self.seconds * SECOND
+        values = replace(snapshot_of(PUT, self.durations), packets=len(self.durations), drops=(0, self.full))
+        rtp = tuple(self.streams.values())
+        return [
+            replace(self.share, time_unix_nano=now),
+            Snapshot(now, self.seconds * SECOND, DEFAULT_BOUNDS_NS, (values,), (), SECOND, rtp),
+        ]
+
+    def add(self, name: str, **more: int) -> None:
+        old = self.streams[name]
+        self.streams[name] = replace(old, **{key: getattr(old, key) + value for key, value in more.items()})
+
+    def host(self, **more: int) -> None:
+        self.share = replace(self.share, **{key: getattr(self.share, key) + value for key, value in more.items()})
+
+    def dropped(self, packets: int) -> None:
+        ((port, drops),) = self.share.udp_drops
+        self.share = replace(self.share, udp_drops=((port, drops + packets),))
+
+
+def records(trouble: Callable[[Minute], None] | None, since: int = 30, seconds: int = 60) -> list[StreamRecord]:
+    minute = Minute()
+    found: list[StreamRecord] = [SRS, PUT]
+    for second in range(seconds):
+        found += minute.second(trouble if second >= since else None)
+    return found
+
+
+def verdict(trouble: Callable[[Minute], None] | None, stream: str | None = None, since: int = 30) -> Verdict:
+    history = History(60)
+    for record in records(trouble, since):
+        history.apply(record)
+    return judge(history, SRS.id, stream)
+
+
+def lose(minute: Minute) -> None:
+    minute.add(HURT, received=-3, lost=3)
+
+
+def reorder(minute: Minute) -> None:
+    minute.add(HURT, reordered=5)
+
+
+def duplicate(minute: Minute) -> None:
+    minute.add(HURT, received=4, duplicated=4)
+
+
+def jitter(minute: Minute) -> None:
+    minute.streams[HURT] = replace(minute.streams[HURT], jitter_ns=55_000_000)
+
+
+def fall_silent(minute: Minute) -> None:
+    minute.add(HURT, received=-50)
+
+
+def starve(minute: Minute) -> None:
+    minute.host(run_delay_ns=400_000_000)
+    jitter(minute)  # seen late, so it looks like jitter
+    minute.durations += [15_000_000] * 10
+
+
+def throttle(minute: Minute) -> None:
+    minute.host(throttled_ns=200_000_000)
+    minute.dropped(5)
+    minute.add(HURT, received=-5, lost=5)
+
+
+def lock(minute: Minute) -> None:
+    minute.durations += [25_000_000] * 10
+
+
+def overflow(minute: Minute) -> None:
+    minute.dropped(6)
+    minute.add(HURT, received=-6, lost=6)
+
+
+def refuse(minute: Minute) -> None:
+    minute.full += 10
+
+
+TROUBLES: dict[Callable[[Minute], None], tuple[Culprit, str, str | None]] = {
+    lose: (Culprit.NETWORK, "loss", HURT),
+    reorder: (Culprit.NETWORK, "reordering", HURT),
+    duplicate: (Culprit.NETWORK, "duplication", HURT),
+    jitter: (Culprit.NETWORK, "jitter", HURT),
+    fall_silent: (Culprit.NETWORK, "silence", HURT),
+    starve: (Culprit.HOST, "run_delay", None),
+    throttle: (Culprit.HOST, "throttled", None),
+    lock: (Culprit.APPLICATION, "slow_calls", None),
+    overflow: (Culprit.APPLICATION, "socket_drops", None),
+    refuse: (Culprit.APPLICATION, "refused", None),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
+def test_one_trouble_has_one_culprit(trouble: Callable[[Minute], None]) -> None:
+    """Each trouble accuses whose it is, names the stream and no other, and leaves out what follows from it."""
+    culprit, measure, stream = TROUBLES[trouble]
+    found = verdict(trouble)
+    assert [(each.reading.measure.name, each.reading.stream) for each in found.findings] == [(measure, stream)]
+    assert found.culprit is culprit
+    since = found.findings[0].since_unix_nano
+    if trouble is not jitter:  # a gauge: only its last value is compared
+        assert abs(since - (START + 30 * SECOND)) <= 6 * SECOND
+    assert found.missing == ()
+
+
+def test_every_measure_is_tried() -> None:
+    """A measure without a test of its own would be a limit that nobody has checked."""
+    assert {measure for _, measure, _ in TROUBLES.values()} == {each.name for each in MEASURES}
+
+
+def test_a_healthy_server_is_accused_of_nothing() -> None:
+    """Nothing over a limit is no fault, and nothing is missing."""
+    found = verdict(None)
+    assert (found.findings, found.missing, found.culprit) == ((), (), None)
+    assert len(found.readings) > len(STREAMS) * 4
+
+
+def test_a_stream_is_judged_alone() -> None:
+    """The trouble of one stream is no other's."""
+    assert verdict(lose, HURT).culprit is Culprit.NETWORK
+    assert verdict(lose, "live/cam0").culprit is None
+    assert "no stream live/cam9 was seen" in verdict(lose, "live/cam9").missing[0]
+
+
+def test_both_are_accused_where_both_are_at_fault() -> None:
+    """Loss that no drop at the socket explains stays the network's though the host is busy; the stronger evidence comes first."""
+
+    def both(minute: Minute) -> None:
+        minute.host(run_delay_ns=300_000_000)
+        minute.add(HURT, received=-3, lost=3)
+
+    found = verdict(both)
+    assert [each.reading.measure.name for each in found.findings] == ["run_delay", "loss"]
+
+
+def test_a_few_packets_prove_nothing() -> None:
+    """Four packets lost of twenty are a fifth, and no evidence."""
+
+    def short(minute: Minute) -> None:
+        minute.add(HURT, received=-50)
+        if minute.seconds == 59:
+            minute.add(HURT, received=16, lost=4)
+
+    found = verdict(short, since=1)
+    assert all(each.reading.measure.name != "loss" for each in found.findings)
+
+
+def test_what_is_not_known_is_said() -> None:
+    """Without RTP, host and times no verdict is made up: what is missing is named."""
+    history = History(60)
+    history.apply(SRS)
+    history.apply(replace(PUT, has_rtp=False, has_timing=False))
+    for record in records(None)[2:]:
+        if isinstance(record, Snapshot):
+            history.apply(replace(record, rtp=()))
+    found = judge(history, SRS.id)
+    assert found.findings == ()
+    assert len(found.missing) == 3
+    history.apply(TargetEnded(SRS.id, 0))
+    assert list(history.targets) == []
+
+
+def test_why_reads_a_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same minute from a file: the culprit, the stream and the limit for people, and all of it for programs."""
+    path = tmp_path / "incident.jsonl.gz"
+    writer = Writer(str(path))
+    for record in records(lose):
+        writer.write(record)
+    writer.close()
+    assert main(["why", "--recording", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "it is the network" in shown
+    assert re.search(rf"{HURT} lost 2\.[89] % of its packets \(limit 1\.0 %\), since", shown), shown
+    assert main(["why", "--recording", str(path), "--json", "--stream", HURT]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["targets"]
+    assert (told["culprit"], told["findings"][0]["stream"]) == ("network", HURT)
+    assert told["findings"][0]["value"] == pytest.approx(0.03, abs=0.003)
+
+
+def test_a_history_stays_small() -> None:
+    """However often the kernel is read, a dozen moments are kept."""
+    history = History(10)
+    minute = Minute()
+    history.apply(SRS)
+    history.apply(PUT)
+    for _ in range(100):
+        for record in minute.second():
+            history.apply(record)
+    assert len(history.steps(SRS.id)) <= 12
+    whole = history.whole(SRS.id)
+    assert whole is not None
+    assert 10 <= whole.seconds <= 12
