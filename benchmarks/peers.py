@@ -37,7 +37,7 @@ def bpftrace_command(path: Path | str, functions: Sequence[str], pid: int | None
 
 
 def funclatency_command(path: Path | str, functions: Sequence[str], pid: int) -> list[str]:
-    """BCC's funclatency for one process: without a PID it hashes more and is dearer."""
+    """BCC's funclatency for one process: without a PID it hashes more and is more expensive."""
     return ["funclatency-bpfcc", "-p", str(pid), "-r", f"{path}:^({'|'.join(functions)})$"]
 
 

@@ -89,7 +89,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
   u32 seq = first & 0xffff, raised = 0;
   u64 max = *(volatile u64 *)&r->max;
   if (UNLIKELY(!max)) {
-    // High enough that numbers before it are above 0. The base comes first: whoever sees a maximum sees where it began.
+    // High enough that numbers before it are above 0. The base is written first, so a thread that sees a maximum also sees its base.
     u64 begin = __sync_val_compare_and_swap(&r->base, 0, RTP_FIRST | seq);
     if (!begin) begin = RTP_FIRST | seq;
     max = __sync_val_compare_and_swap(&r->max, 0, begin);

@@ -18,7 +18,7 @@ class ClosedError(Exception):
 
 
 class Commands:
-    """A queue of commands, run in order by whoever owns it: first the thread that makes it, then the one that calls `own`."""
+    """A queue of commands, run in order by its owner: first the thread that creates it, then the one that calls `own`."""
 
     def __init__(self) -> None:
         self._owner: int | None = threading.get_ident()
@@ -36,7 +36,7 @@ class Commands:
         self._owner = threading.get_ident()
 
     def call(self, work: Callable[[], _T]) -> _T:
-        """Have the owner do it, and wait. Raises what it raises, and ClosedError where nobody will do it."""
+        """Let the owner run it, and wait. Raises what it raises, and ClosedError if no owner will run it."""
         if threading.get_ident() == self._owner:
             return work()
         future: Future[_T] = Future()
@@ -61,7 +61,7 @@ class Commands:
                 raise
 
     def run_pending(self) -> None:
-        """Do what has been handed over."""
+        """Run the queued commands."""
         try:
             os.eventfd_read(self._event)
         except BlockingIOError:
@@ -75,11 +75,11 @@ class Commands:
                 continue
             try:
                 future.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for it
+            except BaseException as error:  # noqa: BLE001 - it belongs to the waiting caller
                 future.set_exception(error)
 
     def close(self) -> None:
-        """Take no more; whoever waits is told so. Safe to call twice."""
+        """Accept no more commands, and wake all callers that wait. Idempotent."""
         with self._closing:
             if self._closed:
                 return

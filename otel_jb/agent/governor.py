@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps what probes cost a target within its budget: detaches as few functions as suffice, and attaches them when the load falls.
 
-Pure: it is told what was counted, what CPU time the targets used and when, and answers what to do. The cost of a probe is its calls
+Pure: it receives counts, the targets' CPU time and timestamps, and returns what to do. The cost of a probe is its calls
 times the measured cost of one, corrected by what the target's CPU time did when probes came or went. Nothing that was not seen is
 added to any count; `otel_jb.probe.attached_time` shows how long a probe was blind.
 """
@@ -37,8 +37,8 @@ class Reading:
     target: int
     tells: Tells
     entries: int  #: cumulative
-    cost_s: float  #: of one call where calls come one right after the other
-    cold_s: float = 0.0  #: what it costs more where the processor's caches hold something else by then
+    cost_s: float  #: cost of one call if calls follow each other immediately
+    cold_s: float = 0.0  #: surcharge if the processor's caches contain other data by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Governor:
     def observe(
         self, now: float, readings: Iterable[Reading], cpu_s: Mapping[int, float] | None = None
     ) -> list[Decision]:
-        """Take the present counts of all probes; returns what is to be done now.
+        """Take the current counts of all probes and return what to do now.
 
         Args:
             now: monotonic seconds.
@@ -210,7 +210,7 @@ class Governor:
         return Decision(number, back, tuple(predicted[series] for series in back), shed=False, reason=why)
 
     def _that_fit(self, target: _Target, now: float, predicted: Mapping[int, float], budget: float) -> tuple[int, ...]:
-        """Which of the shed probes fit into the budget again, beside those that are attached; none where these alone are too much."""
+        """The shed probes that fit into the budget again, in addition to the attached ones; none if those alone exceed it."""
         rates = _mean(target, now, "shares")
         costs = {series: Cost(rate * target.correction, target.tells[series]) for series, rate in rates.items()}
         costs |= {series: Cost(share, target.shed[series].tells) for series, share in predicted.items()}
@@ -256,7 +256,7 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
 
 
 def _changed(target: _Target, now: float, series: tuple[int, ...], *, shed: bool) -> None:
-    """What is attached changes now: remember what the target did until then, for `_compare`."""
+    """The set of attached probes changes now: remember the target's CPU time until then, for `_compare`."""
     cpu, shares, calls = _mean_cpu(target, now), _mean(target, now, "shares"), _mean(target, now, "calls")
     long_enough = now - max(target.since, target.began) >= COMPARE_S
     target.change = None
@@ -288,7 +288,7 @@ def _compare(target: _Target, now: float) -> None:
 
 
 def _load(target: _Target, now: float) -> float | None:
-    """The load now as a multiple of what it was when something was shed; None where nothing shows it."""
+    """The current load as a multiple of the load at shedding; None if unknown."""
     then = sum(target.calls_then.values())
     if then >= LOAD_RATE:
         calls = _mean(target, now, "calls")
@@ -317,7 +317,7 @@ def _mean(target: _Target, now: float, what: str) -> dict[int, float]:
 
 
 def _mean_cpu(target: _Target, now: float) -> float | None:
-    """Mean share of a CPU over the last COMPARE_S; None where it was not known all the time."""
+    """Mean share of a CPU over the last COMPARE_S; None if it was unknown at any time."""
     known = [(second.cpu, second.length) for second in _last(target, now)]
     if not known or any(cpu is None for cpu, _ in known):
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's own log: one line an event on standard error, for people or as JSON.
+"""The agent's own log: one line per event on standard error, as text or JSON.
 
 Nothing in a message can end its line or move a cursor, whatever a target calls itself.
 """
@@ -17,7 +17,7 @@ from types import TracebackType
 from otel_jb.model.stream import Target
 from otel_jb.model.text import printable, printable_lines
 
-FIELDS = ("pid", "target", "function")  #: what a record may be about; fields of their own in JSON
+FIELDS = ("pid", "target", "function")  #: the subjects of a record; separate fields in JSON
 _MAX_MESSAGE = 8192
 
 _logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class _TextFormatter(logging.Formatter):
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """One JSON object: time (UTC), level, logger, message, what it is about, and the exception where there is one."""
+        """One JSON object: time (UTC), level, logger, message, subject, and the exception if there is one."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         entry: dict[str, object] = {
             "time": f"{stamp}.{int(record.msecs):03d}Z",

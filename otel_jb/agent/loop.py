@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent: finds targets, attaches, reads, hands the stream of records to whoever takes it, and stops cleanly.
+"""The agent: finds targets, attaches, reads, passes the stream of records to its consumers, and stops cleanly.
 
 Two threads: one looks at processes and plans, which takes as long as it takes; the other owns the kernel's side (`measuring`) and does
 what it is asked by a queue of commands. The order at start is chosen for the time to the first probe: the sandbox is forked before
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-WATCH_S = 1.0  #: what the kernel does not tell at once is noticed within this time
+WATCH_S = 1.0  #: maximum delay until the agent notices what the kernel does not report
 STOP_BUDGET_S = 4.0  #: a second is left for what cannot be hurried, so that stopping takes at most five
 
 
@@ -69,7 +69,7 @@ class Agent:
     # -- life -----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Compile, find targets and attach. Raises AgentError where nothing can ever be measured, with nothing left behind."""
+        """Compile, find targets and attach. Raises AgentError if nothing can ever be measured; leaves nothing behind in that case."""
         try:
             self._start()
         except BaseException:
@@ -129,7 +129,7 @@ class Agent:
                 pass  # it is being stopped
 
     def _say_if_nothing_runs(self, discovery: Discovery, measuring: Measuring) -> None:
-        """Once all processes were looked at; afterwards it goes without saying."""
+        """Called once, after all processes were examined."""
         if self._looked_at_all or discovery.more:
             return
         self._looked_at_all = True
@@ -140,7 +140,7 @@ class Agent:
             _logger.info("no process%s to measure yet; waiting for one", called)
 
     def _unmeasured(self) -> str:
-        """The media servers that run and cannot be measured, for people who wonder why there is no data."""
+        """The running media servers that cannot be measured, for users who wonder why there is no data."""
         servers = list(self._discovery.unmeasured.values()) if self._discovery is not None else []
         if not servers:
             return ""
@@ -218,7 +218,7 @@ class Agent:
         return slow
 
     def _look(self, discovery: Discovery, measuring: Measuring) -> None:
-        """The thread that looks at processes: one with many large files keeps nobody from reading the kernel on time."""
+        """The thread that examines processes, so that one with many large files does not delay reading the kernel."""
         try:
             while not self._stop.is_set():
                 try:
@@ -301,7 +301,7 @@ class Agent:
         return self._measuring.pids.get(target) if self._measuring is not None else None
 
     def measure_cost(self) -> None:
-        """Measure what probes cost here, tell, and plan with that from now on; nothing waits for it."""
+        """Measure the cost of probes on this machine in the background, publish it, and use it for later plans."""
         threading.Thread(target=self._measure_cost, name="cost", daemon=True).start()
 
     def _measure_cost(self) -> None:
@@ -316,10 +316,10 @@ class Agent:
         except ClosedError:
             return
         except (AgentError, OSError) as error:
-            _logger.warning("what a probe costs here could not be measured: %s", error)
+            _logger.warning("the cost of a probe could not be measured: %s", error)
 
     def readiness(self) -> tuple[bool, str]:
-        """Whether probes are attached and the kernel was read within the last interval; else the reason."""
+        """Whether probes are attached and the kernel was read within the last interval; otherwise the reason."""
         measuring, read_ns = self._measuring, self._read_ns
         targets = len(measuring.targets) if measuring is not None else 0
         if measuring is None or not targets:

@@ -93,7 +93,7 @@ class Measuring:
         _report(target, plan, records)
 
     def apply(self, changes: Changes) -> tuple[list[Found], list[Arrival]]:
-        """Do what the look at processes has found; returns what could not be attached, and whom to look at once more for that."""
+        """Apply the changes found among processes; returns what could not be attached, and the processes to examine again for that."""
         self.end([target for target in changes.ended if target in self.targets])
         for target, plan in changes.grown:
             self.extend(target, plan)
@@ -202,7 +202,7 @@ class Measuring:
         self.overhead = self._governor.overhead()
 
     def _carry_out(self, decision: Decision) -> None:
-        """Attach or detach what the governor says, and log it in one line."""
+        """Attach or detach as the governor decided, and log one line."""
         act = self.backend.shed if decision.shed else self.backend.restore
         done = []
         for series, share in zip(decision.series, decision.shares, strict=True):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a service manager is told: that the agent has started, that its loop goes round, that it stops (sd_notify(3))."""
+"""Notifications to a service manager: started, alive, stopping (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 
 
 def tell(state: str) -> None:
-    """Send `READY=1`, `WATCHDOG=1` or the like to the socket that $NOTIFY_SOCKET names; without one, or where it is gone, nothing."""
+    """Send `READY=1`, `WATCHDOG=1` or the like to the socket in $NOTIFY_SOCKET, if there is one."""
     where = os.environ.get("NOTIFY_SOCKET", "")
     if not where.startswith(("/", "@")):
         return

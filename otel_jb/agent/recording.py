@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stream of records in a file: JSON lines, gzip where the name ends in `.gz`.
+"""The stream of records in a file: JSON lines, gzip if the name ends in `.gz`.
 
 The first line is the header: format, version, agent, host and when the recording began. Each further line is one record:
 `{"at_ns": nanoseconds since the beginning, "kind": "Snapshot", "record": {...}}`. Integers are exact, enums are written by
 value, bytes as base64. A reader skips and counts kinds that it does not know, ignores fields that it does not know, and
 fills in fields that have a default, so that recordings outlive the release that made them.
 
-A recording holds what slow calls saw of the target's stack, so the file is made for its owner alone (mode 0600).
+A recording contains parts of the target's stack from slow calls, so only its owner may read it (mode 0600).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from otel_jb.model.stream import Snapshot, StreamRecord
 
 FORMAT = "otel-jb recording"
 VERSION = 1
-MAX_LINE_BYTES = 64 << 20  #: a snapshot of 65 536 series; a longer line is no recording
+MAX_LINE_BYTES = 64 << 20  #: enough for a snapshot of 65 536 series; a file with a longer line is not a recording
 
 KINDS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(StreamRecord)}
 
@@ -62,7 +62,7 @@ class Recorded:
 
 
 class Writer:
-    """Writes records as they come, from any thread. A full disk ends the recording, never the measuring.
+    """Writes records as they come, from any thread. A full disk ends the recording, but not the measurement.
 
     `boundaries_ns` and `retain_ns` are the configuration's, so that a replay serves what the agent served.
     Raises UsageError where the file exists already (an incident is not overwritten) or cannot be made.
@@ -88,7 +88,7 @@ class Writer:
         boundaries = tuple(int(bound) for bound in boundaries_ns)
         header = Header(__version__, os.uname().nodename, time.time_ns(), boundaries, int(retain_ns))
         self._line(json.dumps(encode(header), separators=(",", ":")), flush=True)
-        self.written = 0  # the header is no record
+        self.written = 0  # the header is not a record
 
     def write(self, record: StreamRecord) -> None:
         """Append a record. After a snapshot the file is complete up to it, whatever happens to the agent."""
@@ -194,7 +194,9 @@ class Reader:
             if item is not None:
                 yield item
         if self.truncated:
-            _logger.warning("%s:%d: the recording is cut off here; what came before is used", self.path, self._number)
+            _logger.warning(
+                "%s:%d: the recording is truncated here; everything before is used", self.path, self._number
+            )
         for kind, count in self.skipped.items():
             _logger.warning("%s: %d records of the unknown kind %r were skipped", self.path, count, kind)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gives the records of a recording at the pace at which they came, so that everything above the probes runs without root."""
+"""Replays a recording at its original pace, so that everything above the probes runs without root."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def play(
 ) -> Iterator[Recorded]:
     """The records, each not before its time: `speed` 2.0 is twice as fast, None does not wait at all.
 
-    Times count from the beginning, so that the time it takes to handle records does not add up.
+    Times count from the beginning, so delays from handling records do not accumulate.
     """
     began = now()
     for item in records:

@@ -100,14 +100,14 @@ RELOADED = ("slow", "overhead", "otlp", "otlp_command_line", "host_name", "web_c
 
 
 def merged(current: Config, wanted: Config) -> tuple[Config, list[str]]:
-    """The wanted configuration as far as it can be taken over, and the keys that need a restart."""
+    """The wanted configuration as far as it can be applied now, and the keys that need a restart."""
     keys = [each.name for each in fields(wanted)]
     fixed = [key for key in keys if key not in RELOADED and getattr(current, key) != getattr(wanted, key)]
     return replace(wanted, **{key: getattr(current, key) for key in fixed}), fixed
 
 
 class Service:
-    """An agent with everything that is told what it measures. Also a context manager.
+    """An agent with its exporters and other consumers. Also a context manager.
 
     Args:
         config: what is in effect.
@@ -131,7 +131,7 @@ class Service:
             self._stack.callback(writer.close)
             takers.append(writer.write)
         try:
-            # Traces that nobody receives are not worth an event in the kernel, except in a recording.
+            # Without a receiver for traces, do not emit slow calls in the kernel, unless they are recorded.
             events = config.traces and (self.settings.sends_traces or config.record_to is not None)
             self.agent = Agent(config, takers, events=events)
             self._stack.callback(self.agent.close)
@@ -148,7 +148,7 @@ class Service:
             raise
 
     def start(self) -> None:
-        """Attach, then start what exports; everything heavy is imported here, after the first probe. Raises AgentError."""
+        """Attach, then start the exporters. Everything heavy is imported here, after the first probe. Raises AgentError."""
         self.agent.start()
         config = self.config
         self.telemetry = telemetry = self._telemetry(config, self.settings)
@@ -163,7 +163,7 @@ class Service:
         self._shares = Shares(self.agent.state, self.agent.emit, config.interval / 1e9)
         self._shares.start()
         self.agent.measure_cost()
-        # Modules and classes stay for good: the garbage collector need not go through half a million objects with every slow call's few.
+        # Modules and classes stay: spare the garbage collector from traversing half a million objects for every few slow calls.
         gc.collect()
         gc.freeze()
 
@@ -194,7 +194,7 @@ class Service:
             self.telemetry.tick()
 
     def reload(self, again: Callable[[], Config]) -> None:
-        """Take over what `again` reads; a configuration that cannot be used changes nothing. For any thread, one call at a time."""
+        """Apply the configuration that `again` reads; an unusable one changes nothing. Thread-safe; one call at a time."""
         try:
             wanted = again()
             who = access(wanted)
@@ -217,7 +217,7 @@ class Service:
         self.tally.add(CONFIG_RELOADS, result="partial" if fixed else "applied")
 
     def _export(self, config: Config, settings: environment.OtelSettings) -> None:
-        """Export as these say; nothing is exchanged that stays as it is. Raises AgentError, and goes on as before."""
+        """Switch to these exporters, and keep unchanged ones running. On AgentError, everything stays as it was."""
         old = self.telemetry
         if old is None or (settings, config.host_name) == (self.settings, self.config.host_name):
             return
@@ -227,9 +227,9 @@ class Service:
         old.shutdown(STOP_BUDGET_S)
 
     def stop_after(self, ended: Callable[[], bool]) -> None:
-        """Stop once `ended` is true and nobody waits for the last values.
+        """Stop once `ended` is true and nothing waits for the last values.
 
-        Where /metrics is scraped, they stay for `retain`, so that the next scrape finds them; otherwise they go at once.
+        If /metrics is scraped, they stay for `retain`, so that the next scrape finds them; otherwise they are dropped at once.
         """
         until = 0.0
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks at what the host gives to the measured processes, on a thread of its own: /proc may be slow, and nobody waits for it."""
+"""Reads the host's share of the measured processes on a separate thread, because /proc may be slow."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Shares:
             try:
                 self.look()
             except Exception:
-                # The measuring goes on without it.
+                # Measuring continues without it.
                 _logger.exception("the host's share cannot be read any more")
                 return
             used = time.thread_time() - begin

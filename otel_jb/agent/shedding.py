@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which probes to shed so that the rest fits a budget: the fewest, the least telling, never one that costs nothing.
+"""Selects the probes to shed so that the rest fits a budget: the fewest, least informative ones, never one that costs nothing.
 
 Pure; the governor asks it about a running target, `otel-jb plan` about a predicted one.
 """
@@ -46,7 +46,7 @@ class Telling(Protocol):
 
 
 def tells(function: Telling) -> Tells:
-    """How much this function's loss would hide."""
+    """How much information losing this function would cost."""
     if function.role in IDLE_ROLES:
         return Tells.IDLE  # the primary one of its role too: no dashboard shows packets by it
     if function.primary:
@@ -64,15 +64,15 @@ class Cost:
 
 
 def over_budget(costs: Mapping[int, Cost], budget: float) -> tuple[int, ...]:
-    """What the governor sheds where these costs last; nothing within the budget."""
+    """The probes that the governor sheds if these costs persist; none within the budget."""
     return choose(costs, budget * KEEP) if sum(cost.share for cost in costs.values()) > budget else ()
 
 
 def choose(costs: Mapping[int, Cost], allowed: float) -> tuple[int, ...]:
-    """What to shed so that the rest costs at most `allowed` of a CPU.
+    """Select what to shed so that the rest costs at most `allowed` of a CPU.
 
-    Primary functions are shed only where all others do not suffice. Of what is left to choose it is the fewest functions, of equally
-    few the least telling ones, of those the cheapest. What costs next to nothing stays, unless nothing else suffices.
+    Primary functions are shed only if all others do not suffice. Among the candidates, it prefers the fewest functions, then the least
+    informative, then the cheapest. Functions that cost next to nothing stay unless nothing else suffices.
     """
     excess = sum(cost.share for cost in costs.values()) - allowed
     if excess <= ROUNDING:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signals, taken on a thread of their own: they are obeyed even while every other thread waits for a file system that never answers.
+"""Handles signals on a separate thread, so that they work even while every other thread waits for a file system that never answers.
 
 Python runs a signal's handler on the main thread, between two instructions. One that is stuck in the kernel runs none, so what the
 handlers would do is done by a thread that reads signal numbers from a socket (`signal.set_wakeup_fd`), which the C handler writes.

@@ -27,7 +27,7 @@ _CALL = re.compile(rb"\xe8(?=...[\x00\xff])", re.DOTALL)  #: with a distance of 
 
 
 def can_follow(body: Body, call: Instruction) -> str:
-    """Why the function that is called there cannot lend its ends; "" if nothing here forbids it."""
+    """Why the callee cannot lend its ends; "" if nothing here forbids it."""
     context = body.context
     if context.image.arch != "x86_64":
         return "a return address is kept in a register"

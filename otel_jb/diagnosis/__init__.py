@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging what was measured. Pure functions: no I/O."""
+"""Evaluation of measurements. Pure functions: no I/O."""

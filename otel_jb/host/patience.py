@@ -54,7 +54,7 @@ def patiently(access: Callable[[], T], shown: str, system: str = "", discard: Ca
     def work() -> None:
         try:
             result.append(access())
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for it
+        except BaseException as error:  # noqa: BLE001 - it belongs to the waiting caller
             failed.append(error)
         with _lock:
             done.set()

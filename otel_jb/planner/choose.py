@@ -48,7 +48,7 @@ def make_plan(
 
 
 def _folded(matches: Sequence[MatchedFunction]) -> Iterable[list[MatchedFunction]]:
-    """Functions of one address together, the one that decides first: a primary, else a profile's before a pattern's."""
+    """Functions grouped by address, the deciding one first: primaries, then a profile's, then a pattern's."""
     groups: dict[int, list[MatchedFunction]] = {}
     for match in matches:
         groups.setdefault(match.symbol.address, []).append(match)
@@ -93,9 +93,9 @@ def _plan_one(
     if meaning.asked and not _matches(symbols, options.any_function):
         return skip(NOT_ASKED_FOR)
     if meaning.asked and not options.target_named:
-        return skip("no profile knows it: name the process or the file that it is to be measured in")
+        return skip("no profile knows it: name the process or file in which to measure it")
     if not options.functions and not meaning.attach_by_default and not (meaning.generic and options.target_named):
-        return skip("attached only where it is asked for by name")
+        return skip("attached only if named explicitly")
     if not options.detail and not options.functions and not told.needs(meaning):
         return skip(REASON)
     code = facts.code.get(symbol.address)
@@ -145,7 +145,7 @@ def choose(
     process: ProcessFacts = UNKNOWN,
     forced: bool = False,
 ) -> Way | Refusal:
-    """The way to measure one function: safety before price, the first that holds; its reason names what did not."""
+    """The way to measure one function: the first strategy that is safe, in order of price; the reason says why others are not."""
     returning = uretprobe_way(code, meaning, kernel, process=process, forced=forced)
     if forced and isinstance(returning, Way):
         return returning
@@ -194,8 +194,9 @@ def _why_not(returning: Refusal, safe: Way) -> list[str]:
 def _better(returning: Way | Refusal, safe: Way) -> bool:
     """Whether a return probe, shown to be safe, measures more of the call or costs less.
 
-    Edges that see the whole call give way at once to one that the code itself proves, but not to one that a profile vouches for or that
-    rests on the whole process unless they cost much more: a profile may be wrong of another version, and a process changes.
+    Edges that see the whole call yield immediately to a return probe that the code proves safe. They yield to one that a profile vouches
+    for, or that depends on the whole process, only if they cost much more: a profile may be wrong for another version, and a process
+    changes.
     """
     if not isinstance(returning, Way) or safe.partial:
         return isinstance(returning, Way)
@@ -213,7 +214,7 @@ def _say(way: Way | Refusal, *notes: str) -> Way | Refusal:
 
 
 def _limit(probes: list[Probe], most: int | None) -> tuple[list[Probe], list[Skipped]]:
-    """At most `most` probes: the primaries of each role first, then the cheap ones before the dear."""
+    """At most `most` probes: first the primaries of each role, then the cheapest."""
     if most is None or len(probes) <= most:
         return probes, []
     ranked = sorted(range(len(probes)), key=lambda n: (not probes[n].primary, n))
@@ -231,8 +232,8 @@ def _limit(probes: list[Probe], most: int | None) -> tuple[list[Probe], list[Ski
 
 
 def _told_apart(probes: Sequence[Probe]) -> tuple[Probe, ...]:
-    """Functions of one name get what tells them apart and stays the same from build to build: their arguments (overloads), else
-    their symbol (the destructors of one class), else their file, and only where all of that is equal their address.
+    """Distinguish functions of one name by something that is stable across builds: their arguments (overloads), else
+    their symbol (the destructors of one class), else their file, and only if all of that is equal, their address.
     """
     ways: tuple[Callable[[Probe], str], ...] = (
         lambda probe: probe.symbol.demangled,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which functions tell nothing that a profile's primary functions do not tell, so that measuring them costs without saying more."""
+"""Finds functions that measure nothing beyond a profile's primary functions, so that attaching them only adds cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from otel_jb.model.reads import Op, emits_rtp
 from otel_jb.planner.inputs import FunctionMeaning, MatchedFunction
 
-REASON = "its profile's primary functions tell as much; --detail all attaches it"
+REASON = "its profile's primary functions measure as much; --detail all attaches it"
 _OF_BUFFERS = frozenset({Op.DEPTH, Op.OPEN, Op.CLOSE})
 
 _Group = tuple[str, str]  #: profile and role

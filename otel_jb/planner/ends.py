@@ -21,14 +21,14 @@ class Way:
     sites: tuple[ProbeSite, ...]
     cost_ns: float
     reason: str
-    partial: str = ""  #: what of the call is not in the measured time
+    partial: str = ""  #: the part of the call that the measured time excludes
     proven: bool = False  #: of a return probe: the code that the function can reach shows that it is safe
 
 
-#: Hits that a call is reckoned to make at a branch inside a loop. What a loop really runs nobody knows from the code.
+#: Assumed hits per call of a branch inside a loop; the code does not show the real number.
 LOOP_ROUNDS = 4
 READ_NS = 80.0  #: reading one word of the target's stack
-MOST_CODES = 64  #: end sites of one function that need more than their condition, as many as a cookie can tell apart
+MOST_CODES = 64  #: maximum end sites of one function that need more than their condition; limited by the cookie
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def ret_way(
 
 def uretprobe_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFacts, *, process: ProcessFacts,
                   forced: bool) -> Way | Refusal:  # fmt: skip
-    """A return probe, where it is shown to be safe or was demanded by name."""
+    """A return probe, if it is proven safe or was demanded by name."""
     entry = entry_site(code, meaning, kernel, (), at_return=True, process=process)
     if entry is None:
         return Refusal(
@@ -211,7 +211,7 @@ class SafeWay:
     find: Callable[..., Way | Refusal]  #: as `edge_way`
 
 
-#: The one that comes first is preferred where another costs as much.
+#: At equal cost, the first one is preferred.
 SAFE_WAYS = (
     SafeWay(EndStrategy.EDGE_SITES, "edge sites", edge_way),
     SafeWay(EndStrategy.RET_SITES, "ret sites", ret_way),

@@ -58,10 +58,10 @@ class Examined:
 
 
 class Files:
-    """Reads files and keeps what was learned of them. Safe to ask from several threads, one at a time."""
+    """Reads files and caches the results. Thread-safe; handles one request at a time."""
 
     def __init__(self, inspector: Inspector, catalog: Catalog, more_patterns: Sequence[str], *, thorough: bool) -> None:
-        """`more_patterns`: functions that are to be found although no profile knows them. `thorough`: follow the calls of every
+        """`more_patterns`: functions to find although no profile knows them. `thorough`: follow the calls of every
         function, for what is said of it, not only of those whose plan depends on them.
         """
         self._inspector, self._catalog, self._thorough = inspector, catalog, thorough
@@ -93,7 +93,7 @@ class Files:
             file = opened_file(opened, path)
             identity = file_key(file)
             alone = self._cache.get((identity, executable_name, frozenset()))
-            # Where no function is known in it nothing depends on what is beside it.
+            # If no function in it is known, nothing depends on the other files.
             key = (identity, executable_name, beside if isinstance(alone, Examined) and alone.matches else frozenset())
             known = self._cache.get(key)
             if known is None:
@@ -172,7 +172,7 @@ class Files:
         over = {match.symbol.address for match in asked[MOST_ASKED:]}
         if over:
             _logger.warning(
-                "--function %s means %d functions of %s that no profile knows; the first %d are looked at. Name fewer",
+                "--function %s matches %d functions of %s that no profile knows; only the first %d are examined. Name fewer",
                 " ".join(self._asked), len(asked), printable(shown), MOST_ASKED,
             )  # fmt: skip
         return [match for match in matches if match.symbol.address not in over]
@@ -258,7 +258,7 @@ def _key(status: os.stat_result) -> FileKey:
 
 
 def keep(known: dict[_K, _V], key: _K, value: _V) -> None:
-    """Remember what was learned of a file; the one that was learned first is forgotten where there are too many."""
+    """Cache what was learned about a file; beyond the limit, evict the oldest entry."""
     known[key] = value
     if len(known) > MAX_KNOWN_FILES:
         del known[next(iter(known))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks one file where the fields of profiles are: its debug information, wherever that is, and its marks of a version."""
+"""Finds the places of profiles' fields in one file: from its debug information, wherever that is, and from version marks."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a plan is made of: facts about the kernel, about one file's functions, and what the user asked for."""
+"""The inputs of a plan: facts about the kernel and one file's functions, and the user's wishes."""
 
 from __future__ import annotations
 
@@ -108,18 +108,18 @@ class KernelFacts:
 
     @property
     def prefers_return_probes(self) -> bool:
-        """Whether an entry and a return probe cost so much less than an entry and an edge that a proven one is preferred."""
+        """Whether entry plus return probe is so much cheaper than entry plus edge that a proven return probe is preferred."""
         return 2 * self.emulated_ns > WORTH_IT * (self.emulated_ns + self.uretprobe_ns)
 
     def cost_ns(self, price: Price) -> float:
-        """What a probe on such an instruction costs a hit."""
+        """The cost per hit of a probe on such an instruction."""
         cheap = price is Price.EMULATED or (price is Price.LONG_NOP and self.long_nops_emulated)
         return self.emulated_ns if cheap else self.stepped_ns
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """One file of the process: what the catalogue recognised in it and what its code is."""
+    """One file of the process: the functions that the catalog recognised in it, and their code."""
 
     file: str  #: path as the agent opens it
     build_id: str | None
@@ -132,13 +132,13 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user may ask for; globs match a function's name without arguments, its full or its mangled name."""
+    """The user's wishes. Globs match a function's name without arguments, its full name or its mangled name."""
 
     end_strategy: EndStrategy | None = None  #: forces a safer one than the plan would choose
-    unsafe_uretprobe: tuple[str, ...] = ()  #: a return probe even where it is not shown safe
+    unsafe_uretprobe: tuple[str, ...] = ()  #: functions that get a return probe even if it is not proven safe
     functions: tuple[str, ...] = ()  #: only these; empty: all
     any_function: tuple[str, ...] = ()  #: those of `functions` that mean functions of which nothing is known too
     exclude: tuple[str, ...] = ()
     max_probes: int | None = None
-    detail: bool = True  #: functions too that tell nothing new (`planner.detail`)
+    detail: bool = True  #: also attach functions that measure nothing new (`planner.detail`)
     target_named: bool = False  #: the user named the process or file, so functions that a mere pattern found count too

@@ -16,7 +16,7 @@ def peer_note(
     throws: bool = False,
     process: ProcessFacts = UNKNOWN,
 ) -> str:
-    """One sentence on bpftrace's and funclatency's probes on this function; "" where nothing is wrong with them."""
+    """One sentence about bpftrace's and funclatency's probes on this function; "" if nothing is wrong with them."""
     kernel = kernel or KernelFacts()
     notes: list[str] = []
     if process.shadow_stack and not kernel.shadow_stack_safe:
@@ -36,8 +36,8 @@ def peer_note(
         )
     elif code.recursive:
         notes.append("a uretprobe misses returns of deep recursion")
-    dear = kernel.cost_ns(code.first_price) if not code.problem else 0.0
-    cheapest = min((kernel.cost_ns(spot.price) for spot in code.entries), default=dear)
-    if dear > 2 * cheapest > 0:
-        notes.append(f"they probe `{code.first}`: {dear / cheapest:.0f} times the price of the entry site chosen here")
+    first = kernel.cost_ns(code.first_price) if not code.problem else 0.0
+    cheapest = min((kernel.cost_ns(spot.price) for spot in code.entries), default=first)
+    if first > 2 * cheapest > 0:
+        notes.append(f"they probe `{code.first}`: {first / cheapest:.0f} times the price of the entry site chosen here")
     return "; ".join(notes)

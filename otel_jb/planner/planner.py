@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a process or files to a plan: which of its files are read, what is known of it as a whole, and what follows."""
+"""Turns a process or files into a plan: selects the files to read, and considers the process as a whole."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Kind:
 
 
 class Planner:
-    """Plans processes and files; keeps what it learned of files."""
+    """Plans processes and files; caches what it learned about files."""
 
     def __init__(
         self, config: Config, inspector: Inspector, catalog: Catalog | None = None, *, thorough: bool = False
@@ -214,11 +214,11 @@ def is_program(process: Process, file: MappedFile) -> bool:
 def no_function(
     name: str, what: str, examined: Sequence[Examined], plan: ProbePlan, include: Sequence[str] = ()
 ) -> NoFunctionError:
-    """Why nothing can be probed, with what was looked at and what would help. `include`: the functions that were asked for."""
+    """The error that nothing can be probed, with what was examined and what would help. `include`: the requested functions."""
     misplaced = [problem for each in examined for problem in each.report.misplaced]
     if misplaced and not plan.probes:
         return NoFunctionError(
-            f"{what} ({name}) has no function where one was named", "\n".join(f"  {problem}" for problem in misplaced)
+            f"{what} ({name}) has no function at the named place", "\n".join(f"  {problem}" for problem in misplaced)
         )
     others = [skipped.function for skipped in plan.skipped if skipped.reason == NOT_ASKED_FOR]
     if others and len(others) == len(plan.skipped):
@@ -232,20 +232,20 @@ def no_function(
     symbols = sum(each.report.symbol_count for each in examined)
     files = "1 file" if len(examined) == 1 else f"{len(examined)} files"
     stripped = [each.path for each in examined if not each.report.has_symtab]
-    help_text = f"Looked at {symbols} symbols of {files}; `otel-jb discover --all` lists what is there."
+    help_text = f"Searched {symbols} symbols of {files}; `otel-jb discover --all` lists what is there."
     if stripped:
         help_text += (
             f"\n{stripped[0]} is stripped: install its debug symbols (Debian: PACKAGE-dbgsym, Fedora: dnf debuginfo-install),\n"
             "or run a build that keeps its symbol table. A profile of your own (--profile) can name further functions."
         )
     if include:
-        help_text += "\nOne without a name can be named by where it begins: FILE+0xADDRESS."
+        help_text += "\nA function without a symbol can be named by its start address: FILE+0xADDRESS."
         return NoFunctionError(f"no function of {what} ({name}) is called {' or '.join(include)}", help_text)
     return NoFunctionError(f"no jitter-buffer function in {what} ({name})", help_text)
 
 
 def _not_there(name: str, what: str, others: Sequence[str], include: Sequence[str]) -> NoFunctionError:
-    """The functions that were asked for are not among those that can be measured; which are, and which was probably meant."""
+    """The error that the requested functions cannot be measured, with those that can and the one probably meant."""
     there = sorted(dict.fromkeys(others))
     close = list(dict.fromkeys(found for glob in include for found in _close(glob, there)))
     meant = f"Did you mean {' or '.join(close)}?\n" if close else ""

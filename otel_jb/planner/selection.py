@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which processes a selector means. The cheap conditions are asked first; one that cannot be answered does not hold."""
+"""Selects processes. Cheap conditions are checked first; a condition that cannot be checked counts as false."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def means(selector: TargetSelector, process: Process, runs: Callable[[Process, str], bool]) -> bool:
-    """Whether everything that the selector asks holds of the process. `runs`: whether it runs or maps the file of a path."""
+    """Whether the process meets all of the selector's conditions. `runs`: whether it runs or maps the file of a path."""
     return all(_answers(selector, process, runs))
 
 
 def changes(selector: TargetSelector) -> bool:
-    """Whether a process that is not meant may come to be meant without executing another program: by opening a port, or by moving to a cgroup."""
+    """Whether a process may start to match without executing another program: by opening a port, or by moving to a cgroup."""
     return selector.port is not None or selector.cgroup is not None
 
 
 def of_running_only(selector: TargetSelector) -> bool:
-    """Whether it asks what only a process that still runs can answer."""
+    """Whether it has a condition that can be checked only while the process runs."""
     return bool(selector.conditions().keys() - {"pid", "binary", "name"})
 
 
@@ -53,7 +53,7 @@ def _answers(selector: TargetSelector, process: Process, runs: Callable[[Process
 
 
 def _user_id(user: str) -> int:
-    """The number of a user; -1, which no process runs as, where there is no such user (yet)."""
+    """The number of a user; -1, which no process has, if there is no such user (yet)."""
     if user.isdecimal():
         return int(user)
     try:

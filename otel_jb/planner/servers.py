@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that people expect to be measured, so that one which cannot be is named instead of passed over in silence."""
+"""Programs that users expect to be measured: if one cannot be, the agent reports it instead of ignoring it silently."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def is_server(name: str) -> bool:
 
 
 def unmeasured(process: Process, error: AgentError) -> Unmeasured | None:
-    """What to say of a process that nobody named and that cannot be measured; None where nobody expects it."""
+    """The message about an unmeasurable process that the user did not name; None if nobody would expect it to be measured."""
     if not isinstance(error, NoFunctionError) or not is_server(process.name):
         return None
     return Unmeasured(process.pid, process.name, process.executable, error.message)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which processes are measured: those that run, those that come, those that end or load further libraries."""
+"""The measured processes: running ones, new ones, and those that end or load further libraries."""
 
 from __future__ import annotations
 
@@ -141,11 +141,13 @@ class Discovery:
         if process.pid == os.getpid():
             return False
         if self.config.targets:
-            return self._selector(process) is not None  # also one that cannot be read: who named its PID is told why
+            return (
+                self._selector(process) is not None
+            )  # including unreadable ones, so that a user who named the PID gets the reason
         return bool(process.executable)
 
     def first(self) -> list[Found]:
-        """The processes that are to be measured now, those that were named by PID first; others that take longer come by `poll`.
+        """The processes to measure now, those named by PID first; `poll` reports those that take longer.
 
         A target that the user named and that can never be measured is an error at once: TargetError, ElfError, NoFunctionError.
         A file or name that no process runs yet is none; it is waited for.
@@ -240,7 +242,7 @@ class Discovery:
         self._news.set()
 
     def wait(self, seconds: float) -> None:
-        """Return when something was told, or after so long."""
+        """Wait until there is news, or until the time-out."""
         self._news.wait(seconds)
 
     def stop(self) -> None:
@@ -376,7 +378,7 @@ class Discovery:
             return None
 
     def _note_unmeasured(self, process: Process, error: AgentError, *, named: bool) -> None:
-        """Say that a process is not measured: aloud where somebody expects it to be, once for each program."""
+        """Log that a process is not measured: as a warning if users would expect it to be, once per program."""
         server = None if named else unmeasured(process, error)
         level = logging.WARNING if named and not isinstance(error, TargetError) else logging.DEBUG  # it ended
         if server is not None:
@@ -389,7 +391,7 @@ class Discovery:
             process.name,
             process.pid,
             error.message,
-            f"; what helps: otel-jb doctor {process.pid}" if server is not None else "",
+            f"; for a remedy, run: otel-jb doctor {process.pid}" if server is not None else "",
             extra={"pid": process.pid, "target": process.name},
         )
 
@@ -452,7 +454,7 @@ def _ticks(start_ns: int) -> int:
 
 
 def _identity(process: Process, file: MappedFile) -> tuple[int, int] | None:
-    """Device and inode of a mapped file; None where it has no name any more, or cannot be read."""
+    """Device and inode of a mapped file; None if it no longer has a name, or cannot be read."""
     try:
         status = patiently(lambda: Path(procfs.file_path(process, file)).stat(), file.path)
     except (OSError, AgentError):

@@ -27,7 +27,7 @@ _ARRAY_MAP = 2
 CAPABILITIES = ("CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH")
 #: Without multi links a probe is a perf event, for which the kernel asks this one too (since the fix of CVE-2025-38466).
 OLD_KERNELS = "CAP_SYS_ADMIN"
-#: Opens the deleted or replaced files of a process, beside CAP_SYS_ADMIN; whoever has it keeps it (proc_pid(5), map_files).
+#: Like CAP_SYS_ADMIN, opens the deleted or replaced files of a process; kept if it was granted (proc_pid(5), map_files).
 DELETED_FILES = "CAP_CHECKPOINT_RESTORE"
 MULTI_LINKS_SINCE = (6, 6)
 
@@ -88,7 +88,7 @@ def _empty_program(attach_type: int) -> int:
 
 
 def _link_to_directory(program: int, pid: int, kind: int = ATTACH_UPROBE_MULTI) -> int:
-    """Error number of a uprobe multi link that cannot be made."""
+    """Error number of a failed uprobe multi link."""
     path = ctypes.create_string_buffer(b"/")
     offset = ctypes.c_uint64(0)
     attributes = struct.pack("=IIII", program, 0, kind, 0) + struct.pack(

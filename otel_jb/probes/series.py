@@ -58,7 +58,7 @@ class ProbeSet:
 
     @property
     def profiles(self) -> list[str]:
-        """Whose buffers its functions tell of, each once."""
+        """The groups of buffers that its functions report, each once."""
         return list(dict.fromkeys(function.probe.profile for function in self.functions))
 
 

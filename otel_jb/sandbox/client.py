@@ -113,14 +113,14 @@ class Inspector:
             return dead
 
     def _raise_refusal(self) -> None:
-        """Raise what the server said before it ended, where it said something: it could not be confined."""
+        """Raise the error that the server sent before it ended, if any: it could not be confined."""
         with contextlib.suppress(OSError):  # it said nothing
             if said := self._socket.recv(1 << 16, socket.MSG_DONTWAIT):
                 message, help_text = json.loads(said)
                 raise UnsupportedError(f"no file can be read safely here: {message}", help_text)
 
     def _check_open(self) -> None:
-        if self._pid == 0:  # closed by another thread: nobody waits for the answer any more
+        if self._pid == 0:  # closed by another thread, so nothing waits for the answer
             raise ElfError("the sandbox for reading files was closed")
 
     def _replace(self) -> None:
@@ -154,13 +154,13 @@ _early: list[tuple[int, socket.socket]] = []
 
 
 def start_early() -> None:
-    """Start a sandbox before anybody can say what for, so that it is ready when the first `Inspector` takes it."""
+    """Start a sandbox early, so that it is ready for the first `Inspector`."""
     if not _early:
         _early.append(_fork_server())
 
 
 def end_early() -> None:
-    """End the sandbox that nobody took."""
+    """End the early sandbox if nothing used it."""
     while _early:
         pid, ours = _early.pop()
         ours.close()
@@ -207,7 +207,7 @@ def _spawn_server() -> tuple[int, socket.socket]:
 
 
 def _read_answer(reading: int, timeout: float, name: str) -> bytes:
-    """The worker's answer, empty where it died before it was complete."""
+    """The worker's answer; empty if it died before completing it."""
     deadline = time.monotonic() + timeout
     poll = select.poll()
     poll.register(reading, select.POLLIN)
@@ -227,7 +227,7 @@ def _read_answer(reading: int, timeout: float, name: str) -> bytes:
         if len(answer) >= 8:
             size = 8 + int.from_bytes(answer[:8], "little")
             if size > MAX_ANSWER_BYTES:
-                raise ElfError(f"{name}: what was found in it is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+                raise ElfError(f"{name}: the result of reading it is larger than {MAX_ANSWER_BYTES >> 20} MiB")
     return bytes(answer[8:size])
 
 
@@ -240,6 +240,6 @@ def _result(answer: bytes, name: str) -> Any:
         return decoded["result"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ElfError(
-            f"{name}: reading it crashed, or took more memory or time than it is given",
+            f"{name}: reading it crashed, or exceeded the limits on memory or time",
             "The file is damaged or made to harm its reader; it is not measured.",
         ) from error

@@ -50,14 +50,14 @@ SERVER = (
 
 
 def limit_server() -> None:
-    """Refuse all that the server and its workers never need. Raises UnsupportedError where the kernel takes no filter."""
+    """Refuse everything that the server and its workers never need. Raises UnsupportedError if the kernel accepts no filter."""
     install(SERVER)
 
 
 def limit_worker(cpu_seconds: int, address_space_bytes: int, parent: int) -> None:
     """Bound what this process can use, refuse what it never needs, and let it die with its parent.
 
-    Raises UnsupportedError where the kernel takes no filter.
+    Raises UnsupportedError if the kernel accepts no filter.
     """
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

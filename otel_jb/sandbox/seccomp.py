@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Seccomp filters as lists of what is allowed: every system call that a rule does not name is refused.
+"""Seccomp filters as allow-lists: every system call that no rule names is refused.
 
-A list of what is forbidden grows old with each kernel that brings a new call; a list of what is allowed does not.
+A deny-list becomes outdated with each kernel that adds a call; an allow-list does not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """Allows one system call, by name; with an argument (0 to 5), only where that argument, masked, has the value.
+    """Allows one system call, by name; with an argument (0 to 5), only if that argument, masked, has the value.
 
     Of the argument its low 32 bits are compared: only arguments of which the kernel reads no more may be named.
     """
@@ -84,7 +84,7 @@ def program(rules: Sequence[Allow], machine: str) -> bytes:
 def install(rules: Sequence[Allow]) -> None:
     """Refuse everything but this, in this thread and what it starts, for good; needs no_new_privs or CAP_SYS_ADMIN.
 
-    Raises UnsupportedError where the kernel does not take the filter: nothing that needs one may go on then.
+    Raises UnsupportedError if the kernel rejects the filter; nothing that needs one may continue then.
     """
     machine = platform.machine()
     if machine not in system_calls.NUMBERS:
@@ -100,7 +100,7 @@ def install(rules: Sequence[Allow]) -> None:
 
 
 def refusal() -> str:
-    """Why the kernel would take no filter; empty where it would. Nothing is installed."""
+    """Why the kernel would reject a filter; empty if it would accept one. Installs nothing."""
     if platform.machine() not in system_calls.NUMBERS:
         return f"no seccomp filter is known for {platform.machine()}"
     try:

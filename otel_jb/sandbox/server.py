@@ -23,7 +23,7 @@ from otel_jb.sandbox.seccomp import REMEDY
 
 _ADDRESS_SPACE_BYTES = 1 << 30  #: beyond what the server has already, and twice the files' size
 _PACKAGE = "otel_jb.sandbox."
-#: imported before privileges are given up: afterwards nothing can be
+#: imported before privileges are dropped, because nothing can be imported afterwards
 _PRELOAD = ("lzma", "zlib", "traceback", "elftools.elf.structs", "capstone")
 
 
@@ -92,7 +92,7 @@ def _let_go_of_everything_but(keep: int) -> None:
 
 
 def _preload() -> None:
-    """Import what a worker may need, since no worker can: all of this package, and what it imports late."""
+    """Import everything that a worker may need, because workers cannot: all of this package, and its late imports."""
     rooms = Path(__file__).parents[1]
     own = [
         f"otel_jb.{room}.{path.stem}"
@@ -147,7 +147,7 @@ def _answer(request: dict[str, Any], files: list[int]) -> bytes:
     except MemoryError:
         return b""
     except Exception as error:  # noqa: BLE001
-        # A defect of the agent, or a file that nobody thought of: one clear error either way, with where it came from.
+        # A defect of the agent, or an unforeseen file: one clear error either way, with its origin.
         import traceback
 
         last = traceback.extract_tb(error.__traceback__)[-1]

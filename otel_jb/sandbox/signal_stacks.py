@@ -25,7 +25,7 @@ def loads(image: Image) -> bool:
 
 
 def signal_stacks(image: Image) -> str:
-    """What by which a file may run signal handlers on stacks of their own; "" where it has nothing of the kind."""
+    """The means by which a file may run signal handlers on alternate stacks; "" if it has none."""
     if any(_NAME.encode() + b"\0" in table.strings for table in tables(image)):
         return "" if any(image.holds(text, ".rodata") for text in _RUST) else _NAME
     return f"the system call {_NAME}" if not image.needed and image.holds(_RAW) else ""

@@ -37,7 +37,7 @@ class Code:
 
 @dataclass(slots=True)
 class Space:
-    """What the agent knows of one process's memory; discarded when the process has loaded or dropped code."""
+    """What the agent knows about one process's memory; discarded when the process loads or unloads code."""
 
     pid: int
     codes: tuple[Code, ...]  #: in order of address

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stacks of slow calls: where they were called from, and whether one call ran on the stack of another.
+"""Stacks of slow calls: their callers, and whether one call ran on the stack of another.
 
 The kernel copies the top of the user stack with a slow call. It is walked (`otel_jb.stacks.walk`) by the rules of `.eh_frame`, so code without
 frame pointers is no obstacle; where the copy ends, or a rule is missing, the trace says that it is truncated. Rules and names are read
@@ -68,7 +68,7 @@ class Stacks:
         return shape.lines if shape is not None else (series.function,)
 
     def around(self, series: Series, call: SlowCall) -> Collection[int] | None:
-        """The frames of the probed calls that a slow one ran in; None where its stack does not reach far enough to tell."""
+        """The frames of the probed calls around a slow one; None if its stack does not reach far enough."""
         shape = self._shape(series, call)
         if shape is None:
             return ()
@@ -76,7 +76,7 @@ class Stacks:
         return None if shape.around is None else [frame + low for frame in shape.around]
 
     def same_stack(self, pid: int, outer: SlowCall, inner: NestedCall) -> bool | None:
-        """Whether a call that ran while `outer` was open ran on its stack; None where it cannot be told.
+        """Whether a call that ran while `outer` was open ran on its stack; None if uncertain.
 
         The inner call's own stack decides, if it was slow enough to have been copied: it ran inside exactly if `outer`'s frame is
         among those that it was called from. Else, a thread of a process that cannot switch stacks has one: then the frame decides.
@@ -116,7 +116,7 @@ class Stacks:
     # -- walking -----------------------------------------------------------------------------------------------
 
     def _shape(self, series: Series, call: SlowCall) -> Shape | None:
-        """The shape of a call's stack; None where its target is not measured any more."""
+        """The shape of a call's stack; None if its target is no longer measured."""
         key = (call.series, call.frame, call.start_ns)
         known = self._calls.get(key)
         if known is not None:
@@ -214,7 +214,7 @@ class Stacks:
                 space.note(address, Place(code.name, by_address[at]))
 
     def _in_image(self, space: Space, code: Code, address: int) -> int | None:
-        """Which address of the file's image this is; None where no segment of the file covers it, or it cannot be read."""
+        """The corresponding address in the file's image; None if no segment of the file covers it, or it cannot be read."""
         if code.key not in self._biases:
             try:
                 plain = self._ask(space, code, "otel_jb.sandbox.unwind:segments")

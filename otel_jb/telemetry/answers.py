@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What OTLP receivers answer, read with bounds: whatever a receiver does, an export ends in time, takes little memory and says how it went.
+"""Reads the answers of OTLP receivers with limits: whatever a receiver does, an export ends in time, takes little memory and reports its result.
 
 The SDK's HTTP exporter hands its requests to a `requests` session and takes every status below 400 for success; its gRPC exporter
 throws the answer away. `BoundedSession` and `NotingStub` stand in these two places. What they find goes to `outcome`.
@@ -24,13 +24,13 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from otel_jb.model.text import printable
 from otel_jb.telemetry import outcome
 
-#: A receiver's answer has a few dozen bytes; one that explains what it refused may have some KiB.
+#: A receiver's answer has a few dozen bytes; one that explains a refusal may have a few KiB.
 MAX_ANSWER_BYTES = 1 << 20
 _GRACE_S = 0.5  #: for gRPC to keep its deadline by itself
 
 
 class AnswerError(Exception):
-    """An answer that is none of OTLP's. Not sent again: the exporter retries what it knows as an error of the connection."""
+    """An answer that is not OTLP. The export is not retried: the exporter retries only connection errors."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -68,7 +68,7 @@ class BoundedSession(requests.Session):
             self.mount(scheme, _TrackingAdapter())
 
     def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:  # type: ignore[override]
-        """None: `requests` would read the whole answer to find where it leads, even if it is told not to follow."""
+        """None: `requests` would read the whole answer to find the redirect's target, even if told not to follow it."""
         return iter(())
 
     def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
@@ -81,7 +81,7 @@ class BoundedSession(requests.Session):
         return settings
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send, read the answer, and note what it says. Raises RequestException, AnswerError."""
+        """Send, read the answer, and record its result. Raises RequestException, AnswerError."""
         timeout = kwargs.get("timeout")
         seconds = min(self._timeout, timeout) if isinstance(timeout, (int, float)) else self._timeout
         kwargs.update(stream=True, allow_redirects=False, timeout=seconds)
@@ -114,7 +114,7 @@ class BoundedSession(requests.Session):
             return
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind == "text/html":
-            raise AnswerError("not_otlp", "a web page answered, which is no OTLP receiver")
+            raise AnswerError("not_otlp", "a web page answered; this is not an OTLP receiver")
         if kind != "application/x-protobuf" or response.headers.get("Content-Encoding", "identity") != "identity":
             return
         answer = self._response()
@@ -126,7 +126,7 @@ class BoundedSession(requests.Session):
 
 
 def note_partial(answer: Any) -> None:
-    """Note what a receiver refused of a request that it accepted (OTLP specification, "Partial Success")."""
+    """Record what a receiver refused from a request that it accepted (OTLP specification, "Partial Success")."""
     partial = answer.partial_success
     rejected = getattr(partial, "rejected_data_points", 0) or getattr(partial, "rejected_spans", 0)
     if rejected or partial.error_message:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values that cannot be: a size over 64 KB, a depth over the buffer's capacity. They show that a field is not where it was thought to be.
+"""Impossible values: a size over 64 KB, a depth over the buffer's capacity. They show that a field is not where it was expected.
 
 Such a value is taken off, and with it every other value of the target that is read from the same struct of the same file: what it
 counted before may be as wrong.

@@ -16,9 +16,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Faster changes of the offset are steps. Kernels slew by at most 0.05 %, chrony by 10 % when told to.
+#: Faster changes of the offset are steps. Kernels slew by at most 0.05 %, chrony by up to 10 % if configured.
 MAX_SLEW = 0.1
-#: Smaller changes between two samples are not told from noise of the sampling itself.
+#: Smaller changes between two samples are indistinguishable from sampling noise.
 NOISE_NS = 200_000
 #: Samples closer together than this tell nothing new; with HISTORY it bounds memory and how far back is remembered (20 s at least).
 MIN_GAP_NS = 5_000_000

@@ -35,7 +35,7 @@ from otel_jb.telemetry.http1 import (
 _logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 128  #: in total
-MAX_OF_A_CLIENT = 64  #: so that one machine leaves room for the others
+MAX_OF_A_CLIENT = 64  #: limit per client, so that one machine leaves room for the others
 REQUEST_SECONDS = 5.0  #: for the TLS handshake and the request, together
 ANSWER_SECONDS = 10.0  #: for a client to take its answer
 _STUCK_SECONDS = 0.1  #: an answer that was not taken after this may be given up for another connection
@@ -70,7 +70,7 @@ class _Connection:
 
 
 class Connections:
-    """Serves one listening socket on a thread of its own.
+    """Serves one listening socket on a separate thread.
 
     Args:
         listener: bound and listening.
@@ -109,7 +109,7 @@ class Connections:
         self._failed: OSError | None = None
 
     def start(self) -> None:
-        """Serve from now on. Raises OSError where there are too few descriptors for that."""
+        """Start serving. Raises OSError if there are too few descriptors."""
         self._thread.start()
         self._started.wait(5)
         if self._failed is not None:
@@ -179,7 +179,7 @@ class Connections:
         return True
 
     def _evict(self, client: str | None) -> bool:
-        """Cut the connection of this client (of any) that is worth least; False where all are being answered."""
+        """Close the least valuable connection of this client (or of any); False if all are being answered."""
         now = time.monotonic()
         candidates = [
             each

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's HTTP endpoint: /metrics, /health, /ready and what else is given to it.
+"""The agent's HTTP endpoint: /metrics, /health, /ready and any other pages passed to it.
 
 A small server of its own, because it runs in a privileged process: GET and HEAD only, fixed paths (nothing is ever looked up in
 a file system), one small request a connection. `http1` reads requests, `connections` keeps slow clients from disturbing others,
@@ -78,7 +78,7 @@ def standard_pages(
     def metrics_page(request: Request) -> Response:
         if metrics is None:
             return _text(
-                HTTPStatus.NOT_FOUND, "metrics are not exposed: OTEL_METRICS_EXPORTER or OTEL_SDK_DISABLED says so"
+                HTTPStatus.NOT_FOUND, "metrics are not exposed, because of OTEL_METRICS_EXPORTER or OTEL_SDK_DISABLED"
             )
         try:
             generation = refresh()
@@ -165,7 +165,7 @@ class Endpoint:
         return f"{'https' if self._access is not None and self._access.encrypts else 'http'}://{self.address}/"
 
     def start(self) -> None:
-        """Answer from now on, on threads of its own."""
+        """Start answering, on separate threads."""
         from otel_jb.telemetry.connections import Connections
 
         self._connections = Connections(
@@ -231,7 +231,7 @@ class Endpoint:
             response = page(request)
         except Exception:
             _logger.exception("%s failed", request.path)
-            return _text(HTTPStatus.INTERNAL_SERVER_ERROR, "the agent failed to make this page; its log says why")
+            return _text(HTTPStatus.INTERNAL_SERVER_ERROR, "the agent failed to create this page; its log says why")
         if self._access is not None and self._access.headers:
             return replace(response, headers={**response.headers, **self._access.headers})
         return response

@@ -90,7 +90,7 @@ class Holding:
             self._named[key_of(nested)] = new.key
 
     def next_due(self) -> float | None:
-        """When the next one has waited long enough; None where none waits."""
+        """When the next one has waited long enough; None if none waits."""
         while self._due:
             due, key = self._due[0]
             held = self._held.get(key)
@@ -124,7 +124,7 @@ class Holding:
                     del self._named[key_of(nested)]
 
     def release(self, now: float | None) -> Iterator[Held]:
-        """Let go, one by one, what has waited long enough or is too much; None: everything. Outer calls come before inner ones."""
+        """Release, one by one, the calls that have waited long enough or exceed the limit; None: all. Outer calls come before inner ones."""
         while self._held:
             due = self.next_due()
             if now is None or len(self._held) > self._most:

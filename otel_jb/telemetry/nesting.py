@@ -22,7 +22,7 @@ class Nesting:
     """`children` with the place of each one's parent in `children` (None: the slow call itself), parents first."""
 
     children: tuple[tuple[NestedCall, int | None], ...]
-    doubtful: tuple[NestedCall, ...]  #: left out since it cannot be told
+    doubtful: tuple[NestedCall, ...]  #: left out because it is uncertain
     elsewhere: int  #: left out since they ran on another stack
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of an export: the SDK's exporters tell only success or failure, their reasons go to their loggers.
+"""The result of an export. The SDK's exporters return only success or failure; the reasons go to their loggers.
 
 `Outcome` listens to those loggers, so that the agent can count failures by kind and say once that exporting began to fail, and
 why, instead of a line for every try. The loggers themselves are silenced towards the root: an exporter's warning that is
@@ -57,7 +57,7 @@ class _Listener(logging.Handler):
         self._last = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remember what tells most: a status, else the text. A later "gave up" does not hide what was given up on."""
+        """Remember the most informative message: a status, otherwise the text. A later "gave up" does not hide the cause."""
         # Not to be lost altogether: an observable's defect is reported on these loggers too.
         _logger.debug("%s: %s", record.name, record.getMessage())
         found = _read(record)
@@ -186,7 +186,7 @@ class Outcome:
         self._partial = (False, "")  # whether something was refused, and why
 
     def of(self, export: Callable[[], bool]) -> Failure | None:
-        """Call `export`; None where it returned True. An exception is a failure like any other."""
+        """Call `export`; None if it returned True. An exception is a failure like any other."""
         _listener.reset()
         try:
             failure = None if export() else _listener.failure()
@@ -211,7 +211,7 @@ class Outcome:
         return failure
 
     def _tell_partial(self, partial: tuple[int, str] | None) -> None:
-        """Count what was refused; say it where it is another thing than last time."""
+        """Count what was refused; log it if it differs from last time."""
         count, reason = partial or (0, "")
         if count:
             self._rejected(count)
@@ -237,4 +237,4 @@ def _remedy(failure: Failure) -> str:
         return "Set its credentials in OTEL_EXPORTER_OTLP_HEADERS."
     if failure.kind in ("404", "UNIMPLEMENTED"):
         return "Is it an OTLP receiver, and does OTEL_EXPORTER_OTLP_PROTOCOL match it?"
-    return "The agent keeps trying, and says when it succeeds."
+    return "The agent keeps trying and logs when it succeeds."

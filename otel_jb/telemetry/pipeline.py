@@ -49,7 +49,7 @@ _logger = logging.getLogger(__name__)
 
 
 def agent_resource(settings: OtelSettings, host: str | None = None) -> dict[str, str | int]:
-    """The agent's own resource: what the environment names it, and what only this process knows. `host`: its name, as configured."""
+    """The agent's own resource: attributes from the environment and from this process. `host`: the configured host name."""
     return {
         "service.version": otel_jb.__version__,
         "service.instance.id": str(uuid.uuid4()),
@@ -308,14 +308,14 @@ class Telemetry:
 
 
 def _limits() -> Any:
-    """The SDK folds what is beyond 2 000 attribute sets of an instrument into one; the number of probes is bounded already."""
+    """The SDK folds attribute sets beyond 2 000 per instrument into one. That is unnecessary here: the number of probes is bounded."""
     from opentelemetry.sdk.metrics import ObservableCounter, ObservableGauge, ObservableUpDownCounter
 
     return dict.fromkeys((ObservableCounter, ObservableGauge, ObservableUpDownCounter), 1_000_000)
 
 
 def within(budget_seconds: float, what: str, *actions: Callable[[], object]) -> bool:
-    """Run the actions at once on daemon threads; False where one is not done within the budget, and is left behind."""
+    """Run the actions in parallel on daemon threads; False if one exceeds the budget and is abandoned."""
     deadline = time.monotonic() + budget_seconds
 
     def run(action: Callable[[], object]) -> None:

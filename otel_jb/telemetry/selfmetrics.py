@@ -72,7 +72,7 @@ def register(
 
 
 def build_info() -> dict[str, str]:
-    """Versions of what runs; `revision` where whoever built the image said it."""
+    """Versions of the running software; `revision` if the image defines it."""
     versions = {"version": otel_jb.__version__, "python": platform.python_version(), "kernel": platform.release()}
     revision = os.environ.get("OTEL_JB_REVISION")
     return {**versions, "revision": revision} if revision else versions

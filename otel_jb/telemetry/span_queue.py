@@ -111,7 +111,7 @@ class SpanQueue:
         return export
 
     def shutdown(self, budget_seconds: float = 5.0) -> None:
-        """Send what waits, as far as that goes within the budget; what is left is counted as dropped."""
+        """Send the waiting spans as far as the budget allows; the rest counts as dropped."""
         deadline = time.monotonic() + budget_seconds
         with self._changed:
             self._stopping = True

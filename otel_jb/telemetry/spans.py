@@ -173,7 +173,7 @@ class SpanMaker:
             self._make(held.call, held.series, held.target, held.stack)
 
     def shutdown(self, budget_seconds: float = 1.0) -> None:
-        """Make spans of what waits, and stop."""
+        """Make spans of the waiting calls, and stop."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -352,7 +352,7 @@ def _without_copy(call: SlowCall) -> SlowCall:
 
 
 def _stack(lines: Sequence[str]) -> str:
-    """The lines, as far as they fit; what is left out is said."""
+    """The lines, as far as they fit, with a note about omitted ones."""
     lines = [printable(line) for line in lines]  # names of files and functions
     length = 0
     for place, line in enumerate(lines):

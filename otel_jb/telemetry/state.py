@@ -175,14 +175,14 @@ class StreamState:
                 self._series[each] = without(self._series[each], self._off[each])
             structs = ", ".join(dict(series.sources).get(value, ()))
             _logger.warning(
-                "%s of process %d: %d values of `%s` cannot be, so they are not what the profile %s takes them for%s; they are not reported any more%s",
+                "%s of process %d: %d values of `%s` are impossible, so they are not what the profile %s expects%s; they are no longer reported%s",
                 series.function,
                 self._targets[series.target].pid,
                 count,
                 value,
                 series.profile,
                 f" (struct {structs})" if structs else "",
-                ", nor is what else is read from there" if structs else "",
+                ", nor is anything else read from there" if structs else "",
             )
 
     def _forget_expired(self) -> None:

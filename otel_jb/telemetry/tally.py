@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts of what the agent itself lost or failed at, added to by any thread and read by `selfmetrics`."""
+"""Counts the agent's own losses and failures; any thread may add, and `selfmetrics` reads."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def test_another_source_is_another_program(place: Path, tmp_path: Path, monkeypa
     ],
 )
 def test_an_entry_that_is_not_as_it_was_written_is_not_used(place: Path, spoil: Callable[[Path], object]) -> None:
-    """Whoever could have written an entry, and whatever is wrong with it: it is not taken."""
+    """An entry that somebody else could have written, or that is damaged in any way, is not used."""
     spoil(place)
     assert loaded(REQUEST) is None
 

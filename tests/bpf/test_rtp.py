@@ -124,7 +124,7 @@ def test_thousand_streams_of_four_threads_are_exact(kernel: BpfBackend, play: Pl
 
 
 def test_one_stream_put_by_four_threads_loses_and_doubles_nothing(kernel: BpfBackend, play: Player) -> None:
-    """Threads that put packets of one stream at once: each number is counted once, whoever comes first, and twice is a duplicate."""
+    """Threads that put packets of one stream at once: each number is counted once, in any order, and a second time is a duplicate."""
     count = 20_000
     # Each thread has every fourth packet, and each packet that 10 divides comes from another one once more. No thread is ever so far
     # ahead that the others' packets lie outside the window: all wait for each other at every hundredth.

@@ -40,7 +40,7 @@ def page_target(child: Child, path: Path) -> Target:
 def test_without_session_links_a_return_probe_stays_with_the_process_that_was_looked_at(
     compile_program: Compile, start: Callable[..., Child], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the kernel knows no session links (before Linux 6.13), nothing is linked for all processes of the file, whoever asks for it."""
+    """On a kernel without session links (before Linux 6.13), nothing is ever linked for all processes of the file."""
     monkeypatch.setattr(features, "has_sessions", lambda: False)
     path = compile_program("page.c", "-O1", "-DOFFSET=0")
     one, other = start(path), start(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Helm chart: rendered by Helm, held against Kubernetes' schemas, and its Collector configurations run with an API server's answers."""
+"""The Helm chart: rendered by Helm, validated against Kubernetes' schemas, with its Collector configurations run with an API server's answers."""
 
 from __future__ import annotations
 

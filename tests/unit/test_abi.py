@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python twin of bpf/abi.h, held against what a C compiler makes of it."""
+"""The Python twin of bpf/abi.h, compared with the C compiler's layout."""
 
 from __future__ import annotations
 

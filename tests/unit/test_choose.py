@@ -324,8 +324,8 @@ def test_what_others_would_do_is_said() -> None:
         PLAIN, reach=Reach(False, "it reaches swapcontext via st_cond_wait, which switches stacks", kills=True)
     )
     assert "can kill this process: it reaches swapcontext via st_cond_wait" in peer_note(killing)
-    dear = replace(PLAIN, first="endbr64", first_price=Price.STEPPED)
-    assert peer_note(dear) == "they probe `endbr64`: 18 times the price of the entry site chosen here"
+    expensive = replace(PLAIN, first="endbr64", first_price=Price.STEPPED)
+    assert peer_note(expensive) == "they probe `endbr64`: 18 times the price of the entry site chosen here"
 
 
 def test_a_function_that_no_profile_knows_is_measured_where_user_and_target_are_plain() -> None:

@@ -167,7 +167,7 @@ def ended_process() -> Process:
 
 
 def test_a_target_is_told_of_before_its_series_and_their_values() -> None:
-    """Whoever reads the stream knows a record's target and series by the time that it comes."""
+    """A record's target and series always precede it in the stream."""
     world = World()
     world.measuring.attach(found(7))
     assert world.kinds() == ["Target", "Series", "ProbeStatus", "Series", "ProbeStatus", "Snapshot"]

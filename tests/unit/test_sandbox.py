@@ -129,7 +129,7 @@ def test_many_files_are_read_by_one_request(inspector: Inspector, monkeypatch: p
     [
         ("spin", "took longer than"),
         ("crash", "crashed"),
-        ("devour", "crashed, or took more memory"),
+        ("devour", "crashed, or exceeded the limits"),
         ("recurse", "RecursionError"),
     ],
 )

@@ -32,7 +32,7 @@ def received(ledger: Ledger) -> dict[str, int]:
 def test_no_label_falls_and_the_sum_is_what_all_streams_counted(
     most: int, turns: list[tuple[list[int], bool, int]]
 ) -> None:
-    """Whoever is busy, comes or ends: a label that is shown never has less than before, and live labels and `_other` bound the rest."""
+    """Whichever streams are busy, start or end, a visible label never decreases, and live labels and `_other` bound the rest."""
     ledger = Ledger(most)
     totals: dict[int, int] = dict.fromkeys(range(8), 0)
     now = credited = 0

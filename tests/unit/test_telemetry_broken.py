@@ -68,7 +68,7 @@ def test_one_impossible_value_takes_all_of_its_struct_off(caplog: pytest.LogCapt
     assert functions(made, metrics.PACKET_COUNT) == {"put", "get", "drop", "other", "elsewhere"}
     assert len(caplog.records) == 1
     message = caplog.records[0].getMessage()
-    assert "put of process 4712: 3 values of `bytes` cannot be" in message
+    assert "put of process 4712: 3 values of `bytes` are impossible" in message
     assert "struct Packet" in message
     made.apply(snapshot(0, 9))
     assert len(caplog.records) == 1

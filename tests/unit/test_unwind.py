@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules of AArch64's frames, held against readelf over a program that gcc made (`golden/aarch64/frames.c`)."""
+"""Rules of AArch64's frames, compared with readelf's on a program that gcc made (`golden/aarch64/frames.c`)."""
 
 from __future__ import annotations
 

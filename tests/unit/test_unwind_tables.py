@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames from `.eh_frame`, held against readelf over real libraries."""
+"""Frames from `.eh_frame`, compared with readelf's on real libraries."""
 
 from __future__ import annotations
 

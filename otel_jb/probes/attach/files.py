@@ -26,7 +26,7 @@ from otel_jb.probes.read.maps import WordArray, wait_for_grace
 from otel_jb.probes.read.reader import Reader
 from otel_jb.probes.series import Function, Links, ProbeSet
 
-MOST_BY_PID = 2  #: processes of a file that have links of their own; each makes the others' calls dearer
+MOST_BY_PID = 2  #: maximum processes of a file with separate links; each makes the others' calls more expensive
 DRAIN_S = 0.1  #: how long a detached probe's calls in flight may still end
 IDLE_SETS = 64  #: files that nobody runs stay linked, for the next process; so many
 LINGER_S = 5.0  #: how long a process that executes another program keeps its links
@@ -284,7 +284,7 @@ class Files:
             self._series.words[at] = word & 0xFFFFFFFF | flags << 32
 
     def leave(self, probes: ProbeSet, pid: int, *, ended: bool) -> None:
-        """A process is no member any more. One that runs on may end its calls in flight for a moment, if others do not share its links."""
+        """A process is no longer a member. If it keeps running, its calls in flight may still end for a moment, unless others share its links."""
         base = probes.members.pop(pid)
         probes.used_s = time.monotonic()
         own = [function for function in probes.functions if pid in function.links]

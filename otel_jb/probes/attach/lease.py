@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lease on a probed file (fcntl(2), F_SETLEASE): whoever wants to write to it in place waits until its probes are out.
+"""A lease on a probed file (fcntl(2), F_SETLEASE): a process that opens it for writing waits until its probes are out.
 
 A link for all processes leaves its breakpoints registered while nobody runs the file. The kernel puts them into the next process at the
 same offsets, whatever the file holds by then, and a breakpoint inside an instruction makes that process compute wrong results.

@@ -62,7 +62,7 @@ class Table:
     """Gives blocks to processes. `configure` is called for each block before a process can have it."""
 
     def __init__(self, maps: dict[str, int], instances: Instances, series: WordArray, words: int, total: int) -> None:
-        """Attaches to the ends of processes where the kernel can tell of them. Raises AgentError."""
+        """Attaches to process exits if the kernel can report them. Raises AgentError."""
         self._opened = ExitStack()
         self._series, self._words, self._total = series, words, total
         self._control = self._array(maps["control"], abi.CONTROL_WORDS)

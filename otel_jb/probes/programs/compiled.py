@@ -34,7 +34,7 @@ _MAX_ANSWER = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Templates of the programs, and the descriptors of the maps; whoever holds it closes them."""
+    """Templates of the programs, and the descriptors of the maps; the owner closes them."""
 
     templates: dict[str, Template]
     maps: dict[str, int]
@@ -99,7 +99,7 @@ def start_early() -> None:
 
 
 def end_early() -> None:
-    """End the child that nobody asked for anything."""
+    """End the early child if nothing used it."""
     while _early:
         _early.pop().end()
 

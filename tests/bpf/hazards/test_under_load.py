@@ -121,7 +121,7 @@ def test_a_killed_target_leaves_every_call_accounted_for(load: Load, build: str,
 
 
 def counted(process: AgentProcess, pid: int) -> float:
-    """Calls that the command's endpoint tells of this process, whatever their outcome."""
+    """Calls of this process at the command's endpoint, whatever their outcome."""
     return process.scrape().total("jitterbuffer_calls_total", pid=pid, function="jitterbuffer_put")
 
 
