@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What machine code does: a function's graph, its ends, what it can reach, what it does to the stack pointer."""
+"""Analysis of machine code: a function's graph, its ends, everything it can reach, and its use of the stack pointer."""

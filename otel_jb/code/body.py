@@ -41,7 +41,7 @@ class UndecodableError(Exception):
 
 @dataclass(slots=True)
 class Context:
-    """One image with what the analysis needs of it; caches are shared by all its functions."""
+    """One image with everything that the analysis needs; all its functions share the caches."""
 
     image: Image
     names: Mapping[int, str]  #: names of addresses that matter: PLT stubs, parts, functions known by name
@@ -337,7 +337,7 @@ def _misdescribed(body: Body) -> frozenset[int]:
 
 
 def _unsaid(body: Body, index: int, instruction: Instruction) -> int:
-    """By how many bytes an instruction moves the stack pointer beyond what the CFA's rule says of it."""
+    """How many bytes an instruction moves the stack pointer beyond what the CFA's rule says."""
     match = _MOVES_STACK.match(instruction.text)
     if match is None or not body.falls_through(index):
         return 0

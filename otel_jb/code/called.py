@@ -56,7 +56,7 @@ def callers(context: Context) -> Counter[int]:
 
 
 def depth_at(body: Body, instruction: Instruction) -> int | None:
-    """How far the frame lies above the stack pointer before the instruction, in bytes; None where it differs or is not known."""
+    """How far the frame is above the stack pointer before the instruction, in bytes; None if it varies or is unknown."""
     frame = body.frame(instruction.address)
     if frame is not None and frame[0] is FrameBase.SP:
         return frame[1]

@@ -180,7 +180,7 @@ def _stepped(body: Body, here: int, end: int) -> Crossing | None:
 
 
 def _is_rare(body: Body, here: int) -> bool:
-    """Whether only an error or an exception leads here, as far as the code tells."""
+    """Whether, as far as the code shows, only an error or an exception leads here."""
     if body.came_from[here]:
         return False
     address = body.instructions[here].address

@@ -22,7 +22,7 @@ MAX_FOLLOWED_SITES = 24  #: end sites taken over from other functions
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """A site, and what holds when the function returns behind it; None: nobody knows."""
+    """A site, and the state when the function returns after it; None: unknown."""
 
     spot: Spot
     state: State | None
@@ -42,7 +42,7 @@ class _Found:
         return "; ".join(dict.fromkeys(self.notes))
 
     def add(self, other: _Found) -> None:
-        """Take over what was found elsewhere."""
+        """Copy findings from elsewhere."""
         self.ends += other.ends
         self.notes += other.notes
         self.refused = self.refused or other.refused
@@ -57,7 +57,7 @@ def ret_ends(body: Body) -> Ends:
 
 
 def edge_ends(body: Body) -> Ends:
-    """Sites that every way out crosses, emulated ones wherever there are any."""
+    """Sites that every way out crosses, emulated ones wherever possible."""
     if not body.described and not body.unclear:
         return Ends(refused="there is no call frame information to find the frame by")
     return _as_ends(_edges(body, ()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the analysis of a function found: where probes may sit, and what a return probe would meet. Plain data that crosses from the sandbox."""
+"""Results of a function's analysis: possible probe sites, and hazards for a return probe. Plain data that the sandbox sends."""
 
 from __future__ import annotations
 

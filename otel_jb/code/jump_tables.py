@@ -24,7 +24,7 @@ _CONSTANT = re.compile(r"mov e\w+, (0x[0-9a-f]+)$")
 
 
 def targets(image: Image, instructions: Iterable[Instruction], index: Mapping[int, int]) -> frozenset[int]:
-    """Indices of the instructions that the function's tables lead to; empty where none was found."""
+    """Indices of the instructions that the function's jump tables lead to; empty if there are none."""
     found: set[int] = set()
     for instruction in instructions:
         text = instruction.text

@@ -16,7 +16,7 @@ _NOWHERE = 1 << 62
 
 
 def words(body: Body) -> Words:
-    """What is known of the words of the function's stack. An object whose address is taken may reach upwards as far as it likes."""
+    """What is known about the words of the function's stack. An object whose address is taken may extend upwards without limit."""
 
     def is_private(offset: int, size: int) -> bool:
         if body.lowest_taken is None:

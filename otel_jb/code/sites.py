@@ -47,7 +47,7 @@ def analyse(
 
 
 def _is_cheap(spot: Spot) -> bool:
-    """Whether an end by this spot costs little and tells the return value."""
+    """Whether an end at this spot is cheap and yields the return value."""
     return spot.returned is not None and not spot.looped and (spot.rare or spot.price is Price.EMULATED)
 
 
@@ -57,7 +57,7 @@ def is_go(image: Image) -> bool:
 
 
 def examine(context: Context, address: int, size: int) -> FunctionCode:
-    """Analyse one function; never raises for what its bytes hold."""
+    """Analyse one function; never raises, whatever its bytes are."""
     arch = context.image.arch
     try:
         body = body_of(context, address, size)

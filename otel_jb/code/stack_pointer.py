@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether code loads the stack pointer from elsewhere: what every stack switch must do, hand-written or not (x86-64).
+"""Detects code that loads the stack pointer from elsewhere, as every stack switch must, hand-written or not (x86-64).
 
 Compilers move the stack pointer by constants, align it, lower it by a variable (alloca), and put back what they took from it before: from the
 frame pointer, from a register, or from a word of the frame where it was kept over a variable-length array. A load is
@@ -178,7 +178,7 @@ class _Origins:
         return inside and not any(number in body.writes(instruction) for instruction in body.instructions)
 
     def _before(self, position: int) -> Sequence[int] | None:
-        """The instructions that may run just before this one; None: the caller's, or nobody knows."""
+        """The instructions that may run just before this one; None: the caller's, or unknown."""
         body = self._body
         if position == body.index[body.start]:
             return None

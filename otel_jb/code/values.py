@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What registers hold at an end, in terms of what they held at the site before it: the straight line between, run on symbols (x86-64).
+"""Register contents at an end, in terms of those at the site before it: evaluates the straight line between them symbolically (x86-64).
 
 Values are constants, parts of registers, words of the stack and addresses in the frame. Whatever else an instruction makes is
 unknown. A word of the stack that was written through a pointer meanwhile is known only if no pointer can lead to it, or if the pointer
@@ -63,7 +63,7 @@ class Value(NamedTuple):
 
 @dataclass(slots=True)
 class State:
-    """Registers by hardware number, and what was stored since the site. Offsets are from the frame."""
+    """Registers by hardware number, and stores since the site. Offsets are relative to the frame."""
 
     registers: list[Value | None]
     words: Words
@@ -87,7 +87,7 @@ class State:
         return cls([None] * 16, words, [], True)
 
     def called(self) -> None:
-        """A function runs that keeps what calls keep, and may write wherever pointers lead."""
+        """A call: the callee preserves the callee-saved registers, and may write through any pointer."""
         for number in x86.CALLER_SAVED:
             self.registers[number] = None
         self.stored(None, 0, None)
@@ -118,7 +118,7 @@ class State:
         return Value(Kind.STACK, offset, size)
 
     def stored(self, offset: int | None, size: int, value: Value | None) -> None:
-        """Note that something was stored; `offset` None: nobody knows where."""
+        """Record a store; `offset` None: at an unknown place."""
         if offset is None:
             self.through_pointers = True
             # A pointer may lead to what was stored before, unless to nothing there.
@@ -185,7 +185,7 @@ def _step(state: State, raw: bytes, address: int) -> None:
 
 
 def _place(state: State, operand: Operand) -> int | None:
-    """The offset of memory from the frame, None where nobody knows."""
+    """The offset of memory from the frame; None if unknown."""
     if not operand.plain or operand.base is None:
         return None
     base = state.registers[operand.base]

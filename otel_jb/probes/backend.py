@@ -20,7 +20,7 @@ class Backend(Protocol):
 
     @property
     def link_kind(self) -> str:
-        """`multi` or `perf`: how probes are attached here. Raises PermissionDeniedError, UnsupportedError where nothing can be."""
+        """`multi` or `perf`: how probes are attached here. Raises PermissionDeniedError, UnsupportedError if no probe can be."""
 
     @property
     def tells_ends(self) -> bool:
@@ -82,7 +82,7 @@ class Backend(Protocol):
         """From now on a call of at least that long is slow; None: none is."""
 
     def shed(self, series: int, reason: str) -> ProbeStatus | None:
-        """Stop one probe but keep its series; what it does not see is visible in `attached_ns`. None: it was not attached."""
+        """Stop one probe but keep its series; the gap is visible in `attached_ns`. None: it was not attached."""
 
     def restore(self, series: int, reason: str) -> ProbeStatus | None:
         """Let a shed probe count again. None: it was not shed."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The system call bpf(2), and perf_event_open(2) beside it. Nothing else in the agent makes them."""
+"""The system calls bpf(2) and perf_event_open(2). Nothing else in the agent makes them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def bpf(command: int, attributes: bytes) -> int:
 
 
 def run_program(program: int, arguments: Sequence[int]) -> int:
-    """Have the kernel run a raw tracepoint program once with these arguments (64 bits each); what it returns. Raises BpfError."""
+    """Run a raw tracepoint program once with these arguments (64 bits each) and return its result. Raises BpfError."""
     context = struct.pack(f"={len(arguments)}Q", *arguments)
     held = ctypes.create_string_buffer(context, len(context))
     attributes = ctypes.create_string_buffer(
@@ -60,7 +60,7 @@ def perf_event_open(attributes: bytes, pid: int, cpu: int, flags: int) -> int:
 
 
 def membarrier(command: int) -> bool:
-    """Ask for a memory barrier; False where the kernel refuses."""
+    """Request a memory barrier; False if the kernel refuses."""
     try:
         return _call("membarrier", command, 0, 0) == 0
     except BpfError:

@@ -66,7 +66,7 @@ class Specimen:
         self._process.stdout.readline()  # the code is mapped now
 
     def run(self) -> Sample:
-        """A call with whatever is attached now."""
+        """A call with the currently attached probes."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(b"\n")

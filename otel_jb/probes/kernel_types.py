@@ -16,7 +16,7 @@ _LAST_KIND = 19
 
 
 def offsets(wanted: dict[str, tuple[str, ...]], path: str = _BTF) -> dict[tuple[str, str], int]:
-    """Byte offsets of members, by (structure, member), as far as they are found; none where the kernel has no type information."""
+    """Byte offsets of the members that are found, by (structure, member); empty if the kernel has no type information."""
     try:
         data = Path(path).read_bytes()
         return _offsets(data, wanted)

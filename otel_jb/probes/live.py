@@ -448,7 +448,7 @@ class BpfBackend:
         return last
 
     def _end_processes(self, every: Sequence[AttachedTarget]) -> None:
-        """Have the kernel know of processes that have ended, where it has not noticed."""
+        """Tell the BPF program about ended processes whose exit it missed."""
         for attached in every:
             blocks = [block for base in attached.blocks if (block := self._table.block(base)) is not None]
             if any(not block.ended for block in blocks):

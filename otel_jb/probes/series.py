@@ -39,7 +39,7 @@ class Function:
 
 @dataclass(slots=True, eq=False)
 class ProbeSet:
-    """The functions of one file that are probed alike, for whatever processes map it."""
+    """The functions of one file that are probed in the same way in all processes that map it."""
 
     number: int
     key: tuple[object, ...]
@@ -86,7 +86,7 @@ class Attached:
         return self.attached_ns + (now_ns - self.since_ns if self.since_ns is not None else 0)
 
     def stop(self) -> None:
-        """It does not count any more."""
+        """Whether it no longer counts."""
         now = time.monotonic_ns()
         self.attached_ns, self.since_ns = self.time_attached(now), None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clock rates of RTP payload types. Those below 35 are assigned for good (RFC 3551, tables 4 and 5); others are what a session agrees on."""
+"""Clock rates of RTP payload types. Types below 35 are assigned permanently (RFC 3551, tables 4 and 5); others are negotiated per session."""
 
 from __future__ import annotations
 

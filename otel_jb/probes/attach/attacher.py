@@ -37,7 +37,7 @@ class Attacher:
         return self._sessions
 
     def is_private(self, probe: Probe) -> bool:
-        """Whether the probe must not meet a process that nobody has looked at."""
+        """Whether the probe must not reach a process that was not examined."""
         return probe.strategy.changes_return_address and not self.sessions
 
     def link(self, function: Function, probes: ProbeSet, pid: int) -> Links:

@@ -21,7 +21,7 @@ class Blocks:
         self.left = series  #: series that are not given out
 
     def take(self, length: int) -> int:
-        """The first series of a block. Raises AttachError where there is no room."""
+        """The first series of a block. Raises AttachError if there is no room."""
         if not self._free.get(length) and self._fresh + length > self._series:
             self._join()
             self._cut(length)

@@ -125,7 +125,7 @@ class Files:
             self.drop(probes)
 
     def tidy(self) -> None:
-        """Drop sets whose file is gone and that nobody runs, and the oldest where too many wait for a process."""
+        """Drop sets whose file is gone and not running, and the oldest sets if too many wait for a process."""
         idle = [e for e in self.by_number.values() if not e.members and e.everyone and not self._table.taken(e.number)]
         idle.sort(key=lambda each: each.used_s)
         now = time.monotonic()
@@ -194,7 +194,7 @@ class Files:
         raise AttachError(NO_ROOM, MORE_ROOM)
 
     def room(self, wanted: int) -> int:
-        """How many series there is room for, as far as so many are wanted."""
+        """How many of the wanted series there is room for."""
         if self._table.blocks.left < wanted:
             self._take_back()
         return self._table.blocks.left

@@ -109,7 +109,7 @@ def attach(kind: str, program: int, path: str, points: Sequence[Point], pid: int
 
 
 def close(descriptors: Sequence[int]) -> None:
-    """Detach. Each close waits for a grace period (about 24 ms), so many are closed side by side."""
+    """Detach. Each close waits for a grace period (about 24 ms), so links are closed in parallel."""
     if len(descriptors) < 3:
         for fd in descriptors:
             os.close(fd)

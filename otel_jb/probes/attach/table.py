@@ -83,7 +83,7 @@ class Table:
         return array
 
     def _watch_ends(self, instances: Instances) -> bool:
-        """Whether the kernel itself tells when a process ends or executes another program."""
+        """Whether the kernel reports when a process ends or executes another program."""
         found = kernel_types.offsets(
             {"task_struct": ("group_leader", "start_boottime", "signal"), "signal_struct": ("live",)}
         )
@@ -185,7 +185,7 @@ class Table:
         self._of[number].everyone = True
 
     def grant(self, number: int) -> int | None:
-        """A block for the set, to be configured and then given by `give`; None where there is no room."""
+        """A block for the set, to be configured and then passed to `give`; None if there is no room."""
         try:
             return self.blocks.take(self._of[number].functions)
         except AttachError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Before a probe goes in: the code there is what was analysed, in the file and in the process's memory.
+"""Checks before a probe goes in that the code is what was analysed, in the file and in the process's memory.
 
 A probe on other code than that may lie inside an instruction, and the target then computes wrong results. A file may be written over in place
 with its old size and times; a process may write its own text.
@@ -21,7 +21,7 @@ _BREAKPOINT = b"\xcc" if machine() == "x86_64" else bytes.fromhex("a00020d4")
 
 
 class UnverifiedError(AttachError):
-    """The code is not what was analysed."""
+    """The code differs from what was analysed."""
 
 
 def in_file(descriptor: int, probes: Iterable[Probe]) -> None:
@@ -66,7 +66,7 @@ def _read(memory: int, address: int, size: int) -> bytes | None:
 
 
 def _foreign(found: bytes, expected: bytes, offset: int, linked: Collection[int]) -> Iterator[int]:
-    """Where code was changed by something else than a probe."""
+    """Positions at which something other than a probe changed the code."""
     if found == expected[: len(found)]:
         return
     ours = {site + at for site in linked for at in range(_LONGEST)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the distribution's `bcc` and tells it from PyPI's package of the same name.
+"""Finds the distribution's `bcc` and distinguishes it from PyPI's package of the same name.
 
 The real one is pure Python over libbcc.so.0 and is seen only by the system's own Python, so it is loaded by its path into
 whatever Python runs the agent. PyPI's `bcc` is an unrelated crystal-lattice package; nothing here ever imports by name.

@@ -29,7 +29,7 @@ _MAX_BYTES = 1 << 20
 
 
 def origin() -> str:
-    """A hash of all that goes into the program, except the request. Raises OSError, UnsupportedError."""
+    """A hash of all inputs of the program, except the request. Raises OSError, UnsupportedError."""
     made = hashlib.sha256(f"{__version__} {platform.machine()} {' '.join(os.uname())}".encode())
     bcc = bcc_module.find()
     own = Path(__file__)
@@ -46,7 +46,7 @@ def name_of(request: Mapping[str, Any]) -> str:
 
 
 def read(request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What was compiled for a request; None: there is none that can be trusted."""
+    """The compiled program for a request; None if there is no trustworthy one."""
     try:
         with _directory() as place:
             digest, _, text = _read(place, name_of(request)).partition(b"\n")
@@ -67,7 +67,7 @@ def store(name: str, compiled: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _directory(make: bool = False) -> Iterator[int]:
-    """The cache's directory, opened from the root downwards. Raises OSError where somebody else than root could have written."""
+    """The cache's directory, opened from the root downwards. Raises OSError if anybody but root could have written to it."""
     if os.geteuid() != 0:
         raise PermissionError("only root's own is used")
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -72,7 +72,7 @@ class _Child:
 
 
 def _pass_on() -> None:
-    """An agent that has given up what it does not need passes nothing on; the compiler needs one capability, to make maps."""
+    """The agent drops its privileges and passes none on, but the compiler needs one capability to create maps."""
     for name in ("CAP_BPF", "CAP_SYS_ADMIN"):
         if holds(name):
             pass_on(name)
@@ -89,7 +89,7 @@ _early: list[_Child] = []
 
 
 def start_early() -> None:
-    """Start a child before it is known what to compile: BCC is mapped by the time that the first `Loading` asks for it.
+    """Start a child before the request is known, so that BCC is mapped when the first `Loading` needs it.
 
     It starts although what was compiled earlier is kept: whether that serves this request shows only after the agent has given up the
     capabilities that a child needs, and a child that starts then could make no map.
@@ -136,7 +136,7 @@ class Loading:
             self._child.socket.send(json.dumps(self._request).encode())
 
     def result(self) -> Loaded:
-        """Wait for what was compiled and make the maps. Raises PermissionDeniedError, UnsupportedError."""
+        """Wait for the compiled program and create the maps. Raises PermissionDeniedError, UnsupportedError."""
         links = _link_kind(self._links)
         if self._kept is not None:
             with contextlib.suppress(
@@ -152,7 +152,7 @@ class Loading:
             raise refusal(error) from error
 
     def _answer(self) -> dict[str, Any]:
-        """What the child compiled; raises what it reported."""
+        """The child's result; raises the error that it reported."""
         assert self._child is not None
         process = self._child.process
         try:
@@ -177,13 +177,13 @@ class Loading:
         return answer
 
     def cancel(self) -> None:
-        """End what is at work without using what it makes."""
+        """End the running child and discard its result."""
         if self._child is not None:
             self._child.end()
 
 
 def _link_kind(wish: str) -> LinkKind:
-    """How probes are attached here. Raises UnsupportedError where multi links are asked for in vain."""
+    """How probes are attached on this kernel. Raises UnsupportedError if multi links are requested but unavailable."""
     # That a program loads for multi links proves nothing: kernels before 6.6 load it, and refuse only the link.
     multi = wish != "perf" and features.multi_link_error() == 0
     if wish == "multi" and not multi:

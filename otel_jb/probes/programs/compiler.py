@@ -27,7 +27,7 @@ from otel_jb.model.errors import AgentError, UnsupportedError
 
 
 def main(descriptor: int) -> NoReturn:
-    """Serve one request on this socket, then end; end at once where the other side goes away without one."""
+    """Serve one request on this socket, then exit; exit at once if the peer closes it without one."""
     connection = socket.socket(fileno=descriptor)
     # The compiler makes maps, to learn how they are laid out; whatever LLVM does, it can do no more than that.
     keep_only(("CAP_BPF",) if holds("CAP_BPF") else ("CAP_SYS_ADMIN",))

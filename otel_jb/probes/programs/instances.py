@@ -45,7 +45,7 @@ class Instances:
             self.give_back(name, shape)
 
     def room(self, programs: int) -> bool:
-        """Whether so many more programs may have a cookie of their own; others ask the kernel for it and are shared."""
+        """Whether this many more programs may contain their own cookie; other programs are shared and get it from the kernel."""
         return sum(shape.cookie is not None for _, shape in self._loaded) + programs <= MOST_OF_ONE_PROBE
 
     def take(self, name: str, shape: Shape) -> int:
@@ -83,7 +83,7 @@ def shared(shape: Shape) -> Shape:
 
 
 def load_program(name: str, code: bytes, attach_type: int, kind: int = PROG_TYPE_KPROBE) -> int:
-    """A descriptor of the loaded program. Raises PermissionDeniedError, UnsupportedError with what the verifier says."""
+    """A descriptor of the loaded program. Raises PermissionDeniedError, UnsupportedError with the verifier's message."""
     try:
         return _load(name, code, attach_type, kind, None)
     except BpfError as error:

@@ -44,7 +44,7 @@ def by_value(opcode: int) -> int:
 
 
 def load_immediate(dst: int, value: int) -> tuple[Instruction, ...]:
-    """`dst` = a 64-bit number: one instruction where it is a sign-extended 32-bit one, else two."""
+    """`dst` = a 64-bit number: one instruction if it is a sign-extended 32-bit number, otherwise two."""
     signed = value - (1 << 64) if value >> 63 else value
     if -(1 << 31) <= signed < 1 << 31:
         return (Instruction(by_value(MOVE), dst, immediate=signed),)
@@ -57,7 +57,7 @@ def _signed32(value: int) -> int:
 
 
 def decode(code: bytes) -> list[Instruction]:
-    """The instructions of a program. Raises ValueError where it is no whole number of them."""
+    """The instructions of a program. Raises ValueError if the size is not a multiple of an instruction's."""
     if len(code) % SIZE:
         raise ValueError("a BPF program of broken instructions")
     return [
@@ -81,7 +81,7 @@ def calls(instructions: Sequence[Instruction]) -> Iterator[tuple[int, int]]:
 def replaced(
     instructions: Sequence[Instruction], pieces: Mapping[int, Sequence[Instruction]]
 ) -> tuple[list[Instruction], list[int]]:
-    """The program with other instructions in the place of some, by index, and where each old instruction is then.
+    """The program with some instructions replaced, by index, and the new position of each old instruction.
 
     Jumps across a piece are made longer; a piece's own jumps stay within it, or lead to its end. Raises ValueError for a jump that
     cannot be encoded.

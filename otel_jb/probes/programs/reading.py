@@ -45,7 +45,7 @@ def emits(operations: Sequence[ReadOp], op: Op) -> bool:
 
 
 def told_at_entry(reads: ReadProgram) -> bool:
-    """Whether an entry alone tells what a call carries: no end changes its bytes or its outcome."""
+    """Whether the entry alone determines what a call carries: no end changes its bytes or its outcome."""
     return not any(op.op in (Op.BYTES, Op.OUTCOME) for op in reads.end)
 
 
@@ -99,7 +99,7 @@ def _check(operations: Sequence[ReadOp]) -> None:
 
 
 def _unset(operations: Sequence[ReadOp]) -> list[int]:
-    """The registers of its own that a program may read before it writes them."""
+    """The program's registers that it may read before it writes them."""
     written: set[int] = set(range(_GIVEN))
     found: set[int] = set()
     straight = True  # until the first jump, what is written is written on every path
@@ -112,7 +112,7 @@ def _unset(operations: Sequence[ReadOp]) -> list[int]:
 
 
 class _Code:
-    """Instructions whose jumps know the operation that they lead to, until all are there."""
+    """Instructions whose jumps refer to operations until all instructions are known."""
 
     def __init__(self) -> None:
         self._made: list[Instruction] = []

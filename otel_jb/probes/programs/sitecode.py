@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles what an end at one site is into BPF instructions (`HOLE_SITE` of bpf/otel_jb.bpf.c): whose end, and where its return value lies.
+"""Compiles an end site into BPF instructions (`HOLE_SITE` of bpf/otel_jb.bpf.c): whose end it is, and where its return value is.
 
 The code works on the words of bpf/abi.h (`SITE_*`), to which r1 points. A program for one site holds that site's code only;
 one that serves several asks for the number that the cookie carries.
@@ -33,7 +33,7 @@ class SiteCode:
 
 
 def number_in(cookie: int) -> int | None:
-    """The number of the site that a cookie carries; None if its site has no code of its own."""
+    """The site number in a cookie; None if its site has no code."""
     if not cookie & abi.COOKIE_SITE:
         return None
     return cookie >> abi.COOKIE_OFFSET_SHIFT & _MOST_SITES - 1
@@ -82,7 +82,7 @@ class _Code:
         self._made.extend(made)
 
     def jump(self, opcode: int, register: int = 0, immediate: int = 0) -> int:
-        """A jump that leads nowhere yet."""
+        """A jump without a target yet."""
         self.add(Instruction(opcode, register, immediate=immediate))
         return len(self._made) - 1
 

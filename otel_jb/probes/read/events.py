@@ -20,7 +20,7 @@ _PAGES = abi.STACK_COPY // abi.STACK_PAGE - 1  #: after the first, which is a pa
 
 
 def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> SlowCall | None:
-    """The slow call, or None where its series is no longer attached (its number would mean another function)."""
+    """The slow call, or None if its series is no longer attached (its number could mean another function)."""
     (
         start,
         end,

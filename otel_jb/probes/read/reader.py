@@ -87,7 +87,7 @@ class Reader:
         return self._series.words[(index + 1) * self._words - 1]
 
     def in_flight(self, index: int) -> int:
-        """How many calls of a series are in flight: what has entered and has no outcome yet."""
+        """How many calls of a series are in flight: entered, but without an outcome yet."""
         words, at = self._series.words, index * self._words
         outcomes = sum(words[at + outcome] for outcome in _OUTCOMES)
         returned = sum(words[at + abi.SERIES_BUCKETS : at + self._words - 1].tolist())
@@ -274,7 +274,7 @@ class Reader:
                 words[slot * abi.BUFFER_WORDS] = 0
 
     def forget(self, index: int) -> None:
-        """Drop what was kept for a series whose index is given back."""
+        """Forget a series whose index is released."""
         for half in (0, 1):
             self._bases.pop(index << 1 | half, None)
         self._intervals.pop(index, None)
