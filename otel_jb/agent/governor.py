@@ -21,6 +21,7 @@ RETURN = 0.7  #: of the budget: what all may cost after something came back
 SETTLE_S = 20.0  #: nothing comes back sooner after a change
 FIRST_RETRY_S = 60.0  #: nor where nothing shows the load, or it came back in vain; then twice as long each time
 LAST_RETRY_S = 1800.0
+FALLING = 0.1  #: while the load of the last RATES_S is this much below that of COMPARE_S, nothing comes back yet
 LOAD_RATE = 5.0  #: calls a second; fewer do not show how the load changes
 COMPARE_S = 10.0  #: CPU time before and after a change is compared over this time
 STEADY = 0.05  #: the comparison counts if the calls of the other functions changed by no more
@@ -194,7 +195,9 @@ class Governor:
         off_s = now - target.since
         if off_s < target.retry_s:
             return None
-        ratio = _load(target, now)
+        ratio, lately = _load(target, now), _load(target, now, RATES_S)
+        if ratio is not None and lately is not None and lately < ratio * (1 - FALLING):
+            return None  # what would fit now is a part of what will in a moment
         predicted = {series: shed.share * (1.0 if ratio is None else ratio) for series, shed in target.shed.items()}
         back = self._that_fit(target, now, predicted, budget) if ratio is not None else ()
         why = f"the load has fallen to {ratio:.0%}" if ratio is not None else ""
@@ -287,26 +290,26 @@ def _compare(target: _Target, now: float) -> None:
     target.correction = min(MOST_CORRECTION, max(0.5, halfway))
 
 
-def _load(target: _Target, now: float) -> float | None:
-    """The current load as a multiple of the load at shedding; None if unknown."""
+def _load(target: _Target, now: float, over_s: float = COMPARE_S) -> float | None:
+    """The load of the last `over_s` as a multiple of the load at shedding; None if unknown."""
     then = sum(target.calls_then.values())
     if then >= LOAD_RATE:
-        calls = _mean(target, now, "calls")
+        calls = _mean(target, now, "calls", over_s)
         return sum(calls.get(series, 0.0) for series in target.calls_then) / then
-    cpu = _mean_cpu(target, now)
+    cpu = _mean_cpu(target, now, over_s)
     if cpu is None or target.own_cpu_then < WORTH:
         return None
-    own = cpu - sum(_mean(target, now, "shares").values()) * target.correction
+    own = cpu - sum(_mean(target, now, "shares", over_s).values()) * target.correction
     return max(0.0, own) / target.own_cpu_then
 
 
-def _last(target: _Target, now: float) -> list[_Second]:
-    return [second for second in target.seconds if second.time > now - COMPARE_S]
+def _last(target: _Target, now: float, over_s: float) -> list[_Second]:
+    return [second for second in target.seconds if second.time > now - over_s]
 
 
-def _mean(target: _Target, now: float, what: str) -> dict[int, float]:
-    """Means of `calls` or `shares` over the last COMPARE_S, by series that are there now."""
-    seconds = _last(target, now)
+def _mean(target: _Target, now: float, what: str, over_s: float = COMPARE_S) -> dict[int, float]:
+    """Means of `calls` or `shares` over the last `over_s`, by series that are there now."""
+    seconds = _last(target, now, over_s)
     total = sum(second.length for second in seconds) or 1.0
     found: dict[int, float] = dict.fromkeys(seconds[-1].shares if seconds else (), 0.0)
     for second in seconds:
@@ -316,9 +319,9 @@ def _mean(target: _Target, now: float, what: str) -> dict[int, float]:
     return found
 
 
-def _mean_cpu(target: _Target, now: float) -> float | None:
-    """Mean share of a CPU over the last COMPARE_S; None if it was unknown at any time."""
-    known = [(second.cpu, second.length) for second in _last(target, now)]
+def _mean_cpu(target: _Target, now: float, over_s: float = COMPARE_S) -> float | None:
+    """Mean share of a CPU over the last `over_s`; None if it was unknown at any time."""
+    known = [(second.cpu, second.length) for second in _last(target, now, over_s)]
     if not known or any(cpu is None for cpu, _ in known):
         return None
     return sum((cpu or 0.0) * length for cpu, length in known) / sum(length for _, length in known)

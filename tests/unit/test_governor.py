@@ -115,6 +115,17 @@ def test_what_was_shed_comes_back_together_when_the_load_falls() -> None:
     assert server.run(600) == []
 
 
+def test_nothing_comes_back_in_parts_while_the_load_falls() -> None:
+    """When the load collapses, its mean passes through every level on the way down; the return waits and takes all of it."""
+    rates = {1: 370_000.0, 2: 20_000.0, 3: 20_000.0, 4: 10_000.0}
+    server = Server(Governor(0.04), rates, {2: Tells.PACKETS, 3: Tells.PRIMARY, 4: Tells.PRIMARY}, own=0.5)
+    server.run(60)
+    assert server.attached == {3, 4}
+    server.load = 0.05
+    (back,) = server.run(60)
+    assert set(back.series) == {1, 2}
+
+
 def test_the_targets_own_cpu_time_shows_the_load_where_nothing_else_does() -> None:
     """With its only probe gone a server is known to idle by its CPU time."""
     server = Server(Governor(0.05), {1: 100_000}, own=0.5)
