@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import agent_cpu, fleet, probe_cost, slow_calls, startup
+from benchmarks import agent_cpu, budgets, fleet, probe_cost, slow_calls, startup
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
@@ -58,6 +58,7 @@ def main() -> int:
         "fleet": fleet.run,
         "agent-cpu": lambda rounds: agent_cpu.run(8.0 * rounds),
         "slow-calls": slow_calls.run,
+        "budgets": budgets.run,
         "probe-cost": probe_cost.run,
     }
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))

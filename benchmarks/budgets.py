@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Overhead budgets on the SRS-like server: what the governor sheds under load, how soon, and when it comes back.
+
+    .venv/bin/python -m benchmarks.budgets [--budget PERCENT ...] [--busy | --idle]
+
+Root; g++. Two minutes for each kind of machine, with a server and an agent for each budget at once. A server runs under full load,
+first without the agent, then with it; then its load falls to a tenth. What the probes really cost is the difference of the server's own CPU time.
+A busy machine has twice as many processes that never sleep as processors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from otel_jb.host.cpu import cpu_seconds
+from tests.e2e.agent_process import TARGETS, AgentProcess, Conversation, agent
+
+BUDGETS = (1, 3, 5, 10)  #: percent of a CPU
+ROUNDS, WORK, SPARE = 2_000, 2_000, 30  #: see tests/targets/srs_like.cc
+FULL_S, LOW_S, WINDOW_S = 72, 45, 8
+WITHIN_S = 60.0
+LEAST = 0.1  #: percent of a CPU: what costs less is not worth shedding
+_FUNCTION = re.compile(r"([\w:~]+) \((\d+\.\d)%\)")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one budget led to. Shares are percent of a CPU."""
+
+    budget: int
+    busy: bool
+    shed: tuple[tuple[str, float], ...]
+    times: int  #: decisions to shed
+    seconds: float | None  #: from the first probe on
+    before: float  #: what the probes really cost until then
+    after: float
+    back_seconds: float | None  #: after the load has fallen
+    back_times: int
+
+    def failed(self) -> list[str]:
+        """What of the goals is missed."""
+        goals = {
+            "not within a minute": self.seconds is not None and self.seconds <= WITHIN_S,
+            "over the budget": self.after <= self.budget,
+            "sheds what costs nothing": all(share >= LEAST for _, share in self.shed),
+            "more than one step": self.times == 1 and self.back_times == 1,
+            "not restored": self.back_seconds is not None,
+        }
+        return [what for what, met in goals.items() if not met]
+
+
+@contextmanager
+def spinning(count: int) -> Iterator[None]:
+    """So many processes that want a processor all the time."""
+    every = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for each in every:
+            each.kill()
+            each.wait()
+
+
+class Usage:
+    """Percent of a CPU that a process uses from now on."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid, self._began, self._used = pid, time.monotonic(), cpu_seconds(pid) or 0.0
+
+    def share(self, seconds: float = 0.0) -> float:
+        """Up to now, or for so long."""
+        time.sleep(seconds)
+        return 100 * ((cpu_seconds(self._pid) or 0.0) - self._used) / (time.monotonic() - self._began)
+
+
+def lines(measuring: AgentProcess, what: str) -> list[str]:
+    """What the agent has decided."""
+    return [line for line in measuring.log().splitlines() if f"{what} of srs_like" in line]
+
+
+def wait_for(measuring: AgentProcess, what: str, seconds: float) -> float | None:
+    """Seconds until the agent decides; None where it does not."""
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        if lines(measuring, what):
+            return time.monotonic() - began
+        time.sleep(0.1)
+    return None
+
+
+def measure(program: Path, budget: int, *, busy: bool) -> Shown:
+    """One budget."""
+
+    def load(rounds: int, seconds: int) -> threading.Thread:
+        thread = threading.Thread(target=server.ask, args=(f"serve {rounds} {seconds} {WORK} {SPARE}",), daemon=True)
+        thread.start()
+        return thread
+
+    with tempfile.TemporaryDirectory() as name, Conversation(program) as server:
+        full = load(ROUNDS, FULL_S)
+        own = Usage(server.pid).share(WINDOW_S)
+        options = ("--pid", str(server.pid), "--overhead-budget", f"{budget}%", "--interval", "1s")
+        with agent(Path(name), *options) as measuring:
+            usage = Usage(server.pid)
+            seconds = wait_for(measuring, "detached", WITHIN_S - 10)
+            before = usage.share() - own
+            after = Usage(server.pid).share(WINDOW_S) - own
+            full.join()
+            low = load(ROUNDS // 10, LOW_S)
+            back_s = wait_for(measuring, "attached again", LOW_S - 2)
+            low.join()
+            shed, back = lines(measuring, "detached"), lines(measuring, "attached again")
+            found = tuple((name, float(part)) for line in shed for name, part in _FUNCTION.findall(line.split(";")[0]))
+            return Shown(budget, busy, found, len(shed), seconds, before, after, back_s, len(back))
+
+
+def table(every: list[Shown]) -> str:
+    """Markdown."""
+    rows = [
+        "| budget | machine | probes cost | shed, in percent of a CPU | after s | the rest costs | back after s | goals |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for each in sorted(every, key=lambda one: (one.busy, one.budget)):
+        shed = ", ".join(f"`{name.rsplit('::')[-1]}` {part:.1f}" for name, part in each.shed)
+        seconds, back = ("–" if s is None else f"{s:.0f}" for s in (each.seconds, each.back_seconds))
+        rows.append(
+            f"| {each.budget} % | {'busy' if each.busy else 'idle'} | {each.before:.1f} % | {shed} | {seconds} | {each.after:.1f} % "
+            f"| {back} | {'; '.join(each.failed()) or 'met'} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def matrix(budgets: tuple[int, ...] = BUDGETS, kinds: tuple[bool, ...] = (False, True)) -> list[Shown]:
+    """All of them; all budgets of a kind of machine at once."""
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        programs = []
+        for budget in budgets:  # of a file each: probes of one are no matter to the others
+            (directory := Path(name, str(budget))).mkdir()
+            programs.append(directory / "srs_like")
+            source = TARGETS / "srs_like.cc"
+            subprocess.run(["g++", "-O2", "-pthread", "-o", programs[-1], source], check=True)
+        for busy in kinds:
+            with spinning(2 * (os.cpu_count() or 1) if busy else 0), ThreadPoolExecutor(len(budgets)) as pool:
+                jobs = [
+                    pool.submit(measure, program, budget, busy=busy)
+                    for program, budget in zip(programs, budgets, strict=True)
+                ]
+                for job in jobs:
+                    found.append(job.result())
+                    print(found[-1], file=sys.stderr, flush=True)
+    return found
+
+
+def run(_rounds: int) -> str:
+    """Measure, and the table of it."""
+    return table(matrix())
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budget", type=int, nargs="+", default=list(BUDGETS))
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--busy", dest="kinds", action="store_const", const=(True,), default=(False, True))
+    kinds.add_argument("--idle", dest="kinds", action="store_const", const=(False,))
+    args = parser.parse_args()
+    print(table(matrix(tuple(args.budget), args.kinds)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
