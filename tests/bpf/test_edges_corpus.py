@@ -10,6 +10,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,8 +168,8 @@ class Kernel:
         self.module[b"calls"].clear()
 
 
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Kernel]:
+@contextmanager
+def loaded() -> Iterator[Kernel]:
     """A BPF program that follows every call from its entry over the edge that it crosses to its `ret`."""
     os.environ["BCC_KERNEL_SOURCE"] = str(bpf_directory() / "shim")
     bcc = bcc_module.load()
@@ -179,6 +180,13 @@ def kernel() -> Iterator[Kernel]:
     ]
     yield Kernel(module, *programs)
     module.cleanup()
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Kernel]:
+    """The program, loaded once."""
+    with loaded() as program:
+        yield program
 
 
 class Sites:
