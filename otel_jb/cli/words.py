@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 #: Each is a module of this package with `add_parser(subparsers)` and `run(args) -> int`, in the order of `--help`.
-COMMANDS = ("demo", "discover", "doctor", "plan", "run", "record", "replay", "why", "layout", "help", "version")
+COMMANDS = ("demo", "top", "discover", "doctor", "plan", "run", "record", "replay", "why", "layout", "help", "version")
 
 #: Commands of other tools that people may try.
 _SYNONYMS = {
@@ -26,14 +26,14 @@ _SYNONYMS = {
     "list": "discover",
     "ls": "discover",
     "measure": "run",
-    "monitor": "run",
+    "monitor": "top",
     "serve": "run",
     "show": "discover",
     "start": "run",
     "status": "doctor",
     "test": "doctor",
     "trace": "run",
-    "watch": "run",
+    "watch": "top",
 }
 _OF_THE_PROGRAM = ("-h", "--help", "--version")  #: options of the program rather than of a command
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")  #: where sudo looks

@@ -18,14 +18,52 @@ from otel_jb.views.rows import Row
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.text import Text
 
-COLUMNS = ("process", "function", "role", "calls/s", "p50", "p99", "bytes/s", "packets", "drops", "depth")
-_TEXT = frozenset({"process", "function", "role"})  #: aligned to the left
-#: The order in which columns are dropped. The process column goes first if there is one process; of several, only the PID stays.
-_EXPENDABLE = ("p50", "bytes/s", "role", "process", "depth", "packets", "drops", "p99", "pid")
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of a kind of rows."""
+
+    columns: tuple[str, ...]
+    elastic: str  #: the one that is shortened before a column goes, and is never given up
+    expendable: tuple[str, ...]  #: in this order they are given up; a process among several leaves its PID behind
+    alarm: str  #: the one that is an alarm where it is above 0
+
+
+FUNCTIONS = Layout(
+    columns=("process", "function", "role", "calls/s", "trend", "p50", "p99", "bytes/s", "packets", "drops", "depth"),
+    elastic="function",
+    expendable=("trend", "p50", "bytes/s", "role", "process", "depth", "packets", "drops", "p99", "pid"),
+    alarm="drops",
+)
+STREAMS = Layout(
+    columns=(
+        "process",
+        "stream",
+        "packets/s",
+        "trend",
+        "bytes/s",
+        "lost",
+        "reordered",
+        "duplicated",
+        "jitter",
+        "packets",
+    ),
+    elastic="stream",
+    expendable=("trend", "packets", "bytes/s", "process", "duplicated", "reordered", "packets/s", "jitter", "pid"),
+    alarm="lost",
+)
+PROCESSES = Layout(
+    columns=("process", "functions", "calls/s", "trend", "cpu", "waited", "throttled", "udp drops"),
+    elastic="process",
+    expendable=("trend", "functions", "throttled", "udp drops", "waited", "cpu"),
+    alarm="udp drops",
+)
+_TEXT = frozenset({"process", "function", "stream", "role", "trend"})  #: aligned to the left
 _GAP = 2
-_SHORTEST_FUNCTION = 28  #: function names are shortened to this before a column is dropped
-_LEAST_FUNCTION = 8
+_SHORTEST = 28  #: the elastic column is shortened to this before another one goes
+_LEAST = 8
 _LONGEST_PROCESS = 16
 _LEAST_ROWS = 3
 
@@ -36,22 +74,38 @@ class Line:
 
     text: str
     heading: bool = False
+    chosen: bool = False
     weak: bool = False
     alarm: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A row as text: its columns, and `pid`. An idle one shares a line with the others that are."""
+
+    cells: dict[str, str]
+    idle: bool = False
+    weak: bool = False
+    alarm: bool = False
+
+
+def process_text(name: str, pid: int, *, ended: bool = False) -> str:
+    """A process in a cell: a long name must not take the room of others, the PID tells processes apart."""
+    shown = printable(name)
+    short = shown if len(shown) <= _LONGEST_PROCESS else shown[: _LONGEST_PROCESS - 1] + "…"
+    return f"{short}[{pid}]" + (" (ended)" if ended else "")
+
+
 def cells(row: Row) -> dict[str, str]:
     """The row's columns as text."""
-    # A long process name must not take space from the functions; the PID distinguishes processes.
-    name = printable(row.process)
-    process = name if len(name) <= _LONGEST_PROCESS else name[: _LONGEST_PROCESS - 1] + "…"
     idle = row.calls_per_second == 0
     return {
         "pid": str(row.pid),
-        "process": f"{process}[{row.pid}]" + (" (ended)" if row.ended else ""),
+        "process": process_text(row.process, row.pid, ended=row.ended),
         "function": printable(row.function),
         "role": row.role,
         "calls/s": rate(row.calls_per_second),
+        "trend": NONE,
         "p50": NONE if idle else at_most_text(row.p50_at_most_ns),
         "p99": NONE if idle else at_most_text(row.p99_at_most_ns),
         "bytes/s": rate(row.bytes_per_second),
@@ -61,26 +115,41 @@ def cells(row: Row) -> dict[str, str]:
     }
 
 
+def item(row: Row) -> Item:
+    """A function as an item of the table."""
+    return Item(cells(row), idle=not row.calls, weak=row.ended, alarm=bool(row.drops))
+
+
 def lines(rows: Sequence[Row], width: int = 200, height: int | None = None) -> list[Line]:
-    """The table in this many columns and, if given, lines."""
-    called = [row for row in rows if row.calls]
-    idle = [row for row in rows if not row.calls]
-    room = len(called) if height is None else max(_LEAST_ROWS, height - 1 - bool(idle))
-    hidden = len(called) - room if len(called) > room else 0
-    if hidden:
-        called = called[: room - 1]
-        hidden += 1
-    table = [cells(row) for row in called]
-    columns, widths = _fit(table, width)
+    """The table of functions in this many columns and, if given, lines."""
+    return arrange([item(row) for row in rows], FUNCTIONS, width, height)
+
+
+def arrange(
+    items: Sequence[Item], layout: Layout, width: int, height: int | None = None, chosen: int | None = None
+) -> list[Line]:
+    """The table in this many columns and, if given, lines. `chosen`: the number of the item, among those not idle, that is marked and in sight."""
+    active = [each for each in items if not each.idle]
+    idle = [each for each in items if each.idle]
+    room = len(active) if height is None else max(_LEAST_ROWS, height - 1 - bool(idle))
+    first, hidden = 0, 0
+    if len(active) > room:
+        first = 0 if chosen is None else min(max(0, chosen - room + 2), len(active) - room + 1)
+        hidden = len(active) - room + 1
+    shown = active[first : first + room - bool(hidden)]
+    table = [each.cells for each in shown]
+    columns, widths = _fit(table, width, layout)
     found = [Line(_join([(name, name) for name in columns], widths), heading=True)]
-    for row, texts in zip(called, table, strict=True):
-        text = _join([(name, texts[name]) for name in columns], widths)
-        found.append(Line(text, weak=row.ended, alarm=_place("drops", columns, widths) if row.drops else None))
+    for number, each in enumerate(shown, first):
+        text = _join([(name, each.cells[name]) for name in columns], widths)
+        alarm = _place(layout.alarm, columns, widths) if each.alarm else None
+        found.append(Line(text, weak=each.weak, alarm=alarm, chosen=number == chosen))
     if hidden:
         found.append(Line(f"and {hidden} more", weak=True))
     if idle:
-        names = ", ".join(dict.fromkeys(printable(row.function) for row in idle))
-        found.append(Line(_cut(f"not called yet: {names}", width), weak=True))
+        names = ", ".join(dict.fromkeys(each.cells[layout.elastic] for each in idle))
+        what = "not called yet" if layout is FUNCTIONS else "nothing yet"
+        found.append(Line(_cut(f"{what}: {names}", width), weak=True))
     return found
 
 
@@ -95,42 +164,52 @@ def render(rows: Sequence[Row], width: int, height: int, caption: str = "") -> G
     from rich.text import Text
 
     below = [Text(""), Text(_cut(printable(caption), width), no_wrap=True)] if caption else []
+    return Group(*styled(lines(rows, width, height - len(below))), *below)
+
+
+def styled(shown_lines: Sequence[Line]) -> list[Text]:
+    """The lines for a terminal."""
+    from rich.text import Text
+
     shown = []
-    for line in lines(rows, width, height - len(below)):
-        # Names come from a possibly hostile binary; Text never interprets them as markup.
+    for line in shown_lines:
+        # Names come from a binary that may be hostile: Text never reads them as markup.
         text = Text(
-            line.text, no_wrap=True, overflow="crop", style="bold" if line.heading else "dim" if line.weak else ""
+            line.text,
+            no_wrap=True,
+            overflow="crop",
+            style="bold" if line.heading else "reverse" if line.chosen else "dim" if line.weak else "",
         )
         if line.alarm is not None:
             text.stylize("bold red", *line.alarm)
         shown.append(text)
-    return Group(*shown, *below)
+    return shown
 
 
-def _fit(table: Sequence[dict[str, str]], width: int) -> tuple[list[str], dict[str, int]]:
-    """The columns that fit, with their widths."""
-    widths = {name: max([_width(name), *(_width(row[name]) for row in table)]) for name in ("pid", *COLUMNS)}
-    columns = [name for name in COLUMNS if name == "function" or _says_something(name, table)]
-    least = min(widths["function"], _SHORTEST_FUNCTION)
+def _fit(table: Sequence[dict[str, str]], width: int, layout: Layout) -> tuple[list[str], dict[str, int]]:
+    """The columns that fit, and the width of each."""
+    widths = {name: max([_width(name), *(_width(row[name]) for row in table)]) for name in ("pid", *layout.columns)}
+    columns = [name for name in layout.columns if name == layout.elastic or _says_something(name, table)]
+    least = min(widths[layout.elastic], _SHORTEST)
 
     def others() -> int:
-        return sum(widths[name] for name in columns if name != "function") + _GAP * (len(columns) - 1)
+        return sum(widths[name] for name in columns if name != layout.elastic) + _GAP * (len(columns) - 1)
 
     one = len({row["pid"] for row in table}) <= 1
-    for name in ("process", *_EXPENDABLE) if one else _EXPENDABLE:
+    for name in ("process", *layout.expendable) if one and layout.elastic != "process" else layout.expendable:
         if others() + least <= width:
             break
         if name in columns:
             columns.remove(name)
             if name == "process" and not one:
                 columns.insert(0, "pid")
-    widths["function"] = max(_LEAST_FUNCTION, min(widths["function"], width - others()))
+    widths[layout.elastic] = max(_LEAST, min(widths[layout.elastic], width - others()))
     return columns, widths
 
 
 def _says_something(name: str, table: Sequence[dict[str, str]]) -> bool:
-    """Whether a column contains only dashes and can be dropped."""
-    return name in _TEXT or not table or any(row[name] != NONE for row in table)
+    """A column of nothing but dashes takes room from those that have something to say."""
+    return (name in _TEXT and name != "trend") or not table or any(row[name] != NONE for row in table)
 
 
 def _join(row: Sequence[tuple[str, str]], widths: dict[str, int]) -> str:

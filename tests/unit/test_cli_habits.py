@@ -33,7 +33,7 @@ MISTAKES = [
     ("docter", ExitCode.USAGE, "did you mean 'doctor'?"),
     ("RUN", ExitCode.USAGE, "did you mean 'run'?"),
     ("attach 1", ExitCode.USAGE, "did you mean 'run'?"),
-    ("monitor", ExitCode.USAGE, "did you mean 'run'?"),
+    ("monitor", ExitCode.USAGE, "did you mean 'top'?"),
     ("list", ExitCode.USAGE, "did you mean 'discover'?"),
     ("status", ExitCode.USAGE, "did you mean 'doctor'?"),
     ("config", ExitCode.USAGE, "run --print-config"),

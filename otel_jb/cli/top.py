@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`otel-jb top`: functions, RTP streams and processes, live on the screen."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from otel_jb.cli import run as run_command
+from otel_jb.cli import target, words
+from otel_jb.model.errors import AgentError, TargetError, UsageError
+from otel_jb.model.text import printable
+
+if TYPE_CHECKING:
+    from otel_jb.views.rows import Picture
+    from otel_jb.views.screen import Screen
+
+OWN_AGENT = "http://127.0.0.1:9310"
+_PERIOD_S = 1.0
+
+EXAMPLES = """\
+examples:
+  otel-jb top                               the agent that runs on this host, if one does; else measures by itself
+  sudo otel-jb top srs                      measures every process whose executable is called srs
+  otel-jb top --connect http://media3:9310  the agent of another host
+  otel-jb top --replay incident.jsonl.gz    a recording, at its original pace
+
+Keys: Tab functions, RTP streams, processes; s order; / filter; Enter open; space freeze; ? help; q quit.
+Without a terminal it prints what changed, once a second.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `top` to the main parser."""
+    parser = subparsers.add_parser(
+        "top",
+        help="watch functions, streams and processes live",
+        description="Show what is measured, live. Takes the options of `run`, and measures by itself unless --connect or --replay is given.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    target.add_arguments(parser, many=True)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--connect", metavar="URL", help="show what the agent at this address measures; needs no root")
+    source.add_argument("--replay", metavar="FILE", help="show a recording; needs no root")
+    parser.add_argument("--seconds", metavar="N", type=float, help="end after N seconds (default: at q or Ctrl-C)")
+    run_command.add_options(parser)
+    parser.set_defaults(print_config=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show until stopped. Raises AgentError."""
+    warnings: deque[str] = deque(maxlen=1)
+    with _quiet_log(warnings), _source(args) as (picture, caption):
+        show(picture, lambda: warnings[0] if warnings else caption, args.seconds)
+    return 0
+
+
+@contextmanager
+def _quiet_log(kept: deque[str]) -> Iterator[None]:
+    """Keep the last warning instead of printing it: the log would break the picture."""
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            kept.append(printable(record.getMessage()))
+
+    handler, root = Keep(logging.WARNING), logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+@contextmanager
+def _source(args: argparse.Namespace) -> Iterator[tuple[Callable[[], Picture], str]]:
+    """Where pictures come from, and what that is called."""
+    named = bool(target.given(args) or target.conditions(args))
+    if named and (args.connect or args.replay):
+        raise UsageError(
+            f"--{'connect' if args.connect else 'replay'} shows what is measured already; it takes no TARGET"
+        )
+    if args.replay:
+        with _recorded(args.replay) as source:
+            yield source
+        return
+    url = args.connect or ("" if named or args.config or os.environ.get("OTEL_JB_CONFIG") else _running())
+    if url:
+        from otel_jb.views.scraped import Scraped
+
+        scraped = Scraped(url)
+        scraped.picture()  # what is wrong with the address is told before the screen opens
+        yield scraped.picture, scraped.url
+        return
+    with run_command.early_children(args), _measured(args) as source:
+        yield source
+
+
+def _running() -> str:
+    """The address of this host's agent; "" where none answers there."""
+    from otel_jb.views.scraped import Scraped
+
+    try:
+        Scraped(OWN_AGENT).picture()
+    except TargetError:
+        return ""
+    return OWN_AGENT
+
+
+@contextmanager
+def _recorded(file: str) -> Iterator[tuple[Callable[[], Picture], str]]:
+    from otel_jb.agent.recording import Reader
+    from otel_jb.cli.replay import Replay
+    from otel_jb.views.rows import LiveTable
+
+    stop = threading.Event()
+    with Reader(file) as reader:
+        replay = Replay(reader)
+        table = LiveTable(replay.state)
+        player = threading.Thread(target=replay.play, args=(1.0, stop), name="replay", daemon=True)
+        player.start()
+        try:
+            yield table.picture, f"recorded on {printable(reader.header.host)}"
+        finally:
+            stop.set()
+            player.join(5.0)
+
+
+@contextmanager
+def _measured(args: argparse.Namespace) -> Iterator[tuple[Callable[[], Picture], str]]:
+    from otel_jb.agent.service import Service
+    from otel_jb.doctor.preflight import preflight
+    from otel_jb.doctor.system import System
+    from otel_jb.views.rows import LiveTable
+
+    # Unless an address is named, nothing is served: an agent may run beside it.
+    config = run_command.configuration(args, os.environ)
+    if not hasattr(args, "listen") and args.port is None:
+        config = dataclasses.replace(config, listen=None)
+    preflight(config, System(words.again(args.typed, "--port", "--listen")))
+    with Service(config) as service:
+        service.start()
+        loop = threading.Thread(target=service.agent.run, name="agent", daemon=True)
+        loop.start()
+        table = LiveTable(service.agent.state)
+
+        def picture() -> Picture:
+            service.agent.read()
+            return table.picture()
+
+        try:
+            yield picture, ""
+        finally:
+            service.agent.stop()
+            loop.join(5.0)
+
+
+def show(picture: Callable[[], Picture], note: Callable[[], str], seconds: float | None) -> None:
+    """Show pictures once a second until a key, a signal or the time ends it."""
+    from otel_jb.views.screen import Screen
+
+    stop = threading.Event()
+    before = [(number, signal.signal(number, lambda *_: stop.set())) for number in (signal.SIGINT, signal.SIGTERM)]
+    deadline = time.monotonic() + seconds if seconds is not None else None
+    screen = Screen(bars=(sys.stdout.encoding or "").lower().replace("-", "") == "utf8")
+    try:
+        if sys.stdout.isatty() and sys.stdin.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+            _on_screen(screen, picture, note, stop, deadline)
+        else:
+            _as_lines(screen, picture, stop, deadline)
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _on_screen(
+    screen: Screen,
+    picture: Callable[[], Picture],
+    note: Callable[[], str],
+    stop: threading.Event,
+    deadline: float | None,
+) -> None:
+    from rich.console import Console, Group
+    from rich.live import Live
+
+    from otel_jb.views.keyboard import keyboard
+    from otel_jb.views.table import styled
+
+    console = Console()
+    due, trouble = 0.0, ""
+    with keyboard(sys.stdin.fileno()) as keys, Live(console=console, screen=True, auto_refresh=False) as live:
+        while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
+            if time.monotonic() >= due:
+                try:
+                    screen.take(picture())
+                    trouble = ""
+                except AgentError as error:
+                    trouble = error.message  # an agent that is started again answers again
+                due = time.monotonic() + _PERIOD_S
+            size = console.size
+            live.update(Group(*styled(screen.frame(size.width, size.height, trouble or note()))), refresh=True)
+            for key in keys.keys(due - time.monotonic()):
+                if not screen.press(key):
+                    return
+
+
+def _as_lines(screen: Screen, picture: Callable[[], Picture], stop: threading.Event, deadline: float | None) -> None:
+    """Print the lines that changed, for a log, a pipe, or a terminal that cannot move its cursor."""
+    screen.bars = False  # they would change every line
+    before: set[str] = set()
+    while True:
+        screen.take(picture())
+        lines = screen.text_lines(max(72, shutil.get_terminal_size((200, 24)).columns))
+        if new := [line for line in lines if line not in before]:
+            print("\n".join(new), flush=True)
+        before = set(lines)
+        left = _PERIOD_S if deadline is None else min(_PERIOD_S, deadline - time.monotonic())
+        if left <= 0 or stop.wait(left):
+            return
