@@ -59,6 +59,8 @@ class Terminal:
 
     def close(self) -> int:
         """End it by its key, or by force; its exit status."""
+        if self._master < 0:
+            return self.process.wait()
         if self.process.poll() is None:
             os.write(self._master, b"q")
         try:
@@ -68,6 +70,7 @@ class Terminal:
             return self.process.wait(20)
         finally:
             os.close(self._master)
+            self._master = -1
 
 
 @contextmanager

@@ -63,7 +63,7 @@ MISTAKES = [
     ("--config x.yaml discover 1", ExitCode.USAGE, "otel-jb discover --config x.yaml 1"),
     (f"--pid {NOBODY}", ExitCode.NO_TARGET, "`otel-jb discover` lists"),
     ("--pids 1", ExitCode.USAGE, "did you mean --pid?"),
-    ("discover nosuchserver", ExitCode.NO_TARGET, "`otel-jb discover` lists"),
+    ("discover xqzwvkj", ExitCode.NO_TARGET, "`otel-jb discover` lists"),
     ("discover readelf", ExitCode.NO_TARGET, "/usr/bin/readelf?"),
     ("discover 1 2", ExitCode.USAGE, "'2'"),
     ("plan", ExitCode.USAGE, "plan needs a TARGET"),
