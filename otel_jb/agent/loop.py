@@ -9,6 +9,7 @@ imported only once probes are attached.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import threading
@@ -25,6 +26,7 @@ from otel_jb.model.errors import AgentError, AttachError, TargetError
 from otel_jb.probes.backend import KernelOptions
 
 if TYPE_CHECKING:
+    from otel_jb.catalog import Catalog
     from otel_jb.config.model import Config
     from otel_jb.model.stream import StreamRecord
     from otel_jb.planner.targets import Discovery
@@ -118,15 +120,16 @@ class Agent:
             )
         )
 
-    def reconfigure(self, config: Config) -> None:
-        """Take over another configuration's thresholds and budget, without touching a probe. For any thread."""
+    def reconfigure(self, config: Config, catalog: Catalog) -> None:
+        """Take over another configuration: thresholds and budget at once, selection and profiles at the next look. For any thread."""
         measuring = self._measuring
         self.config = config
         if measuring is not None:
-            try:
+            with contextlib.suppress(ClosedError):  # it is being stopped
                 self._commands.call(lambda: measuring.reconfigure(config))
-            except ClosedError:
-                pass  # it is being stopped
+        if self._discovery is not None:
+            self._looked_at_all = False  # if nothing is measured then, that is said again
+            self._discovery.reconfigure(config, catalog)
 
     def _say_if_nothing_runs(self, discovery: Discovery, measuring: Measuring) -> None:
         """Called once, after all processes were examined."""
@@ -137,15 +140,18 @@ class Agent:
             include = self.config.functions.include
             called = f" with a function called {' or '.join(include)}" if include else ""
             self._problem = f"no process{called} that is to be measured runs" + self._unmeasured()
-            _logger.info("no process%s to measure yet; waiting for one", called)
+            _logger.info("no process%s to measure yet; waiting for one%s", called, self._unmeasured())
 
     def _unmeasured(self) -> str:
-        """The running media servers that cannot be measured, for users who wonder why there is no data."""
-        servers = list(self._discovery.unmeasured.values()) if self._discovery is not None else []
-        if not servers:
+        """The processes that cannot be measured although somebody expects it, and why, for people who wonder why there is no data."""
+        missed = list(self._discovery.unmeasured.values()) if self._discovery is not None else []
+        if not missed:
             return ""
-        some = ", ".join(map(str, servers[:5])) + (", …" if len(servers) > 5 else "")
-        return f"; {len(servers)} media server{'s' if len(servers) > 1 else ''} cannot be measured: {some} (see otel-jb doctor PID)"
+        some = ", ".join(f"{each}: {each.kind.replace('_', ' ')}" for each in missed[:5]) + (
+            ", …" if len(missed) > 5 else ""
+        )
+        who = "1 process" if len(missed) == 1 else f"{len(missed)} processes"
+        return f"; {who} cannot be measured: {some} (see otel-jb doctor PID)"
 
     def run(self) -> None:
         """Work until `stop` is called; after `start`."""
@@ -295,6 +301,12 @@ class Agent:
     def uncounted(self) -> int:
         """Calls that were not counted, because their process found no room."""
         return self._measuring.uncounted if self._measuring is not None else 0
+
+    def targets(self) -> dict[tuple[str, str], int]:
+        """Processes by state and reason: measured, unmeasurable, or ignored."""
+        measured = len(self._measuring.targets) if self._measuring is not None else 0
+        others = self._discovery.counts() if self._discovery is not None else {}
+        return {("measured", ""): measured, **others}
 
     def pid_of(self, target: int) -> int | None:
         """The process of a target, None once it has ended. Detaching does not end it: its last slow calls are still told."""

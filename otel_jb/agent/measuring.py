@@ -30,6 +30,8 @@ _logger = logging.getLogger(__name__)
 
 Sink = Callable[[StreamRecord], None]
 
+_LEFT_OUT = "the configuration does not ask for it any more"
+
 
 class Measuring:
     """The targets that are measured now.
@@ -52,6 +54,7 @@ class Measuring:
         self._governor = Governor(config.overhead.budget)
         self._series: dict[int, list[Series]] = {}  # by target
         self._percentiles: dict[int, PercentileThreshold] = {}  # by series
+        self._left_out: set[int] = set()  # series that the configuration does not ask for any more
         self._costs: dict[int, float] = {}  # seconds of one call, by series
         self._tells: dict[int, Tells] = {}  # by series
         self._cold_s = 0.0  # what a call costs more where it is a rare one
@@ -95,6 +98,11 @@ class Measuring:
     def apply(self, changes: Changes) -> tuple[list[Found], list[Arrival]]:
         """Apply the changes found among processes; returns what could not be attached, and the processes to examine again for that."""
         self.end([target for target in changes.ended if target in self.targets])
+        self.end([target for target in changes.left if target in self.targets], ended=False, left=True)
+        for target, plan in changes.kept:
+            self._select(target, plan)
+        if changes.left or changes.kept:
+            self.backend.drop_idle()
         for target, plan in changes.grown:
             self.extend(target, plan)
         failed = []
@@ -130,8 +138,26 @@ class Measuring:
         if records:
             _report(target, plan, records)
 
-    def end(self, target_ids: Sequence[int], *, ended: bool = True) -> None:
-        """Read targets a last time and let them go; `ended`: their processes are gone."""
+    def _select(self, target_id: int, plan: ProbePlan) -> None:
+        """Measure what a new configuration asks for of a target; what it does not ask for keeps what was counted, and counts no more."""
+        if target_id not in self.targets:
+            return
+        wanted = {probe.function for probe in plan.probes}
+        for series in self._series[target_id]:
+            if series.function not in wanted and series.id not in self._left_out:
+                self._left_out.add(series.id)
+                status = self.backend.shed(series.id, _LEFT_OUT)
+            elif series.function in wanted and series.id in self._left_out:
+                self._left_out.discard(series.id)
+                status = self.backend.restore(series.id, "selected again")
+            else:
+                status = None
+            if status is not None:
+                self.emit(status)
+        self.extend(target_id, plan)
+
+    def end(self, target_ids: Sequence[int], *, ended: bool = True, left: bool = False) -> None:
+        """Read targets a last time and let them go; `ended`: their processes are gone; `left`: they run on and are not to be measured."""
         if not target_ids:
             return
         self.take_slow_calls()  # what they sent before: their series are known for a last moment
@@ -144,9 +170,11 @@ class Measuring:
                 self._costs.pop(series.id, None)
                 self._tells.pop(series.id, None)
                 self._percentiles.pop(series.id, None)
-            if ended:
+                self._left_out.discard(series.id)
+            if ended or left:
                 self.pids.pop(target_id, None)
-                _logger.info("%s (process %d) ended", target.name, target.pid, extra=about(target))
+                how = "ended" if ended else "is not measured any more, or anew: the configuration says so"
+                _logger.info("%s (process %d) %s", target.name, target.pid, how, extra=about(target))
                 self.emit(TargetEnded(target_id, last.time_unix_nano))
 
     # -- reading --------------------------------------------------------------------------------------------
@@ -194,7 +222,7 @@ class Measuring:
             Reading(s.id, s.target, self._tells[s.id], entries[s.id], self._costs.get(s.id, 0.0), self._cold_s)
             for series in self._series.values()
             for s in series
-            if s.id in entries
+            if s.id in entries and s.id not in self._left_out
         ]
         cpu_s = {number: used for number in self.targets if (used := cpu_seconds(self.pids[number])) is not None}
         for decision in self._governor.observe(time.monotonic(), readings, cpu_s):

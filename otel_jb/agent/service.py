@@ -19,6 +19,7 @@ from otel_jb.agent.measuring import Sink
 from otel_jb.agent.notify import tell
 from otel_jb.agent.shares import Shares
 from otel_jb.agent.signals import Signals
+from otel_jb.catalog import load
 from otel_jb.config import environment
 from otel_jb.config.model import HistogramKind
 from otel_jb.host.privileges import keep_only
@@ -96,7 +97,10 @@ def access(config: Config) -> Access | None:
 
 #: What a running agent takes over when its configuration is read again. The kernel has the rest, or it was opened with privileges
 #: that are given up.
-RELOADED = ("slow", "overhead", "otlp", "otlp_command_line", "host_name", "web_config", "allowed_hosts", "log")
+RELOADED = (
+    *("targets", "functions", "profiles", "detail", "max_probes", "slow", "overhead", "otlp", "otlp_command_line"),
+    *("host_name", "web_config", "allowed_hosts", "log"),
+)
 
 
 def merged(current: Config, wanted: Config) -> tuple[Config, list[str]]:
@@ -181,6 +185,7 @@ class Service:
             config.interval / 1e9,
             overhead=self.agent.overhead,
             uncounted=self.agent.uncounted,
+            targets=self.agent.targets,
             refresh=self.agent.refresh,
             symbolise=self._stacks.symbolise,
             same_stack=self._stacks.same_stack,
@@ -200,6 +205,7 @@ class Service:
             who = access(wanted)
             settings = environment.read(os.environ, wanted.otlp, wanted.otlp_command_line)
             config, fixed = merged(self.config, wanted)
+            catalog = load([Path(name) for name in config.profiles])
             self._export(config, settings)
         except AgentError as error:
             _logger.warning("the configuration stays as it was: %s", error.message)
@@ -207,7 +213,7 @@ class Service:
             return
         if self.endpoint is not None:
             self.endpoint.use(who, config.allowed_hosts)
-        self.agent.reconfigure(config)
+        self.agent.reconfigure(config, catalog)
         log.configure(config.log.level.value, config.log.format.value)
         self.config, self.settings = config, settings
         if fixed:

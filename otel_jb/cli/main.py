@@ -15,6 +15,7 @@ from otel_jb import __version__
 from otel_jb.cli import descriptors, exitcodes, output, words
 from otel_jb.cli.words import COMMANDS
 from otel_jb.model.errors import AgentError, ExitCode, UsageError
+from otel_jb.model.shortage import shortage_of
 from otel_jb.model.text import printable, printable_lines
 
 DESCRIPTION = """\
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.give_up(1)  # the reader (`| head`) has seen enough
         return int(ExitCode.OK)
     except Exception as error:  # noqa: BLE001 - the last resort: a defect is one line, not a traceback
-        shortage = output.shortage(error)
+        shortage = shortage_of(error)
         if shortage is not None:
             with contextlib.suppress(AgentError, BrokenPipeError):
                 output.finish()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import errno
 import io
 import os
 import sys
@@ -27,14 +26,6 @@ _PLAIN = {
     "→": "->",
     "·": ".",
     "�": "?",
-}
-#: Resources that a machine may run out of, with remedies.
-_SHORTAGES = {
-    errno.EMFILE: ("too many open files", "Allow more descriptors, then start again:\n  ulimit -n 1024"),
-    errno.ENFILE: ("too many open files on this machine", "Raise the limit:\n  sudo sysctl fs.file-max=1000000"),
-    errno.ENOMEM: ("out of memory", "Raise the limit on memory (ulimit -v, the container's, the service's)."),
-    errno.ENOSPC: ("no space left on the device", "Free some space:\n  df -h"),
-    errno.EDQUOT: ("disk quota exceeded", "Free some space:\n  quota"),
 }
 
 
@@ -70,22 +61,3 @@ def give_up(descriptor: int) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, descriptor)
         os.close(null)
-
-
-def shortage(error: BaseException) -> ResourceError | None:
-    """The error for a machine that ran out of a resource; None for any other exception."""
-    # If Python cannot start a thread, it raises RuntimeError; the cause is memory for the stack or the limit on tasks.
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
-        error = OSError(errno.ENOMEM, "")
-    if not isinstance(error, OSError) or error.errno not in _SHORTAGES:
-        return None
-    what, remedy = _SHORTAGES[error.errno]
-    written = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    where = (
-        f"{error.filename}: "
-        if isinstance(error.filename, str)
-        else "the output cannot be written: "
-        if written
-        else ""
-    )
-    return ResourceError(f"{where}{what}", remedy)

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from otel_jb.model.errors import AgentError, TargetError
+from otel_jb.model.errors import AgentError, NoAnswerError
+from otel_jb.model.shortage import shortage_of
 from otel_jb.model.text import printable
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ _lock = threading.Lock()
 
 
 def patiently(access: Callable[[], T], shown: str, system: str = "", discard: Callable[[T], object] | None = None) -> T:
-    """Run `access` on another thread and wait for a while. Raises what it raises, and TargetError if it does not return.
+    """Run `access` on another thread and wait for a while. Raises what it raises, NoAnswerError if it does not return, and ResourceError if there can be no thread.
 
     Args:
         access: the access.
@@ -64,7 +65,10 @@ def patiently(access: Callable[[], T], shown: str, system: str = "", discard: Ca
         if result and discard is not None:
             discard(result[0])
 
-    threading.Thread(target=work, name="file-access", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="file-access", daemon=True).start()
+    except RuntimeError as error:  # there is no memory for its stack
+        raise shortage_of(error) or error from None
     done.wait(PATIENCE_S)
     with _lock:
         if not done.is_set():
@@ -81,7 +85,7 @@ def patiently(access: Callable[[], T], shown: str, system: str = "", discard: Ca
 
 
 def _no_answer(shown: str) -> AgentError:
-    return TargetError(
+    return NoAnswerError(
         f"{printable(shown)}: its file system does not answer",
         "The agent tries again in a minute; see `mount` and `dmesg`.",
     )

@@ -61,6 +61,13 @@ class Watcher:
             self._renew(pid, inode, new, ended)
         return new, ended
 
+    def select_again(self, *, again: bool = False) -> list[Process]:
+        """The processes of the last poll that the predicate, which selects otherwise now, selects. `again`: as at first."""
+        self._again = again
+        for seen in self._seen.values():
+            seen.selected = seen.process is not None and self._predicate(seen.process)
+        return [seen.process for seen in self._seen.values() if seen.selected and seen.process is not None]
+
     def _renew(self, pid: int, inode: int, new: list[Process], ended: list[Process]) -> None:
         seen = self._seen.get(pid)
         process = look(pid)

@@ -56,6 +56,10 @@ class TargetError(AgentError):
     exit_code = ExitCode.NO_TARGET
 
 
+class NoAnswerError(TargetError):
+    """A process's file is on a file system that does not answer."""
+
+
 class ElfError(AgentError):
     """A file that is not a usable ELF image: wrong type, truncated, corrupt, foreign."""
 
@@ -66,6 +70,10 @@ class NoFunctionError(AgentError):
     """A readable target has no function that can be probed; the help says what was examined."""
 
     exit_code = ExitCode.NO_FUNCTION
+
+    def __init__(self, message: str, help: str = "", kind: str = "no_function") -> None:
+        super().__init__(message, help)
+        self.kind = kind  #: a word for metrics: `no_function`, `stripped`, `not_asked_for`, `no_safe_probe`
 
 
 class PermissionDeniedError(AgentError):

@@ -71,6 +71,10 @@ class Files:
         self._reports: dict[FileKey, FileReport | ElfError] = {}  # whatever program maps the file
         self._findings: dict[tuple[str, str], Findings] = {}  # by build-id and what was asked
 
+    def with_catalog(self, catalog: Catalog, more_patterns: Sequence[str]) -> Files:
+        """The same for other profiles; nothing that was read is known there, since what was looked for is another."""
+        return Files(self._inspector, catalog, more_patterns, thorough=self._thorough)
+
     def is_read(self, path: str, device: str = "00:") -> bool:
         """Whether the file is known; `device` as in `path_key`."""
         return path_key(path, device) in self._reports

@@ -10,6 +10,7 @@ import platform
 import re
 import threading
 from collections.abc import Hashable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +81,16 @@ class Planner:
     def asks_any(self) -> bool:
         """Whether functions of any file of a process may be meant, a system library's among them."""
         return bool(self.config.functions.include)
+
+    def with_config(self, config: Config, catalog: Catalog) -> Planner:
+        """A planner for another configuration, with what this one has learned of files as far as it holds there."""
+        found = copy(self)
+        found.config = config
+        found._kinds = {}  # noqa: SLF001 - its own kind
+        if (catalog.profiles, config.functions.include) != (self.catalog.profiles, self.config.functions.include):
+            found.catalog = catalog
+            found.files = self.files.with_catalog(catalog, config.functions.include)
+        return found
 
     def examine_process(self, process: Process) -> list[Examined]:
         """Every file of the process that could be read; raises only where its own program cannot be."""
@@ -228,6 +239,7 @@ def no_function(
         return NoFunctionError(
             f"no jitter-buffer function of {what} ({name}) can be probed",
             "Found, but left out:\n" + "\n".join(reasons.splitlines()[:10]),
+            "no_safe_probe",
         )
     symbols = sum(each.report.symbol_count for each in examined)
     files = "1 file" if len(examined) == 1 else f"{len(examined)} files"
@@ -241,7 +253,9 @@ def no_function(
     if include:
         help_text += "\nA function without a symbol can be named by its start address: FILE+0xADDRESS."
         return NoFunctionError(f"no function of {what} ({name}) is called {' or '.join(include)}", help_text)
-    return NoFunctionError(f"no jitter-buffer function in {what} ({name})", help_text)
+    return NoFunctionError(
+        f"no jitter-buffer function in {what} ({name})", help_text, "stripped" if stripped else "no_function"
+    )
 
 
 def _not_there(name: str, what: str, others: Sequence[str], include: Sequence[str]) -> NoFunctionError:
@@ -250,7 +264,9 @@ def _not_there(name: str, what: str, others: Sequence[str], include: Sequence[st
     close = list(dict.fromkeys(found for glob in include for found in _close(glob, there)))
     meant = f"Did you mean {' or '.join(close)}?\n" if close else ""
     some = ", ".join(there[:8]) + (f" and {len(there) - 8} more" if len(there) > 8 else "")
-    return NoFunctionError(f"no function of {what} ({name}) is called {' or '.join(include)}", f"{meant}It has: {some}")
+    return NoFunctionError(
+        f"no function of {what} ({name}) is called {' or '.join(include)}", f"{meant}It has: {some}", "not_asked_for"
+    )
 
 
 def _close(glob: str, there: Sequence[str]) -> list[str]:

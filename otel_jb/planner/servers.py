@@ -7,7 +7,7 @@ import fnmatch
 from dataclasses import dataclass
 
 from otel_jb.host.procfs import Process
-from otel_jb.model.errors import AgentError, NoFunctionError
+from otel_jb.model.errors import AgentError, ElfError, NoAnswerError, NoFunctionError, PermissionDeniedError
 from otel_jb.model.text import printable
 
 #: Executables of media servers and players that a shipped profile is about; globs.
@@ -34,12 +34,13 @@ _PROGRAMS = (
 
 @dataclass(frozen=True, slots=True)
 class Unmeasured:
-    """A media server of which nothing can be measured."""
+    """A process that somebody expects to be measured, and of which nothing can be."""
 
     pid: int
     name: str
     executable: str
     reason: str  #: one sentence
+    kind: str = "no_function"  #: a word for the reason, see `kind_of`
 
     def __str__(self) -> str:
         return f"{printable(self.name)} ({self.pid})"
@@ -50,8 +51,22 @@ def is_server(name: str) -> bool:
     return any(fnmatch.fnmatchcase(name, glob) for glob in _PROGRAMS)
 
 
-def unmeasured(process: Process, error: AgentError) -> Unmeasured | None:
-    """The message about an unmeasurable process that the user did not name; None if nobody would expect it to be measured."""
-    if not isinstance(error, NoFunctionError) or not is_server(process.name):
+def kind_of(error: AgentError) -> str | None:
+    """A word for why a process cannot be measured; None where it has only ended."""
+    if isinstance(error, NoFunctionError):
+        return error.kind
+    for kind, word in ((NoAnswerError, "no_answer"), (ElfError, "unreadable"), (PermissionDeniedError, "permission")):
+        if isinstance(error, kind):
+            return word
+    return None
+
+
+def unmeasured(process: Process, error: AgentError, *, named: bool) -> Unmeasured | None:
+    """What to say of a process that cannot be measured; None where nobody expects it: it is no media server and was not named.
+
+    A program on a file system that does not answer could be one.
+    """
+    kind = kind_of(error)
+    if kind is None or not (named or is_server(process.name) or kind == "no_answer"):
         return None
-    return Unmeasured(process.pid, process.name, process.executable, error.message)
+    return Unmeasured(process.pid, process.name, process.executable, error.message, kind)

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,8 @@ from otel_jb.host.patience import patiently
 from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.host.watch import Watcher
 from otel_jb.model.arrival import Arrival
-from otel_jb.model.errors import AgentError, TargetError
-from otel_jb.model.plan import ProbePlan
+from otel_jb.model.errors import AgentError
+from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import Target
 from otel_jb.planner.planner import Planner, no_function, only_plain, paths, worth_reading
 from otel_jb.planner.selection import changes, means, of_running_only
@@ -75,12 +75,13 @@ class Discovery:
         self._looks: dict[Process, _Look] = {}
         self._target_of: dict[Process, int] = {}
         self.held: Collection[int] = ()  #: PIDs of which `tell` hears when they end or execute another program
-        self.unmeasured: dict[Process, Unmeasured] = {}  #: media servers that run and cannot be measured
+        self.unmeasured: dict[Process, Unmeasured] = {}  #: processes that run, should be measured and cannot be
         self._pending: dict[Process, None] = {}  # came and were not looked at yet; in the order in which they will be
         self._arrived: deque[list[Arrival]] = deque()  # processes that the kernel met and that nobody has named yet
         self._told: queue.SimpleQueue[tuple[Sequence[Arrival], Mapping[int, bool]]] = queue.SimpleQueue()
         self._news = threading.Event()
         self._over: set[Process] = set()  # processes that the kernel saw end
+        self._wanted: tuple[Config, Catalog] | None = None  # a configuration that is to be taken over
 
     def _plan(self, process: Process) -> ProbePlan:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
@@ -116,10 +117,7 @@ class Discovery:
 
     def _selector(self, process: Process) -> TargetSelector | None:
         """The first selector that means this process."""
-        for selector in self.config.targets:
-            if means(selector, process, self._runs):
-                return selector
-        return None
+        return _selector_in(self.config, process, self._runs)
 
     @staticmethod
     def _runs(process: Process, binary: str) -> bool:
@@ -216,7 +214,18 @@ class Discovery:
         """Whether a program has no code but its own and the plain system libraries', and no means to load more."""
         return only_plain(examined.report.needed) and not examined.report.loads
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Processes that were looked at, by state and reason, but for those that are measured. For any thread."""
+        found: dict[tuple[str, str], int] = {}
+        missed = list(self.unmeasured.items())
+        for _, each in missed:
+            found["unmeasurable", each.kind] = found.get(("unmeasurable", each.kind), 0) + 1
+        known = {process for process, _ in missed}.union(list(self._target_of))
+        found["ignored", "nothing_to_measure"] = sum(process not in known for process in list(self._looks))
+        return found
+
     def _remember(self, found: Found) -> Found:
+        self.unmeasured.pop(found.process, None)
         self._target_of[found.process] = found.target.id
         return found
 
@@ -249,6 +258,52 @@ class Discovery:
         """End `wait`."""
         self._news.set()
 
+    def reconfigure(self, config: Config, catalog: Catalog) -> None:
+        """Select and plan by another configuration from the next `poll` on; from any thread."""
+        self._wanted = (config, catalog)
+        self._news.set()
+
+    def _take_over(self) -> tuple[list[int], list[tuple[int, ProbePlan]]]:
+        """What a new configuration changes: targets that are to be let go, and the others' new plans. Others come as new processes do."""
+        wanted, self._wanted = self._wanted, None
+        if wanted is None:
+            return [], []
+        old, planner = self.config, self.planner
+        self.config = wanted[0]
+        self.planner = planner.with_config(*wanted)
+        if _selection(old) == _selection(self.config) and self.planner.catalog is planner.catalog:
+            return [], []
+        left: list[int] = []
+        kept: list[tuple[int, ProbePlan]] = []
+        for process, number in list(self._target_of.items()):
+            plan = self._kept(process, old, planner)
+            if plan is None:
+                left.append(self._target_of.pop(process))
+                self._looks.pop(process, None)
+            else:
+                kept.append((number, plan))
+        self.unmeasured.clear()
+        self._pending = dict.fromkeys(self._watcher.select_again(again=any(map(changes, self.config.targets))))
+        return left, kept
+
+    def _kept(self, process: Process, old: Config, planner: Planner) -> ProbePlan | None:
+        """The new plan of a process that is measured; None where it is to be measured no more, or anew as another."""
+        before, now = _selector_in(old, process, self._runs), self._selector(process)
+        if self.config.targets and now is None:
+            return None
+        if _said_of(before) != _said_of(now):
+            return None
+        try:
+            plan = self.planner.plan_process(process, named=now is not None)
+            if self.planner.catalog is not planner.catalog:
+                earlier = planner.plan_process(process, named=before is not None)
+                known = {probe.function: _meaning(probe) for probe in earlier.probes}
+                if any(known.get(probe.function, _meaning(probe)) != _meaning(probe) for probe in plan.probes):
+                    return None
+        except AgentError:
+            return ProbePlan(())  # it is about to end
+        return plan if plan.probes else None
+
     def poll(self) -> Changes:
         """What happened since last time: processes came, ended, or loaded further libraries.
 
@@ -257,6 +312,7 @@ class Discovery:
         """
         self._news.clear()
         self._arrived += _by_process(self._take_told())
+        left, kept = self._take_over()
         now = time.monotonic()
         new, ended = self._watcher.poll(self.held)
         self._pending = dict.fromkeys([*new, *self._pending])
@@ -279,14 +335,15 @@ class Discovery:
             files = look.files if look.still(size) else _files(process)
             changed = files != look.files
             self._looks[process] = look.again(now, files, size)
-            if not changed:
+            missed = self.unmeasured.get(process)
+            if not changed and (missed is None or missed.kind != "no_answer"):
                 continue
             if process not in self._target_of:
                 again = self._try(process, now)
                 found += [again] if again is not None else []
             elif (plan := self._planned_again(process)) is not None:
                 grown.append((self._target_of[process], plan))
-        return Changes(found, gone, grown, placed, more=self.more)
+        return Changes(found, gone, grown, placed, left, kept, more=self.more)
 
     def _take_told(self) -> list[Arrival]:
         arrivals: list[Arrival] = []
@@ -379,19 +436,20 @@ class Discovery:
 
     def _note_unmeasured(self, process: Process, error: AgentError, *, named: bool) -> None:
         """Log that a process is not measured: as a warning if users would expect it to be, once per program."""
-        server = None if named else unmeasured(process, error)
-        level = logging.WARNING if named and not isinstance(error, TargetError) else logging.DEBUG  # it ended
-        if server is not None:
-            known = {each.executable for each in self.unmeasured.values()}
-            self.unmeasured[process] = server
-            level = logging.DEBUG if server.executable in known else logging.WARNING
+        missed = unmeasured(process, error, named=named)
+        level = logging.DEBUG
+        if missed is not None:
+            known = {(each.executable or each.name) for each in self.unmeasured.values()}
+            level = logging.DEBUG if not named and (missed.executable or missed.name) in known else logging.WARNING
+            level = logging.DEBUG if process in self.unmeasured else level  # it was said
+            self.unmeasured[process] = missed
         _logger.log(
             level,
             "%s (process %d) is not measured: %s%s",
             process.name,
             process.pid,
             error.message,
-            f"; for a remedy, run: otel-jb doctor {process.pid}" if server is not None else "",
+            f"; for a remedy, run: otel-jb doctor {process.pid}" if missed is not None else "",
             extra={"pid": process.pid, "target": process.name},
         )
 
@@ -414,6 +472,8 @@ class Changes:
     ended: list[int]  #: target ids
     grown: list[tuple[int, ProbePlan]]  #: target id and its plan with what it loaded since
     placed: list[Placed]  #: what the kernel had met
+    left: list[int]  #: target ids that a new configuration does not select, or describes otherwise
+    kept: list[tuple[int, ProbePlan]]  #: the other targets' plans by a new configuration
     more: bool = False  #: processes wait to be looked at: call again soon
 
 
@@ -435,6 +495,28 @@ class _Look:
         """The look after this one: soon where something changed, else ever later."""
         step = FIRST_LOOK_S if files != self.files else min(LAST_LOOK_S, self.step_s * 2)
         return _Look(files, now + step, step, size, self.unread + 1 if self.still(size) else 0)
+
+
+def _selector_in(config: Config, process: Process, runs: Callable[[Process, str], bool]) -> TargetSelector | None:
+    """The first selector that means this process."""
+    return next((selector for selector in config.targets if means(selector, process, runs)), None)
+
+
+def _selection(config: Config) -> tuple[object, ...]:
+    """What decides which functions of which processes are measured."""
+    return config.targets, config.functions, config.profiles, config.detail, config.max_probes
+
+
+def _said_of(selector: TargetSelector | None) -> tuple[object, ...]:
+    return (
+        (selector.service_name, selector.attributes, selector.pid is None) if selector is not None else (None, {}, True)
+    )
+
+
+def _meaning(probe: Probe) -> tuple[object, ...]:
+    """What a probe's values mean; the same function under another profile may count something else."""
+    means = (probe.role, probe.primary, probe.profile, probe.read, probe.drop_reasons, probe.error_return)
+    return (*means, probe.has_packets, probe.has_bytes, probe.has_depth, probe.has_duplicates)
 
 
 def _by_process(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:

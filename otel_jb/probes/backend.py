@@ -58,6 +58,9 @@ class Backend(Protocol):
     def tidy(self) -> None:
         """What is to be done once a second or so."""
 
+    def drop_idle(self) -> None:
+        """Take out the probes that wait for processes to come: what is selected now is another."""
+
     def no_room(self) -> dict[str, int]:
         """Calls that were not counted because their process found no room, by file."""
 

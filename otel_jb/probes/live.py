@@ -400,6 +400,12 @@ class BpfBackend:
         self._reader.forget_buffers(groups)
         self._rtp.forget(block.base + at for block in blocks for at in range(block.functions))
 
+    def drop_idle(self) -> None:
+        """See `Backend.drop_idle`."""
+        self._ready()
+        self._collect()
+        self._files.drop_idle()
+
     def no_room(self) -> dict[str, int]:
         """See `Backend.no_room`."""
         if self._loaded is None:

@@ -246,6 +246,13 @@ CONFIG_RELOADS = Instrument(
     "otel_jb_config_reloads_total",
     "Times that the configuration was read again (SIGHUP), by result.",
 )
+TARGETS = Instrument(
+    "otel_jb.targets",
+    Kind.UP_DOWN_COUNTER,
+    "{process}",
+    "otel_jb_targets",
+    "Processes by state (measured, unmeasurable, ignored) and reason.",
+)
 BUILD_INFO = Instrument(
     "otel_jb.build_info",
     Kind.GAUGE,
@@ -326,6 +333,7 @@ SELF_INSTRUMENTS: tuple[Instrument, ...] = (
     EVENTS_LOST,
     EVENTS_SUPPRESSED,
     SPANS_DROPPED,
+    TARGETS,
     BUILD_INFO,
     CONFIG_RELOADS,
     EXPORT_FAILURES,

@@ -149,6 +149,10 @@ class TargetExporter(MetricExporter):
     def _gone(self, present: dict[int, TargetMetrics]) -> set[int]:
         """Targets that left the state. One whose last values the receiver does not have yet waits for it."""
         absent = [key for key in self._last if key not in present]
+        again = {
+            one.target.service_instance_id for one in present.values()
+        }  # measured anew: its points are there already
+        self._told_end.update(key for key in absent if self._last[key].target.service_instance_id in again)
         for key in absent[: max(0, len(absent) - MAX_WAITING_TARGETS)]:
             self._told_end.add(key)
         return {key for key in absent if key in self._told_end}
@@ -156,8 +160,16 @@ class TargetExporter(MetricExporter):
     def _note_vanished(self, shown: Iterable[TargetMetrics]) -> None:
         """Find the series that the receiver has and that have no point any more: gauges without a reading, ended targets."""
         now = {(one.target.id, i, point.attributes) for one in shown for i, points in one.points for point in points}
+        names = {
+            (one.target.service_instance_id, i, p.attributes)
+            for one in shown
+            for i, points in one.points
+            for p in points
+        }
         for key in [key for key in self._sent if key not in now]:
-            self._vanished[key] = (self._last[key[0]], self._sent.pop(key).point)
+            last, point = self._last[key[0]], self._sent.pop(key).point
+            if (last.target.service_instance_id, *key[1:]) not in names:
+                self._vanished[key] = (last, point)
         for key in [key for key in self._vanished if key in now]:
             del self._vanished[key]
 

@@ -71,6 +71,7 @@ class Telemetry:
         interval_seconds: between OTLP exports, where OTEL_METRIC_EXPORT_INTERVAL does not say.
         overhead: estimated CPU time spent in probes by `Target.id`, as a fraction of one CPU.
         uncounted: calls of processes that found no room.
+        targets: processes by state (measured, unmeasurable, ignored) and reason.
         symbolise: lines of a slow call's stack trace, innermost first.
         same_stack: whether a call that ran meanwhile ran on a slow call's stack; None where it cannot be told.
         around: frames of the probed calls that a slow call ran in; None where its stack does not tell.
@@ -88,6 +89,7 @@ class Telemetry:
         interval_seconds: float = 10.0,
         overhead: Callable[[], Mapping[int, float]] = dict,
         uncounted: Callable[[], int] = int,
+        targets: Callable[[], Mapping[tuple[str, str], int]] = dict,
         symbolise: Callable[[Series, SlowCall], Sequence[str]] | None = None,
         same_stack: SameStack | None = None,
         around: Around | None = None,
@@ -104,6 +106,7 @@ class Telemetry:
         self._interval = settings.metric_interval_seconds or interval_seconds
         self._overhead = overhead
         self._uncounted = uncounted
+        self._targets = targets
         self._store = ExemplarStore(shape.bounds_ns, lambda series: state.series(series) is not None)
         self._exemplars = exemplars or self._store.latest
         self._symbolise = symbolise
@@ -152,7 +155,7 @@ class Telemetry:
 
         self._provider = MeterProvider(readers, Resource(self._resource), shutdown_on_exit=False)
         meter = self._provider.get_meter(SELF_SCOPE, otel_jb.__version__)
-        selfmetrics.register(meter, self.state.view, self.tally, self._overhead, self._uncounted)
+        selfmetrics.register(meter, self.state.view, self.tally, self._overhead, self._uncounted, self._targets)
 
     def _start_spans(self) -> None:
         from otel_jb.telemetry import exporters

@@ -36,6 +36,7 @@ def register(
     tally: Tally,
     overhead: Callable[[], Mapping[int, float]] = dict,
     uncounted: Callable[[], int] = int,
+    targets: Callable[[], Mapping[tuple[str, str], int]] = dict,
 ) -> None:
     """Create all instruments of `metrics.SELF_INSTRUMENTS` on the meter.
 
@@ -45,6 +46,7 @@ def register(
         tally: counts of the exporters and of the span maker.
         overhead: estimated CPU time spent in probes, as a fraction of one CPU, by `Target.id`.
         uncounted: calls of processes that found no room.
+        targets: processes by state and reason.
     """
     sources: dict[Instrument, Callable[[], _Observations]] = {
         metrics.PROBES: lambda: _probes(view()),
@@ -58,6 +60,9 @@ def register(
         metrics.BUILD_INFO: lambda: [Observation(1, build_info())],
         metrics.CONFIG_RELOADS: lambda: _tally(tally, metrics.CONFIG_RELOADS),
         metrics.EXPORT_REJECTED: lambda: _tally(tally, metrics.EXPORT_REJECTED),
+        metrics.TARGETS: lambda: [
+            Observation(count, {"state": state, "reason": reason}) for (state, reason), count in targets().items()
+        ],
         metrics.CALLS_UNCOUNTED: lambda: [Observation(uncounted())],
         metrics.POINTS_LEFT_OUT: lambda: _of_targets(view(), _tally(tally, metrics.POINTS_LEFT_OUT)),
         metrics.NESTING_DOUBTFUL: lambda: _of_targets(view(), _tally(tally, metrics.NESTING_DOUBTFUL)),

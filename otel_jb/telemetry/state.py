@@ -93,9 +93,13 @@ class StreamState:
     Args:
         retain_seconds: how long the values of an ended target stay in the view.
         now: monotonic seconds.
+        says: whether values that cannot be are logged.
     """
 
-    def __init__(self, retain_seconds: float = 60.0, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, retain_seconds: float = 60.0, now: Callable[[], float] = time.monotonic, *, says: bool = True
+    ) -> None:
+        self._says = says
         self._retain = retain_seconds
         self._now = now
         self._lock = threading.Lock()
@@ -124,6 +128,11 @@ class StreamState:
             elif isinstance(record, SlowCall):
                 self._slow_calls += 1
             elif isinstance(record, Target):
+                # A process that is measured anew: its series would be there twice.
+                for other in [
+                    key for key in self._ended if self._targets[key].service_instance_id == record.service_instance_id
+                ]:
+                    self._forget(other)
                 self._targets[record.id] = record
                 self._of_target.setdefault(record.id, [])
             elif isinstance(record, Series):
@@ -173,6 +182,8 @@ class StreamState:
             for each, fallen in doubtful(series, value, of_file).items():
                 self._off[each] = self._off.get(each, frozenset()) | fallen
                 self._series[each] = without(self._series[each], self._off[each])
+            if not self._says:
+                continue
             structs = ", ".join(dict(series.sources).get(value, ()))
             _logger.warning(
                 "%s of process %d: %d values of `%s` are impossible, so they are not what the profile %s expects%s; they are no longer reported%s",
@@ -188,16 +199,19 @@ class StreamState:
     def _forget_expired(self) -> None:
         now = self._now()
         for target in [key for key, ended in self._ended.items() if ended.forget_at <= now]:
-            self._view = None
-            del self._ended[target], self._targets[target]
-            self._probes.pop(target, None)
-            self._shares.pop(target, None)
-            for series in self._of_target.pop(target):
-                del self._series[series]
-                self._values.pop(series, None)
-                self._off.pop(series, None)
-                self._depths.pop(series, None)
-                self._rtp.pop(series, None)
+            self._forget(target)
+
+    def _forget(self, target: int) -> None:
+        self._view = None
+        del self._ended[target], self._targets[target]
+        self._probes.pop(target, None)
+        self._shares.pop(target, None)
+        for series in self._of_target.pop(target):
+            del self._series[series]
+            self._values.pop(series, None)
+            self._off.pop(series, None)
+            self._depths.pop(series, None)
+            self._rtp.pop(series, None)
 
     def retain_at_least(self, seconds: float) -> None:
         """Keep ended targets at least this long; for an exporter that looks only now and then."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.agent_process import ROOT, Conversation, agent, until
+from tests.e2e.agent_process import ROOT, Conversation, agent, fetch, until
 from tests.fuse import OneProgram
 
 pytestmark = pytest.mark.e2e
@@ -45,5 +45,10 @@ def test_a_program_on_a_file_system_that_is_lost_costs_no_other_its_series(
                     "its calls",
                 )
             assert not measured(poor.pid)
+            if how == "hang":
+                until(lambda: f"(process {poor.pid}) is not measured" in running.log(), "the log names the process")
+                assert "does not answer" in running.log()
+                assert running.scrape().value("otel_jb_targets", state="unmeasurable", reason="no_answer") == 1
+                assert f"({poor.pid}): no answer" in fetch(f"{running.url}/ready")[1]
             assert "Traceback" not in running.log()
         poor.process.kill()

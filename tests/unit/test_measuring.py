@@ -82,6 +82,9 @@ class Scripted:
     def tidy(self) -> None:
         pass
 
+    def drop_idle(self) -> None:
+        self.asked.append(("drop idle",))
+
     def no_room(self) -> dict[str, int]:
         return {"f": 3}
 

@@ -58,6 +58,15 @@ def test_a_media_server_that_is_passed_over_is_named_once(
     assert f"otel-jb doctor {one.pid}" in record.getMessage()
 
 
+def test_processes_are_counted_by_why_they_are_not_measured(inspector: Inspector, tmp_path: Path) -> None:
+    """A media server without symbols counts as stripped, what nobody expects as ignored."""
+    discovery = Discovery(Config(), inspector)
+    with running(tmp_path, "ffmpeg") as server, running(tmp_path, "my-shell") as other:
+        for process in (server, other):
+            discovery._try(process, time.monotonic())
+        assert discovery.counts() == {("unmeasurable", "stripped"): 1, ("ignored", "nothing_to_measure"): 1}
+
+
 def test_a_program_that_nobody_expects_to_be_measured_is_passed_over_in_silence(
     inspector: Inspector, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -124,6 +124,12 @@ class Files:
         if not used:
             self.drop(probes)
 
+    def drop_idle(self) -> None:
+        """Drop every set without members, those too that wait for processes to come."""
+        for each in list(self.by_number.values()):
+            if not each.members and not self._table.taken(each.number):
+                self.drop(each)
+
     def tidy(self) -> None:
         """Drop sets whose file is gone and not running, and the oldest sets if too many wait for a process."""
         idle = [e for e in self.by_number.values() if not e.members and e.everyone and not self._table.taken(e.number)]
