@@ -60,9 +60,7 @@ def register(
         metrics.BUILD_INFO: lambda: [Observation(1, build_info())],
         metrics.CONFIG_RELOADS: lambda: _tally(tally, metrics.CONFIG_RELOADS),
         metrics.EXPORT_REJECTED: lambda: _tally(tally, metrics.EXPORT_REJECTED),
-        metrics.TARGETS: lambda: [
-            Observation(count, {"state": state, "reason": reason}) for (state, reason), count in targets().items()
-        ],
+        metrics.TARGETS: lambda: _targets(view(), targets()),
         metrics.CALLS_UNCOUNTED: lambda: [Observation(uncounted())],
         metrics.POINTS_LEFT_OUT: lambda: _of_targets(view(), _tally(tally, metrics.POINTS_LEFT_OUT)),
         metrics.NESTING_DOUBTFUL: lambda: _of_targets(view(), _tally(tally, metrics.NESTING_DOUBTFUL)),
@@ -74,6 +72,12 @@ def register(
     }
     for instrument, source in sources.items():
         _create(meter, instrument, source)
+
+
+def _targets(view: StateView, counts: Mapping[tuple[str, str], int]) -> _Observations:
+    """Without counts, of a replay, those that are measured are known."""
+    for (state, reason), count in (counts or {("measured", ""): len(view.live)}).items():
+        yield Observation(count, {"state": state, "reason": reason})
 
 
 def build_info() -> dict[str, str]:
