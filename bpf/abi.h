@@ -139,7 +139,7 @@ struct series {
   u64 started_ns;
   u64 cgroup;
   u64 comm[2];
-  u64 uid;
+  u64 whose;     // 1 + the id of the user in whose share the block counts; 0: in nobody's
   u64 state;     // BLOCK_*
   u64 COUNTERS;  // what is counted: the sums and balances of otel_jb/model/counters.py
   // By parity of the epoch. Counts and sums go on for ever; the others are cleared when their half is read.
@@ -203,7 +203,7 @@ struct control {
 };
 
 // What user space asks the kernel to do (arguments of `on_command`: the command, then these).
-#define COMMAND_CLAIM 1u   // tgid, set: 1 + the first series of its block; 0: no room
+#define COMMAND_CLAIM 1u   // tgid, set, 1 + user id or 0: 1 + the first series of its block; 0: no room
 #define COMMAND_IGNORE 2u  // tgid, set: is not measured any more
 #define COMMAND_END 3u     // tgid: as if it had ended
 #define COMMAND_UNSEEN 6u  // as COMMAND_SETTLE: the call goes on, but its end will not be seen

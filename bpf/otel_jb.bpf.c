@@ -288,8 +288,9 @@ INLINE int join_set(u32 tgid, u32 set) {
   return 1;
 }
 
-// The block of a process, taken from what is granted to the set if it has none. `of_current`: the process is the one that runs.
-INLINE u32 claim(u32 tgid, u32 set, int of_current) {
+// The block of a process, taken from what is granted to the set if it has none. `of_current`: the process is the one that runs;
+// `whose`: 1 + the id of the user in whose share it counts, 0 for nobody's.
+INLINE u32 claim(u32 tgid, u32 set, int of_current, u64 whose) {
   u64 owner = tgid | (u64)set << 32, base;
   u64 *known = owners.lookup(&owner);
   if (known) {
@@ -298,14 +299,13 @@ INLINE u32 claim(u32 tgid, u32 set, int of_current) {
     return base;
   }
   struct set *f = &hole_sets()[set & ((1 << SET_BITS) - 1)];
-  u32 functions = f->functions, uid = 0, found = 0;
+  u32 functions = f->functions, found = 0;
   struct user *u = 0;
-  if (of_current) {
-    uid = bpf_get_current_uid_gid();
-    u = user_of(uid);
+  if (whose) {
+    u = user_of(whose - 1);
     if (u && *(volatile u64 *)&u->taken - *(volatile u64 *)&u->freed + functions > hole_control()->user_quota) {
       ADD(u->refused, 1);
-      ADD(f->no_room, 1);
+      if (of_current) ADD(f->no_room, 1);
       return BASE_IGNORED;
     }
   }
@@ -332,7 +332,7 @@ INLINE u32 claim(u32 tgid, u32 set, int of_current) {
     s->cgroup = bpf_get_current_cgroup_id();
     bpf_get_current_comm(&s->comm, sizeof(s->comm));
   }
-  s->uid = uid;
+  s->whose = whose;
   *(volatile u64 *)&s->owner = owner;
   if (!join_set(tgid, set) || owners.insert(&owner, &base)) {
     // Another thread of the process was first, or there are too many processes.
@@ -367,7 +367,7 @@ INLINE u64 cached(u32 tgid, u32 set) {
 INLINE u32 base_of(u64 cookie, u32 tgid) {
   u32 set = cookie >> NUMBER_BITS & ((1 << SET_BITS) - 1);
   u64 base = cached(tgid, set);
-  if (UNLIKELY(base == ~0ULL)) base = claim(tgid, set, 1);
+  if (UNLIKELY(base == ~0ULL)) base = claim(tgid, set, 1, 1 + (u64)(u32)bpf_get_current_uid_gid());
   return base;
 }
 
@@ -875,7 +875,7 @@ int on_exit(struct arguments *ctx) {
 int on_command(struct arguments *ctx) {
   u64 command = ctx->command, first = ctx->first, second = ctx->second, third = ctx->third;
   if (command == COMMAND_CLAIM) {
-    u32 base = claim(first, second, 0);
+    u32 base = claim(first, second, 0, third);
     return base >= BASE_IGNORED ? 0 : base + 1;
   }
   if (command == COMMAND_IGNORE) {

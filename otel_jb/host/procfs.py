@@ -229,6 +229,15 @@ def pages(pid: int) -> int | None:
         return None
 
 
+def user(pid: int) -> int | None:
+    """The real user id of a process; None where there is no such process."""
+    try:
+        with open(f"{PROC}/{pid}/status", "rb") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith(b"Uid:")), None)
+    except OSError:
+        return None
+
+
 def has_shadow_stack(pid: int) -> bool:
     """Whether the process has a user shadow stack (x86, Linux 6.6); False if unknown."""
     try:

@@ -208,7 +208,7 @@ class BpfBackend:
             return [], None
         if block is None:
             try:
-                block = self._claimed(probes, pid)
+                block = self._claimed(probes, pid, alone=alone)
             except AgentError:
                 self._files.drop_if_idle(probes)
                 raise
@@ -248,8 +248,8 @@ class BpfBackend:
         found = [block for block in self._waiting.values() if (block.set, block.pid) == (probes.number, pid)]
         return found[-1] if found else None
 
-    def _claimed(self, probes: ProbeSet, pid: int) -> Block:
-        base = self._files.claim(probes, pid)
+    def _claimed(self, probes: ProbeSet, pid: int, *, alone: bool) -> Block:
+        base = self._files.claim(probes, pid, alone=alone)
         self._collect()
         block = self._table.block(base)
         if block is None or base in self._target_of:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import shutil
 import subprocess
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,22 +18,29 @@ from typing import cast
 import pytest
 
 from otel_jb.config.model import Config, TargetSelector
+from otel_jb.config.yamlfile import Duration
 from otel_jb.host import procfs
-from otel_jb.model.plan import ProbePlan
-from otel_jb.model.stream import ProbeState, ProbeStatus, Series, Snapshot, Target, TargetEnded
+from otel_jb.model.plan import EndStrategy, ProbePlan
+from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target, TargetEnded
 from otel_jb.planner.planner import Planner
 from otel_jb.probes.attach import lease
+from otel_jb.probes.attach.files import EVERYONE
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.sandbox.client import Inspector
 from tests.bpf.conftest import Child, Compile
+from tests.bpf.plans import Meaning, plan_for
 from tests.bpf.test_agent import Running, running
+from tests.bpf.test_counting import STRATEGIES, entries
 from tests.e2e.agent_process import until
 from tests.scale import scaled
 
 pytestmark = pytest.mark.bpf
 
-PROCESSES = scaled(200, 20)
+#: OTEL_JB_TEST_FLEET=1000 is the whole of it: a thousand processes that live for 50 ms to 1 s.
+WHOLE = int(os.environ.get("OTEL_JB_TEST_FLEET", "0"))
+PROCESSES = WHOLE or scaled(200, 20)
+LIVES_MS = (50, 1000) if WHOLE else (1, 120)
 CALLS = 25
 
 
@@ -56,37 +64,151 @@ def entries_by_pid(agent: Running) -> dict[int, list[int]]:
                 assert outcomes >= last.get(values.series, 0)
                 last[values.series] = outcomes
     found: dict[int, list[int]] = defaultdict(list)
-    for number, entries in last.items():
-        found[targets[series[number].target].pid].append(entries)
+    for number, calls in last.items():
+        found[targets[series[number].target].pid].append(calls)
     return dict(found)
 
 
 def test_processes_that_live_for_a_moment_are_each_counted_under_their_own_pid(program: Path) -> None:
-    """200 of them, started and ended at random: the calls of each, exactly; then nothing of them is left in the kernel."""
+    """200 of them, started and ended at random: the calls of each, exactly; then nothing of them is left, in the kernel or in the agent."""
     dice = random.Random(7)
-    with running(TargetSelector(name=program.name), interval_s=0.2) as agent:
+    agent = Running(
+        Config(
+            targets=(TargetSelector(name=program.name),),
+            listen=None,
+            interval=Duration(200_000_000),
+            retain=Duration(1_000_000_000),
+        )
+    )
+    try:
         first = subprocess.Popen([program, "idle"])
         agent.wait(lambda: bool(agent.of(Target)), "the file is linked")
+        before = descriptors()
         children = []
         for _ in range(PROCESSES):
-            child = subprocess.Popen([program, "live", str(dice.randrange(1, 120))], stdout=subprocess.PIPE, text=True)
-            children.append(child)
+            life = str(dice.randrange(*LIVES_MS))
+            children.append(subprocess.Popen([program, "live", life], stdout=subprocess.PIPE, text=True))
             time.sleep(dice.random() * 0.02)
-        told: dict[int, int] = {}
+        told: dict[int, list[int]] = defaultdict(list)
         for child in children:
             pid, calls = child.communicate()[0].split()
-            told[int(pid)] = int(calls)
-        agent.wait(lambda: len(agent.of(TargetEnded)) == PROCESSES, "all of them have ended")
+            told[int(pid)].append(int(calls))
+        agent.wait(lambda: len(agent.of(TargetEnded)) == PROCESSES, "all of them have ended", seconds=120)
         counted = entries_by_pid(agent)
-        assert {pid: counted.get(pid) for pid in told} == {pid: [calls] for pid, calls in told.items()}
+        assert {pid: sorted(counted.get(pid, [])) for pid in told} == {pid: sorted(each) for pid, each in told.items()}
         measuring = agent.agent._measuring
         assert measuring is not None
         backend = cast(BpfBackend, measuring.backend)
         assert len(backend._targets) == 1
+        until(lambda: len(agent.agent.state.view().targets) == 1, "their series have ended")
+        until(lambda: descriptors() <= before, "their descriptors are closed")
         first.kill()
         first.wait()
         agent.wait(lambda: len(agent.of(TargetEnded)) == PROCESSES + 1, "the first has ended too")
         assert (backend._by_index, backend._waiting, backend._target_of) == ({}, {}, {})
+        until(lambda: not agent.agent.state.view().targets, "its series have ended too")
+    finally:
+        agent.close()
+
+
+def descriptors() -> int:
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_call_is_lost_while_links_by_pid_give_way_to_links_of_the_file(
+    compile_program: Compile, start: Callable[..., Child], strategy: EndStrategy
+) -> None:
+    """Two processes call all the time while a third comes and the links are exchanged: each call has one outcome, at every read."""
+    path = compile_program("calls.c", "-O1", "-fcf-protection=none", "-fstack-protector-all")
+    plan = plan_for(path, {"put": Meaning(uretprobe="leaf")}, strategy)
+    assert [probe.strategy for probe in plan.probes] == [strategy]
+    count, threads = scaled(20_000, 4_000) // (4 if strategy is EndStrategy.RET_SITES else 1), 3
+    children = [start(path) for _ in range(4)]
+    backend = BpfBackend(KernelOptions([1_000_000]))
+    entered: Counter[int] = Counter()
+    series: dict[int, int] = {}  # by target
+
+    def attach(number: int) -> None:
+        target = Target(number, children[number].pid, 0, "calls", str(path), None, "calls", "x", 0)
+        series[number] = next(each.id for each in backend.attach(target, plan) if isinstance(each, Series))
+
+    def look() -> dict[int, SeriesSnapshot]:
+        values = {each.series: each for each in backend.snapshot(roll=True).series}
+        for number, each in values.items():
+            assert entries(each) >= entered[number]
+            entered[number] = entries(each)
+        return values
+
+    try:
+        for number in (0, 1):
+            attach(number)
+        (probes,) = backend._files.by_number.values()
+        assert set(probes.functions[0].links) == {child.pid for child in children[:2]}
+        for child in children[:2]:
+            child.say(f"{count} {threads}")
+        until(lambda: all(each.returned for each in look().values()), "both are counted")
+        for number in (2, 3):
+            attach(number)
+            children[number].say(f"{count} {threads}")
+            look()
+        assert set(probes.functions[0].links) == {EVERYONE}
+        while any(not select.select([child.stdout], [], [], 0.01)[0] for child in children):
+            look()
+        values = look()
+    finally:
+        backend.close()
+    assert {number: entries(values[each]) for number, each in series.items()} == dict.fromkeys(
+        range(4), count * threads
+    )
+    assert all(each.in_flight == each.missed == each.abandoned == 0 for each in values.values())
+
+
+def counted_uids(agent: Running, uid_of: dict[int, int]) -> Counter[int]:
+    """How many processes of each user are measured."""
+    return Counter(uid_of[view.target.pid] for view in agent.agent.state.view().live if view.series)
+
+
+def test_one_user_cannot_take_the_room_of_others(program: Path) -> None:
+    """A user with more processes than there are series gets three quarters of them; another one's process of the same file is measured.
+
+    What was left out is a metric and part of /ready, and the room comes back when the processes end.
+    """
+    for directory in (program.parent, program.parent.parent, program.parent.parent.parent):
+        directory.chmod(0o755)
+    config = Config(
+        targets=(TargetSelector(name=program.name),), listen=None, interval=Duration(200_000_000), max_series=64
+    )
+    greedy, modest, uid_of = 4001, 4002, {}
+    agent = Running(config)
+    children = []
+
+    def start(uid: int) -> None:
+        child = subprocess.Popen([program, "idle"], user=uid, group=uid, extra_groups=[])
+        children.append(child)
+        uid_of[child.pid] = uid
+
+    try:
+        for _ in range(80):
+            start(greedy)
+        until(lambda: counted_uids(agent, uid_of)[greedy] == 48, "the first user has its share")
+        until(agent.agent.uncounted, "that some found no room is a metric")
+        assert "found no room" in agent.agent.readiness()[1]
+        for _ in range(4):
+            start(modest)
+        until(lambda: counted_uids(agent, uid_of)[modest] == 4, "the second finds room")
+        assert counted_uids(agent, uid_of)[greedy] == 48
+        for child in children[:80]:
+            child.kill()
+        until(lambda: not counted_uids(agent, uid_of)[greedy], "the first user's have ended")
+        start(greedy)
+        until(lambda: counted_uids(agent, uid_of)[greedy] == 1, "and may have room again")
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+        agent.close()
 
 
 def planned(pid: int) -> ProbePlan:

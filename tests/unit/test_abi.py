@@ -25,7 +25,7 @@ _STRUCTS = {
         "started_ns",
         "cgroup",
         "comm",
-        "uid",
+        "whose",
         "state",
         "count",
         "sum_ns",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from otel_jb.elf.image import open_regular
+from otel_jb.host import procfs
 from otel_jb.host.patience import patiently
 from otel_jb.model.errors import AttachError
 from otel_jb.model.plan import Probe
@@ -187,10 +188,13 @@ class Files:
             for base in bases:
                 self._release(self.by_number[number], base)
 
-    def claim(self, probes: ProbeSet, pid: int) -> int:
-        """The first series of a process, which has some from now on. Raises AttachError."""
+    def claim(self, probes: ProbeSet, pid: int, *, alone: bool) -> int:
+        """The first series of a process, which has some from now on; `alone` as in `join`. Raises AttachError."""
+        uid = None if alone else procfs.user(pid)
+        if uid is not None and not self._table.room_in_shares(probes.number, uid):
+            raise AttachError(f"user {uid}, or the file, has its share of the series", MORE_ROOM)
         for _ in range(3):  # a process that comes by itself may take what was granted for this one
-            base = self._table.claim(probes.number, pid)
+            base = self._table.claim(probes.number, pid, uid)
             if base is not None:
                 return base
             self._table.forget(probes.number, pid)  # it was not measured until now

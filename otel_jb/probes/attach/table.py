@@ -27,7 +27,8 @@ _logger = logging.getLogger(__name__)
 AHEAD = 768  #: blocks that a set has ready at most; below `abi.GRANTS`
 AHEAD_BY_PID = 32  #: the same where only processes of known PIDs are linked
 KEEP_AHEAD = 2  #: blocks that a set keeps ready where there is no room elsewhere
-SHARE = 0.75  #: of all series that one set, or the processes of one user, may have
+SHARE = 0.875  #: of all series that the processes of one set may have
+USER_SHARE = 0.75  #: that those of one user may have: less, so that others who run the same file find room
 
 _SHAPE = shape_of(ReadProgram(), events=False, nests=False, cookie=0)
 
@@ -44,7 +45,7 @@ class Block:
     cgroup: int = 0
     comm: str = ""
     uid: int = 0
-    counted: bool = False  #: against its user's quota
+    counted: bool = False  #: in its user's share
     ended: bool = False
     executed: bool = False  #: ended in that the process runs another program
 
@@ -74,7 +75,7 @@ class Table:
         self._by_base: dict[int, Block] = {}
         self._ended = 0
         self._command = instances.take("on_command", _SHAPE)
-        self._control.words[abi.CONTROL_USER_QUOTA] = max(1, int(total * SHARE))
+        self._control.words[abi.CONTROL_USER_QUOTA] = max(1, int(total * USER_SHARE))
         self.sees_ends = self._watch_ends(instances)
 
     def _array(self, descriptor: int, words: int) -> WordArray:
@@ -197,9 +198,23 @@ class Table:
 
     # -- processes ------------------------------------------------------------------------------------------
 
-    def claim(self, number: int, pid: int) -> int | None:
-        """The first series of a process, which has them from now on if it had not; None: there is no room."""
-        found = run_program(self._command, (abi.COMMAND_CLAIM, pid, number, 0))
+    def room_in_shares(self, number: int, uid: int) -> bool:
+        """Whether one more process of a user fits into what a set, and what a user, may have."""
+        known = self._of[number]
+        if (known.taken + 1) * known.functions > int(self._total * SHARE):
+            return False
+        words, quota = self._users.words, self._control.words[abi.CONTROL_USER_QUOTA]
+        for at in range(0, abi.USERS * abi.USER_WORDS, abi.USER_WORDS):
+            if words[at + abi.USER_ID] == uid + 1:
+                return bool(words[at + abi.USER_TAKEN] - words[at + abi.USER_FREED] + known.functions <= quota)
+        return True
+
+    def claim(self, number: int, pid: int, uid: int | None) -> int | None:
+        """The first series of a process, which has them from now on if it had not; None: there is no room.
+
+        They count in the share of user `uid`; None: in nobody's, since the process was named by its PID.
+        """
+        found = run_program(self._command, (abi.COMMAND_CLAIM, pid, number, 0 if uid is None else uid + 1))
         return found - 1 if found else None
 
     def ignore(self, number: int, pid: int) -> None:
@@ -254,8 +269,8 @@ class Table:
             start_ns=words[abi.SERIES_STARTED_NS],
             cgroup=words[abi.SERIES_CGROUP],
             comm=comm.split(b"\0", 1)[0].decode("utf-8", "backslashreplace"),
-            uid=words[abi.SERIES_UID],
-            counted=bool(comm.strip(b"\0")),
+            uid=max(0, words[abi.SERIES_WHOSE] - 1),
+            counted=words[abi.SERIES_WHOSE] != 0,
             ended=words[abi.SERIES_STATE] in (abi.BLOCK_ENDED, abi.BLOCK_EXECUTED),
             executed=words[abi.SERIES_STATE] == abi.BLOCK_EXECUTED,
         )
