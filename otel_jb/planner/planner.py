@@ -76,6 +76,7 @@ class Planner:
         self.files = Files(inspector, self.catalog, config.functions.include, thorough=thorough)
         self._planning = threading.RLock()  # plans are made again by the thread that measures what they cost
         self._kinds: dict[Hashable, _Kind] = {}  # by what a plan follows from
+        self._prices: dict[Hashable, list[float]] = {}  # of probes in their order, by plan and costs of hits
 
     @property
     def asks_any(self) -> bool:
@@ -150,6 +151,20 @@ class Planner:
                 keep(self._kinds, kind, _Kind(opened, examined, plan))
             return examined, plan
 
+    def priced_again(self, process: Process, *, named: bool) -> ProbePlan:
+        """The plan of a process with what its probes cost by now; it stays as it is. Raises as `plan_process`."""
+        with self._planning:
+            plan = self.plan_process(process, named=named)
+            alike = tuple(replace(each, file="", cost_ns=0.0) for each in plan.probes)
+            costs = self._prices.get((alike, self.kernel))
+            if costs is None:  # once for the processes of a file
+                fresh = self.plan(self.examine_process(process), named=named, process=process)
+                known = {(each.file, each.symbol.address, each.strategy): each.cost_ns for each in fresh.probes}
+                costs = [known.get((p.file, p.symbol.address, p.strategy), p.cost_ns) for p in plan.probes]
+                keep(self._prices, (alike, self.kernel), costs)
+            probes = [replace(each, cost_ns=cost) for each, cost in zip(plan.probes, costs, strict=True)]
+            return replace(plan, probes=tuple(probes))
+
     def _kind(self, process: Process, files: Sequence[tuple[str, MappedFile]], *, named: bool) -> Hashable | None:
         """What the plan of a process follows from: equal ones have the same plan, but for its paths. None where it cannot be told."""
         read = [
@@ -159,7 +174,9 @@ class Planner:
             return None
         mapped = tuple((file.path, file.device, file.inode, file.deleted) for _, file in files)
         forbidden = (procfs.has_shadow_stack(process.pid), procfs.has_system_call_filter(process.pid))
-        return (process.name, named, mapped, tuple(read), forbidden, self.kernel)
+        # Not the costs: a file that is linked already stays as it is, or the first calls of its next processes would be counted by links that
+        # another plan does without.
+        return (process.name, named, mapped, tuple(read), forbidden)
 
     # -- what holds of a whole process ----------------------------------------------------------------------
 

@@ -238,7 +238,7 @@ class Discovery:
         plans = []
         for process, target in list(self._target_of.items()):  # another thread may be at it
             try:
-                plans.append((target, self._plan(process)))
+                plans.append((target, self.planner.priced_again(process, named=self._selector(process) is not None)))
             except AgentError:
                 continue  # it ended meanwhile
         return plans

@@ -17,6 +17,7 @@ import pytest
 from otel_jb.config.model import Config, Functions, TargetSelector
 from otel_jb.host import procfs
 from otel_jb.model.errors import NoFunctionError
+from otel_jb.model.stream import AgentCost
 from otel_jb.planner.servers import is_server
 from otel_jb.planner.targets import Discovery
 from otel_jb.sandbox.client import Inspector
@@ -137,6 +138,11 @@ def test_processes_of_a_file_are_planned_once(
         assert [probe.file for probe in second.probes] == [f"/proc/{other.pid}/root{program}"]
         assert [replace(probe, file=plan.probes[0].file) for probe in second.probes] == list(plan.probes)
         assert [each.path for each in again] == [each.path.replace(str(one.pid), str(other.pid)) for each in examined]
+        # What probes cost was measured meanwhile: another plan would be another set of links, which the first calls went by.
+        planner.use_costs(AgentCost((("emulated", 9e-6), ("stepped", 1e-7), ("uretprobe", 9e-6))))
+        assert planner.plan_process(other, named=True).probes == second.probes
+        (priced,) = planner.priced_again(other, named=True).probes
+        assert priced == replace(second.probes[0], cost_ns=priced.cost_ns)
     subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
     with running(tmp_path, "server") as rebuilt:
         assert planner.plan_process(rebuilt, named=True).probes[0].code != plan.probes[0].code
