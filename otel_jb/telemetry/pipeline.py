@@ -308,6 +308,8 @@ class Telemetry:
         if provider is not None:
             actions.append(lambda: provider.shutdown(remaining * 900))
         within(remaining, "metrics and spans", *actions)
+        for queue in queues:
+            queue.give_up()  # on a busy machine its own thread may come too late to count what was lost
 
 
 def _limits() -> Any:

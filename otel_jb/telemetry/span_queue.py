@@ -54,7 +54,7 @@ class SpanQueue:
         self._delay = delay_seconds
         self._spans: deque[ReadableSpan] = deque()
         self._changed = threading.Condition()
-        self._stopping = False
+        self._stopping = self._given_up = False
         self._thread = threading.Thread(target=self._work, name="span-export", daemon=True)
         self._thread.start()
 
@@ -88,6 +88,8 @@ class SpanQueue:
                 batch = [self._spans[place] for place in range(min(self._batch, len(self._spans)))]
             failure = self._outcome.of(self._export(batch))
             with self._changed:
+                if self._given_up:
+                    return  # they are counted already
                 if failure is not None and failure.retryable:
                     if self._stopping:
                         return
@@ -117,10 +119,17 @@ class SpanQueue:
             self._stopping = True
             self._changed.notify_all()
         self._thread.join(max(0.0, deadline - time.monotonic()))
-        with self._changed:
-            if self._spans:
-                self._dropped(len(self._spans), "shutdown")
+        self.give_up()
         # Ends an export under way (gRPC), or leaves it to its daemon thread.
         closing = threading.Thread(target=self._exporter.shutdown, name="span-exporter-shutdown", daemon=True)
         closing.start()
         closing.join(0.2)
+
+    def give_up(self) -> None:
+        """Count the spans that still wait as dropped; once, whoever comes first. Never blocks."""
+        with self._changed:
+            self._stopping = self._given_up = True
+            if self._spans:
+                self._dropped(len(self._spans), "shutdown")
+                self._spans.clear()
+            self._changed.notify_all()

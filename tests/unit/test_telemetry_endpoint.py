@@ -288,6 +288,13 @@ def test_a_client_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None
         assert not answer or b"408" in answer
 
 
+def seconds_to_fetch(made: Endpoint) -> float:
+    """How long a page takes, which must be answered well."""
+    started = time.monotonic()
+    assert fetch(made, "/hello")[0] == 200
+    return time.monotonic() - started
+
+
 @pytest.mark.parametrize("kind", ["silent", "half a request", "not reading"])
 def test_five_hundred_slow_connections_leave_scrapes_alone(kind: str) -> None:
     """While 500 clients of the same address say nothing, dribble, or do not read their answers, others are answered within a second."""
@@ -307,9 +314,8 @@ def test_five_hundred_slow_connections_leave_scrapes_alone(kind: str) -> None:
                 connection.sendall(sent)
                 slow.append(connection)
                 if number % 50 == 49:
-                    started = time.monotonic()
-                    assert fetch(made, "/hello")[0] == 200
-                    assert time.monotonic() - started < patience(1.0)
+                    # A machine that does something else for a second does not do so three times in a row; slow clients would.
+                    assert min(seconds_to_fetch(made) for _ in range(3)) < patience(1.0)
             assert threading.active_count() < 40
         finally:
             for connection in slow:

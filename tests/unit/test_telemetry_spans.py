@@ -292,6 +292,25 @@ def test_stopping_keeps_to_its_budget_with_waiting_spans(protocol: str) -> None:
             assert telemetry.tally.total(metrics.SPANS_DROPPED) == 2048
 
 
+def test_what_waits_is_counted_once_whoever_gives_up() -> None:
+    """Spans of an export that hangs count as dropped when the queue gives up; not again when it does so twice, or when the export ends."""
+    with grpc_receiver() as receiver:
+        receiver.hang.set()
+        with tracing(receiver.endpoint, OTEL_EXPORTER_OTLP_TIMEOUT="60000", OTEL_BSP_SCHEDULE_DELAY="10") as telemetry:
+            assert telemetry._maker is not None
+            for _ in range(7):
+                telemetry._maker.make(slow())
+            (queue,) = telemetry._queues
+            wait_for(lambda: len(queue) == 7)
+            queue.give_up()
+            queue.give_up()
+            assert telemetry.tally.total(metrics.SPANS_DROPPED) == 7
+            receiver.hang.clear()
+            queue._thread.join(10)
+            assert not queue._thread.is_alive()
+            assert telemetry.tally.total(metrics.SPANS_DROPPED) == 7
+
+
 def test_stopping_sends_what_waits() -> None:
     """Spans that are waiting at shutdown have arrived when it returns."""
     with grpc_receiver() as receiver:
