@@ -158,10 +158,12 @@ def test_a_library_that_is_loaded_later_is_measured() -> None:
 
 
 def test_a_process_that_takes_long_to_look_at_delays_no_reading(
-    compile_program: Compile, start: Callable[..., Child], monkeypatch: pytest.MonkeyPatch
+    compile_program: Compile, start: Callable[..., Child], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """While a new process is looked at, intervals are closed and the kernel is read on time."""
     path = compile_program("guide_names.c", "-O1")
+    another = tmp_path / path.name  # of one file a plan is made once
+    shutil.copy(path, another)
     start(path)
     looking, go_on = threading.Event(), threading.Event()
 
@@ -173,8 +175,8 @@ def test_a_process_that_takes_long_to_look_at_delays_no_reading(
     with running(TargetSelector(name=path.name), interval_s=0.1) as agent:
         agent.wait(lambda: len(agent.of(Target)) == 1, "the first process is attached")
         monkeypatch.setattr(Planner, "examine_process", slow)
-        start(path)
-        assert looking.wait(10)
+        start(another)
+        assert looking.wait(patience(30))
         before = len(agent.of(Snapshot))
         agent.wait(lambda: len(agent.of(Snapshot)) > before + 10, "the kernel goes on being read")
         assert agent.agent.readiness()[0]
@@ -189,7 +191,7 @@ def test_a_process_that_cannot_be_read_is_refused_and_not_waited_for(monkeypatch
         found = real(pid)
         return replace(found, executable="", device=0, inode=0) if found and pid == child.pid else found
 
-    def denied(pid: int) -> list[Mapping]:
+    def denied(pid: int, *, code: bool = False) -> list[Mapping]:
         raise PermissionDeniedError(f"process {pid} cannot be looked at: permission denied")
 
     with subprocess.Popen(["sleep", "60"]) as child:
