@@ -54,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--seconds", metavar="N", type=_seconds, help="end after N seconds (default: at Ctrl-C)")
+    parser.add_argument("--seconds", metavar="N", type=seconds, help="end after N seconds (default: at Ctrl-C)")
     parser.add_argument(
         "--port", metavar="PORT", type=port, default=9310, help="port of /metrics (default: 9310; 0: any free port)"
     )
@@ -228,7 +228,8 @@ def _end_loop(agent: Agent, loop: threading.Thread) -> None:
     loop.join(5.0)
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """A number of seconds of an option. Raises argparse.ArgumentTypeError."""
     return _between(text, 0.0, 1e7, "a number of seconds")
 
 

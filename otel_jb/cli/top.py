@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from otel_jb.cli import demo, target, words
 from otel_jb.cli import run as run_command
-from otel_jb.cli import target, words
 from otel_jb.model.errors import AgentError, TargetError, UsageError
 from otel_jb.model.text import printable
 
@@ -55,7 +55,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--connect", metavar="URL", help="show what the agent at this address measures; needs no root")
     source.add_argument("--replay", metavar="FILE", help="show a recording; needs no root")
-    parser.add_argument("--seconds", metavar="N", type=float, help="end after N seconds (default: at q or Ctrl-C)")
+    parser.add_argument(
+        "--seconds", metavar="N", type=demo.seconds, help="end after N seconds (default: at q or Ctrl-C)"
+    )
     run_command.add_options(parser)
     parser.set_defaults(print_config=False)
 
@@ -88,6 +90,8 @@ def _quiet_log(kept: deque[str]) -> Iterator[None]:
 def _source(args: argparse.Namespace) -> Iterator[tuple[Callable[[], Picture], str]]:
     """Where pictures come from, and what that is called."""
     named = bool(target.given(args) or target.conditions(args))
+    if args.connect and not args.connect.startswith(("http://", "https://")):
+        raise UsageError(f"--connect {args.connect[:60]!r} is no URL", f"otel-jb top --connect {OWN_AGENT}")
     if named and (args.connect or args.replay):
         raise UsageError(
             f"--{'connect' if args.connect else 'replay'} shows what is measured already; it takes no TARGET"
@@ -129,10 +133,24 @@ def _recorded(file: str) -> Iterator[tuple[Callable[[], Picture], str]]:
     with Reader(file) as reader:
         replay = Replay(reader)
         table = LiveTable(replay.state)
-        player = threading.Thread(target=replay.play, args=(1.0, stop), name="replay", daemon=True)
+        trouble: list[AgentError] = []
+
+        def play() -> None:
+            try:
+                replay.play(1.0, stop)
+            except AgentError as error:  # the recording is cut off, or spoilt
+                trouble.append(error)
+
+        player = threading.Thread(target=play, name="replay", daemon=True)
         player.start()
+
+        def picture() -> Picture:
+            if trouble:
+                raise trouble[0]
+            return table.picture()
+
         try:
-            yield table.picture, f"recorded on {printable(reader.header.host)}"
+            yield picture, f"recorded on {printable(reader.header.host)}"
         finally:
             stop.set()
             player.join(5.0)

@@ -19,6 +19,8 @@ from otel_jb.views.rows import WINDOW_SECONDS, Picture, ProcessRow, Row, StreamR
 
 _TIMEOUT_S = 5.0
 _MAX_BYTES = 64 << 20
+#: An agent is asked directly: a proxy of the environment knows nothing of this host's loopback address.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _Key = tuple[str, str, str]  #: host, PID, function
 _LATENCY = "jitterbuffer_delay_seconds"
 _COUNTS = {
@@ -94,7 +96,7 @@ class Scraped:
     def _fetch(self) -> str:
         try:
             request = urllib.request.Request(self.url, headers={"Accept": "text/plain"})
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+            with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
                 text: str = answer.read(_MAX_BYTES).decode("utf-8", "replace")
         except urllib.error.HTTPError as error:
             raise TargetError(
