@@ -225,6 +225,9 @@ def _why_unsafe(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFact
         return "the process filters its system calls, and from Linux 6.11 to 6.13 return probes make one that its filter sees"
     if code.recursive:
         return "it is recursive"
+    if meaning.asked:
+        # setjmp and swapcontext keep the address that they find and come back by it once more; nobody knows of the others that do.
+        return "no profile knows what it does with its return address"
     if meaning.uretprobe_forbidden:
         return f"its profile forbids it: {meaning.uretprobe_forbidden}"
     if code.reach.kills:

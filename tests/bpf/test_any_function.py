@@ -16,6 +16,7 @@ from otel_jb.elf.symbols import find
 from otel_jb.model.stream import Series, Target
 from tests.bpf.conftest import Child, Compile
 from tests.bpf.test_agent import Running
+from tests.bpf.test_counting import entries
 
 pytestmark = pytest.mark.bpf
 
@@ -47,3 +48,26 @@ def test_a_function_is_counted_by_name_and_without_one_by_its_address(
         assert {record.role for record in agent.records if isinstance(record, Series)} == {"other"}
     finally:
         agent.close()
+
+
+def test_functions_that_keep_their_return_address_do_their_target_no_harm(
+    compile_program: Compile, start: Callable[..., Child]
+) -> None:
+    """setjmp and swapcontext come back twice by the address that they found; it is left as it is, and the calls are counted."""
+    child = start(compile_program("saved_return.c", "-O1"))
+    names = ("_setjmp", "__sigsetjmp", "getcontext", "swapcontext")
+    agent = Running(Config(targets=(TargetSelector(pid=child.pid),), functions=Functions(include=names), listen=None))
+    try:
+        agent.wait(lambda: len(agent.of(Target)) == 1, "it is attached")
+        assert child.ask("500") == "done"
+        assert child.ask("500") == "done"
+        agent.agent.read()
+        (seen,) = agent.agent.state.view().targets
+        entered = {each.series.function: entries(each.values) for each in seen.series}
+        assert entered["_setjmp"] == 1000
+        assert entered["swapcontext"] == 2000
+        strategies = {record.strategy for record in agent.records if isinstance(record, Series)}
+        assert "uretprobe" not in strategies
+    finally:
+        agent.close()
+    assert child.close() == 0
