@@ -13,6 +13,7 @@ from otel_jb.code.ends import FINDERS
 from otel_jb.code.facts import FunctionCode, Reach, Spot
 from otel_jb.code.reach import Program, examine_reach
 from otel_jb.code.spots import entry_spots
+from otel_jb.code.stack_pointer import foreign_load
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
 
@@ -79,7 +80,8 @@ def examine(context: Context, address: int, size: int) -> FunctionCode:
         first=first.text,
         first_price=first.price,
         entries=entries,
-        leaf=not body.calls and not body.exits and not body.unclear,
+        # One that switches stacks itself, as swapcontext does, calls nothing either.
+        leaf=not body.calls and not body.exits and not body.unclear and foreign_load(body) is None,
         recursive=any(call.target == address for call in body.calls),
         **ends,
     )

@@ -157,6 +157,14 @@ def test_a_leaf_without_a_branch_has_no_edges(examined: Analyse) -> None:
     assert [s.text for s in code.rets.spots] == ["ret"]
 
 
+def test_a_function_that_exchanges_stacks_is_no_leaf(examined: Analyse) -> None:
+    """It calls nothing, as swapcontext does, and yet returns on another stack: a return probe would kill its target."""
+    code = examined(assembly("t_f", "mov [rdi], rsp", "mov rsp, [rsi]", "ret"), language="assembler")["t_f"]
+    assert not code.leaf
+    assert not code.reach.safe
+    assert code.reach.kills
+
+
 def test_an_end_straight_behind_a_call_into_another_file_is_stepped(examined: Analyse) -> None:
     """No branch lies between a call that returns and the end, so an instruction behind it carries the probe."""
     code = examined("int g(void); int t_f(int a) { return g() + 1; }", "-O2")["t_f"]
