@@ -38,7 +38,7 @@ def make_plan(
     for facts in files:
         told = Told(facts.matches)
         for group in _folded(facts.matches):
-            made = _plan_one(facts, group, kernel, options, process, told)
+            made = _plan_one(facts, group, facts.kernel or kernel, options, process, told)
             if isinstance(made, Probe):
                 probes.append(made)
             else:

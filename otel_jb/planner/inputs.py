@@ -128,6 +128,7 @@ class FileFacts:
     #: by address: (file offset, bytes) of the function's code and of other places where it may carry a probe
     text: Mapping[int, tuple[tuple[int, bytes], ...]] = field(default_factory=dict)
     identity: tuple[int, int] | None = None  #: device and inode, where they are known
+    kernel: KernelFacts | None = None  #: what its plans go by; None: what holds now
 
 
 @dataclass(frozen=True, slots=True)

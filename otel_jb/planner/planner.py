@@ -76,6 +76,7 @@ class Planner:
         self.files = Files(inspector, self.catalog, config.functions.include, thorough=thorough)
         self._planning = threading.RLock()  # plans are made again by the thread that measures what they cost
         self._kinds: dict[Hashable, _Kind] = {}  # by what a plan follows from
+        self._kernels: dict[str, KernelFacts] = {}  # by build-id: what the first plan of a file went by
         self._prices: dict[Hashable, list[float]] = {}  # of probes in their order, by plan and costs of hits
 
     @property
@@ -112,10 +113,17 @@ class Planner:
         return examined
 
     def plan(
-        self, examined: Sequence[Examined], *, named: bool, process: Process | None = None, detail: bool | None = None
+        self,
+        examined: Sequence[Examined],
+        *,
+        named: bool,
+        process: Process | None = None,
+        detail: bool | None = None,
+        anew: bool = False,
     ) -> ProbePlan:
         """The plan for files of one process, or for files alone. `named`: the user named the target, so generic matches are
-        attached too. `detail`: functions too that tell nothing new; None as configured.
+        attached too. `detail`: functions too that tell nothing new; None as configured. `anew`: by what probes cost now, and not
+        by what they were thought to cost when the file was first planned.
         """
         config = self.config
         options = Options(
@@ -128,7 +136,19 @@ class Planner:
             target_named=named,
         )
         facts = self.process_facts(process, examined) if process is not None else UNKNOWN
-        return make_plan([each.facts for each in examined], self.kernel, options, process=facts)
+        files = [each.facts if anew else replace(each.facts, kernel=self._first_kernel(each)) for each in examined]
+        return make_plan(files, self.kernel, options, process=facts)
+
+    def _first_kernel(self, examined: Examined) -> KernelFacts:
+        """The costs that the first plan of a file went by. All its processes share one set of links only if their plans are alike, also that of
+        one which was looked at before it had mapped its libraries.
+        """
+        build_id = examined.facts.build_id
+        if build_id is None:
+            return self.kernel
+        if build_id not in self._kernels:
+            keep(self._kernels, build_id, self.kernel)
+        return self._kernels[build_id]
 
     def plan_process(self, process: Process, *, named: bool) -> ProbePlan:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
@@ -158,7 +178,7 @@ class Planner:
             alike = tuple(replace(each, file="", cost_ns=0.0) for each in plan.probes)
             costs = self._prices.get((alike, self.kernel))
             if costs is None:  # once for the processes of a file
-                fresh = self.plan(self.examine_process(process), named=named, process=process)
+                fresh = self.plan(self.examine_process(process), named=named, process=process, anew=True)
                 known = {(each.file, each.symbol.address, each.strategy): each.cost_ns for each in fresh.probes}
                 costs = [known.get((p.file, p.symbol.address, p.strategy), p.cost_ns) for p in plan.probes]
                 keep(self._prices, (alike, self.kernel), costs)
@@ -207,6 +227,7 @@ class Planner:
     def without_sessions(self) -> None:
         """The kernel has no session links, whatever its version says."""
         self.kernel = replace(self.kernel, sessions=False)
+        self._kernels.clear()
 
 
 def paths(process: Process, mapped: Sequence[MappedFile] | None = None) -> list[tuple[str, MappedFile]]:
