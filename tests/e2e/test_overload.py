@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from otel_jb.probes.abi import EVENT_SIZE
+from otel_jb.probes.programs.compiled import RING_BYTES
 from tests.e2e.agent_process import AgentProcess, Conversation, Exposition, agent, until
 from tests.e2e.test_traces import UNGOVERNED, build
 from tests.otlp_receiver import Receiver, grpc_receiver
@@ -82,9 +84,10 @@ def test_every_slow_call_is_emitted_suppressed_or_lost(program: Path, tmp_path: 
             assert BURST <= emitted + lost <= BURST + RATE * took + 1
             assert dropped(scraped) == 0
         else:
-            # Far more than anybody can take: some are lost, and no memory grows with them.
+            # Far more than anybody can take: some are lost, and no memory grows with them. If nobody reads until all is over,
+            # what the ring buffer holds is left.
             assert lost > 0
-            assert emitted > BURST
+            assert emitted >= RING_BYTES // (EVENT_SIZE + 8)  # a header of 8 bytes each
         assert resident_mb(measuring) <= 100
 
 
