@@ -140,7 +140,8 @@ class Agent:
             include = self.config.functions.include
             called = f" with a function called {' or '.join(include)}" if include else ""
             self._problem = f"no process{called} that is to be measured runs" + self._unmeasured()
-            _logger.info("no process%s to measure yet; waiting for one%s", called, self._unmeasured())
+            if not discovery.waiting:  # otherwise that has been said, of the very process
+                _logger.info("no process%s to measure yet; waiting for one%s", called, self._unmeasured())
 
     def _unmeasured(self) -> str:
         """The processes that cannot be measured although somebody expects it, and why, for people who wonder why there is no data."""
@@ -335,7 +336,8 @@ class Agent:
         measuring, read_ns = self._measuring, self._read_ns
         targets = len(measuring.targets) if measuring is not None else 0
         if measuring is None or not targets:
-            return False, self._problem
+            waiting = list(self._discovery.waiting.values()) if self._discovery is not None else []
+            return False, "; ".join(waiting[:5]) or self._problem
         if read_ns is not None:
             age_s = (time.monotonic_ns() - read_ns) / 1e9
             if age_s > self.config.interval / 1e9 + 1:

@@ -66,6 +66,11 @@ class Catalog:
         marks = (mark for profile in self.profiles for mark in _marks(profile))
         return tuple(dict.fromkeys([*self._entries, *marks, *(PATTERNS if generic else ())]))
 
+    def libraries(self) -> tuple[str, ...]:
+        """Globs of the libraries that profiles know, by soname or path."""
+        every = (p.libraries or (p.only.soname if p.only is not None else ()) for p in self.profiles)
+        return tuple(dict.fromkeys(glob for globs in every for glob in globs))
+
     def ignored(self, name: str) -> str | None:
         """Why a function with this name (without arguments) is not probed although it looks like a jitter-buffer function."""
         return self._ignored.get(name)

@@ -283,6 +283,9 @@ class ProfileSpec:
     title: str
     functions: tuple[FunctionSpec, ...]
     only: MarkerSpec | None = None
+    libraries: tuple[
+        str, ...
+    ] = ()  #: globs of the names by which a linker finds its files; none: the sonames of `only`
     layout: MarkerSpec | None = None
     versions: str = ""
     checked: VersionSpec | None = None
@@ -298,6 +301,11 @@ class ProfileSpec:
             raise KeyValueError(
                 "profile", f"{self.profile!r} is not a profile id: use small letters, digits and hyphens"
             )
+        for glob in self.libraries:
+            if glob.startswith("/") or ".." in glob.split("/") or len(glob) < 6:
+                raise KeyValueError(
+                    "libraries", f"{glob!r} is not the name of a library, or its path below a linker's directory"
+                )
         for layout in self.layouts:
             for struct, offsets in layout.fields.items():
                 for name, offset in offsets.items():

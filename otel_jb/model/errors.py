@@ -76,6 +76,10 @@ class NoFunctionError(AgentError):
         self.kind = kind  #: a word for metrics: `no_function`, `stripped`, `not_asked_for`, `no_safe_probe`
 
 
+class NothingYetError(NoFunctionError):
+    """A process has no function that can be probed, and may load a library that has."""
+
+
 class PermissionDeniedError(AgentError):
     """A privilege is missing; the help names it and how to grant it."""
 

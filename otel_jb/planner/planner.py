@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from otel_jb.catalog import Catalog, load
 from otel_jb.host import procfs
 from otel_jb.host.procfs import MappedFile, Process
-from otel_jb.model.errors import ElfError, NoFunctionError, TargetError
+from otel_jb.model.errors import ElfError, NoFunctionError, NothingYetError, TargetError
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import AgentCost
 from otel_jb.planner.choose import NOT_ASKED_FOR, make_plan
@@ -293,6 +293,14 @@ def no_function(
         return NoFunctionError(f"no function of {what} ({name}) is called {' or '.join(include)}", help_text)
     return NoFunctionError(
         f"no jitter-buffer function in {what} ({name})", help_text, "stripped" if stripped else "no_function"
+    )
+
+
+def nothing_yet(process: Process, include: Sequence[str] = ()) -> NothingYetError:
+    """The error that a process has no function to measure, and may load a library that has. `include`: the requested functions."""
+    what = f"no function called {' or '.join(include)}" if include else "no jitter buffer"
+    return NothingYetError(
+        f"{process.name} (process {process.pid}) has {what} yet", "It is measured once it loads a library that has one."
     )
 
 

@@ -31,6 +31,9 @@ _PROGRAMS = (
     "vlc",
 )
 
+#: Those of them whose jitter buffer is in a plugin, which they load when a stream needs it.
+_PLUGIN_LOADERS = ("gst-launch-*", "vlc")
+
 
 @dataclass(frozen=True, slots=True)
 class Unmeasured:
@@ -49,6 +52,11 @@ class Unmeasured:
 def is_server(name: str) -> bool:
     """Whether an executable of this name is one that people expect to be measured."""
     return any(fnmatch.fnmatchcase(name, glob) for glob in _PROGRAMS)
+
+
+def loads_plugins(name: str) -> bool:
+    """Whether a media server of this name has its jitter buffer in a plugin, so that it has none until it loads that."""
+    return any(fnmatch.fnmatchcase(name, glob) for glob in _PLUGIN_LOADERS)
 
 
 def kind_of(error: AgentError) -> str | None:

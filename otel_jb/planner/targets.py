@@ -23,12 +23,12 @@ from otel_jb.host.patience import patiently
 from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.host.watch import Watcher
 from otel_jb.model.arrival import Arrival
-from otel_jb.model.errors import AgentError
+from otel_jb.model.errors import AgentError, NothingYetError
 from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import Target
-from otel_jb.planner.planner import Planner, no_function, only_plain, paths, worth_reading
+from otel_jb.planner.planner import Planner, no_function, nothing_yet, only_plain, paths, worth_reading
 from otel_jb.planner.selection import changes, means, of_running_only
-from otel_jb.planner.servers import Unmeasured, unmeasured
+from otel_jb.planner.servers import Unmeasured, is_server, loads_plugins, unmeasured
 from otel_jb.sandbox.limits import MAX_FILES
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ class Discovery:
         self._news = threading.Event()
         self._over: set[Process] = set()  # processes that the kernel saw end
         self._wanted: tuple[Config, Catalog] | None = None  # a configuration that is to be taken over
+        self.waiting: dict[
+            Process, str
+        ] = {}  #: named by their PID, with nothing to measure until they load a library; what to say of each
 
     def _plan(self, process: Process) -> ProbePlan:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
@@ -92,12 +95,26 @@ class Discovery:
     ) -> Found:
         """Plan one process; `mapped`: its files, if they were looked at. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""
         examined, plan = self.planner.examined_plan(process, named=selector is not None, mapped=mapped)
+        alone = selector is not None and selector.pid is not None
+        if alone and not plan.probes and not plan.skipped and self._may_load_one(process, examined):
+            raise nothing_yet(process, self.config.functions.include)
         if not plan.probes:
             raise no_function(process.name, f"process {process.pid}", examined, plan, self.config.functions.include)
         build_id = next((each.report.build_id for each in examined if each.path == self._program(process)), None)
         build_id = build_id or (examined[0].report.build_id if examined else None)
-        alone = selector is not None and selector.pid is not None
         return Found(process, self._target(process, build_id, selector), plan, alone)
+
+    def _may_load_one(self, process: Process, examined: Sequence[Examined]) -> bool:
+        """Whether a process without a jitter buffer may load a library that has one. If it has a library that a profile knows, that one has
+        lost its names, and waiting would be in vain; the same holds for a media server that has its jitter buffer in its own program.
+        """
+        if is_server(process.name) and not loads_plugins(process.name):
+            return False
+        if not any(each.report.loads for each in examined):
+            return False
+        names = [each.report.soname or each.path.rpartition("/")[2] for each in examined]
+        known = [glob.rpartition("/")[2] for glob in self.planner.catalog.libraries()]
+        return not any(fnmatch.fnmatchcase(name, glob) for name in names for glob in known)
 
     def _target(self, process: Process, build_id: str | None, selector: TargetSelector | None) -> Target:
         host = self.config.host_name
@@ -161,7 +178,10 @@ class Discovery:
             chosen = self._selector(process)
             if chosen is not None and chosen.pid is not None:
                 files = _files(process)  # before the plan: what is loaded meanwhile is news at the next look
-                found.append(self._remember(self.find(process, chosen)))
+                try:
+                    found.append(self._remember(self.find(process, chosen)))
+                except NothingYetError as error:
+                    self._wait_for(process, error)
                 self._looks[process] = _Look(files, time.monotonic() + FIRST_LOOK_S, FIRST_LOOK_S)
             else:
                 self._pending[process] = None
@@ -169,6 +189,13 @@ class Discovery:
         likely = tuple(profile.profile for profile in self.planner.catalog.profiles)
         self._pending = dict.fromkeys(sorted(self._pending, key=lambda each: not each.name.startswith(likely)))
         return found + self._look_at_pending(SLICE_S)
+
+    def _wait_for(self, process: Process, error: NothingYetError) -> None:
+        """Say once that a process that was named by its PID has nothing to measure until it loads a library."""
+        if process not in self.waiting:
+            about = {"pid": process.pid, "target": process.name}
+            _logger.info("%s; waiting until it loads a library that has one", error.message, extra=about)
+        self.waiting[process] = error.message
 
     @property
     def more(self) -> bool:
@@ -226,6 +253,7 @@ class Discovery:
 
     def _remember(self, found: Found) -> Found:
         self.unmeasured.pop(found.process, None)
+        self.waiting.pop(found.process, None)
         self._target_of[found.process] = found.target.id
         return found
 
@@ -283,6 +311,7 @@ class Discovery:
             else:
                 kept.append((number, plan))
         self.unmeasured.clear()
+        self.waiting.clear()
         self._pending = dict.fromkeys(self._watcher.select_again(again=any(map(changes, self.config.targets))))
         return left, kept
 
@@ -324,6 +353,7 @@ class Discovery:
             self._looks.pop(process, None)
             self._pending.pop(process, None)
             self.unmeasured.pop(process, None)
+            self.waiting.pop(process, None)
         placed = self._place_some()
         found = [each.found for each in placed if each.found is not None]
         grown = [each.grown for each in placed if each.grown is not None]
@@ -334,7 +364,8 @@ class Discovery:
             size = procfs.pages(process.pid)
             files = look.files if look.still(size) else _files(process)
             changed = files != look.files
-            self._looks[process] = look.again(now, files, size)
+            last_s = FIRST_LOOK_S if process in self.waiting else LAST_LOOK_S
+            self._looks[process] = look.again(now, files, size, last_s)
             missed = self.unmeasured.get(process)
             if not changed and (missed is None or missed.kind != "no_answer"):
                 continue
@@ -430,6 +461,9 @@ class Discovery:
             self._looks[process] = _Look(_identities(mapped), now + FIRST_LOOK_S, FIRST_LOOK_S)
         try:
             return self._remember(self.find(process, selector, mapped))
+        except NothingYetError as error:
+            self._wait_for(process, error)
+            return None
         except AgentError as error:
             self._note_unmeasured(process, error, named=selector is not None and selector.names_program)
             return None
@@ -491,9 +525,9 @@ class _Look:
         """Whether it can have mapped nothing since: its memory is as large as it was. Now and then that is not trusted."""
         return size is not None and size == self.size and self.unread < MOST_UNREAD
 
-    def again(self, now: float, files: frozenset[tuple[str, int]], size: int | None) -> _Look:
-        """The look after this one: soon where something changed, else ever later."""
-        step = FIRST_LOOK_S if files != self.files else min(LAST_LOOK_S, self.step_s * 2)
+    def again(self, now: float, files: frozenset[tuple[str, int]], size: int | None, last_s: float) -> _Look:
+        """The look after this one: soon where something changed, else ever later, at most after `last_s`."""
+        step = FIRST_LOOK_S if files != self.files else min(last_s, self.step_s * 2)
         return _Look(files, now + step, step, size, self.unread + 1 if self.still(size) else 0)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -126,8 +127,10 @@ def test_a_program_that_starts_later_is_waited_for(
         assert agent.agent.readiness()[0]
 
 
-def test_a_library_that_is_loaded_later_is_measured() -> None:
-    """A process that maps speexdsp only after it was looked at is measured from then on."""
+@pytest.mark.parametrize("by", ["name", "pid"])
+def test_a_library_that_is_loaded_later_is_measured(by: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A process that maps speexdsp only after it was looked at is measured from then on; named by its PID, it is said to be waited for."""
+    caplog.set_level(logging.INFO)
     child = subprocess.Popen(
         [sys.executable, "-c", LATE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     )
@@ -135,8 +138,13 @@ def test_a_library_that_is_loaded_later_is_measured() -> None:
     assert child.stdout is not None
     try:
         assert child.stdout.readline() == "ready\n"
-        with running(TargetSelector(name="python3*")) as agent:
+        with running(TargetSelector(name="python3*") if by == "name" else TargetSelector(pid=child.pid)) as agent:
             assert not any(isinstance(r, Target) and r.pid == child.pid for r in agent.records)
+            if by == "pid":
+                ready, said = agent.agent.readiness()
+                assert not ready
+                assert said.endswith(f"(process {child.pid}) has no jitter buffer yet")
+                assert f"{said}; waiting until it loads a library that has one" in caplog.messages
             child.stdin.write("\n")
             assert child.stdout.readline() == "loaded\n"
             agent.wait(
@@ -150,6 +158,7 @@ def test_a_library_that_is_loaded_later_is_measured() -> None:
             child.stdin.write("25\n")
             assert child.stdout.readline() == "done\n"
             assert agent.returned("jitter_buffer_tick", child.pid) == 25
+            assert agent.agent.readiness()[0]
     finally:
         child.stdin.close()
         child.stdout.close()

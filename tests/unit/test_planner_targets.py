@@ -16,7 +16,7 @@ import pytest
 
 from otel_jb.config.model import Config, Functions, TargetSelector
 from otel_jb.host import procfs
-from otel_jb.model.errors import NoFunctionError
+from otel_jb.model.errors import NoFunctionError, NothingYetError
 from otel_jb.model.stream import AgentCost
 from otel_jb.planner.servers import is_server
 from otel_jb.planner.targets import Discovery
@@ -98,6 +98,69 @@ def test_a_named_program_that_loads_libraries_is_waited_for(inspector: Inspector
     source = "#include <dlfcn.h>\nint main(int n, char **a) { return dlopen(a[0], 1) == 0; }"
     subprocess.run(["gcc", "-o", program, "-x", "c", "-", "-ldl"], input=source, text=True, check=True)
     assert Discovery(Config(targets=(TargetSelector(binary=str(program)),)), inspector).first() == []
+
+
+def load_and_wait(directory: Path, *libraries: Path) -> subprocess.Popen[str]:
+    """A process that can load libraries, has loaded these, and has no jitter buffer."""
+    program = directory / "loader"
+    source = """#include <dlfcn.h>
+    #include <stdio.h>
+    int main(int n, char **a) { while (*++a) if (!dlopen(*a, RTLD_NOW)) return 1; puts("ready"); fflush(stdout); return getchar(); }"""
+    subprocess.run(["gcc", "-o", program, "-x", "c", "-", "-ldl"], input=source, text=True, check=True)
+    child = subprocess.Popen([program, *libraries], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    return child
+
+
+def test_a_process_that_may_load_its_library_later_is_waited_for_if_named_by_its_pid(
+    inspector: Inspector, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That is said once, of the process, and again by a configuration that is read anew; once it has ended, nothing is waited for."""
+    caplog.set_level(logging.INFO)
+    with load_and_wait(tmp_path) as child:
+        config = Config(targets=(TargetSelector(pid=child.pid),))
+        discovery = Discovery(config, inspector)
+        said = f"loader (process {child.pid}) has no jitter buffer yet"
+        assert discovery.first() == []
+        assert discovery.poll().found == []
+        assert list(discovery.waiting.values()) == [said]
+        assert caplog.messages == [f"{said}; waiting until it loads a library that has one"]
+        named = Functions(include=("jitter_buffer_put",))
+        discovery.reconfigure(replace(config, functions=named), discovery.planner.catalog)
+        assert discovery.poll().found == []
+        said = said.replace("jitter buffer", "function called jitter_buffer_put")
+        assert list(discovery.waiting.values()) == [said]
+        child.communicate("\n")
+    discovery.poll()
+    assert not discovery.waiting
+
+
+def test_a_process_whose_library_has_lost_its_names_is_not_waited_for(inspector: Inspector, tmp_path: Path) -> None:
+    """A library that a profile knows, without a symbol: the error is the same as without waiting, and says what helps."""
+    library = tmp_path / "plugin.so"
+    command = ["gcc", "-shared", "-s", "-Wl,-soname,libavformat.so.59", "-o", str(library), "-x", "c", "-"]
+    subprocess.run(command, input="static int a;", text=True, check=True)
+    with load_and_wait(tmp_path, library) as child:
+        discovery = Discovery(Config(targets=(TargetSelector(pid=child.pid),)), inspector)
+        with pytest.raises(NoFunctionError) as caught:
+            discovery.first()
+        assert type(caught.value) is NoFunctionError
+        assert "is stripped" in caught.value.help
+        child.communicate("\n")
+
+
+@pytest.mark.parametrize(("name", "waits"), [("srs", False), ("gst-launch-1.0", True), ("anything", True)])
+def test_a_media_server_has_its_jitter_buffer_in_its_program_unless_it_loads_plugins(
+    inspector: Inspector, tmp_path: Path, name: str, waits: bool
+) -> None:
+    """A stripped SRS is not waited for, which would be in vain; GStreamer loads its jitter buffer when a stream needs it."""
+    with load_and_wait(tmp_path) as child:
+        process = replace(procfs.process(child.pid), name=name)
+        with pytest.raises(NoFunctionError) as caught:
+            Discovery(Config(), inspector).find(process, TargetSelector(pid=child.pid))
+        assert isinstance(caught.value, NothingYetError) == waits
+        child.communicate("\n")
 
 
 def test_a_function_that_is_not_there_is_said_to_be_missing(inspector: Inspector) -> None:
