@@ -50,6 +50,7 @@ class Span:
     slow_calls: int
     packets: int
     refused: int  #: packets thrown away for want of room
+    share_seconds: float  #: how long the host's share was counted for: it is read at moments of its own
 
     @property
     def seconds(self) -> float:
@@ -58,11 +59,23 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class _Counted:
+    """What a verdict needs of a function's counters. A dozen of these are kept, so the buckets are summed up at once."""
+
+    calls: int
+    slow_calls: int
+    packets: int
+    refused: int
+
+
+_NOTHING = _Counted(0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class _Sample:
     time_ns: int
     time_unix_nano: int
-    series: dict[int, SeriesSnapshot]
-    bounds_ns: tuple[int, ...]
+    series: dict[int, _Counted]
     rtp: dict[str, RtpSnapshot]
     share: HostShare | None
 
@@ -82,6 +95,7 @@ class History:
         self._window_ns = int(window_s * 1e9)
         self._targets: dict[int, _Followed] = {}
         self._of_series: dict[int, int] = {}
+        self._now_ns = 0
 
     def apply(self, record: StreamRecord) -> None:
         """Fold a record in."""
@@ -99,6 +113,7 @@ class History:
                 self._of_series.pop(series, None)
 
     def _sample(self, snapshot: Snapshot) -> None:
+        self._now_ns = snapshot.time_ns
         series: dict[int, dict[int, SeriesSnapshot]] = {}
         for values in snapshot.series:
             if values.series in self._of_series:
@@ -116,8 +131,7 @@ class History:
                 _Sample(
                     snapshot.time_ns,
                     snapshot.time_unix_nano,
-                    of_target,
-                    snapshot.bounds_ns,
+                    _counted(followed.series, of_target, snapshot.bounds_ns),
                     rtp.get(number, {}),
                     followed.share,
                 )
@@ -138,19 +152,26 @@ class History:
         """Whether the host was looked at."""
         return self._targets[target].share is not None
 
+    def sampled_ns(self, target: int) -> int | None:
+        """When a moment of a live target was last kept; None: never, or so long ago that it says nothing of the present."""
+        followed = self._targets.get(target)
+        if followed is None or not followed.samples or self._now_ns - followed.samples[-1].time_ns > self._window_ns:
+            return None
+        return followed.samples[-1].time_ns
+
     def whole(self, target: int) -> Span | None:
         """The window; None before two moments are known."""
         followed = self._targets[target]
-        return _span(followed, followed.samples[0], followed.samples[-1]) if len(followed.samples) > 1 else None
+        return _span(followed.samples[0], followed.samples[-1]) if len(followed.samples) > 1 else None
 
     def steps(self, target: int) -> list[Span]:
         """The window from moment to moment, oldest first."""
         followed = self._targets[target]
         samples = list(followed.samples)
-        return [_span(followed, *pair) for pair in pairwise(samples)]
+        return [_span(*pair) for pair in pairwise(samples)]
 
 
-def _span(followed: _Followed, first: _Sample, last: _Sample) -> Span:
+def _span(first: _Sample, last: _Sample) -> Span:
     streams = {}
     for name, now in last.rtp.items():
         before = first.rtp.get(name)
@@ -164,19 +185,12 @@ def _span(followed: _Followed, first: _Sample, last: _Sample) -> Span:
             None if now.jitter_ns is None else now.jitter_ns / 1e9,
         )
     calls = slow = packets = refused = 0
-    for number, now_values in last.series.items():
-        series = followed.series[number]
-        old = first.series.get(number)
-        if not series.has_timing or not series.primary or series.role not in PACKET_ROLES:
-            continue
-        over = bisect_left(last.bounds_ns, SLOW_NS) + 1
-        calls += now_values.returned - (old.returned if old else 0)
-        slow += sum(now_values.buckets[over:]) - (sum(old.buckets[over:]) if old else 0)
-        if series.has_packets:
-            packets += (now_values.packets or 0) - ((old.packets or 0) if old else 0)
-        for place, reason in enumerate(series.drop_reasons):
-            if reason in FULL_REASONS:
-                refused += now_values.drops[place] - (old.drops[place] if old else 0)
+    for number, now_counted in last.series.items():
+        old = first.series.get(number, _NOTHING)
+        calls += now_counted.calls - old.calls
+        slow += now_counted.slow_calls - old.slow_calls
+        packets += now_counted.packets - old.packets
+        refused += now_counted.refused - old.refused
     begin, end = first.share, last.share
     return Span(
         begin_unix_nano=first.time_unix_nano,
@@ -190,7 +204,36 @@ def _span(followed: _Followed, first: _Sample, last: _Sample) -> Span:
         slow_calls=slow,
         packets=packets,
         refused=refused,
+        share_seconds=_between(begin, end, (last.time_unix_nano - first.time_unix_nano) / 1e9),
     )
+
+
+def _counted(
+    known: dict[int, Series], values: dict[int, SeriesSnapshot], bounds_ns: tuple[int, ...]
+) -> dict[int, _Counted]:
+    found = {}
+    over = bisect_left(bounds_ns, SLOW_NS) + 1
+    for number, each in values.items():
+        series = known[number]
+        if series.has_timing and series.primary and series.role in PACKET_ROLES:
+            found[number] = _Counted(
+                each.returned,
+                sum(each.buckets[over:]),
+                (each.packets or 0) if series.has_packets else 0,
+                sum(
+                    count
+                    for reason, count in zip(series.drop_reasons, each.drops, strict=False)
+                    if reason in FULL_REASONS
+                ),
+            )
+    return found
+
+
+def _between(before: HostShare | None, now: HostShare | None, otherwise: float) -> float:
+    """Seconds that the difference of two shares is about. The first one counts from later than the moment before it."""
+    if before is None or now is None or before is now:
+        return otherwise
+    return (now.time_unix_nano - before.time_unix_nano) / 1e9
 
 
 def _seconds(before: HostShare | None, now: HostShare | None, of: Callable[[HostShare], int | None]) -> float | None:

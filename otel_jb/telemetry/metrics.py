@@ -160,6 +160,14 @@ HOST_UDP_QUEUE = Instrument(
     "Bytes that wait unread in the target's sockets, with the kernel's overhead.",
 )
 
+VERDICT = Instrument(
+    "jitterbuffer.verdict",
+    Kind.GAUGE,
+    "1",
+    "jitterbuffer_verdict_ratio",
+    "1 while the last minute's evidence accuses the culprit; absent otherwise.",
+)
+
 #: Metrics of a target, in the order in which they are exposed.
 INSTRUMENTS: tuple[Instrument, ...] = (
     CALLS,
@@ -181,6 +189,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     HOST_THROTTLED_TIME,
     HOST_UDP_DROPS,
     HOST_UDP_QUEUE,
+    VERDICT,
 )
 
 PROBES = Instrument(
@@ -501,6 +510,9 @@ def _metrics_of(view: TargetView, shape: HistogramShape, exemplars: ExemplarSour
         _add_rtp(points, key, group)
     if view.host is not None:
         _add_host(points, view.host)
+    for culprit, stream in view.accused:
+        named: Attributes = () if stream is None else (("jitterbuffer.stream", stream),)
+        points.add(VERDICT, (("culprit", culprit.value), *named), view.judged_unix_nano, 1)
     ordered = tuple((one, tuple(points.by_instrument[one])) for one in INSTRUMENTS if one in points.by_instrument)
     return TargetMetrics(view.target, view.ended_unix_nano is not None, ordered)
 

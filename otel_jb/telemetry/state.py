@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from otel_jb.diagnosis.history import History
+from otel_jb.diagnosis.limits import Culprit
+from otel_jb.diagnosis.verdict import accused
 from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,
@@ -52,6 +55,8 @@ class TargetView:
     series: tuple[SeriesView, ...]
     probes: tuple[ProbeStatus, ...]
     host: HostShare | None = None  #: None: not looked at yet
+    accused: tuple[tuple[Culprit, str | None], ...] = ()  #: who is at fault, and for which stream; None: for all of it
+    judged_unix_nano: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,12 @@ class _Values:
     values: SeriesSnapshot
     bounds_ns: tuple[int, ...]
     time_unix_nano: int
+
+
+@dataclass(slots=True)
+class _Judged:
+    sampled_ns: int | None
+    accused: tuple[tuple[Culprit, str | None], ...]
 
 
 @dataclass(slots=True)
@@ -117,12 +128,15 @@ class StreamState:
         self._shares: dict[int, HostShare] = {}
         self._cost = AgentCost()
         self._slow_calls = 0
+        self._history = History()
+        self._judged: dict[int, _Judged] = {}
         self._view: StateView | None = None  # as long as nothing changes
 
     def apply(self, record: StreamRecord) -> None:
         """Fold one record in. Records of unknown series or targets (their process ended and was forgotten) change nothing."""
         with self._lock:
             self._view = None
+            self._history.apply(record)
             if isinstance(record, Snapshot):
                 self._apply_snapshot(record)
             elif isinstance(record, SlowCall):
@@ -182,6 +196,7 @@ class StreamState:
             for each, fallen in doubtful(series, value, of_file).items():
                 self._off[each] = self._off.get(each, frozenset()) | fallen
                 self._series[each] = without(self._series[each], self._off[each])
+                self._history.apply(self._series[each])
             if not self._says:
                 continue
             structs = ", ".join(dict(series.sources).get(value, ()))
@@ -206,6 +221,7 @@ class StreamState:
         del self._ended[target], self._targets[target]
         self._probes.pop(target, None)
         self._shares.pop(target, None)
+        self._judged.pop(target, None)
         for series in self._of_target.pop(target):
             del self._series[series]
             self._values.pop(series, None)
@@ -281,4 +297,14 @@ class StreamState:
             tuple(series),
             tuple(probes.values()),
             self._shares.get(target.id),
+            self._accused(target.id),
+            0 if self._snapshot is None else self._snapshot.time_unix_nano,
         )
+
+    def _accused(self, target: int) -> tuple[tuple[Culprit, str | None], ...]:
+        """The verdict, made once for each moment that the history keeps."""
+        sampled = self._history.sampled_ns(target)
+        judged = self._judged.get(target)
+        if judged is None or judged.sampled_ns != sampled:
+            judged = self._judged[target] = _Judged(sampled, accused(self._history, target))
+        return judged.accused
