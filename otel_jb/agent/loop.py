@@ -10,6 +10,7 @@ imported only once probes are attached.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import logging
 import select
 import threading
@@ -23,6 +24,7 @@ from otel_jb.agent.commands import ClosedError, Commands
 from otel_jb.agent.measuring import Measuring, Sink
 from otel_jb.agent.pacing import Paced
 from otel_jb.model.errors import AgentError, AttachError, TargetError
+from otel_jb.model.text import printable
 from otel_jb.probes.backend import KernelOptions
 
 if TYPE_CHECKING:
@@ -141,7 +143,8 @@ class Agent:
             called = f" with a function called {' or '.join(include)}" if include else ""
             self._problem = f"no process{called} that is to be measured runs" + self._unmeasured()
             if not discovery.waiting:  # otherwise that has been said, of the very process
-                _logger.info("no process%s to measure yet; waiting for one%s", called, self._unmeasured())
+                hint = _similar(self.config) if not self._unmeasured() else ""
+                _logger.info("no process%s to measure yet; waiting for one%s%s", called, self._unmeasured(), hint)
 
     def _unmeasured(self) -> str:
         """The processes that cannot be measured although somebody expects it, and why, for people who wonder why there is no data."""
@@ -356,6 +359,16 @@ def _step_watch() -> StepWatch | None:
         return StepWatch()
     except (OSError, AttributeError):  # a C library without timerfd
         return None
+
+
+def _similar(config: Config) -> str:
+    """What runs under a name like one that is waited for."""
+    from otel_jb.host import procfs
+
+    wanted = [each.name for each in config.targets if each.name is not None]
+    running = sorted({each.name for each in procfs.processes()}) if wanted else []
+    close = [name for each in wanted for name in difflib.get_close_matches(each, running, 1, 0.7) if name != each]
+    return f" (did you mean {' or '.join(map(printable, close))}, which is running?)" if close else ""
 
 
 def _fixed_threshold(config: Config, function: str, role: str) -> int | None:

@@ -37,6 +37,8 @@ MAX_LINE_BYTES = 64 << 20  #: enough for a snapshot of 65 536 series; a file wit
 
 KINDS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(StreamRecord)}
 
+_MAKE_ONE = "make one with: otel-jb record FILE TARGET"
+
 _logger = logging.getLogger(__name__)
 
 
@@ -160,14 +162,14 @@ class Reader:
             # Descriptor 0 by number, as the file of /dev/stdin may be one that this user could not open.
             self._raw = open(0 if path == "-" else path, "rb", closefd=path != "-")  # noqa: SIM115 - close() does
         except OSError as error:
-            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+            raise UsageError(f"{path}: cannot be read: {error.strerror}", _MAKE_ONE) from None
         try:
             compressed = self._raw.peek(2)[:2] == b"\x1f\x8b"
             self._file: BinaryIO = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw)) if compressed else self._raw
             self.header = self._header()
         except OSError as error:
             self.close()
-            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+            raise UsageError(f"{path}: cannot be read: {error.strerror}", _MAKE_ONE) from None
         except BaseException:
             self.close()
             raise
@@ -207,7 +209,7 @@ class Reader:
         except ValueError:
             data = None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise UsageError(f"{self.path}: not a recording of otel-jb", "make one with: otel-jb record FILE")
+            raise UsageError(f"{self.path}: not a recording of otel-jb", _MAKE_ONE)
         version = data.get("version")
         if version != VERSION:
             raise UsageError(

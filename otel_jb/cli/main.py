@@ -6,15 +6,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import shlex
 import sys
 import textwrap
 from collections.abc import Sequence
 from typing import NoReturn
 
 from otel_jb import __version__
-from otel_jb.cli import descriptors, exitcodes, output, words
+from otel_jb.cli import corrections, descriptors, exitcodes, output, words
 from otel_jb.cli.words import COMMANDS
-from otel_jb.model.errors import AgentError, ExitCode, UsageError
+from otel_jb.model.errors import AgentError, ConfigError, ExitCode, TargetError, UsageError
 from otel_jb.model.shortage import shortage_of
 from otel_jb.model.text import printable, printable_lines
 
@@ -88,10 +89,12 @@ def _run(arguments: list[str], typed: list[str]) -> int:
         args, others = parser.parse_known_args(arguments)
     except SystemExit as stop:  # --help and --version; errors are UsageError
         return int(stop.code or 0)
+    except UsageError as error:
+        raise _corrected(error, parser, command, arguments) from None
     if args.subcommand is None:
         parser.print_help()
         return int(ExitCode.OK)
-    _take_the_rest(parser, args, others)
+    _take_the_rest(parser, args, others, arguments)
     if arguments != typed:
         _refuse_late_command(args, typed)
     args.typed = arguments
@@ -120,29 +123,73 @@ def _parser(arguments: list[str]) -> Parser:
     return parser
 
 
-def _take_the_rest(parser: Parser, args: argparse.Namespace, others: list[str]) -> None:
+def _corrected(error: UsageError, parser: Parser, command: str | None, arguments: list[str]) -> UsageError:
+    """The error with the right command in its help: the typed one corrected, or what the command's own help begins with."""
+    message, right = error.message, None
+    if command is not None:
+        right = _accepted(parser, arguments, message)
+    if command is not None and message.startswith("the following arguments are required"):
+        named = [each for each in _command(parser, command)._actions if not each.option_strings and each.nargs is None]  # noqa: SLF001
+        message = f"{command} needs a {' and a '.join(str(each.metavar) for each in named)}"
+        right = _first_example(parser, command)
+    return UsageError(message, f"{right}\n{error.help}" if right else error.help)
+
+
+def _accepted(parser: Parser, arguments: list[str], message: str) -> str | None:
+    """The corrected command line that the parser accepts; if another option is wrong too, the first one that was thought of."""
+    guesses = [corrections.with_value(arguments, message, repair=repair) for repair in (True, False)]
+    for guess in guesses:
+        with contextlib.suppress(UsageError, SystemExit):
+            if guess is not None:
+                parser.parse_known_args(shlex.split(guess)[1:])
+                return guess
+    return guesses[0]
+
+
+def _take_the_rest(parser: Parser, args: argparse.Namespace, others: list[str], arguments: list[str]) -> None:
     """Handle words that argparse left over: targets after an option, or a mistake. Raises UsageError."""
     command: str = args.subcommand
+    explained = f"otel-jb {command} --help explains the options"
     for word in others:
         if word.startswith("-"):
             option = word.partition("=")[0]
-            close = words.meant(option, _options(parser, command))
+            if option in {"-V", "--version"}:
+                raise UsageError(f"{command} has no option {option}", "otel-jb version")
+            known = [
+                name
+                for each in _command(parser, command)._actions  # noqa: SLF001
+                for name in each.option_strings
+                if each.help != argparse.SUPPRESS
+            ]
+            close = corrections.option_named(option, known)
             raise UsageError(
                 f"{command} has no option {option[:60]}" + (f"; did you mean {close}?" if close else ""),
-                f"otel-jb {command} --help explains the options",
+                f"{corrections.with_option(arguments, option, close)}\n{explained}" if close else explained,
             )
     if hasattr(args, "targets"):
         args.targets = [*args.targets, *others]
     elif others:
-        raise UsageError(f"{command} does not take {others[0][:60]!r}", f"otel-jb {command} --help explains it")
+        kept = list(arguments)
+        for word in others:
+            kept.reverse()
+            kept.remove(word)
+            kept.reverse()
+        raise UsageError(f"{command} does not take {others[0][:60]!r}", f"{words.again(kept)}\n{explained}")
 
 
-def _options(parser: Parser, command: str) -> list[str]:
-    for action in parser._actions:  # noqa: SLF001 - argparse offers no other way to list options
+def _command(parser: Parser, command: str) -> argparse.ArgumentParser:
+    """The parser of one command; argparse offers no public way to it."""
+    for action in parser._actions:  # noqa: SLF001
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            actions = action.choices[command]._actions  # noqa: SLF001
-            return [option for each in actions for option in each.option_strings if each.help != argparse.SUPPRESS]
-    return []
+            found: argparse.ArgumentParser = action.choices[command]
+            return found
+    raise LookupError(command)
+
+
+def _first_example(parser: Parser, command: str) -> str:
+    """The first example of the command's help."""
+    lines = (_command(parser, command).epilog or "").splitlines()
+    return next((line.strip() for line in lines if line.startswith("  otel-jb ")), "")
 
 
 def _unknown_command(word: str) -> UsageError:
@@ -169,7 +216,14 @@ def _refuse_late_command(args: argparse.Namespace, typed: list[str]) -> None:
 def _fail(error: AgentError, *, debug: bool) -> int:
     if debug:
         _traceback()
-    _complain(f"error: {error.message}", words.named_as_typed(error.help))
+    help_text = error.help
+    if isinstance(error, TargetError) and error.message.endswith(": no such file"):
+        from otel_jb.cli import target
+
+        help_text = target.where_it_may_be(error.message.removesuffix(": no such file")) or help_text
+    elif isinstance(error, ConfigError) and not help_text:
+        help_text = "otel-jb run --print-config    prints every key, as a file to start from (docs/configuration.md)"
+    _complain(f"error: {error.message}", words.named_as_typed(help_text))
     return int(error.exit_code)
 
 

@@ -285,7 +285,21 @@ def configuration(args: argparse.Namespace, environ: Mapping[str, str]) -> Confi
     try:
         return override(config, _from_command_line(args, config))
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(str(error), _corrected(args, error)) from None
+
+
+def _corrected(args: argparse.Namespace, error: ValueError) -> str:
+    """The typed command with a valid value for the option that sets the key which is wrong; "" if it is no such error."""
+    from otel_jb.cli import corrections
+    from otel_jb.config.yamlfile import KeyValueError
+
+    if not isinstance(error, KeyValueError):
+        return ""
+    options = (
+        option for group in _OPTIONS.values() for option, key, *_ in group if key.rpartition(".")[2] == error.key
+    )
+    option = next(options, "")
+    return corrections.with_value(args.typed, f"argument {option}: {error}") or ""
 
 
 def _standard(environ: Mapping[str, str], config: Config) -> dict[str, object]:

@@ -13,8 +13,11 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otel_jb.cli.words import meant
@@ -210,6 +213,20 @@ def _nobody(name: str, running: list[str]) -> TargetError:
         f"no process called {name} is running, and no file here has that name",
         "\n".join(advice) or "`otel-jb discover` lists the processes that can be measured.",
     )
+
+
+def where_it_may_be(missing: str) -> str:
+    """Commands for the files that were probably meant by a path that does not exist; "" if there are none."""
+    path = Path(missing)
+    try:
+        beside = [each.name for each in islice(path.parent.iterdir(), 10_000)]
+    except OSError:
+        beside = []
+    close = meant(path.name, beside)
+    found = [str(path.parent / close)] if close else []
+    on_path = shutil.which(path.name) if path.name else None
+    found += [on_path] if on_path and on_path not in found else []
+    return "\n".join(f"otel-jb discover {shlex.quote(each)}    if that is the file" for each in found)
 
 
 def _port(text: str) -> int:

@@ -99,6 +99,9 @@ def _measure(history: History, config: Config, args: argparse.Namespace) -> None
     from otel_jb.doctor.system import System
 
     preflight(config, System(words.again(args.typed, "--port", "--listen")))
+    for each in target.given(args):
+        if each.pid is not None or each.name is not None:
+            target.processes(each)  # nobody waits a minute for a name that no process has
     service.run(config, [history.apply], seconds=args.window)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from otel_jb.config.model import Otlp, OtlpProtocol
 from otel_jb.model.errors import ConfigError
@@ -261,6 +261,8 @@ def _signal(reader: _Reader, signal: str, file: Otlp, command_line: Otlp) -> Sig
     if "://" not in text:
         insecure = reader.choice(True, {"true": True, "false": False}, *names("INSECURE"))
         text = f"{'http' if insecure else 'https'}://{text}"
+    if protocol is OtlpProtocol.GRPC and text.startswith("http://") and urlsplit(text).port is None:
+        reader.warnings.append(f"{text[:60]} has no port, and gRPC takes 443 then; the Collector's is {text[:60]}:4317")
     if protocol is OtlpProtocol.HTTP and not own:
         text = f"{text.rstrip('/').removesuffix(f'/v1/{signal.lower()}')}/v1/{signal.lower()}"
     headers = {**file.headers, **dict(reader.pairs(*names("HEADERS"))), **command_line.headers}

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_jb.cli import host, target, words
-from otel_jb.cli.main import main
+from otel_jb.cli import corrections, host, target, words
+from otel_jb.cli.main import _accepted, _command, _parser, main
 from otel_jb.cli.progress import Progress
 from otel_jb.cli.target import Target
 from otel_jb.model.errors import ExitCode, PermissionDeniedError, TargetError, UsageError
@@ -42,22 +42,49 @@ MISTAKES = [
     ("/usr/bin/ffmpeg", ExitCode.USAGE, "otel-jb discover /usr/bin/ffmpeg "),
     ("help rnu", ExitCode.USAGE, "did you mean 'run'?"),
     ("run --pids 1", ExitCode.USAGE, "did you mean --pid?"),
-    ("run --pids 1", ExitCode.USAGE, "otel-jb run --help"),
-    ("run --funtion x", ExitCode.USAGE, "did you mean --function?"),
-    ("run --bin=/usr/bin/ffmpeg", ExitCode.USAGE, "did you mean --binary?"),
-    ("record f --pids 1", ExitCode.USAGE, "otel-jb record --help"),
-    ("demo --secs 3", ExitCode.USAGE, "did you mean --seconds?"),
-    ("demo 3", ExitCode.USAGE, "otel-jb demo --help"),
+    ("run --pids 1", ExitCode.USAGE, "otel-jb run --pid 1\n"),
+    ("run --funtion x", ExitCode.USAGE, "otel-jb run --function x\n"),
+    ("run --bin=/usr/bin/ffmpeg", ExitCode.USAGE, "otel-jb run --binary=/usr/bin/ffmpeg\n"),
+    ("record f --pids 1", ExitCode.USAGE, "otel-jb record f --pid 1\n"),
+    ("demo --secs 3", ExitCode.USAGE, "otel-jb demo --seconds 3\n"),
+    ("demo 3", ExitCode.USAGE, "otel-jb demo\n"),
     ("discover --rate 3", ExitCode.USAGE, "otel-jb discover --help"),
-    ("run --pid ffmpeg", ExitCode.USAGE, "a name goes with --name"),
-    ("run --pid", ExitCode.USAGE, "expected one argument"),
-    ("run --pid --port 9310", ExitCode.USAGE, "expected one argument"),
-    ("run --pid '12 13'", ExitCode.USAGE, "--pid can be repeated"),
+    ("run -p 1234", ExitCode.USAGE, "otel-jb run --pid 1234\n"),
+    ("demo -p 9000", ExitCode.USAGE, "otel-jb demo --port 9000\n"),
+    ("run -v", ExitCode.USAGE, "otel-jb run --log-level=debug\n"),
+    ("run --web.listen-address=:9310", ExitCode.USAGE, "otel-jb run --listen=:9310\n"),
+    ("run --dry-run", ExitCode.USAGE, "otel-jb run --print-config\n"),
+    ("run --version", ExitCode.USAGE, "otel-jb version"),
+    ("run --pid ffmpeg", ExitCode.USAGE, "otel-jb run --name ffmpeg\n"),
+    ("run --pid", ExitCode.USAGE, "otel-jb run --pid 1234\n"),
+    ("run --pid --port 9310", ExitCode.USAGE, "otel-jb run --pid 1234 --port 9310\n"),
+    ("run --pid '' --port 9310", ExitCode.USAGE, "otel-jb run --pid 1234 --port 9310\n"),
+    ("run --pid '12 13'", ExitCode.USAGE, "otel-jb run --pid 12 --pid 13\n"),
+    ("run --pid=12,13", ExitCode.USAGE, "otel-jb run --pid 12 --pid 13\n"),
     ("run --pid 0", ExitCode.USAGE, "expected a process id, got '0'"),
-    ("run --port http", ExitCode.USAGE, "expected a port"),
+    ("run --port http", ExitCode.USAGE, "otel-jb run --port 9310\n"),
+    ("run --port 9310:9310", ExitCode.USAGE, "otel-jb run --port 9310\n"),
     ("run --port 99999", ExitCode.USAGE, "expected a port from 0 to 65535"),
-    ("run --slow-threshold 10", ExitCode.USAGE, "a time such as 10ms"),
-    ("run --config /nonexistent.yaml", ExitCode.USAGE, "cannot be read"),
+    ("run --listen 9311", ExitCode.USAGE, "otel-jb run --listen 127.0.0.1:9311\n"),
+    ("run --listen :9311", ExitCode.USAGE, "otel-jb run --listen 0.0.0.0:9311\n"),
+    ("run --listen http://media3:9311/metrics", ExitCode.USAGE, "otel-jb run --listen media3:9311\n"),
+    ("run --slow-threshold 10", ExitCode.USAGE, "otel-jb run --slow-threshold 10ms\n"),
+    ("run --interval '5 sec'", ExitCode.USAGE, "otel-jb run --interval 5s\n"),
+    ("run --overhead-budget 5", ExitCode.USAGE, "otel-jb run --overhead-budget 5%\n"),
+    ("run --log-level WARN", ExitCode.USAGE, "otel-jb run --log-level warning\n"),
+    ("run --otlp-protocol http", ExitCode.USAGE, "otel-jb run --otlp-protocol http/protobuf\n"),
+    ("run --otlp-endpoint 'a b'", ExitCode.USAGE, "otel-jb run --otlp-endpoint http://127.0.0.1:4317\n"),
+    ("run --max-probes 0", ExitCode.USAGE, "otel-jb run --max-probes 256\n"),
+    ("run --traces=true --wait=yes", ExitCode.USAGE, "otel-jb run --traces=true --wait\n"),
+    ("record", ExitCode.USAGE, "otel-jb record incident.jsonl.gz 1234"),
+    ("layout", ExitCode.USAGE, "layout needs a TARGET"),
+    ("replay f --speed 2 --no-wait", ExitCode.USAGE, "otel-jb replay f --speed 2\n"),
+    ("why --for 9000", ExitCode.USAGE, "otel-jb why --for 60s\n"),
+    ("why --for 5", ExitCode.USAGE, "otel-jb why --for 5s\n"),
+    ("why xqzwvkj", ExitCode.NO_TARGET, "no process called xqzwvkj"),
+    ("discover /usr/bin/readelff", ExitCode.NO_TARGET, "otel-jb discover /usr/bin/readelf "),
+    ("plan /sbin/readelf", ExitCode.NO_TARGET, "otel-jb discover /usr/bin/readelf "),
+    ("run --config /nonexistent.yaml", ExitCode.USAGE, "otel-jb run --print-config"),
     ("run --service-name x", ExitCode.USAGE, "TARGET"),
     ("--port 9999 doctor", ExitCode.USAGE, "otel-jb doctor --port 9999"),
     ("--config x.yaml discover 1", ExitCode.USAGE, "otel-jb discover --config x.yaml 1"),
@@ -74,8 +101,8 @@ MISTAKES = [
     (f"plan {SPEEX} --function jiter_buffer_put", ExitCode.NO_FUNCTION, "Did you mean jitter_buffer_put"),
     (f"plan {SPEEX} --rate fast", ExitCode.USAGE, "calls per second"),
     (f"discover {SPEEX} --function nosuch", ExitCode.NO_FUNCTION, "It has: jitter_buffer_"),
-    ("replay", ExitCode.USAGE, "otel-jb replay --help"),
-    ("replay /nonexistent", ExitCode.USAGE, "cannot be read"),
+    ("replay", ExitCode.USAGE, "otel-jb replay incident.jsonl.gz"),
+    ("replay /nonexistent", ExitCode.USAGE, "otel-jb record FILE TARGET"),
     ("replay /etc/passwd", ExitCode.USAGE, "otel-jb record FILE"),
 ]
 
@@ -95,6 +122,31 @@ def test_a_mistake_ends_in_one_message_with_the_right_command(
     assert "internal" not in printed.err
     assert message in printed.err
     assert len(printed.err) < 1000
+
+
+def test_every_corrected_command_is_accepted() -> None:
+    """Each example value, and each repaired one, passes the parser that refused the typed one."""
+    import shlex
+
+    for command in ("run", "demo", "replay f", "plan x", "why", "top"):
+        words_ = command.split()
+        parser = _parser(words_)
+        options = {name: each for each in _command(parser, words_[0])._actions for name in each.option_strings}
+        for option in [each for each in corrections.EXAMPLES if each in options]:
+            parser.parse_args([*words_, option, corrections.EXAMPLES[option]])
+            for typed in ("", "5", "5 sec", "9310", ":9310", "0.0.0.0", "true", "ffmpeg", "12 13", "INFO", "p"):
+                try:
+                    parser.parse_args([*words_, option, typed])
+                except UsageError as error:
+                    right = _accepted(parser, [*words_, option, typed], error.message)
+                    assert right is not None
+                    parser.parse_args(shlex.split(right)[1:])
+    for meant in corrections.OF_OTHERS.values():
+        for option in meant:
+            known, equals, value = option.partition("=")
+            assert known in corrections.EXAMPLES or known in {"--json", "--print-config"}
+            if equals:
+                _parser(["run"]).parse_args(["run", known, value])
 
 
 def test_a_binary_that_is_not_there_is_one_message() -> None:
