@@ -29,6 +29,7 @@ MAX_LEFT = 16  #: maximum number of hanging threads; beyond it, no access that m
 _AT_FDCWD = -100
 _AT_STATX_DONT_SYNC = 0x4000
 _STATX_BASIC_STATS = 0x7FF
+_STATX_BTIME = 0x800
 _left: set[object] = set()  # one per abandoned thread
 _silent: dict[str, float] = {}  # file system that did not answer -> when it may be tried again
 _lock = threading.Lock()
@@ -97,6 +98,7 @@ class Status(NamedTuple):
     device: int
     inode: int
     links: int
+    born_ns: int = 0  #: when the file was made (Unix time); 0: its file system does not say
 
 
 def known_status(path: str) -> Status:
@@ -106,13 +108,16 @@ def known_status(path: str) -> Status:
         found = os.stat(path)  # noqa: PTH116
         return Status(found.st_dev, found.st_ino, found.st_nlink)
     buffer = ctypes.create_string_buffer(256)
-    if function(_AT_FDCWD, os.fsencode(path), _AT_STATX_DONT_SYNC, _STATX_BASIC_STATS, buffer) != 0:
+    if function(_AT_FDCWD, os.fsencode(path), _AT_STATX_DONT_SYNC, _STATX_BASIC_STATS | _STATX_BTIME, buffer) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
+    (known,) = struct.unpack_from("=I", buffer, 0)
     (links,) = struct.unpack_from("=I", buffer, 16)
     (inode,) = struct.unpack_from("=Q", buffer, 32)
     major, minor = struct.unpack_from("=II", buffer, 136)
-    return Status(os.makedev(major, minor), inode, links)
+    seconds, nanoseconds = struct.unpack_from("=qI", buffer, 80)
+    born_ns = seconds * 1_000_000_000 + nanoseconds if known & _STATX_BTIME else 0
+    return Status(os.makedev(major, minor), inode, links, born_ns)
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -33,16 +33,20 @@ _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) ([0-9a-f]+:[
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One user process. Equal values mean the same process running the same program."""
+    """One user process. Equal values mean the same process running the same program, whatever it calls itself and whatever became of the
+    program's name since.
+    """
 
     pid: int  #: as the host counts
     start_time_ticks: int  #: clock ticks since boot; PID and start time identify the process
-    start_time_unix_nano: int
-    name: str  #: base name of the executable, or the kernel's short name if the executable cannot be read
-    executable: str  #: path as the process sees it; empty if it cannot be read
-    root: str  #: `/proc/PID/root`
-    comm: str = ""  #: the kernel's short name, at most 15 bytes
-    deleted: bool = False  #: the executable was replaced or removed since it was started
+    start_time_unix_nano: int = field(compare=False)
+    name: str = field(
+        compare=False
+    )  #: base name of the executable, or the kernel's short name if the executable cannot be read
+    executable: str = field(compare=False)  #: path as the process sees it; empty if it cannot be read
+    root: str = field(compare=False)  #: `/proc/PID/root`
+    comm: str = field(default="", compare=False)  #: the kernel's short name, at most 15 bytes
+    deleted: bool = field(default=False, compare=False)  #: the executable was replaced or removed since it was started
     device: int = 0  #: of the executable; 0 if it cannot be read
     inode: int = 0
 

@@ -13,19 +13,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_jb.host import procfs
 from otel_jb.host.identity import make_target
-from otel_jb.host.patience import patiently
 from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.host.watch import Watcher
 from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, NothingYetError
 from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import Target
+from otel_jb.planner.named_files import NamedFiles
 from otel_jb.planner.planner import Planner, no_function, nothing_yet, only_plain, paths, worth_reading
 from otel_jb.planner.selection import changes, means, of_running_only
 from otel_jb.planner.servers import Unmeasured, is_server, loads_plugins, unmeasured
@@ -72,6 +71,7 @@ class Discovery:
         self._inspector = inspector
         self._numbers = itertools.count(1)
         self._watcher = Watcher(self._selected, again=any(map(changes, config.targets)))
+        self._named = NamedFiles()
         self._looks: dict[Process, _Look] = {}
         self._target_of: dict[Process, int] = {}
         self.held: Collection[int] = ()  #: PIDs of which `tell` hears when they end or execute another program
@@ -134,23 +134,7 @@ class Discovery:
 
     def _selector(self, process: Process) -> TargetSelector | None:
         """The first selector that means this process."""
-        return _selector_in(self.config, process, self._runs)
-
-    @staticmethod
-    def _runs(process: Process, binary: str) -> bool:
-        """Whether the process runs this file or maps it."""
-        try:
-            wanted = Path(binary).stat()
-        except OSError:
-            return process.executable == binary
-        if (wanted.st_dev, wanted.st_ino) == (process.device, process.inode):
-            return True
-        try:
-            mapped = [file for file in procfs.mapped_files(process.pid) if file.inode == wanted.st_ino]
-        except AgentError:
-            return False
-        # An inode's number says nothing without its file system, and what /proc/PID/maps calls the device need not be what stat() does.
-        return any(identity == (wanted.st_dev, wanted.st_ino) for identity in map(partial(_identity, process), mapped))
+        return _selector_in(self.config, process, self._named.runs)
 
     def _selected(self, process: Process) -> bool:
         if process.pid == os.getpid():
@@ -233,6 +217,8 @@ class Discovery:
     def _check_binary(self, binary: str) -> None:
         """Whether processes of this file could be measured at all."""
         name = Path(binary).name
+        if not os.path.lexists(binary) and any(self._named.runs(each, binary) for each in procfs.processes()):
+            return  # it was deleted, and runs on
         examined = self.planner.files.examine(binary, name)
         if examined.report.kind == "executable" and not examined.matches and self._loads_nothing_else(examined):
             raise no_function(name, binary, [examined], ProbePlan(()))
@@ -317,7 +303,7 @@ class Discovery:
 
     def _kept(self, process: Process, old: Config, planner: Planner) -> ProbePlan | None:
         """The new plan of a process that is measured; None where it is to be measured no more, or anew as another."""
-        before, now = _selector_in(old, process, self._runs), self._selector(process)
+        before, now = _selector_in(old, process, self._named.runs), self._selector(process)
         if self.config.targets and now is None:
             return None
         if _said_of(before) != _said_of(now):
@@ -341,10 +327,14 @@ class Discovery:
         """
         self._news.clear()
         self._arrived += _by_process(self._take_told())
+        names = [selector.binary for selector in self.config.targets if selector.binary is not None]
+        renamed = self._named.look(names)
         left, kept = self._take_over()
         now = time.monotonic()
         new, ended = self._watcher.poll(self.held)
         self._pending = dict.fromkeys([*new, *self._pending])
+        if renamed:  # perhaps to the file of a process that runs already
+            self._pending |= dict.fromkeys(self._watcher.select_again(again=any(map(changes, self.config.targets))))
         for process in self._over.union(self._target_of):
             self._pending.pop(process, None)
         self._over = {process for process in self._over if procfs.alive(process)}
@@ -443,15 +433,22 @@ class Discovery:
 
     def _selector_of_ended(self, process: Process, arrival: Arrival) -> TargetSelector | None:
         """The first selector that means a process which cannot be looked at any more."""
-        files = [probe.file for probe in arrival.plan.probes]
         for selector in self.config.targets:
             if of_running_only(selector):
                 continue
             if selector.name is not None and fnmatch.fnmatchcase(process.name, selector.name):
                 return selector
-            if selector.binary is not None and any(procfs.inside(file) == selector.binary for file in files):
+            if selector.binary is not None and any(
+                self._is_file_of(probe, selector.binary) for probe in arrival.plan.probes
+            ):
                 return selector
         return None
+
+    def _is_file_of(self, probe: Probe, binary: str) -> bool:
+        """Whether a probe is in the file that the user named."""
+        if probe.identity is not None and self._named.had(binary, *probe.identity):
+            return True
+        return procfs.inside(probe.file) == binary
 
     def _try(self, process: Process, now: float) -> Found | None:
         """Plan a process that may have nothing to measure (yet); it is looked at again when it maps other files."""
@@ -567,15 +564,6 @@ def _is_of(arrival: Arrival, process: Process) -> bool:
 
 def _ticks(start_ns: int) -> int:
     return start_ns * os.sysconf("SC_CLK_TCK") // 1_000_000_000
-
-
-def _identity(process: Process, file: MappedFile) -> tuple[int, int] | None:
-    """Device and inode of a mapped file; None if it no longer has a name, or cannot be read."""
-    try:
-        status = patiently(lambda: Path(procfs.file_path(process, file)).stat(), file.path)
-    except (OSError, AgentError):
-        return None
-    return (status.st_dev, status.st_ino)
 
 
 def _files(process: Process) -> frozenset[tuple[str, int]]:

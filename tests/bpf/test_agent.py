@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -110,6 +111,34 @@ def test_a_restarted_program_is_measured_again(compile_program: Compile, start: 
         agent.wait(lambda: len(agent.of(TargetEnded)) == 1, "the first process has ended")
         assert second.ask("7") != ""
         assert agent.returned("jitterbuffer_put") == 17
+
+
+def test_a_file_that_is_replaced_goes_on_being_measured_as_the_build_that_runs(
+    compile_program: Compile, start: Callable[..., Child], tmp_path: Path
+) -> None:
+    """Deleted before the agent starts, and replaced while it runs: each process is counted under its own build-id."""
+    path, children = tmp_path / "server", {}
+    ids = {build: f"{build}{'0' * 30}{random.randrange(1 << 32):08x}" for build in ("aa", "bb", "cc")}
+
+    def begin(build: str) -> None:
+        made = compile_program("guide_names.c", "-O1", f"-Wl,--build-id=0x{ids[build]}")
+        shutil.copy(made, tmp_path / "new")
+        (tmp_path / "new").rename(path)
+        children[ids[build]] = start(path)
+
+    begin("aa")
+    begin("bb")
+    with running(TargetSelector(binary=str(path))) as agent:
+        agent.wait(lambda: len(agent.of(Target)) == 2, "the first two are attached")
+        begin("cc")
+        agent.wait(lambda: len(agent.of(Target)) == 3, "so is the third")
+        path.unlink()
+        for calls, child in enumerate(children.values(), 10):
+            assert child.ask(str(calls)) != ""
+        found = {
+            t.build_id: agent.returned("jitterbuffer_put", t.pid) for t in agent.of(Target) if isinstance(t, Target)
+        }
+        assert found == dict(zip(children, (10, 11, 12), strict=True))
 
 
 def test_a_program_that_starts_later_is_waited_for(

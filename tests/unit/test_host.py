@@ -233,6 +233,30 @@ def test_a_deleted_program_and_library_are_still_read(tmp_path: Path) -> None:
             child.kill()
 
 
+def test_a_process_is_the_same_whatever_it_is_called(tmp_path: Path) -> None:
+    """Its program is renamed and deleted, and it takes another name itself; a copy of the program in its place is another one."""
+    program = tmp_path / "called"
+    renames = "import ctypes; ctypes.CDLL(None).prctl(15, b'another'); print('ready', flush=True); input()"
+    shutil.copy(Path(sys.executable).resolve(), program)
+    with subprocess.Popen(
+        [str(program), "-c", renames],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PYTHONHOME": sys.base_prefix},
+    ) as child:
+        before = process(child.pid)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        program.rename(tmp_path / "renamed")
+        renamed = process(child.pid)
+        (tmp_path / "renamed").unlink()
+        deleted = process(child.pid)
+        assert [each.name for each in (before, renamed, deleted)] == ["called", "renamed", "renamed"]
+        assert (renamed.comm, deleted.deleted) == ("another", True)
+        assert before == renamed == deleted
+        child.communicate(b"\n")
+
+
 HEX = "0123456789abcdef" * 4
 
 

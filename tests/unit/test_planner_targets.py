@@ -16,8 +16,10 @@ import pytest
 
 from otel_jb.config.model import Config, Functions, TargetSelector
 from otel_jb.host import procfs
-from otel_jb.model.errors import NoFunctionError, NothingYetError
+from otel_jb.model.errors import NoFunctionError, NothingYetError, TargetError
 from otel_jb.model.stream import AgentCost
+from otel_jb.planner import named_files
+from otel_jb.planner.named_files import NamedFiles
 from otel_jb.planner.servers import is_server
 from otel_jb.planner.targets import Discovery
 from otel_jb.sandbox.client import Inspector
@@ -175,6 +177,60 @@ def test_a_function_that_is_not_there_is_said_to_be_missing(inspector: Inspector
         discovery.find(procfs.process(os.getpid()), config.targets[0])
     assert "Did you mean jitter_buffer_put" in caught.value.help
     assert "It has: jitter_buffer_" in caught.value.help
+
+
+def look_at_all(discovery: Discovery) -> None:
+    """Polls until every process was looked at."""
+    while discovery.poll().more:
+        pass
+
+
+def test_a_file_that_is_named_means_what_had_its_name_and_what_has_it(inspector: Inspector, tmp_path: Path) -> None:
+    """A process of a deleted file, of one that was replaced or renamed since, and of one that got the name later; nobody else."""
+    path = tmp_path / "server"
+    with running(tmp_path, "server") as deleted:
+        path.unlink()
+        with (
+            running(tmp_path, "later") as later,
+            running(tmp_path, "server") as renamed,
+            running(tmp_path, "other") as other,
+        ):
+            discovery = Discovery(Config(targets=(TargetSelector(binary=str(path)),)), inspector)
+            look_at_all(discovery)
+            assert set(discovery._looks) == {deleted, renamed}
+            path.rename(tmp_path / "server.old")
+            (tmp_path / "later").rename(path)
+            look_at_all(discovery)
+            assert set(discovery._looks) == {deleted, renamed, later}
+            every = [procfs.process(each.pid) for each in (deleted, renamed, later, other)]
+            assert [discovery._selected(each) for each in every] == [True, True, True, False]
+
+
+def test_an_inode_that_is_used_again_is_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of a file with the inode of one that had the name is another's, as the time tells at which it was made."""
+    files, path = NamedFiles(), tmp_path / "server"
+    with running(tmp_path, "server") as process:
+        files.look([str(path)])
+        assert files.runs(process, str(path))
+        path.rename(tmp_path / "moved")
+        path.write_text("another")
+        files.look([str(path)])
+        assert files.runs(process, str(path))
+        monkeypatch.setattr(named_files, "_born", lambda _: (process.device, process.inode, 1))
+        monkeypatch.setattr(named_files, "_of_mapped", lambda *_: (process.device, process.inode, 1))
+        assert not files.runs(process, str(path))
+
+
+def test_a_deleted_file_that_is_named_and_runs_is_no_error(inspector: Inspector, tmp_path: Path) -> None:
+    """It is without a process that runs it."""
+    path = tmp_path / "server"
+    config = Config(targets=(TargetSelector(binary=str(path)),))
+    with running(tmp_path, "server") as process:
+        path.unlink()
+        Discovery(config, inspector).first()
+    with pytest.raises(TargetError):
+        Discovery(config, inspector).first()
+    assert process.executable == str(path)
 
 
 def test_server_names_are_whole_names() -> None:
