@@ -77,7 +77,7 @@ class Planner:
         self.files = Files(inspector, self.catalog, config.functions.include, thorough=thorough)
         self._planning = threading.RLock()  # plans are made again by the thread that measures what they cost
         self._kinds: dict[Hashable, _Kind] = {}  # by what a plan follows from
-        self._kernels: dict[str, KernelFacts] = {}  # by build-id: what the first plan of a file went by
+        self._kernels: dict[Hashable, KernelFacts] = {}  # by file: what its first plan went by
         self._prices: dict[Hashable, list[float]] = {}  # of probes in their order, by plan and costs of hits
 
     @property
@@ -144,12 +144,12 @@ class Planner:
         """The costs that the first plan of a file went by. All its processes share one set of links only if their plans are alike, also that of
         one which was looked at before it had mapped its libraries.
         """
-        build_id = examined.facts.build_id
-        if build_id is None:
+        file = examined.facts.build_id or examined.facts.identity
+        if file is None:
             return self.kernel
-        if build_id not in self._kernels:
-            keep(self._kernels, build_id, self.kernel)
-        return self._kernels[build_id]
+        if file not in self._kernels:
+            keep(self._kernels, file, self.kernel)
+        return self._kernels[file]
 
     def plan_process(self, process: Process, *, named: bool) -> ProbePlan:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""

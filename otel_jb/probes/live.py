@@ -154,21 +154,28 @@ class BpfBackend:
         attached = self._targets[target_id]
         known = {(item.probe.file, item.probe.symbol.address) for item in attached.probes}
         new = [probe for probe in plan.probes if (probe.file, probe.symbol.address) not in known]
-        return [*self._attach_probes(attached, new, alone=alone, running=True)[0], *self._unclear(attached, plan)]
+        return [*self._attach_probes(attached, new, alone=alone, running=True)[0], *self._clear(attached, plan)]
 
-    def _unclear(self, attached: AttachedTarget, plan: ProbePlan) -> list[StreamRecord]:
-        """Time no call by a return probe any more where a newer plan has another way for it: something in the process forbids them."""
+    def _clear(self, attached: AttachedTarget, plan: ProbePlan) -> list[StreamRecord]:
+        """Go by what a newer plan says of return probes: time no call by them any more where something in the process forbids them, and time
+        calls again where nothing does, as in a process that had not yet loaded its libraries when it was first looked at.
+        """
         planned = {(probe.file, probe.symbol.address): probe for probe in plan.probes}
         records: list[StreamRecord] = []
         for item in attached.probes:
             new = planned.get((item.probe.file, item.probe.symbol.address))
-            was_return = item.probe.strategy.changes_return_address
-            if new is None or not was_return or new.strategy.changes_return_address:
+            linked = item.function.probe
+            if new is None or not linked.strategy.changes_return_address:
+                continue
+            was, now = (probe.strategy.changes_return_address for probe in (item.probe, new))
+            if was == now or (now and item.set.private):
                 continue
             if item.set.private:
                 self._files.shed(item.function, item.set)
-            self._files.flag([item.index], 0, abi.FLAG_CLEARED)
-            item.probe = replace(item.probe, strategy=EndStrategy.ENTRY_ONLY, reason=new.reason)
+            self._files.flag([item.index], *((abi.FLAG_CLEARED, 0) if now else (0, abi.FLAG_CLEARED)))
+            item.probe = replace(
+                item.probe, strategy=linked.strategy if now else EndStrategy.ENTRY_ONLY, reason=new.reason
+            )
             item.series = _described(item.series, item.probe)
             records += [item.series, _status(item, ProbeState.ATTACHED, new.reason)]
         return records
@@ -212,7 +219,12 @@ class BpfBackend:
             except AgentError:
                 self._files.drop_if_idle(probes)
                 raise
-        self._files.flag(range(block.base, block.base + block.functions), abi.FLAG_CLEARED, 0)
+        cleared = [
+            block.base + function.number
+            for function, probe in zip(probes.functions, group, strict=True)
+            if function.probe.strategy is probe.strategy or not function.probe.strategy.changes_return_address
+        ]
+        self._files.flag(cleared, abi.FLAG_CLEARED, 0)
         try:
             refusals = {} if block.ended else self._files.join(probes, pid, alone=alone)
         except UnverifiedError as error:

@@ -13,7 +13,7 @@ from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
 from otel_jb.model.plan import EndStrategy, ProbePlan
 from otel_jb.model.reads import ReadProgram
-from otel_jb.model.stream import Target
+from otel_jb.model.stream import Series, Target
 from otel_jb.probes import features
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
@@ -107,3 +107,35 @@ if features.has_sessions():
         assert (values.untimed, values.returned, values.in_flight) == (2 * COUNT, 2 * COUNT, 0)
         assert values.packets == 4 * COUNT
         assert values.bytes == 2 * COUNT * (3 + 4)
+
+    def test_a_process_that_was_planned_otherwise_shares_the_links_of_its_file_and_loses_no_call(
+        compile_program: Compile, start: Callable[..., Child]
+    ) -> None:
+        """A process that must not have the return probe of the others is counted without times, its calls before that too, until it may."""
+        path = compile_program("page.c", "-O1", "-DOFFSET=0")
+        known, other = start(path), start(path)
+        reads = {"put": Meaning(uretprobe="a leaf", program=ReadProgram(entry=PUT.entry))}
+        identity = (path.stat().st_dev, path.stat().st_ino)
+        plans = [plan_for(path, reads, way).probes for way in (EndStrategy.URETPROBE, EndStrategy.RET_SITES)]
+        returning, rets = (ProbePlan(tuple(replace(probe, identity=identity) for probe in plan)) for plan in plans)
+        assert [probe.strategy for probe in rets.probes] == [EndStrategy.RET_SITES]
+        backend = BpfBackend(KernelOptions([1_000_000]))
+        try:
+            backend.attach(page_target(known, path), returning, alone=False)
+            assert other.ask(str(COUNT)) == "done"
+            target = replace(page_target(other, path), id=2)
+            (series, _) = backend.attach(target, rets, alone=False)
+            assert isinstance(series, Series)
+            assert (series.strategy, series.has_timing) == ("entry-only", False)
+            assert other.ask(str(COUNT)) == "done"
+            (before,) = backend.snapshot(only=2).series
+            (series, _) = backend.extend(2, returning, alone=False)
+            assert isinstance(series, Series)
+            assert (series.strategy, series.has_timing) == ("uretprobe", True)
+            assert other.ask(str(COUNT)) == "done"
+            (after,) = backend.snapshot(only=2).series
+            assert backend.arrivals() == []
+        finally:
+            backend.close()
+        assert (before.untimed, before.returned, before.packets) == (4 * COUNT, 0, 4 * COUNT)
+        assert (after.untimed, after.returned, after.packets) == (4 * COUNT, 2 * COUNT, 6 * COUNT)

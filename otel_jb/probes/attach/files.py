@@ -14,7 +14,7 @@ from otel_jb.elf.image import open_regular
 from otel_jb.host import procfs
 from otel_jb.host.patience import patiently
 from otel_jb.model.errors import AttachError
-from otel_jb.model.plan import Probe
+from otel_jb.model.plan import EndStrategy, Probe
 from otel_jb.model.reads import Op
 from otel_jb.model.text import printable
 from otel_jb.probes import abi
@@ -77,9 +77,29 @@ class Files:
             else:
                 found.append((of_set, rest[: len(of_set.functions)]))
                 del rest[: len(of_set.functions)]
-        return found + [
-            (self._set(group, nests=nests, private=private), group) for (_, private), group in groups.items()
-        ]
+        for (_, private), group in groups.items():
+            shared, own = self._shared(group, nests=nests)
+            found += shared
+            if own:
+                found.append((self._set(own, nests=nests, private=private), own))
+        return found
+
+    def _shared(
+        self, probes: Sequence[Probe], *, nests: bool
+    ) -> tuple[list[tuple[ProbeSet, list[Probe]]], list[Probe]]:
+        """The sets that are linked for all processes of the file and measure these functions already, if otherwise than was planned for this
+        process; and the probes that none has. Another set would count none of the calls that the process made before it was looked at.
+        """
+        left = {probe.symbol.address: probe for probe in probes}
+        found = []
+        for each in self.by_number.values():
+            if not each.everyone or each.key[:4] != (*(probes[0].identity or ()), probes[0].build_id, nests):
+                continue
+            own = [left.get(function.probe.symbol.address) for function in each.functions]
+            if all(probe and _mean(probe) == _mean(f.probe) for probe, f in zip(own, each.functions, strict=True)):
+                group = [left.pop(function.probe.symbol.address) for function in each.functions]
+                found.append((each, list(map(_as_linked, each.functions, group))))
+        return found, list(left.values())
 
     def _set(self, probes: Sequence[Probe], *, nests: bool, private: bool) -> ProbeSet:
         path, identity = probes[0].file, probes[0].identity
@@ -337,6 +357,21 @@ class Files:
             os.close(each.file)
         self._by_key.clear()
         self.by_number.clear()
+
+
+def _mean(probe: Probe) -> tuple[object, ...]:
+    """What is measured by a probe, wherever its sites are."""
+    read = (probe.read, probe.drop_reasons, probe.sources, probe.error_return, probe.return_width, probe.return_signed)
+    has = (probe.has_packets, probe.has_bytes, probe.has_depth, probe.has_duplicates)
+    return (probe.symbol, probe.role, probe.primary, probe.profile, probe.stream_name, probe.code[:1], read, has)
+
+
+def _as_linked(function: Function, wanted: Probe) -> Probe:
+    """A function of one process as its set measures it: without times if by a return probe that must not be put into this process."""
+    made = replace(function.probe, file=wanted.file, function=wanted.function, names=wanted.names)
+    if made.strategy.changes_return_address and not wanted.strategy.changes_return_address:
+        return replace(made, strategy=EndStrategy.ENTRY_ONLY, reason=wanted.reason, cost_ns=wanted.cost_ns)
+    return made
 
 
 def made_apart(made: Iterable[Links]) -> list[Links]:
