@@ -79,6 +79,12 @@ class Files:
         """Whether the file is known; `device` as in `path_key`."""
         return path_key(path, device) in self._reports
 
+    def needed(self, path: str, device: str = "00:") -> tuple[str, ...]:
+        """The sonames that a file which was read asks the dynamic loader for; `device` as in `path_key`."""
+        key = path_key(path, device)
+        report = self._reports.get(key) if key is not None else None
+        return () if report is None or isinstance(report, ElfError) else report.needed
+
     def examine(
         self,
         path: str,

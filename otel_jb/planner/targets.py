@@ -24,6 +24,7 @@ from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, NothingYetError
 from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import Target
+from otel_jb.planner.loading import Loading
 from otel_jb.planner.named_files import NamedFiles
 from otel_jb.planner.planner import Planner, no_function, nothing_yet, only_plain, paths, worth_reading
 from otel_jb.planner.selection import changes, means, of_running_only
@@ -41,6 +42,7 @@ _logger = logging.getLogger(__name__)
 FIRST_LOOK_S = 1.0  #: after which the files that a process maps are looked at again
 LAST_LOOK_S = 16.0
 MOST_UNREAD = 7  #: looks at a process whose memory has not grown, before its files are read again
+LOADING_S = 0.002  #: between looks at a process that loads its libraries
 SLICE_S = 0.25  #: how long new processes are looked at before what was found is handed on
 
 _AT_ONCE = 16  #: processes whose files are read ahead together
@@ -73,6 +75,7 @@ class Discovery:
         self._watcher = Watcher(self._selected, again=any(map(changes, config.targets)))
         self._named = NamedFiles()
         self._looks: dict[Process, _Look] = {}
+        self._loading = Loading()
         self._target_of: dict[Process, int] = {}
         self.held: Collection[int] = ()  #: PIDs of which `tell` hears when they end or execute another program
         self.unmeasured: dict[Process, Unmeasured] = {}  #: processes that run, should be measured and cannot be
@@ -172,7 +175,7 @@ class Discovery:
         # Programs that a profile is named after are the likeliest to be measured.
         likely = tuple(profile.profile for profile in self.planner.catalog.profiles)
         self._pending = dict.fromkeys(sorted(self._pending, key=lambda each: not each.name.startswith(likely)))
-        return found + self._look_at_pending(SLICE_S)
+        return found + self._look_at_pending(SLICE_S, young=False)
 
     def _wait_for(self, process: Process, error: NothingYetError) -> None:
         """Say once that a process that was named by its PID has nothing to measure until it loads a library."""
@@ -186,12 +189,15 @@ class Discovery:
         """Whether processes wait to be looked at."""
         return bool(self._pending or self._arrived)
 
-    def _look_at_pending(self, seconds: float) -> list[Found]:
-        """Look at processes that came, for about so long at most."""
+    def _look_at_pending(self, seconds: float, *, young: bool = True) -> list[Found]:
+        """Look at processes that came, for about so long at most; `young`: they have perhaps not loaded their libraries yet."""
         found = []
         until = time.monotonic() + seconds
         while self._pending and time.monotonic() < until:
             for process in self._read_next():
+                if young and self._loading.still(process, self.planner.files):
+                    time.sleep(LOADING_S)
+                    continue
                 del self._pending[process]
                 if (each := self._try(process, time.monotonic())) is not None:
                     found.append(each)
@@ -342,6 +348,7 @@ class Discovery:
         for process in ended:
             self._looks.pop(process, None)
             self._pending.pop(process, None)
+            self._loading.forget(process)
             self.unmeasured.pop(process, None)
             self.waiting.pop(process, None)
         placed = self._place_some()
