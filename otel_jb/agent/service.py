@@ -99,7 +99,7 @@ def access(config: Config) -> Access | None:
 #: that are given up.
 RELOADED = (
     *("targets", "functions", "profiles", "detail", "max_probes", "slow", "overhead", "otlp", "otlp_command_line"),
-    *("host_name", "web_config", "allowed_hosts", "log"),
+    *("attributes", "inherit_attributes", "host_name", "web_config", "allowed_hosts", "log"),
 )
 
 

@@ -29,6 +29,7 @@ EXAMPLES = {
     "--for": "60s",
     "--function": "*rtp_parse_packet",
     "--histogram": "exponential",
+    "--inherit-attributes": "on",
     "--interval": "10s",
     "--label": "app=srs",
     "--link": "perf",

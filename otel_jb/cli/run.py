@@ -76,6 +76,12 @@ _OPTIONS = {
         ),
         ("--retain", "retain", "TIME", "keep an ended target's values this long (default: 1m)"),
         (
+            "--inherit-attributes",
+            "inherit_attributes",
+            "on|off",
+            "give targets the agent's resource attributes (OTEL_RESOURCE_ATTRIBUTES) too (default: off)",
+        ),
+        (
             "--max-series",
             "max_series",
             "N",
@@ -283,9 +289,18 @@ def configuration(args: argparse.Namespace, environ: Mapping[str, str]) -> Confi
         except ValueError as error:
             raise ConfigError(f"environment: {error}") from None
     try:
-        return override(config, _from_command_line(args, config))
+        config = override(config, _from_command_line(args, config))
     except ValueError as error:
         raise UsageError(str(error), _corrected(args, error)) from None
+    return _with_inherited(environ, config) if config.inherit_attributes else config
+
+
+def _with_inherited(environ: Mapping[str, str], config: Config) -> Config:
+    """The configuration with the agent's resource attributes among those of all targets; the configured ones win."""
+    from otel_jb.config.environment import read as read_standard
+
+    inherited = read_standard(environ, config.otlp).target_attributes()
+    return dataclasses.replace(config, attributes={**inherited, **config.attributes})
 
 
 def _corrected(args: argparse.Namespace, error: ValueError) -> str:

@@ -10,11 +10,12 @@ OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES describe the agent; targets are n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
+from otel_jb.config import declarative
 from otel_jb.config.model import Otlp, OtlpProtocol
 from otel_jb.model.errors import ConfigError
 
@@ -29,6 +30,7 @@ SAMPLERS = (
 TEMPORALITIES = ("cumulative", "delta", "lowmemory")
 COMPRESSIONS = ("none", "gzip", "deflate")
 HISTOGRAMS = ("explicit_bucket_histogram", "base2_exponential_bucket_histogram")
+_OF_A_SERVICE = frozenset({"service.name", "service.instance.id", "service.version", "host.name"})
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -86,6 +88,14 @@ class OtelSettings:
         """Whether spans are exported at all; if not, slow calls need no events."""
         return not self.disabled and bool(self.traces_exporters)
 
+    def target_attributes(self) -> dict[str, str]:
+        """The resource attributes that can describe the targets too: those that do not say which process is meant."""
+        return {
+            key: value
+            for key, value in self.resource_attributes
+            if key not in _OF_A_SERVICE and not key.startswith(("process.", "telemetry."))
+        }
+
     def agent_resource(self) -> dict[str, str]:
         """Resource attributes of the agent, except those that only the running process knows."""
         attributes = {"service.name": "otel_jb", **dict(self.resource_attributes)}
@@ -97,9 +107,9 @@ class OtelSettings:
 class _Reader:
     """The environment, and the warnings about values that were ignored."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], warnings: Iterable[str] = ()) -> None:
         self._environ = environ
-        self.warnings: list[str] = []
+        self.warnings = list(warnings)
 
     def text(self, *names: str) -> tuple[str, str] | None:
         """Name and value of the first variable that is set."""
@@ -176,16 +186,13 @@ def read(environ: Mapping[str, str], file: Otlp | None = None, command_line: Otl
     /metrics is always served. OTLP is added if an endpoint is set anywhere, unless OTEL_METRICS_EXPORTER or
     OTEL_TRACES_EXPORTER say otherwise.
 
+    With OTEL_CONFIG_FILE, that file takes the place of all the other standard variables.
+
     Raises:
-        ConfigError: OTEL_CONFIG_FILE is set, or an endpoint is not a URL.
+        ConfigError: the file that OTEL_CONFIG_FILE names cannot be used, or an endpoint is not a URL.
     """
-    reader = _Reader(environ)
-    declarative = reader.text("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
-    if declarative is not None:
-        raise ConfigError(
-            f"{declarative[0]} is set, but declarative configuration is not supported",
-            f"Unset {declarative[0]} and use the OTEL_* variables or the agent's own file (--config).",
-        )
+    environ, warnings = declarative.replaced(environ)
+    reader = _Reader(environ, warnings)
     command_line = command_line or Otlp()
     file = file or Otlp()
     named = command_line.endpoint or file.endpoint

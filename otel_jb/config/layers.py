@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "OTEL_JB_MAX_PROBES": "max_probes",
     "OTEL_JB_SLOW_THRESHOLD": "slow.threshold",
     "OTEL_JB_OVERHEAD_BUDGET": "overhead.budget",
+    "OTEL_JB_INHERIT_ATTRIBUTES": "inherit_attributes",
     "OTEL_JB_LOG_LEVEL": "log.level",
     "OTEL_JB_LOG_FORMAT": "log.format",
 }

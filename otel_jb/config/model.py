@@ -398,6 +398,8 @@ class Config:
     unsafe_uretprobe: tuple[str, ...] = ()  #: globs of functions that get a uretprobe although it is not proven safe
     retain: Duration = _RETAIN  #: how long an ended target's last values stay
     link: LinkKind = LinkKind.AUTO
+    attributes: dict[str, str] = field(default_factory=dict)  #: resource attributes of every target; a target's own win
+    inherit_attributes: bool = False  #: whether targets also get those of OTEL_RESOURCE_ATTRIBUTES, the agent's
     host_name: str | None = None  #: `host.name` of targets and agent; the system's name unless given
     record_to: str | None = None  #: file that the stream of records is written to
     log: Log = Log()

@@ -109,7 +109,7 @@ def _quantity(text: str, units: dict[str, int], expected: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scalar:
+class ScalarNode:
     line: int
     text: str
     plain: bool
@@ -120,28 +120,44 @@ class _Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sequence:
+class SequenceNode:
     line: int
-    items: list[_Node]
+    items: list[Node]
 
 
 @dataclass(frozen=True, slots=True)
-class _Mapping:
+class MappingNode:
     line: int
-    items: dict[str, tuple[int, _Node]]  #: key -> its line, its value
+    items: dict[str, tuple[int, Node]]  #: key -> its line, its value
 
 
-_Node = _Scalar | _Sequence | _Mapping
+Node = ScalarNode | SequenceNode | MappingNode
 
 
 def load(path: Path, into: type[T]) -> T:
     """Read the file and `parse` it. Raises ConfigError, including for a file that cannot be read or is not UTF-8."""
+    return parse(_text_of(path), str(path), into)
+
+
+def nodes(path: Path) -> Node:
+    """The file's nodes, with their lines, for a format that no dataclass describes. Raises ConfigError as `load`."""
+    text = _text_of(path)
+    _check_size(text, str(path))
+    return _compose(text, str(path))
+
+
+def _text_of(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    return parse(decode(data, str(path)), str(path), into)
+    return decode(data, str(path))
+
+
+def _check_size(text: str, source: str) -> None:
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise ConfigError(f"{source}:1: larger than {ByteSize(MAX_BYTES)}")
 
 
 def decode(data: bytes, source: str) -> str:
@@ -155,8 +171,7 @@ def decode(data: bytes, source: str) -> str:
 
 def parse(text: str, source: str, into: type[T]) -> T:
     """Read the document as an `into`; an empty one is an empty mapping. Errors call it `source`. Raises ConfigError."""
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise ConfigError(f"{source}:1: larger than {ByteSize(MAX_BYTES)}")
+    _check_size(text, source)
     node = _compose(text, source)
     return cast("T", _Reader(source).read(node, into))
 
@@ -165,13 +180,13 @@ def parse(text: str, source: str, into: type[T]) -> T:
 # Text to nodes
 
 
-def _compose(text: str, source: str) -> _Node:
+def _compose(text: str, source: str) -> Node:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         events = yaml.parse(text, Loader=loader)
         next(events)  # the stream's start
         if isinstance(next(events), yaml.StreamEndEvent):
-            return _Mapping(1, {})
+            return MappingNode(1, {})
         node = _node(next(events), events, source, 1)
         next(events)  # the document's end
         after = next(events)
@@ -183,8 +198,8 @@ def _compose(text: str, source: str) -> _Node:
         raise ConfigError(f"{source}:{mark.line + 1 if mark else 1}: not YAML: {what}") from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise ConfigError(f"{source}:{_bad_line(text)}: not YAML: {_first_line(error)}") from None
-    if isinstance(node, _Scalar) and node.is_null:
-        return _Mapping(1, {})
+    if isinstance(node, ScalarNode) and node.is_null:
+        return MappingNode(1, {})
     return node
 
 
@@ -202,7 +217,7 @@ def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _node(event: yaml.Event, events: Iterator[yaml.Event], source: str, depth: int) -> _Node:
+def _node(event: yaml.Event, events: Iterator[yaml.Event], source: str, depth: int) -> Node:
     line = _line(event)
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
         raise ConfigError(f"{source}:{line}: anchors and aliases (&, *) are not allowed")
@@ -211,16 +226,16 @@ def _node(event: yaml.Event, events: Iterator[yaml.Event], source: str, depth: i
     if getattr(event, "tag", None) not in (None, "!"):
         raise ConfigError(f"{source}:{line}: tags (!) are not allowed")
     if isinstance(event, yaml.ScalarEvent):
-        return _Scalar(line, event.value, event.style is None or (event.style == "" and event.implicit[0]))
+        return ScalarNode(line, event.value, event.style is None or (event.style == "" and event.implicit[0]))
     if isinstance(event, yaml.SequenceStartEvent):
-        sequence = _Sequence(line, [])
+        sequence = SequenceNode(line, [])
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
             sequence.items.append(_node(event, events, source, depth + 1))
         return sequence
-    mapping = _Mapping(line, {})
+    mapping = MappingNode(line, {})
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         key = _node(event, events, source, depth + 1)
-        if not isinstance(key, _Scalar):
+        if not isinstance(key, ScalarNode):
             raise ConfigError(f"{source}:{key.line}: a key must be a word")
         if key.text in mapping.items:
             raise ConfigError(
@@ -258,24 +273,24 @@ class _Reader:
     def fail(self, line: int, message: str) -> ConfigError:
         return ConfigError(f"{self.source}:{line}: {message}")
 
-    def read(self, node: _Node, hint: Any) -> Any:
+    def read(self, node: Node, hint: Any) -> Any:
         origin, arguments = typing.get_origin(hint), typing.get_args(hint)
         if origin in (Union, types.UnionType):
             return self.union(node, arguments)
         if origin is tuple:
-            if not isinstance(node, _Sequence):
+            if not isinstance(node, SequenceNode):
                 raise self.fail(node.line, f"expected a list, got {_kind(node)}")
             return tuple(self.read(item, arguments[0]) for item in node.items)
         if origin is dict:
-            if not isinstance(node, _Mapping):
+            if not isinstance(node, MappingNode):
                 raise self.fail(node.line, f"expected keys and values, got {_kind(node)}")
             return {key: self.read(value, arguments[1]) for key, (_, value) in node.items.items()}
         if dataclasses.is_dataclass(hint) and not _is_own_scalar(hint):
             return self.dataclass(node, cast("type", hint))
         return self.scalar(node, hint)
 
-    def union(self, node: _Node, members: tuple[Any, ...]) -> Any:
-        if type(None) in members and isinstance(node, _Scalar) and node.is_null:
+    def union(self, node: Node, members: tuple[Any, ...]) -> Any:
+        if type(None) in members and isinstance(node, ScalarNode) and node.is_null:
             return None
         fitting = [member for member in members if member is not type(None) and _fits(node, member)]
         if not fitting:
@@ -288,8 +303,8 @@ class _Reader:
                 continue
         return self.read(node, fitting[-1])
 
-    def dataclass(self, node: _Node, cls: type) -> Any:
-        if not isinstance(node, _Mapping):
+    def dataclass(self, node: Node, cls: type) -> Any:
+        if not isinstance(node, MappingNode):
             raise self.fail(node.line, f"expected keys and values, got {_kind(node)}")
         keys, line_field = _schema(cls)
         values: dict[str, Any] = {}
@@ -311,8 +326,8 @@ class _Reader:
         except ValueError as error:
             raise self.fail(node.line, str(error)) from None
 
-    def scalar(self, node: _Node, hint: Any) -> Any:
-        if not isinstance(node, _Scalar):
+    def scalar(self, node: Node, hint: Any) -> Any:
+        if not isinstance(node, ScalarNode):
             raise self.fail(node.line, f"expected {_wanted(hint)}, got {_kind(node)}")
         try:
             if hasattr(hint, "from_yaml_at") and not node.is_null:
@@ -322,23 +337,23 @@ class _Reader:
             raise self.fail(node.line, str(error)) from None
 
 
-def _fits(node: _Node, hint: Any) -> bool:
+def _fits(node: Node, hint: Any) -> bool:
     """Whether the node's kind can be this type at all."""
     origin = typing.get_origin(hint)
-    if isinstance(node, _Sequence):
+    if isinstance(node, SequenceNode):
         return origin is tuple
     is_mapping = origin is dict or (dataclasses.is_dataclass(hint) and not _is_own_scalar(hint))
-    return is_mapping if isinstance(node, _Mapping) else origin is not tuple and not is_mapping
+    return is_mapping if isinstance(node, MappingNode) else origin is not tuple and not is_mapping
 
 
 def _is_own_scalar(hint: Any) -> bool:
     return hasattr(hint, "from_yaml") or hasattr(hint, "from_yaml_at")
 
 
-def _kind(node: _Node) -> str:
-    if isinstance(node, _Scalar):
+def _kind(node: Node) -> str:
+    if isinstance(node, ScalarNode):
         return "nothing" if node.is_null else repr(node.text if len(node.text) <= 60 else node.text[:57] + "...")
-    return "a list" if isinstance(node, _Sequence) else "keys and values"
+    return "a list" if isinstance(node, SequenceNode) else "keys and values"
 
 
 def _wanted(hint: Any) -> str:
@@ -364,7 +379,7 @@ def _did_you_mean(word: str, known: Any) -> str:
     return f"; known here: {', '.join(sorted(names))}" if names else ""
 
 
-def _scalar(node: _Scalar, hint: Any) -> Any:
+def _scalar(node: ScalarNode, hint: Any) -> Any:
     text = node.text
     if hint is str or hint is Any:
         if node.is_null:

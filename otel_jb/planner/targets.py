@@ -126,7 +126,11 @@ class Discovery:
             next(self._numbers),
             build_id,
             selector.service_name if selector else None,
-            {**({"host.name": host} if host else {}), **(selector.attributes if selector else {})},
+            {
+                **self.config.attributes,
+                **({"host.name": host} if host else {}),
+                **(selector.attributes if selector else {}),
+            },
         )
 
     @staticmethod

@@ -165,6 +165,8 @@ CONFIGS = st.builds(
     overhead=st.builds(model.Overhead, st.none() | st.integers(1, 10_000).map(lambda n: CpuShare(n / 1000))),
     end_strategy=st.sampled_from(list(EndChoice.known().values())),
     retain=st.integers(0, 86_400_000_000_000).map(Duration),
+    attributes=st.dictionaries(WORDS, WORDS, max_size=2),
+    inherit_attributes=st.booleans(),
     host_name=st.none() | WORDS,
     record_to=st.none() | WORDS,
 )
@@ -254,6 +256,7 @@ def test_every_variable_sets_its_key() -> None:
         "OTEL_JB_MAX_PROBES": "1",
         "OTEL_JB_SLOW_THRESHOLD": "1ms",
         "OTEL_JB_OVERHEAD_BUDGET": "off",
+        "OTEL_JB_INHERIT_ATTRIBUTES": "on",
         "OTEL_JB_LOG_LEVEL": "error",
         "OTEL_JB_LOG_FORMAT": "json",
     }

@@ -133,13 +133,11 @@ def test_the_agent_is_named_by_the_environment() -> None:
     assert read({}).agent_resource() == {"service.name": "otel_jb"}
 
 
-@pytest.mark.parametrize("name", ["OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"])
-def test_declarative_configuration_is_refused(name: str) -> None:
-    """OTEL_CONFIG_FILE is an error that says what to do instead."""
-    with pytest.raises(ConfigError) as caught:
-        read({name: "/etc/otel.yaml"})
-    assert name in caught.value.message
-    assert "--config" in caught.value.help
+def test_an_endpoint_without_a_port_is_pointed_out() -> None:
+    """gRPC would take port 443 for http://collector, where no Collector listens."""
+    assert "http://collector:4317" in " ".join(read({BASE: "http://collector"}).warnings)
+    for fine in ("http://collector:4317", "https://collector", "http://collector/v1/metrics"):
+        assert read({BASE: fine}).warnings == ()
 
 
 @pytest.mark.parametrize("value", ["ftp://c:1", "http://", "http://c:99999", "not a url"])
