@@ -105,6 +105,7 @@ struct cell {
 #define FEATURE_TOLD 256u        // the entry tells all that there is of packet and bytes
 #define FEATURE_FORM 512u        // the form of its links, see FLAG_EXCHANGE
 #define FEATURE_RTP 1024u        // its packets' RTP headers are read at entries
+#define FEATURE_GO 2048u         // Go code: its calls are a goroutine's, whose depth is kept in the nesting position's place
 #define FEATURE_SITE (1u << 20)  // bits 21-32 say where in its page the entry is
 #define FEATURE_SITE_SHIFT 21
 

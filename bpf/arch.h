@@ -17,6 +17,14 @@
 #define REG_IP(c) ((c)->ip)
 #define REG_LR(c) 0  // the return address is in the copy of the stack
 #define REG_CC(c) ((c)->flags)
+// Go's calling convention: its arguments, and the goroutine.
+#define GO_A1(c) ((c)->ax)
+#define GO_A2(c) ((c)->bx)
+#define GO_A3(c) ((c)->cx)
+#define GO_A4(c) ((c)->di)
+#define GO_A5(c) ((c)->si)
+#define GO_A6(c) ((c)->r8)
+#define REG_GO(c) ((c)->r14)
 
 // Intel SDM Vol. 1, appendix B: condition codes; the low bit negates.
 static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 flags) {
@@ -73,6 +81,13 @@ static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 fla
 #define REG_IP(c) ((c)->pc)
 #define REG_LR(c) ((c)->regs[30])
 #define REG_CC(c) ((c)->pstate)
+#define GO_A1(c) ((c)->regs[0])
+#define GO_A2(c) ((c)->regs[1])
+#define GO_A3(c) ((c)->regs[2])
+#define GO_A4(c) ((c)->regs[3])
+#define GO_A5(c) ((c)->regs[4])
+#define GO_A6(c) ((c)->regs[5])
+#define REG_GO(c) ((c)->regs[28])
 
 // Arm ARM, ConditionHolds(): NZCV are bits 31 to 28 of PSTATE; the low bit negates except for 15.
 static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 pstate) {

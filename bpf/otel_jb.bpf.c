@@ -215,6 +215,23 @@ INLINE u64 frame_of(REGS *ctx, u64 cookie) {
   return (cookie & COOKIE_FP ? fp : sp) + (s64)offset;
 }
 
+// How deep in its goroutine's stack a frame is, in words, which stays as it is when the stack is copied because it grows. The stack's
+// high end is the second word of `runtime.g`.
+INLINE u32 go_depth(REGS *ctx, u64 frame) {
+  u64 high = 0, owner = REG_GO(ctx);
+  if (read_user(&high, sizeof(high), (void *)(owner + 8))) return 0;
+  return (high - frame) >> 3 & NEST_MASK;
+}
+
+// What a call in flight is known by: its frame, or in Go code its goroutine and the frame's depth. Where two of these come out alike, the
+// depth, which is kept with the call, tells that they are not.
+INLINE u64 key_of(REGS *ctx, u64 features, u64 frame, u32 depth, u32 index) {
+  u64 owner = REG_GO(ctx);
+  asm volatile("" : "+r"(owner));
+  if (!(features & FEATURE_GO)) return (frame >> 3) << SERIES_BITS | index;
+  return (owner >> 3 ^ depth * 0x9E3779B97F4A7C15ULL >> SERIES_BITS) << SERIES_BITS | index;
+}
+
 // -- which block of series the calls of a process belong to ----------------------------------------------------------------------
 
 // The truth is the hash `owners`; what a process's calls find is a word in `cache`, a copy of it that costs no helper.
@@ -421,7 +438,9 @@ INLINE void count_broken(struct series *s, u64 *r) {
 
 // Counts an entry and, if its end is to be seen (`timed`), opens the call. 1: no end is wanted.
 INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features, u32 timed) {
-  u64 frame = frame_of(ctx, cookie), key = (frame >> 3) << SERIES_BITS | index;
+  u64 frame = frame_of(ctx, cookie);
+  u32 depth = features & FEATURE_GO ? go_depth(ctx, frame) : 0;
+  u64 key = key_of(ctx, features, frame, depth, index);
   u32 form = features & FEATURE_FORM ? CALL_FORM : 0, held = *(volatile u32 *)&s->flags, mark = 0;
   if (UNLIKELY(held & (FLAG_SHUT | FLAG_EXCHANGE))) {
     if (held & FLAG_SHUT) return 1;
@@ -432,7 +451,8 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     }
   }
   ADD(s->entered, 1);
-  u32 tid = bpf_get_current_pid_tgid(), flags = form | mark;
+  u64 id = bpf_get_current_pid_tgid();
+  u32 tid = features & FEATURE_GO ? id >> 32 : id, flags = form | mark;  // a goroutine outlives the thread that it began in
   u64 r[REGISTERS];
   r[REG_BYTES] = 0;
   r[REG_STREAM] = 0;
@@ -447,6 +467,15 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     r[4] = REG_A5(ctx);
     r[5] = REG_A6(ctx);
     r[6] = frame;
+    if (features & FEATURE_GO) {
+      // Written once more: a choice between two context addresses is refused by the verifier.
+      *(volatile u64 *)&r[0] = GO_A1(ctx);
+      *(volatile u64 *)&r[1] = GO_A2(ctx);
+      *(volatile u64 *)&r[2] = GO_A3(ctx);
+      *(volatile u64 *)&r[3] = GO_A4(ctx);
+      *(volatile u64 *)&r[4] = GO_A5(ctx);
+      *(volatile u64 *)&r[5] = GO_A6(ctx);
+    }
     r[REG_DEPTH] = DEPTH_NONE;
     r[REG_OUTCOME] = 0;
     r[REG_CLOSE] = 0;
@@ -484,6 +513,8 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     }
     ADD(s->untimed, 1);
     if (!mark) return 1;
+  } else if (features & FEATURE_GO) {
+    flags |= depth << CALL_NEST_SHIFT;
   } else if (features & FEATURE_NEST) {
     struct thread *t = this_thread(tid);
     if (t) {
@@ -752,12 +783,21 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
     nowhere.call(ctx, 0);  // see above: for the stack
     return;
   }
-  u64 frame = frame_of(ctx, cookie), key = (frame >> 3) << SERIES_BITS | index;
+  u64 frame = frame_of(ctx, cookie);
+  u32 depth = features & FEATURE_GO ? go_depth(ctx, frame) : 0;
+  u64 key = key_of(ctx, features, frame, depth, index);
   struct call *c = &hole_calls()[call_slot(key)], *o = 0, v;
   u32 spilled = *(volatile u64 *)&c->key != key, verdict = SITE_KNOWN;
   if (UNLIKELY(spilled)) {
     o = overflow.lookup(&key);
     if (!o) {
+      note_orphan(s, cookie);
+      return;
+    }
+  }
+  if (features & FEATURE_GO) {
+    u32 flags = o ? o->flags : c->flags;
+    if (!(flags & CALL_MARK) && UNLIKELY((flags >> CALL_NEST_SHIFT & NEST_MASK) != depth)) {
       note_orphan(s, cookie);
       return;
     }

@@ -14,6 +14,7 @@ from otel_jb.arch.instruction import Flow, Instruction, Price
 
 RETURN_REGISTER = 0
 ARGUMENTS = (0, 1, 2, 3, 4, 5)
+GO_ARGUMENTS = ARGUMENTS  #: of Go's calling convention
 STACK, FRAME = 31, 29
 CALLER_SAVED = frozenset(range(19)) | {30}
 

@@ -16,6 +16,8 @@ from otel_jb.arch.instruction import Flow, Instruction, Price
 RETURN_REGISTER = 0
 #: Hardware numbers of the integer argument registers 1 to 6: rdi, rsi, rdx, rcx, r8, r9.
 ARGUMENTS = (7, 6, 2, 1, 8, 9)
+#: The same in Go's calling convention (`src/cmd/compile/abi-internal.md`): rax, rbx, rcx, rdi, rsi, r8.
+GO_ARGUMENTS = (0, 3, 1, 7, 6, 8)
 STACK, FRAME = 4, 5
 CALLER_SAVED = frozenset({0, 1, 2, 6, 7, 8, 9, 10, 11})
 

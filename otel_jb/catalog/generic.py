@@ -43,6 +43,8 @@ _ASIDE = frozenset(
 )
 #: suffixes of classes about a buffer's properties, not its packets: JitterBufferDelay, JitterBufferStats
 _OF_A_BUFFER = frozenset("delay latency stats stat statistics config options settings params metrics observer".split())
+#: What Go's compiler makes beside a function: its closures, and what it defers or starts.
+_GO_WRAPPER = re.compile(r"\.(func|deferwrap|gowrap)\d+(\.\d+)*$|-fm$")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _OBJECT = frozenset({"jitter", "buffer", "buf", "jitterbuffer", "jitterbuf", "jbuf", "jb", "rtp", "av"})
 NOTE = (
@@ -71,6 +73,8 @@ def asked_profile(symbol: Symbol) -> FunctionProfile:
 
 def role_of(function: str) -> Role | None:
     """The role implied by a demangled name without arguments: it needs a buffer's name and, in its last part, a verb."""
+    if _GO_WRAPPER.search(function):
+        return None
     name = re.sub(r"<[^<>]*>", "", function)
     scope, _, method = name.rpartition("::")
     if method in _EXACT and not scope:

@@ -16,6 +16,7 @@ from otel_jb.catalog.layouts import Findings, Questions, Structs, assumed, place
 from otel_jb.catalog.model import FunctionProfile, FunctionSpec, LayoutFile, ProfileSpec
 from otel_jb.config import yamlfile
 from otel_jb.model.errors import ConfigError
+from otel_jb.model.names import literal_receiver
 from otel_jb.model.plan import Symbol
 
 _CLONE = re.compile(r"\.(part|isra|constprop|lto_priv|cold)\b")
@@ -50,7 +51,7 @@ class Catalog:
         for profile in self.profiles:
             for entry in _entries(profile):
                 self._entries.setdefault(entry.name, []).append(entry)
-                if "*" in entry.name:
+                if "*" in literal_receiver(entry.name).replace("[*]", ""):
                     self._globs.append(entry)
             for ignored in profile.ignored:
                 self._ignored.update(dict.fromkeys(ignored.names, f"{profile.profile}: {ignored.reason}"))

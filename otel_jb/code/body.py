@@ -13,6 +13,7 @@ from types import ModuleType
 from otel_jb.arch import aarch64, x86_64
 from otel_jb.arch.instruction import CALLS, FALLS_THROUGH, Flow, Instruction
 from otel_jb.code import jump_tables, known
+from otel_jb.elf import gopclntab
 from otel_jb.elf.image import Image
 from otel_jb.elf.unwind_tables import Frame, Frames, Row
 from otel_jb.model.errors import ElfError
@@ -56,7 +57,9 @@ class Context:
         """Prepare an image."""
         sections = (image.section(name) for name in (".plt", ".plt.sec", ".plt.got", ".iplt"))
         plt = tuple((s.address, s.address + s.size) for s in sections if s is not None)
-        return cls(image, names, Frames(image), plt, _DECODERS[image.arch])
+        table = gopclntab.read(image)
+        frames = Frames(image) if table is None else gopclntab.GoFrames(image, table)
+        return cls(image, names, frames, plt, _DECODERS[image.arch])
 
     def in_plt(self, address: int) -> bool:
         """Whether the address is a stub that jumps to another file."""

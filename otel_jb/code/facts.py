@@ -72,6 +72,7 @@ class FunctionCode:
     recursive: bool = False
     returns: bool = True
     reach: Reach = Reach(False, "not examined")
+    goroutine: bool = False  #: see `plan.Probe`
 
     @property
     def spots(self) -> tuple[Spot, ...]:

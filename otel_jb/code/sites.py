@@ -10,7 +10,8 @@ from typing import Any
 from otel_jb.arch.instruction import Price
 from otel_jb.code.body import Context, UndecodableError, body_of
 from otel_jb.code.ends import FINDERS
-from otel_jb.code.facts import FunctionCode, Reach, Spot
+from otel_jb.code.facts import FunctionCode, Spot
+from otel_jb.code.go import examine_go, is_go
 from otel_jb.code.reach import Program, examine_reach
 from otel_jb.code.spots import entry_spots
 from otel_jb.code.stack_pointer import foreign_load
@@ -36,9 +37,7 @@ def analyse(
     for address, size in functions:
         code = examine(program.main, address, size)
         if is_go(image):
-            # Goroutines' stacks are copied when they grow or shrink, at any instruction, with all return addresses read.
-            moves = Reach(False, "it is Go code, whose runtime moves stacks", kills=True)
-            found.append(dataclasses.replace(code, leaf=False, reach=moves))
+            found.append(examine_go(program.main, address, size, code))
             continue
         wanting = code.edges.refused or code.edges.note or not all(_is_cheap(spot) for spot in code.edges.spots)
         if not code.problem and not code.leaf and (wanting or thorough):
@@ -50,11 +49,6 @@ def analyse(
 def _is_cheap(spot: Spot) -> bool:
     """Whether an end at this spot is cheap and yields the return value."""
     return spot.returned is not None and not spot.looped and (spot.rare or spot.price is Price.EMULATED)
-
-
-def is_go(image: Image) -> bool:
-    """Whether a Go compiler made the file."""
-    return image.section(".gopclntab") is not None or image.section(".note.go.buildid") is not None
 
 
 def examine(context: Context, address: int, size: int) -> FunctionCode:

@@ -13,15 +13,22 @@ from otel_jb.code.facts import Spot
 from otel_jb.model.plan import FrameBase
 
 
-def entry_spots(body: Body) -> tuple[Spot, ...]:
-    """The instructions of the entry block where an entry probe may sit, in order, with what each has lost."""
+def entry_spots(
+    body: Body, first: int | None = None, arguments: tuple[int, ...] | None = None, *, below: bool = True
+) -> tuple[Spot, ...]:
+    """The instructions of the entry block where an entry probe may sit, in order, with what each has lost.
+
+    `first`: where that block begins, if not at the function's start. `arguments`: registers of the arguments, if not those of C.
+    `below`: whether the kernel may write below the stack pointer.
+    """
     machine = body.context.machine
-    position = body.index[body.start]
+    position = body.index[body.start] if first is None else first
+    arguments = machine.ARGUMENTS if arguments is None else arguments
     if body.came_from[position] or position in body.table_targets:
         return ()
     found: list[Spot] = []
     written: set[int] = set()
-    untouched_below = True
+    untouched_below = below
     loops_unknown = bool(body.indirect_inside) and not body.tables_resolved
     rules = {body.frame(body.instructions[jump].address) for jump in body.indirect_inside}
     while True:
@@ -32,7 +39,7 @@ def entry_spots(body: Body) -> tuple[Spot, ...]:
         # Linux 6.18 turns a probed 5-byte nop into a call, which writes its return address below the stack pointer.
         overwrites = instruction.price is Price.LONG_NOP and not untouched_below
         if frame is not None and instruction.price is not Price.REFUSED and not exposed and not overwrites:
-            clobbered = tuple(n for n, register in enumerate(machine.ARGUMENTS, 1) if register in written)
+            clobbered = tuple(n for n, register in enumerate(arguments, 1) if register in written)
             untouched = (
                 frame == (FrameBase.SP, 0) if body.context.image.machine.pushed else instruction.address == body.start
             )

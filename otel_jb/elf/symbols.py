@@ -23,9 +23,10 @@ from dataclasses import dataclass, replace
 from fnmatch import translate
 from typing import NamedTuple
 
+from otel_jb.elf import gopclntab
 from otel_jb.elf.demangle import demangle
 from otel_jb.elf.image import Image
-from otel_jb.model.names import base_name, without_arguments
+from otel_jb.model.names import base_name, literal_receiver, without_arguments
 from otel_jb.model.plan import Symbol, SymbolSource
 
 MAX_SYMBOLS = 1 << 24
@@ -94,7 +95,9 @@ class SymbolTable:
 
 
 def tables(image: Image, source: SymbolSource | None = None) -> list[SymbolTable]:
-    """The symbol tables of an image: `.symtab` first, then `.dynsym`. `source` is the origin of a debug image.
+    """The symbol tables of an image: `.symtab` first, then `.dynsym`, then a stripped Go program's own table of functions.
+
+    `source` is the origin of a debug image.
 
     Without section headers, the dynamic table is found through its segment. Raises ElfError for an impossible table.
     """
@@ -114,6 +117,8 @@ def tables(image: Image, source: SymbolSource | None = None) -> list[SymbolTable
             found.append(SymbolTable(source or default, entries, strings.data))
     if not image.sections:
         found.extend(_table_by_segment(image))
+    if all(table.source is not SymbolSource.SYMTAB for table in found) and (go := gopclntab.read(image)) is not None:
+        found.append(SymbolTable(SymbolSource.GOPCLNTAB, memoryview(go.symbols()), go.strings))
     return found
 
 
@@ -217,7 +222,13 @@ def all_tables(image: Image, debug: Sequence[tuple[Image, SymbolSource]]) -> lis
     found = tables(image)
     for other, source in debug:
         found.extend(tables(other, source))
-    order = [SymbolSource.SYMTAB, SymbolSource.DEBUG_FILE, SymbolSource.MINI_DEBUG, SymbolSource.DYNSYM]
+    order = [
+        SymbolSource.SYMTAB,
+        SymbolSource.DEBUG_FILE,
+        SymbolSource.MINI_DEBUG,
+        SymbolSource.DYNSYM,
+        SymbolSource.GOPCLNTAB,
+    ]
     return sorted(found, key=lambda table: order.index(table.source))
 
 
@@ -229,7 +240,7 @@ class Matcher:
     """A set of patterns, compiled for searches in string tables."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self.patterns = tuple(dict.fromkeys(patterns))
+        self.patterns = tuple(dict.fromkeys(map(literal_receiver, patterns)))
         plain = {p for p in self.patterns if not _GLOB.search(p) and _is_plain(p)}
         self._exact = frozenset(p.encode() for p in plain)
         self._fragments = _fragments(p for p in self.patterns if p not in plain)

@@ -16,12 +16,18 @@ _OPERATOR = re.compile(
     r"operator(?:\(\)|\[\]|<=>|<<=|>>=|->\*|&&|\|\||\+\+|--|<<|>>|<=|>=|==|!=|->|[-+*/%^&|]=|[-+*/%^&|~!=<>,]"
     r"|\"\" ?\w+| (?:new|delete)(?:\[\])?(?!\w)| co_await(?!\w))"
 )
+_RECEIVER = re.compile(r"\.\(\*(?=\w)")
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
 
 
 def base_name(name: str) -> str:
     """The function that a symbol is a variant of: without version, `.isra.N`, `.part.N`, `.constprop.N`, `.cold`, ..."""
     return _VARIANT.sub("", name.partition("@")[0])
+
+
+def literal_receiver(glob: str) -> str:
+    """The glob with the star of a Go method's receiver, `pkg.(*T).Push`, taken for the star that it is in the name."""
+    return _RECEIVER.sub(".([*]", glob)
 
 
 def without_arguments(full: str) -> str:

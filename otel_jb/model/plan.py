@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from otel_jb.model.names import base_name, without_arguments
+from otel_jb.model.names import base_name, literal_receiver, without_arguments
 from otel_jb.model.reads import ReadOp, ReadProgram
 from otel_jb.model.text import make_printable
 
@@ -23,6 +23,7 @@ class SymbolSource(Enum):
     DYNSYM = ".dynsym"
     DEBUG_FILE = "debug file"
     MINI_DEBUG = ".gnu_debugdata"
+    GOPCLNTAB = ".gopclntab"
     PLACE = "named by its address"  #: no table has it
 
 
@@ -45,7 +46,7 @@ class Symbol:
     def is_meant(self, globs: Iterable[str]) -> bool:
         """Whether one of the globs fits a name of the function: without arguments, whole, mangled, of what it is a variant, or an alias."""
         texts = (self.function, self.demangled, self.name, base_name(self.name), *self.aliases)
-        return any(fnmatchcase(text, glob) for glob in globs for text in texts)
+        return any(fnmatchcase(text, glob) for glob in map(literal_receiver, globs) for text in texts)
 
 
 class EndStrategy(Enum):
@@ -198,6 +199,9 @@ class Probe:
     #: (file offset, bytes) of the analysed code: the function's own, and the code around its other sites
     code: tuple[tuple[int, bytes], ...] = ()
     identity: tuple[int, int] | None = None  #: device and inode of the file that was analysed, where they are known
+    goroutine: bool = (
+        False  #: Go code: a call belongs to a goroutine, and its arguments are where Go's calling convention has them
+    )
 
     def __post_init__(self) -> None:
         make_printable(self, "function")

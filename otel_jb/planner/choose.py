@@ -133,6 +133,7 @@ def _plan_one(
         stream_name=meaning.stream_name,
         code=facts.text.get(symbol.address, ()),
         identity=facts.identity,
+        goroutine=code.goroutine,
     )
 
 

@@ -175,6 +175,9 @@ def uretprobe_way(code: FunctionCode, meaning: FunctionMeaning, kernel: KernelFa
         return Refusal(
             "no instruction of its entry has the return address on top of the stack and the arguments intact"
         )
+    if code.goroutine:
+        # Even by force: the runtime ends the process at the first stack that it copies.
+        return Refusal(code.reach.reason)
     why = "demanded by --unsafe-uretprobe" if forced else ""
     if not why:
         refusal = _why_unsafe(code, meaning, kernel, process)

@@ -46,7 +46,9 @@ class Attacher:
         Raises AttachError with nothing left attached.
         """
         probe, made = function.probe, Links()
-        shape = shape_of(probe.read, events=self._events, nests=probes.nests, form=probes.form)
+        shape = shape_of(
+            probe.read, events=self._events, nests=probes.nests, form=probes.form, goroutine=probe.goroutine
+        )
         entries, ends = cookies.points(probe, probes.number, function.number)
         try:
             if probe.strategy.changes_return_address and self.sessions:

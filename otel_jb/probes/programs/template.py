@@ -45,12 +45,17 @@ class Shape:
     sites: tuple[SiteCode, ...] = ()  #: of an end program: what its sites are, by number
 
 
-def shape_of(reads: ReadProgram, *, events: bool, nests: bool, cookie: int | None = None, form: int = 0) -> Shape:
-    """The shape for a probe with these reads. `form`, 0 or 1, tells links that are exchanged from those that take their place."""
+def shape_of(
+    reads: ReadProgram, *, events: bool, nests: bool, cookie: int | None = None, form: int = 0, goroutine: bool = False
+) -> Shape:
+    """The shape for a probe with these reads. `form`, 0 or 1, tells links that are exchanged from those that take their place.
+
+    Calls of a `goroutine` are no thread's, so nobody knows what is inside what.
+    """
     both = (*reads.entry, *reads.end)
     wanted = {
         abi.FEATURE_EVENTS: events,
-        abi.FEATURE_NEST: nests,
+        abi.FEATURE_NEST: nests and not goroutine,
         abi.FEATURE_RETURN: reads_return(reads.end),
         abi.FEATURE_ENTRY_READS: bool(reads.entry),
         abi.FEATURE_END_READS: bool(reads.end),
@@ -60,6 +65,7 @@ def shape_of(reads: ReadProgram, *, events: bool, nests: bool, cookie: int | Non
         abi.FEATURE_TOLD: told_at_entry(reads),
         abi.FEATURE_FORM: bool(form),
         abi.FEATURE_RTP: emits(reads.entry, Op.RTP),
+        abi.FEATURE_GO: goroutine,
     }
     features = sum(feature for feature, is_on in wanted.items() if is_on)
     return Shape(cookie, features, reads)
