@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import signal
 import struct
 from collections.abc import Sequence
 
@@ -23,6 +25,8 @@ ATTACH_PERF_EVENT = 41
 ATTACH_UPROBE_MULTI = 48
 ATTACH_UPROBE_SESSION = 57
 
+_ATTEMPTS = 20  #: to load a program
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -34,6 +38,25 @@ def bpf(command: int, attributes: bytes) -> int:
     """Make the system call with a `union bpf_attr`; returns its descriptor, or 0. Raises BpfError."""
     buffer = ctypes.create_string_buffer(attributes, max(len(attributes), 128))
     return _call("bpf", command, buffer, len(buffer))
+
+
+def load(attributes: bytes) -> int:
+    """Load a program (BPF_PROG_LOAD); returns its descriptor. Raises BpfError.
+
+    The kernel gives up verifying with EAGAIN when a signal is pending (kernel/bpf/verifier.c). So signals wait until the program is loaded, and those
+    that cannot wait, as a debugger's or profiler's, cost another attempt.
+    """
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return bpf(PROG_LOAD, attributes)
+            except BpfError as error:
+                if error.errno != errno.EAGAIN:
+                    raise
+        return bpf(PROG_LOAD, attributes)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def run_program(program: int, arguments: Sequence[int]) -> int:

@@ -14,10 +14,10 @@ from otel_jb.probes.bpf import (
     ATTACH_UPROBE_SESSION,
     LINK_CREATE,
     MAP_CREATE,
-    PROG_LOAD,
     PROG_TYPE_KPROBE,
     BpfError,
     bpf,
+    load,
 )
 
 _ARRAY_MAP = 2
@@ -78,11 +78,11 @@ def _empty_program(attach_type: int) -> int:
     """A program that does nothing, or the negative error number."""
     code = ctypes.create_string_buffer(struct.pack("=QQ", 0xB7, 0x95))  # r0 = 0; exit
     license_text = ctypes.create_string_buffer(b"GPL")
-    load = struct.pack(
+    head = struct.pack(
         "=IIQQIIQII", PROG_TYPE_KPROBE, 2, ctypes.addressof(code), ctypes.addressof(license_text), *[0] * 5
     )
     try:
-        return bpf(PROG_LOAD, load.ljust(68, b"\0") + struct.pack("=I", attach_type))
+        return load(head.ljust(68, b"\0") + struct.pack("=I", attach_type))
     except BpfError as error:
         return -(error.errno or errno.EINVAL)
 

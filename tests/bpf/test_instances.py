@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,3 +97,19 @@ def test_a_backend_whose_program_is_refused_says_so_and_leaves_nothing_open(monk
         backend.measure_cost()
     backend.close()
     assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_signals_that_keep_arriving_do_not_keep_a_program_from_being_loaded(instances: Instances) -> None:
+    """The kernel gives up verifying a program when a signal arrives; the agent's own wait until it is loaded."""
+    arrived: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: arrived.append(number))
+    shape = shape_of(ReadProgram(), events=True, nests=True)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for _ in range(3):
+            assert instances.take("on_entry", shape) > 0
+            instances.give_back("on_entry", shape)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert arrived

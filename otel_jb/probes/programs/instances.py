@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from otel_jb.model.errors import AgentError, PermissionDeniedError, UnsupportedError
 from otel_jb.model.reads import ReadProgram
-from otel_jb.probes.bpf import PROG_LOAD, PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, BpfError, bpf
+from otel_jb.probes.bpf import PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, BpfError, load
 from otel_jb.probes.programs.template import Shape, Template, shape_of
 
 MOST_OF_ONE_PROBE = 512  #: programs with a cookie of their own; each takes about 10 KiB of the kernel's memory
@@ -114,4 +114,4 @@ def _load(name: str, code: bytes, attach_type: int, kind: int, log: ctypes.Array
     logging = (1, len(log), ctypes.addressof(log)) if log is not None else (0, 0, 0)
     # union bpf_attr of BPF_PROG_LOAD: type, instructions, licence, log level, size and buffer, version, flags, name, device, attach type
     head = struct.pack("=IIQQIIQII16sI", kind, len(code) // 8, *pointers, *logging, 0, 0, name.encode()[:15], 0)
-    return bpf(PROG_LOAD, head + struct.pack("=I", attach_type))
+    return load(head + struct.pack("=I", attach_type))
