@@ -3,8 +3,8 @@
 
 Two threads: one looks at processes and plans, which takes as long as it takes; the other owns the kernel's side (`measuring`) and does
 what it is asked by a queue of commands. The order at start is chosen for the time to the first probe: the sandbox is forked before
-there are threads, the BPF program compiles in its child while targets are looked for, and everything that speaks OpenTelemetry is
-imported only once probes are attached.
+there are threads, the kernel's side is opened on a thread of its own while targets are looked for, and everything that speaks
+OpenTelemetry is imported only once probes are attached.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from otel_jb.agent.commands import ClosedError, Commands
-from otel_jb.agent.measuring import Measuring, Sink
+from otel_jb.agent.opening import Opening
 from otel_jb.agent.pacing import Paced
 from otel_jb.model.errors import AgentError, AttachError, TargetError
 from otel_jb.model.text import printable
 from otel_jb.probes.backend import KernelOptions
 
 if TYPE_CHECKING:
+    from otel_jb.agent.measuring import Measuring, Sink
     from otel_jb.catalog import Catalog
     from otel_jb.config.model import Config
     from otel_jb.model.stream import StreamRecord
@@ -81,17 +82,25 @@ class Agent:
             raise
 
     def _start(self) -> None:
-        backend = self._backend()
-        measuring = self._measuring = Measuring(self.config, backend, self.sinks)
         from otel_jb.planner.targets import Discovery
         from otel_jb.probes import features
 
         discovery = self._discovery = Discovery(self.config, self.inspector)
-        discovery.held = measuring.held
         if discovery.planner.kernel.sessions and not features.has_sessions():
             discovery.planner.without_sessions()
+        opening = Opening(self._backend, self.inspector.asked)
+        try:
+            first = discovery.first()
+        except BaseException:
+            opening.close()
+            raise
+        backend = opening.result()
+        from otel_jb.agent.measuring import Measuring
+
+        measuring = self._measuring = Measuring(self.config, backend, self.sinks)
+        discovery.held = measuring.held
         refused: AgentError | None = None
-        for found in discovery.first():
+        for found in first:
             try:
                 measuring.attach(found)
             except (AttachError, TargetError) as error:
@@ -101,7 +110,6 @@ class Agent:
         by_pid = self.config.targets and all(selector.pid is not None for selector in self.config.targets)
         if refused is not None and not measuring.targets and by_pid:
             raise refused
-        _ = backend.link_kind  # the program is loaded by now, or it never will be, and nothing ever measured
         self._say_if_nothing_runs(discovery, measuring)
 
     def _backend(self) -> Backend:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -50,6 +51,7 @@ class BpfBackend:
             len(self.buckets.bounds_ns) + 1, self.buckets.cell_bits, options.max_series, options.links, cached=True
         )
         self._loaded: Loaded | None = None
+        self._loads = threading.Lock()  # held while the programs are loaded, which `close` may cut short
         self._opened = ExitStack()  #: closes what was opened, in reverse, wherever that ended
         self._targets: dict[int, AttachedTarget] = {}
         self._by_index: dict[int, Attached] = {}
@@ -82,9 +84,14 @@ class BpfBackend:
     def _ready(self) -> Loaded:
         if self._loaded is not None:
             return self._loaded
+        with self._loads:
+            self._loaded = self._load()
+            return self._loaded
+
+    def _load(self) -> Loaded:
         assert self._loading is not None
-        loading, self._loading = self._loading, None
-        loaded = loading.result()
+        loaded = self._loading.result()
+        self._loading = None
         self._opened.callback(loaded.close)
         maps, words = loaded.maps, abi.series_words(len(self.buckets.bounds_ns) + 1)
         self._series_words = words
@@ -117,7 +124,6 @@ class BpfBackend:
             self._table, self._attacher, self._reader, self._series, words, self._configure, self._release
         )
         self._opened.callback(self._files.close)
-        self._loaded = loaded
         return loaded
 
     def _array(self, descriptor: int, words: int) -> WordArray:
@@ -574,12 +580,14 @@ class BpfBackend:
 
     def close(self) -> None:
         """See `Backend.close`."""
-        if self._loading is not None:
-            self._loading.cancel()
+        loading = self._loading
+        if loading is not None:
+            loading.cancel()
+        with self._loads:
             self._loading = None
-        self._opened.close()
-        self._targets.clear()
-        self._loaded = None
+            self._opened.close()
+            self._targets.clear()
+            self._loaded = None
 
 
 def _described(series: Series, probe: Probe) -> Series:

@@ -42,6 +42,7 @@ class Inspector:
 
     def __init__(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         self.timeout_seconds = timeout_seconds
+        self.asked = threading.Event()  #: a request was sent, so that the caller waits
         self._lock = threading.Lock()
         self._pid, self._socket = _early.pop() if _early else _fork_server()
 
@@ -86,6 +87,7 @@ class Inspector:
                 os.close(writing)
         finally:
             os.close(body)
+        self.asked.set()
         try:
             return _read_answer(reading, self.timeout_seconds, name)
         finally:

@@ -94,6 +94,24 @@ def test_a_compiler_that_was_started_early_ends_where_nothing_is_compiled(
     assert child.process.returncode is not None
 
 
+def test_the_compiler_is_not_prepared_where_something_is_kept(place: Path) -> None:
+    """BCC is imported early only where it will be needed; an entry of other sources is none."""
+    assert cache.has_some()
+    found = entry(place)
+    found.rename(found.with_name("0" * len(found.name)))
+    assert not cache.has_some()
+
+
+def test_a_compiler_that_was_not_prepared_compiles(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept may be for other options; an early compiler then serves the request all the same."""
+    monkeypatch.setattr(compiled, "RING_BYTES", 256 * resource.getpagesize())
+    compiled.start_early()
+    (child,) = compiled._early
+    work = compiled.Loading(8, 5, 17, cached=True)
+    assert work._child is child
+    work.result().close()
+
+
 def test_nonsense_with_the_right_digest_is_compiled_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What passes for an entry but is none costs a compilation and nothing else."""
     monkeypatch.setattr(compiled, "RING_BYTES", 256 * resource.getpagesize())

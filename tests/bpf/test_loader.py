@@ -6,8 +6,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -47,6 +49,27 @@ def test_a_loader_that_was_killed_is_said_to_have_been() -> None:
     child_of(work).kill()
     with pytest.raises(UnsupportedError, match="killed by SIGKILL"):
         work.result()
+
+
+def test_a_thread_that_waits_for_the_loader_is_let_go() -> None:
+    """Where the start fails for another reason meanwhile, nobody waits for the compiler any more, and it is gone."""
+    work, refused = loading(), Queue[UnsupportedError]()
+    child_of(work).send_signal(signal.SIGSTOP)  # it never answers
+
+    def wait() -> None:
+        with pytest.raises(UnsupportedError) as caught:
+            work.result()
+        refused.put(caught.value)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    deadline = time.monotonic() + patience(20)
+    while not work._awaited:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    work.cancel()
+    assert "killed by SIGKILL" in refused.get(timeout=patience(20)).message
+    assert child_of(work).returncode == -signal.SIGKILL
 
 
 def ignores(pid: int, number: int) -> bool:

@@ -45,6 +45,16 @@ def name_of(request: Mapping[str, Any]) -> str:
     return f"{origin()}-{asked}"
 
 
+def has_some() -> bool:
+    """Whether anything is kept that was compiled from these sources, for whatever request."""
+    try:
+        made = origin()
+        with _directory() as place:
+            return any(name.startswith(made) for name in os.listdir(place))  # noqa: PTH208 - of a descriptor
+    except Exception:  # noqa: BLE001 - as in `read`
+        return False
+
+
 def read(request: Mapping[str, Any]) -> dict[str, Any] | None:
     """The compiled program for a request; None if there is no trustworthy one."""
     try:

@@ -125,6 +125,7 @@ class Loading:
             },
         }
         self._child: _Child | None = None
+        self._awaited = False  # another thread may wait for the child
         self._kept = cache.read(self._request) if cached else None
         if self._kept is None:
             self._compile()
@@ -154,6 +155,7 @@ class Loading:
     def _answer(self) -> dict[str, Any]:
         """The child's result; raises the error that it reported."""
         assert self._child is not None
+        self._awaited = True
         process = self._child.process
         try:
             data = self._child.socket.recv(_MAX_ANSWER)
@@ -177,8 +179,12 @@ class Loading:
         return answer
 
     def cancel(self) -> None:
-        """End the running child and discard its result."""
-        if self._child is not None:
+        """End the running child and discard its result; `result`, if another thread waits for it, raises UnsupportedError."""
+        if self._child is None:
+            return
+        if self._awaited:
+            self._child.process.kill()
+        else:
             self._child.end()
 
 

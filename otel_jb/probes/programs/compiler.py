@@ -31,7 +31,7 @@ def main(descriptor: int) -> NoReturn:
     connection = socket.socket(fileno=descriptor)
     # The compiler makes maps, to learn how they are laid out; whatever LLVM does, it can do no more than that.
     keep_only(("CAP_BPF",) if holds("CAP_BPF") else ("CAP_SYS_ADMIN",))
-    load = _prepared()
+    load = _unprepared if _is_kept() else _prepared()
     with connection:
         data = connection.recv(65536)
         if not data:
@@ -48,6 +48,18 @@ def main(descriptor: int) -> NoReturn:
     os._exit(
         0
     )  # no interpreter shutdown: BCC's clean-up takes time and leaves nothing that the kernel would not clean up
+
+
+def _is_kept() -> bool:
+    """Whether the request will probably be served from the cache: then BCC would take processor time from what is at work meanwhile."""
+    from otel_jb.probes.programs import cache
+
+    return cache.has_some()
+
+
+def _unprepared(request: dict[str, Any]) -> dict[str, Any]:
+    """For a request that was not expected."""
+    return _prepared()(request)
 
 
 def _prepared() -> Callable[[dict[str, Any]], dict[str, Any]]:
