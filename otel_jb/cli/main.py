@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import importlib
 import shlex
+import signal
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -77,7 +79,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def entry() -> NoReturn:
     """The installed program."""
     descriptors.reopen()
-    sys.exit(main())
+    code = main()
+    # Python gives signals their default effect while it ends, which takes up to a second: a SIGTERM then would hide the exit code. It
+    # runs these after it has waited for threads, so nothing is left that could last.
+    atexit.register(lambda: [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)])
+    sys.exit(code)
 
 
 def _run(arguments: list[str], typed: list[str]) -> int:
