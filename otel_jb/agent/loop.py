@@ -320,6 +320,11 @@ class Agent:
         others = self._discovery.counts() if self._discovery is not None else {}
         return {("measured", ""): measured, **others}
 
+    def unmeasured(self) -> list[tuple[int, str, str, str]]:
+        """(pid, name, kind, reason) of processes that somebody expects to be measured, and of which nothing can be."""
+        missed = list(self._discovery.unmeasured.values()) if self._discovery is not None else []
+        return [(each.pid, printable(each.name), each.kind, printable(each.reason)) for each in missed]
+
     def pid_of(self, target: int) -> int | None:
         """The process of a target, None once it has ended. Detaching does not end it: its last slow calls are still told."""
         return self._measuring.pids.get(target) if self._measuring is not None else None

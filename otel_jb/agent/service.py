@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -31,11 +32,14 @@ from otel_jb.stacks.unwinder import Stacks
 from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
 from otel_jb.telemetry.metrics import CONFIG_RELOADS
 from otel_jb.telemetry.tally import Tally
+from otel_jb.views.page import site
+from otel_jb.views.page.feed import Feed
 
 if TYPE_CHECKING:
     from otel_jb.config.model import Config
     from otel_jb.telemetry.access import Access
     from otel_jb.telemetry.pipeline import Telemetry
+    from otel_jb.views.page.tables import Tables
 
 _logger = logging.getLogger(__name__)
 
@@ -143,7 +147,12 @@ class Service:
             if config.listen is not None:
                 # Taken before anything is attached: an address in use is the most frequent error of all.
                 self._refresh = SharedRefresh(self.agent.refresh)
-                pages = standard_pages(self._render, self._refresh, self.agent.readiness)
+                feed = Feed(self._refresh, self._page_content)
+                self._stack.callback(feed.close)
+                pages = {
+                    **standard_pages(self._render, self._refresh, self.agent.readiness),
+                    **site.pages(feed.subscribe),
+                }
                 host, port = config.listen.host, config.listen.port
                 self.endpoint = Endpoint(host, port, pages, access(config), config.allowed_hosts)
                 self._stack.callback(self.endpoint.close)
@@ -170,6 +179,14 @@ class Service:
         # Modules and classes stay: spare the garbage collector from traversing half a million objects for every few slow calls.
         gc.collect()
         gc.freeze()
+
+    def _page_content(self) -> Callable[[], Tables]:
+        """What the page shows, from now on: nothing is kept of it while nobody looks."""
+        from otel_jb.views.page.tables import Content, Facts
+
+        agent = self.agent
+        facts = Facts(agent.overhead, agent.targets, agent.unmeasured, agent.uncounted)
+        return Content(agent.state, facts, {"host": self.config.host_name or platform.node()}).tables
 
     def _telemetry(self, config: Config, settings: environment.OtelSettings) -> Telemetry:
         from otel_jb.telemetry.histogram import HistogramShape

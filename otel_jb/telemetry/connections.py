@@ -3,6 +3,8 @@
 
 A connection costs a task, not a thread; pages are made by a few threads of their own. Beyond the limits the connection goes that has kept
 its place longest without asking for anything, then one that does not take its answer: who asks and reads at once is always served.
+
+A stream of events keeps its connection, so at most a quarter of the places are theirs: open pages leave the rest to scrapes.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from http import HTTPStatus
 from otel_jb.telemetry.http1 import (
     MAX_REQUEST_BYTES,
     BadRequestError,
+    Events,
     Request,
     Response,
     check_size,
@@ -39,6 +42,8 @@ MAX_OF_A_CLIENT = 64  #: limit per client, so that one machine leaves room for t
 REQUEST_SECONDS = 5.0  #: for the TLS handshake and the request, together
 ANSWER_SECONDS = 10.0  #: for a client to take its answer
 _STUCK_SECONDS = 0.1  #: an answer that was not taken after this may be given up for another connection
+_STREAMS_OF = 4  #: one in this many connections may be a stream of events
+_STREAMS_OF_A_CLIENT = 0.75  #: the share of those that one client may have
 _SPARE_DESCRIPTORS = 24  #: kept for what the agent itself does
 _PAGE_THREADS = 4
 _PIECE_BYTES = 64 * 1024
@@ -52,6 +57,7 @@ class _State(IntEnum):
     WAITING = 0  #: no complete request yet
     ANSWERING = 1
     SENDING = 2
+    STREAMING = 3  #: events, for as long as the client stays
 
 
 class _Connection:
@@ -222,6 +228,12 @@ class Connections:
                     response = await self._checked(request)
                 if response is None:
                     response = await self._loop.run_in_executor(self._pages, self._answer, request)
+            if response is not None and isinstance(response.body, Events) and not _is_head(request):
+                if self._has_room_for_stream(connection):
+                    connection.enter(_State.STREAMING)
+                    await self._stream((reader, writer), response, response.body, request)
+                    return
+                response = text(HTTPStatus.SERVICE_UNAVAILABLE, "too many pages are open; close one")
             if response is not None:
                 connection.enter(_State.SENDING)
                 async with _Deadline(ANSWER_SECONDS):
@@ -253,14 +265,10 @@ class Connections:
     async def _send(self, writer: asyncio.StreamWriter, response: Response, request: Request | None) -> None:
         assert self._loop is not None
         writer.write(head_of(response, request))
-        if request is not None and request.method == "HEAD":
+        if _is_head(request) or isinstance(response.body, Events):
             await writer.drain()
         elif isinstance(response.body, bytes):
-            # In pieces: whatever is written is copied until the client takes it, and many clients may not.
-            body = memoryview(response.body)
-            for start in range(0, len(body), _PIECE_BYTES):
-                writer.write(body[start : start + _PIECE_BYTES])
-                await writer.drain()
+            await _write(writer, response.body)
         else:
             chunked = is_chunked(response, request)
             parts = iter(response.body)
@@ -276,6 +284,75 @@ class Connections:
         await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
+
+    def _has_room_for_stream(self, connection: _Connection) -> bool:
+        streams = [each.client for each in self._open if each.state is _State.STREAMING]
+        most = max(1, self._limit // _STREAMS_OF)
+        of_client = max(1, int(most * _STREAMS_OF_A_CLIENT))
+        return len(streams) < most and streams.count(connection.client) < of_client
+
+    async def _stream(
+        self,
+        client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        response: Response,
+        events: Events,
+        request: Request | None,
+    ) -> None:
+        """Send events until the client goes, says something more, or does not take them in time."""
+        loop = self._loop
+        assert loop is not None
+        reader, writer = client
+        news = asyncio.Event()
+        chunked = is_chunked(response, request)
+
+        def wake() -> None:
+            try:
+                loop.call_soon_threadsafe(news.set)
+            except RuntimeError:  # the endpoint is closed
+                pass
+
+        subscription = events.subscribe(wake)
+        gone = loop.create_task(reader.read(1))
+        gone.add_done_callback(lambda _: news.set())
+        try:
+            writer.transport.set_write_buffer_limits(0)
+            writer.write(head_of(response, request))
+            while not gone.done():
+                news.clear()
+                data = await loop.run_in_executor(self._pages, subscription.take)
+                if data:
+                    async with _Deadline(ANSWER_SECONDS):
+                        await _write(writer, chunk(data) if chunked else data)
+                await news.wait()
+        finally:
+            gone.cancel()
+            subscription.close()
+
+    def end_streams(self) -> None:
+        """Cut all streams of events; who may still read them connects again. For any thread."""
+
+        def cut() -> None:
+            for each in self._open:
+                if each.state is _State.STREAMING and each.task is not None:
+                    each.task.cancel()
+
+        if self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(cut)
+            except RuntimeError:  # the endpoint is closed
+                pass
+
+
+def _is_head(request: Request | None) -> bool:
+    return request is not None and request.method == "HEAD"
+
+
+async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """In pieces: whatever is written is copied until the client takes it, and many clients may not."""
+    view = memoryview(data)
+    for start in range(0, len(view), _PIECE_BYTES):
+        writer.write(view[start : start + _PIECE_BYTES])
+        await writer.drain()
 
 
 def _sent(writer: asyncio.StreamWriter) -> bool:

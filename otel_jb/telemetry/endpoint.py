@@ -179,9 +179,11 @@ class Endpoint:
         self._connections.start()
 
     def use(self, access: Access | None, allowed_hosts: Sequence[str] = ()) -> None:
-        """Let in by other rules from the next connection on."""
+        """Let in by other rules from the next connection on. Streams of events are cut: they were let in by the old ones."""
         self._access = access
         self._hosts = Hosts(self.host, allowed_hosts, strict=self._local)
+        if self._connections is not None:
+            self._connections.end_streams()
 
     def close(self) -> None:
         """Stop listening. Answers under way are cut off."""

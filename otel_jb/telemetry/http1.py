@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import urlsplit
 
 MAX_REQUEST_BYTES = 16 * 1024
@@ -41,11 +42,32 @@ class Request:
     version: str = "HTTP/1.1"
 
 
+class Subscription(Protocol):
+    """One client's place in a stream of events. `take` is called from any thread, but never twice at once."""
+
+    def take(self) -> bytes:
+        """What the client has not had yet; empty: nothing new."""
+
+    def close(self) -> None:
+        """The client is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """A body without end: server-sent events.
+
+    Attributes:
+        subscribe: adds a client; the function that it is given says, from any thread, that there is something to take.
+    """
+
+    subscribe: Callable[[Callable[[], None]], Subscription]
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """An answer. Its headers are added to those that every answer bears. A body in parts is sent as it is made."""
 
-    body: bytes | Iterable[bytes]
+    body: bytes | Iterable[bytes] | Events
     content_type: str = "text/plain; charset=utf-8"
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)

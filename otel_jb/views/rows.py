@@ -123,9 +123,13 @@ class LiveTable:
 
     def picture(self) -> Picture:
         """Take a reading and make all rows."""
+        return self.reading()[1]
+
+    def reading(self) -> tuple[StateView, Picture]:
+        """Take a reading and make all rows; with the view that they show, whose targets, series and streams come in the order of the rows."""
         before, after = self._readings()
         rows = rows_between(before, after)
-        return Picture(tuple(rows), tuple(_streams(before, after)), tuple(_processes(before, after, rows)))
+        return after, Picture(tuple(rows), tuple(_streams(before, after)), tuple(_processes(before, after, rows)))
 
     def _readings(self) -> tuple[StateView, StateView]:
         now = self._now()

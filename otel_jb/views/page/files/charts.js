@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two kinds of charts on a canvas: lines over time, and calls by duration over time. What is drawn can also be read, by pointer or arrow keys.
+
+const LEFT = 62, RIGHT = 8, TOP = 8, BOTTOM = 20;
+
+const colours = new Map(); // of the present theme, for one update
+
+function colour(name) {
+  if (!colours.has(name)) colours.set(name, getComputedStyle(document.documentElement).getPropertyValue(name));
+  return colours.get(name);
+}
+
+/** A figure: caption, key, canvas, and a line that says the values at the cursor, else the latest. `draw` and `say` are given the data. */
+function makeChart(title, draw, say, wide) {
+  const canvas = make("canvas", { role: "img", tabindex: "0", "aria-label": title });
+  const readout = make("p", { class: "readout" });
+  const key = make("ul", { class: "key" });
+  const element = make("figure", { class: wide ? "wide" : null }, make("figcaption", {}, title), key, canvas, readout);
+  const chart = { element, data: null, cursor: null };
+
+  chart.update = (data) => {
+    chart.data = data;
+    const ratio = window.devicePixelRatio || 1;
+    const width = canvas.clientWidth, height = canvas.clientHeight;
+    if (!width) return;
+    if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
+    if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
+    const context = canvas.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.font = "11px system-ui, sans-serif";
+    const area = { left: LEFT, top: TOP, width: width - LEFT - RIGHT, height: height - TOP - BOTTOM };
+    const at = data.at;
+    const last = at.length - 1;
+    if (last < 0) return setText(readout, "no reading yet");
+    const end = at[last], begin = Math.min(at[0], end - 60000);
+    const x = (time) => area.left + ((time - begin) / (end - begin)) * area.width;
+    timeAxis(context, area, begin, end, x);
+    drawKey(key, data.lines || []);
+    draw(context, area, data, x, begin);
+    const place = chart.cursor === null ? last : nearest(at, chart.cursor);
+    if (chart.cursor !== null) {
+      context.strokeStyle = colour("--text");
+      context.beginPath();
+      context.moveTo(x(at[place]), area.top);
+      context.lineTo(x(at[place]), area.top + area.height);
+      context.stroke();
+    }
+    const said = `${clock(at[place])}  ${say(data, place)}`;
+    setText(readout, said);
+    canvas.setAttribute("aria-label", `${title}. ${said}`);
+  };
+  const point = (time) => {
+    chart.cursor = time;
+    if (chart.data) chart.update(chart.data);
+  };
+  canvas.addEventListener("pointermove", (event) => {
+    const at = chart.data ? chart.data.at : [];
+    if (!at.length) return;
+    const end = at[at.length - 1], begin = Math.min(at[0], end - 60000);
+    const share = (event.offsetX - LEFT) / (canvas.clientWidth - LEFT - RIGHT);
+    point(begin + Math.max(0, Math.min(1, share)) * (end - begin));
+  });
+  canvas.addEventListener("pointerleave", () => point(null));
+  canvas.addEventListener("blur", () => point(null));
+  canvas.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const at = chart.data ? chart.data.at : [];
+    if (!step || !at.length) return;
+    event.preventDefault();
+    const place = chart.cursor === null ? at.length - 1 : nearest(at, chart.cursor);
+    point(at[Math.max(0, Math.min(at.length - 1, place + step))]);
+  });
+  return chart;
+}
+
+function nearest(at, time) {
+  let best = 0;
+  for (let place = 1; place < at.length; place++) if (Math.abs(at[place] - time) < Math.abs(at[best] - time)) best = place;
+  return best;
+}
+
+function timeAxis(context, area, begin, end, x) {
+  context.fillStyle = colour("--weak");
+  context.textAlign = "center";
+  context.textBaseline = "top";
+  const step = [10, 15, 30, 60, 120, 300].find((seconds) => ((end - begin) / 1000 / seconds) * 70 <= area.width) || 600;
+  for (let time = Math.ceil(begin / 1000 / step) * step * 1000; time <= end; time += step * 1000) {
+    if (x(time) > area.left + 20 && x(time) < area.left + area.width - 20) context.fillText(clock(time), x(time), area.top + area.height + 5);
+  }
+}
+
+function valueAxis(context, area, ticks, y, format) {
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  context.strokeStyle = colour("--line");
+  context.fillStyle = colour("--weak");
+  for (const tick of ticks) {
+    context.beginPath();
+    context.moveTo(area.left, y(tick));
+    context.lineTo(area.left + area.width, y(tick));
+    context.stroke();
+    context.fillText(format(tick), area.left - 6, y(tick));
+  }
+}
+
+function drawKey(key, lines) {
+  if (key.childElementCount === lines.length || lines.length < 2) return;
+  key.replaceChildren(
+    ...lines.map((line) => {
+      const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      const square = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      for (const [name, value] of [["width", "12"], ["height", "12"], ["fill", `var(${line.colour})`]]) square.setAttribute(name, value);
+      picture.setAttribute("aria-hidden", "true");
+      picture.append(square);
+      return make("li", {}, picture, line.name);
+    }),
+  );
+}
+
+/** data: at, lines: [{name, colour, values}], format, log. A value of -1 is beyond the last bound: it is drawn at the top. */
+function drawLines(context, area, data, x) {
+  const values = data.lines.flatMap((line) => line.values.filter((value) => value !== null).map(Number));
+  const least = data.log ? Math.min(...values.filter((value) => value > 0), Infinity) : Math.min(0, ...values);
+  let most = Math.max(...values, data.log ? -Infinity : 0);
+  if (!values.length || (data.log && !Number.isFinite(least))) return;
+  let y, ticks;
+  if (data.log) {
+    const low = Math.floor(Math.log10(least)), high = Math.max(low + 1, Math.ceil(Math.log10(most)));
+    y = (value) => area.top + (1 - (Math.log10(value) - low) / (high - low)) * area.height;
+    ticks = Array.from({ length: high - low + 1 }, (_, place) => 10 ** (low + place));
+  } else {
+    const step = niceStep((most - least) / 4 || 1);
+    most = Math.max(most, least + step);
+    y = (value) => area.top + (1 - (value - least) / (most - least)) * area.height;
+    ticks = [];
+    for (let tick = Math.ceil(least / step) * step; tick <= most + step / 1e6; tick += step) ticks.push(tick);
+  }
+  valueAxis(context, area, ticks, y, data.format);
+  context.lineWidth = 1.8;
+  for (const line of data.lines) {
+    context.strokeStyle = context.fillStyle = colour(line.colour);
+    context.beginPath();
+    let before = null;
+    line.values.forEach((value, place) => {
+      if (value === null) return;
+      const time = data.at[place], height = value < 0 && data.log ? area.top : y(Number(value));
+      if (before !== null && time - before <= GAP_MS) context.lineTo(x(time), height);
+      else {
+        context.moveTo(x(time), height);
+        context.fillRect(x(time) - 1, height - 1, 2, 2);
+      }
+      before = time;
+    });
+    context.stroke();
+  }
+  context.lineWidth = 1;
+}
+
+function niceStep(rough) {
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
+}
+
+function sayLines(data, place) {
+  const said = data.lines.map((line) => `${line.name} ${(data.say || data.format)(line.values[place])}`);
+  return said.join("  ·  ");
+}
+
+function lineChart(title, wide) {
+  return makeChart(title, drawLines, sayLines, wide);
+}
+
+/** data: at, more: calls by bucket at each reading, bounds. The darker, the more calls; a row is a bucket. */
+function drawHeat(context, area, data, x, begin) {
+  const bounds = data.bounds;
+  let low = bounds.length, high = 0, most = 0;
+  for (const counts of data.more) {
+    (counts || []).forEach((count, bucket) => {
+      if (!count) return;
+      low = Math.min(low, bucket);
+      high = Math.max(high, bucket);
+      most = Math.max(most, count);
+    });
+  }
+  if (!most) return;
+  low = Math.max(0, low - 1);
+  high = Math.min(bounds.length, high + 1);
+  const row = area.height / (high - low + 1);
+  const y = (bucket) => area.top + area.height - (bucket - low + 1) * row;
+  const every = Math.ceil(14 / row);
+  const named = [];
+  for (let bucket = low; bucket <= high; bucket += every) named.push(bucket);
+  valueAxis(context, area, named, (bucket) => y(bucket), (bucket) => (bucket < bounds.length ? duration(bounds[bucket]) : "over"));
+  context.fillStyle = colour("--c1");
+  data.more.forEach((counts, place) => {
+    if (!counts) return;
+    const end = data.at[place];
+    const start = place && end - data.at[place - 1] <= GAP_MS ? data.at[place - 1] : end - 1000;
+    const left = x(Math.max(begin, start));
+    counts.forEach((count, bucket) => {
+      if (!count || bucket < low || bucket > high) return;
+      context.globalAlpha = 0.15 + 0.85 * Math.sqrt(count / most);
+      context.fillRect(left, y(bucket), Math.max(1, x(end) - left - 0.3), Math.max(1, row - 0.6));
+    });
+  });
+  context.globalAlpha = 1;
+}
+
+function sayHeat(data, place) {
+  const counts = data.more[place];
+  if (!counts) return "no call";
+  const said = [];
+  counts.forEach((count, bucket) => {
+    if (count) said.push(`${bucket < data.bounds.length ? atMost(data.bounds[bucket]) : "over"}: ${whole(count)}`);
+  });
+  return said.length ? `calls ${said.join("  ")}` : "no call";
+}
+
+function heatChart(title) {
+  return makeChart(title, drawHeat, sayHeat, true);
+}

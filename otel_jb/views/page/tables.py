@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the page shows, as tables of plain values: a row per process, function, stream and probe, by a key that stays.
+
+The rows are those of `otel-jb top` (`otel_jb.views.rows`), so the page, the terminal and `/metrics` show the same numbers. Texts that a
+target controls were made printable when the records were created; the browser only ever sets them as text.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import otel_jb
+from otel_jb.diagnosis.history import History
+from otel_jb.diagnosis.verdict import Verdict, judge
+from otel_jb.model.stream import ProbeStatus, Snapshot, TargetEnded
+from otel_jb.telemetry.state import SeriesView, StateView, StreamState, TargetView
+from otel_jb.views.rows import LiveTable, ProcessRow, Row, StreamRow
+
+#: A value of a cell. Numbers beyond what a browser counts exactly are texts.
+Value = Any
+Table = dict[str, list[Value]]
+
+_JUDGED_EVERY_S = 5.0
+_EXACT = 1 << 53  #: a browser's numbers are exact up to here
+_MOST_FINDINGS = 10  #: of one process, the strongest
+OVER = -1  #: in place of a bound: beyond the last one
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the agent knows beside the stream of records; each is asked for whenever the page is renewed.
+
+    Attributes:
+        overhead: estimated CPU time spent in probes by `Target.id`, as a fraction of one CPU.
+        targets: processes by state (measured, unmeasurable, ignored) and reason.
+        unmeasured: (pid, name, kind, reason) of processes that somebody expects to be measured, and of which nothing can be.
+        uncounted: calls of processes that found no room.
+    """
+
+    overhead: Callable[[], Mapping[int, float]] = dict
+    targets: Callable[[], Mapping[tuple[str, str], int]] = dict
+    unmeasured: Callable[[], Iterable[tuple[int, str, str, str]]] = tuple
+    uncounted: Callable[[], int] = int
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The page's content at one moment.
+
+    Attributes:
+        head: single values.
+        tables: rows by table and key.
+        buckets: cumulative calls by bucket of each timed function, by its key.
+    """
+
+    head: dict[str, Value]
+    tables: dict[str, Table]
+    buckets: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+class Content:
+    """Makes the tables; one thread uses it.
+
+    Args:
+        state: the accumulated state of the agent's stream.
+        facts: what else the agent knows.
+        head: single values that never change: the host's name, the template of links to traces.
+        now: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        state: StreamState,
+        facts: Facts,
+        head: Mapping[str, Value],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._live = LiveTable(state, now=now)
+        self._facts = facts
+        self._head = dict(head)
+        self._now = now
+        self._verdicts = _Verdicts()
+        self._judged_at = -math.inf
+        self._probes: dict[int, tuple[tuple[ProbeStatus, ...], Table]] = {}
+
+    def tables(self) -> Tables:
+        """The tables now."""
+        view, picture = self._live.reading()
+        now = self._now()
+        if now - self._judged_at >= _JUDGED_EVERY_S:
+            self._judged_at = now
+            self._verdicts.judge(view)
+        overhead = self._facts.overhead()
+        functions: Table = {}
+        known: Table = {}
+        streams: Table = {}
+        buckets: dict[str, tuple[int, ...]] = {}
+        rows, stream_rows = iter(picture.functions), iter(picture.streams)
+        for target in view.targets:
+            for each in target.series:
+                key = str(each.series.id)
+                functions[key] = _function(next(rows), each)
+                known[key] = _known(target, each)
+                if each.series.has_timing:
+                    buckets[key] = each.values.buckets
+                for rtp in each.rtp:
+                    streams[f"{key}/{rtp.stream}"] = _stream(next(stream_rows), target, each, rtp.ssrc)
+        processes = {
+            str(target.target.id): _process(row, target, overhead.get(target.target.id))
+            for target, row in zip(view.targets, picture.processes, strict=True)
+        }
+        bounds = next((each.bounds_ns for target in view.targets for each in target.series), ())
+        return Tables(
+            {**self._head, **self._single(view), "bounds_ns": bounds},
+            {
+                "processes": processes,
+                "functions": functions,
+                "known": known,
+                "streams": streams,
+                "probes": self._of_probes(view),
+                "verdicts": self._verdicts.table,
+            },
+            buckets,
+        )
+
+    def _single(self, view: StateView) -> dict[str, Value]:
+        return {
+            "version": otel_jb.__version__,
+            "read_ms": None if view.snapshot_unix_nano is None else view.snapshot_unix_nano // 1_000_000,
+            "slow_calls": view.slow_calls,
+            "uncounted": _whole(self._facts.uncounted()),
+            "costs": [[kind, seconds] for kind, seconds in view.cost.seconds_by_kind],
+            "counts": [[state, reason, count] for (state, reason), count in self._facts.targets().items()],
+            "unmeasured": [list(each) for each in self._facts.unmeasured()],
+        }
+
+    def _of_probes(self, view: StateView) -> Table:
+        """The rows of each target's probes, kept as long as they are the same records."""
+        old, self._probes = self._probes, {}
+        table: Table = {}
+        for target in view.targets:
+            number = target.target.id
+            kept = old.get(number)
+            if kept is None or kept[0] != target.probes:
+                rows = {f"{number}/{each.function}/{each.file}": _probe(number, each) for each in target.probes}
+                kept = (target.probes, rows)
+            self._probes[number] = kept
+            table.update(kept[1])
+        return table
+
+
+class _Verdicts:
+    """Who is at fault in each target, by what was seen since the page was opened, a minute at most."""
+
+    def __init__(self) -> None:
+        self._history = History()
+        self._targets: dict[int, int] = {}  # id -> number of its series
+        self.table: Table = {}
+
+    def judge(self, view: StateView) -> None:
+        """Take what the view holds, and judge."""
+        live = {target.target.id: target for target in view.live}
+        for gone in self._targets.keys() - live.keys():
+            self._history.apply(TargetEnded(gone, 0))
+            del self._targets[gone]
+        for number, target in live.items():
+            if self._targets.get(number) != len(target.series):
+                self._targets[number] = len(target.series)
+                self._history.apply(target.target)
+                for each in target.series:
+                    self._history.apply(each.series)
+            if target.host is not None:
+                self._history.apply(target.host)
+        if view.snapshot_ns is not None and view.snapshot_unix_nano is not None:
+            series = [each for target in view.live for each in target.series]
+            for bounds_ns in {each.bounds_ns for each in series}:
+                some = [each for each in series if each.bounds_ns == bounds_ns]
+                self._history.apply(
+                    Snapshot(
+                        view.snapshot_unix_nano,
+                        view.snapshot_ns,
+                        bounds_ns,
+                        tuple(each.values for each in some),
+                        rtp=tuple(rtp for each in some for rtp in each.rtp),
+                    )
+                )
+        self.table = {str(number): _verdict(judge(self._history, number, silence=False)) for number in live}
+
+
+def _function(row: Row, view: SeriesView) -> list[Value]:
+    values = view.values
+    return [
+        _whole(row.calls),
+        _rate(row.calls_per_second),
+        _bound(row.p50_at_most_ns),
+        _bound(row.p99_at_most_ns),
+        _rate(row.bytes_per_second),
+        _whole(row.packets),
+        _whole(row.drops),
+        _whole(row.depth),
+        [[reason, _whole(count)] for reason, count in row.drops_by_reason],
+        [_whole(each) for each in (values.returned, values.abandoned, values.missed, values.untimed)],
+        _whole(values.sum_ns),
+        _whole(values.bytes) if view.series.has_bytes else None,
+        _whole(values.slow),
+        _whole(values.events_lost + values.events_suppressed),
+        int(row.ended),
+    ]
+
+
+def _known(target: TargetView, view: SeriesView) -> list[Value]:
+    series = view.series
+    absent = [
+        name
+        for name, has in (
+            ("time of a call", series.has_timing),
+            ("packets", series.has_packets),
+            ("bytes", series.has_bytes),
+            ("packets held", series.has_depth),
+            ("drops", bool(series.drop_reasons)),
+            ("RTP", series.has_rtp),
+        )
+        if not has
+    ]
+    return [
+        target.target.id,
+        series.function,
+        series.role,
+        int(series.primary),
+        series.profile,
+        series.strategy,
+        series.reason,
+        series.file,
+        absent,
+    ]
+
+
+def _stream(row: StreamRow, target: TargetView, view: SeriesView, ssrc: int | None) -> list[Value]:
+    return [
+        target.target.id,
+        view.series.id,
+        row.stream,
+        None if ssrc is None else f"{ssrc:08x}",
+        _whole(row.packets),
+        _rate(row.packets_per_second),
+        _rate(row.bytes_per_second),
+        _whole(row.lost),
+        _whole(row.reordered),
+        _whole(row.duplicated),
+        _whole(row.jitter_ns),
+        int(row.ended),
+    ]
+
+
+def _process(row: ProcessRow, target: TargetView, overhead: float | None) -> list[Value]:
+    return [
+        row.process,
+        row.pid,
+        row.functions,
+        _whole(row.calls),
+        _rate(row.calls_per_second),
+        _share(row.cpu),
+        _share(row.waited),
+        _share(row.throttled),
+        _whole(row.udp_drops),
+        _share(overhead),
+        target.target.service_name,
+        target.target.executable,
+        target.target.attached_unix_nano // 1_000_000,
+        int(row.ended),
+    ]
+
+
+def _probe(target: int, probe: ProbeStatus) -> list[Value]:
+    return [
+        target,
+        probe.function,
+        probe.state.value,
+        probe.strategy,
+        probe.reason,
+        probe.profile,
+        probe.file,
+        probe.series,
+    ]
+
+
+def _verdict(verdict: Verdict) -> list[Value]:
+    findings = [
+        [
+            finding.sentence,
+            finding.reading.measure.culprit.value,
+            finding.reading.measure.shown(finding.reading.measure.limit),
+            finding.since_unix_nano // 1_000_000,
+            finding.reading.stream,
+        ]
+        for finding in verdict.findings[:_MOST_FINDINGS]
+    ]
+    culprit = verdict.culprit
+    return [
+        None if culprit is None else culprit.value,
+        findings,
+        list(verdict.missing),
+        round(verdict.seconds),
+        len(verdict.findings) - len(findings),
+    ]
+
+
+def _whole(value: int | None) -> Value:
+    return value if value is None or -_EXACT < value < _EXACT else str(value)
+
+
+def _rate(value: float | None) -> float | None:
+    """Two digits after the point: more would change with every reading and say nothing."""
+    return None if value is None else round(value, 2)
+
+
+def _share(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _bound(value: float | None) -> Value:
+    return None if value is None else OVER if math.isinf(value) else round(value)
