@@ -94,18 +94,21 @@ struct cell {
 #define SITE_UNKNOWN 2u  // an end whose return value cannot be read
 
 // What a probe's programs have to do.
-#define FEATURE_NEST 1u          // its calls may run inside other probed calls, or others inside it
-#define FEATURE_EVENTS 2u        // slow calls are sent
-#define FEATURE_RETURN 4u        // its reads at an end need the return value, so an end that does not know it tells no outcome
-#define FEATURE_ENTRY_READS 8u   // something is read at entries
-#define FEATURE_END_READS 16u    // something is read at ends
-#define FEATURE_DEPTH 32u        // it tells how full a buffer is
-#define FEATURE_OPEN 64u         // it opens buffers
-#define FEATURE_CLOSE 128u       // it closes buffers
-#define FEATURE_TOLD 256u        // the entry tells all that there is of packet and bytes
-#define FEATURE_FORM 512u        // the form of its links, see FLAG_EXCHANGE
-#define FEATURE_RTP 1024u        // its packets' RTP headers are read at entries
-#define FEATURE_GO 2048u         // Go code: its calls are a goroutine's, whose depth is kept in the nesting position's place
+#define FEATURE_NEST 1u         // its calls may run inside other probed calls, or others inside it
+#define FEATURE_EVENTS 2u       // slow calls are sent
+#define FEATURE_RETURN 4u       // its reads at an end need the return value, so an end that does not know it tells no outcome
+#define FEATURE_ENTRY_READS 8u  // something is read at entries
+#define FEATURE_END_READS 16u   // something is read at ends
+#define FEATURE_DEPTH 32u       // it tells how full a buffer is
+#define FEATURE_OPEN 64u        // it opens buffers
+#define FEATURE_CLOSE 128u      // it closes buffers
+#define FEATURE_TOLD 256u       // the entry tells all that there is of packet and bytes
+#define FEATURE_FORM 512u       // the form of its links, see FLAG_EXCHANGE
+#define FEATURE_RTP 1024u       // its packets' RTP headers are read at entries
+#define FEATURE_GO 2048u        // Go code: its calls are a goroutine's, whose depth is kept in the nesting position's place
+#define FEATURE_KEY_SHIFT 12    // bits 12-14: what tells the calls of a pair of functions apart; 0: it is none
+#define FEATURE_KEY (7u << FEATURE_KEY_SHIFT)
+#define KEY_THREAD 7u            // 1 to 6: an argument
 #define FEATURE_SITE (1u << 20)  // bits 21-32 say where in its page the entry is
 #define FEATURE_SITE_SHIFT 21
 

@@ -223,13 +223,56 @@ INLINE u32 go_depth(REGS *ctx, u64 frame) {
   return (high - frame) >> 3 & NEST_MASK;
 }
 
-// What a call in flight is known by: its frame, or in Go code its goroutine and the frame's depth. Where two of these come out alike, the
-// depth, which is kept with the call, tells that they are not.
-INLINE u64 key_of(REGS *ctx, u64 features, u64 frame, u32 depth, u32 index) {
-  u64 owner = REG_GO(ctx);
-  asm volatile("" : "+r"(owner));
-  if (!(features & FEATURE_GO)) return (frame >> 3) << SERIES_BITS | index;
-  return (owner >> 3 ^ depth * 0x9E3779B97F4A7C15ULL >> SERIES_BITS) << SERIES_BITS | index;
+// Loads of registers that the compiler must not join into one of a chosen address, which the verifier refuses.
+#define TAKE(n, c_register, go_register)                      \
+  if ((features & FEATURE_KEY) == n << FEATURE_KEY_SHIFT) {   \
+    u64 c = c_register(ctx), go = go_register(ctx);           \
+    asm volatile("" : "+r"(c), "+r"(go));                     \
+    *(volatile u64 *)&value = features & FEATURE_GO ? go : c; \
+  }
+
+// What the two functions of a pair have alike.
+INLINE u64 pair_value(REGS *ctx, u64 features) {
+  u64 value = 0;
+  TAKE(1u, REG_A1, GO_A1)
+  TAKE(2u, REG_A2, GO_A2)
+  TAKE(3u, REG_A3, GO_A3)
+  TAKE(4u, REG_A4, GO_A4)
+  TAKE(5u, REG_A5, GO_A5)
+  TAKE(6u, REG_A6, GO_A6)
+  if ((features & FEATURE_KEY) == KEY_THREAD << FEATURE_KEY_SHIFT) {
+    u64 go = REG_GO(ctx);
+    asm volatile("" : "+r"(go));
+    value = features & FEATURE_GO ? go : (u32)bpf_get_current_pid_tgid();
+  }
+  return value;
+}
+
+// What a call in flight is known by: its frame; in Go code its goroutine and the frame's depth; of a pair of functions, the value that both
+// have. Part of it, the mark, is kept with the call: equal keys with equal marks are of one owner.
+struct owner {
+  u64 rest;
+  u32 mark;
+};
+
+INLINE struct owner owner_of(REGS *ctx, u64 features, u64 frame) {
+  struct owner o = {frame >> 3, 0};
+  if (features & FEATURE_KEY) {
+    u64 value = pair_value(ctx, features);
+    o.rest = value >> 22;
+    o.mark = value & NEST_MASK;
+  } else if (features & FEATURE_GO) {
+    u64 go = REG_GO(ctx);
+    asm volatile("" : "+r"(go));
+    o.rest = go >> 3;
+    o.mark = go_depth(ctx, frame);
+  }
+  return o;
+}
+
+INLINE u64 key_of(struct owner o, u32 index) {
+  if (o.mark) o.rest ^= o.mark * 0x9E3779B97F4A7C15ULL >> SERIES_BITS;
+  return o.rest << SERIES_BITS | index;
 }
 
 // -- which block of series the calls of a process belong to ----------------------------------------------------------------------
@@ -439,8 +482,8 @@ INLINE void count_broken(struct series *s, u64 *r) {
 // Counts an entry and, if its end is to be seen (`timed`), opens the call. 1: no end is wanted.
 INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features, u32 timed) {
   u64 frame = frame_of(ctx, cookie);
-  u32 depth = features & FEATURE_GO ? go_depth(ctx, frame) : 0;
-  u64 key = key_of(ctx, features, frame, depth, index);
+  struct owner owner = owner_of(ctx, features, frame);
+  u64 key = key_of(owner, index);
   u32 form = features & FEATURE_FORM ? CALL_FORM : 0, held = *(volatile u32 *)&s->flags, mark = 0;
   if (UNLIKELY(held & (FLAG_SHUT | FLAG_EXCHANGE))) {
     if (held & FLAG_SHUT) return 1;
@@ -452,7 +495,9 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
   }
   ADD(s->entered, 1);
   u64 id = bpf_get_current_pid_tgid();
-  u32 tid = features & FEATURE_GO ? id >> 32 : id, flags = form | mark;  // a goroutine outlives the thread that it began in
+  // A goroutine outlives the thread that it began in, and an object the one that it was given to.
+  u32 owned = features & (FEATURE_GO | FEATURE_KEY), of_thread = !owned || owned == KEY_THREAD << FEATURE_KEY_SHIFT;
+  u32 tid = of_thread ? id : id >> 32, flags = form | mark;
   u64 r[REGISTERS];
   r[REG_BYTES] = 0;
   r[REG_STREAM] = 0;
@@ -513,8 +558,8 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     }
     ADD(s->untimed, 1);
     if (!mark) return 1;
-  } else if (features & FEATURE_GO) {
-    flags |= depth << CALL_NEST_SHIFT;
+  } else if (features & (FEATURE_GO | FEATURE_KEY)) {
+    flags |= owner.mark << CALL_NEST_SHIFT;
   } else if (features & FEATURE_NEST) {
     struct thread *t = this_thread(tid);
     if (t) {
@@ -784,8 +829,8 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
     return;
   }
   u64 frame = frame_of(ctx, cookie);
-  u32 depth = features & FEATURE_GO ? go_depth(ctx, frame) : 0;
-  u64 key = key_of(ctx, features, frame, depth, index);
+  struct owner owner = owner_of(ctx, features, frame);
+  u64 key = key_of(owner, index);
   struct call *c = &hole_calls()[call_slot(key)], *o = 0, v;
   u32 spilled = *(volatile u64 *)&c->key != key, verdict = SITE_KNOWN;
   if (UNLIKELY(spilled)) {
@@ -795,9 +840,9 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
       return;
     }
   }
-  if (features & FEATURE_GO) {
+  if (features & (FEATURE_GO | FEATURE_KEY)) {
     u32 flags = o ? o->flags : c->flags;
-    if (!(flags & CALL_MARK) && UNLIKELY((flags >> CALL_NEST_SHIFT & NEST_MASK) != depth)) {
+    if (!(flags & CALL_MARK) && UNLIKELY((flags >> CALL_NEST_SHIFT & NEST_MASK) != owner.mark)) {
       note_orphan(s, cookie);
       return;
     }

@@ -274,7 +274,9 @@ class _Looker:
             code = examined.facts.code.get(symbol.address)
             spec = match.function.spec
             kernel, yields, throws = self.planner.kernel, spec.may_yield, spec.throws
-            peers = peer_note(code, kernel, may_yield=yields, throws=throws, process=facts) if code else ""
+            peers = ""
+            if code and probe.pair is None:
+                peers = peer_note(code, kernel, may_yield=yields, throws=throws, process=facts)
             yield Row(
                 function=probe.function,
                 state="probe",
@@ -291,7 +293,7 @@ class _Looker:
                 source=symbol.source.value,
                 file=probe.file,
                 other_tools=peers,
-                notes=" ".join((*match.function.absent, match.function.notes)).strip(),
+                notes=" ".join((*match.function.absent, match.function.notes)).strip() if probe.pair is None else "",
             )
 
     def _left_out(self, plan: ProbePlan, examined: Sequence[Examined]) -> Iterator[Row]:

@@ -153,7 +153,7 @@ class EndChoice:
     @classmethod
     def known(cls) -> dict[str, EndChoice]:
         """Every choice, by the word for it."""
-        safe = [None, *(each for each in EndStrategy if not each.changes_return_address)]
+        safe = [None, *(e for e in EndStrategy if not e.changes_return_address and e is not EndStrategy.START_STOP)]
         return {str(cls(each)): cls(each) for each in safe}
 
     @classmethod
@@ -267,6 +267,36 @@ class Functions:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Two functions, the entry of the second of which ends what that of the first began."""
+
+    name: str  #: of the series: `code.function.name`
+    start: str  #: as in `functions.include`, and only one function
+    stop: str
+    by: str = "thread"  #: what both have alike: `thread`, or `arg1` to `arg6` of the first function
+    stop_by: str | None = None  #: of the second function, if it is another one there
+
+    def __post_init__(self) -> None:
+        for key in ("name", "start", "stop"):
+            if not getattr(self, key).strip():
+                raise KeyValueError(key, f"{key} is empty")
+        for key in ("by", "stop_by"):
+            if not re.fullmatch("thread|arg[1-6]", getattr(self, key) or "thread"):
+                raise KeyValueError(key, f"expected thread or arg1 to arg6, got {getattr(self, key)[:60]!r}")
+        if (self.by == "thread") != ((self.stop_by or self.by) == "thread"):
+            raise KeyValueError("stop_by", "a thread at one end and an argument at the other have nothing in common")
+
+    @property
+    def keys(self) -> tuple[int, int]:
+        """The arguments' numbers at both ends; 0: the thread."""
+        return _argument(self.by), _argument(self.stop_by or self.by)
+
+
+def _argument(text: str) -> int:
+    return 0 if text == "thread" else int(text.removeprefix("arg"))
+
+
+@dataclass(frozen=True, slots=True)
 class Otlp:
     """Where to send OTLP; without an endpoint, nowhere."""
 
@@ -377,6 +407,7 @@ class Config:
 
     targets: tuple[TargetSelector, ...] = ()  #: empty: every process that a profile recognises
     functions: Functions = Functions()
+    pairs: tuple[Pair, ...] = ()  #: measured in targets that are named
     profiles: tuple[str, ...] = ()  #: additional profile files
     detail: Detail = Detail.DEFAULT
     max_probes: int = 256  #: maximum number of probed functions per target

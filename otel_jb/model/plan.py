@@ -56,6 +56,7 @@ class EndStrategy(Enum):
     URETPROBE = "uretprobe"
     RET_SITES = "ret-sites"
     ENTRY_ONLY = "entry-only"
+    START_STOP = "start-stop"  #: between the entries of two functions, which the user named
 
     @property
     def changes_return_address(self) -> bool:
@@ -75,6 +76,7 @@ class SiteKind(Enum):
     URETPROBE = "uretprobe"
     RET = "ret"
     EDGE = "edge"
+    STOP = "stop"  #: the entry of the function that ends what another one began
 
 
 class FrameBase(Enum):
@@ -164,6 +166,16 @@ class NamePart:
 
 
 @dataclass(frozen=True, slots=True)
+class PairKey:
+    """How a pair of functions knows which end belongs to which beginning: by the thread (0; in Go code the goroutine), or by the argument of
+    this number, 1 to 6, which both have alike.
+    """
+
+    start: int = 0
+    stop: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """One function of one file, with everything needed to measure it."""
 
@@ -202,6 +214,12 @@ class Probe:
     goroutine: bool = (
         False  #: Go code: a call belongs to a goroutine, and its arguments are where Go's calling convention has them
     )
+    pair: PairKey | None = None  #: of START_STOP: `function` is the pair's name, `symbol` the function that begins
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """What tells the probes of one file apart: where the function is, and the pair's name where it begins one."""
+        return self.symbol.address, self.function if self.pair is not None else ""
 
     def __post_init__(self) -> None:
         make_printable(self, "function")

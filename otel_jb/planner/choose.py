@@ -14,6 +14,7 @@ from otel_jb.model.plan import EndStrategy, Probe, ProbePlan, Skipped, Symbol
 from otel_jb.planner.detail import REASON, Told
 from otel_jb.planner.ends import SAFE_WAYS, Refusal, Way, entry_way, uretprobe_way
 from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
+from otel_jb.planner.pairs import pair_probe
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
 _WILD = re.compile(r"[*?[]")
@@ -38,11 +39,19 @@ def make_plan(
     for facts in files:
         told = Told(facts.matches)
         for group in _folded(facts.matches):
+            if _only_of_pairs(group, options):
+                continue
             made = _plan_one(facts, group, facts.kernel or kernel, options, process, told)
             if isinstance(made, Probe):
                 probes.append(made)
             else:
                 skipped.append(made)
+        for pair in options.pairs:
+            of_pair = pair_probe(facts, pair, facts.kernel or kernel, process, named=options.target_named)
+            if isinstance(of_pair, Probe):
+                probes.append(of_pair)
+            elif of_pair is not None:
+                skipped.append(of_pair)
     kept, over = _limit(probes, options.max_probes)
     return ProbePlan(_told_apart(kept), (*skipped, *over))
 
@@ -63,6 +72,17 @@ def _names(group: Sequence[MatchedFunction]) -> tuple[str, ...]:
 
 def _matches(symbols: Iterable[Symbol], globs: Sequence[str]) -> bool:
     return any(symbol.is_meant(globs) for symbol in symbols)
+
+
+def _only_of_pairs(group: Sequence[MatchedFunction], options: Options) -> bool:
+    """Whether a function is looked at for nothing but the pairs that it is part of."""
+    names = [name for pair in options.pairs for name in (pair.start, pair.stop)]
+    symbols = [match.symbol for match in group]
+    return (
+        all(match.function.asked for match in group)
+        and _matches(symbols, names)
+        and not _matches(symbols, options.functions)
+    )
 
 
 def _of_any_function(files: Sequence[FileFacts], globs: Sequence[str]) -> tuple[str, ...]:

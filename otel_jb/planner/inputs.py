@@ -9,6 +9,7 @@ from typing import Protocol
 
 from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import FunctionCode
+from otel_jb.config.model import Pair
 from otel_jb.model.plan import EndStrategy, NamePart, Symbol
 from otel_jb.model.reads import ReadProgram
 
@@ -142,4 +143,5 @@ class Options:
     exclude: tuple[str, ...] = ()
     max_probes: int | None = None
     detail: bool = True  #: also attach functions that measure nothing new (`planner.detail`)
+    pairs: tuple[Pair, ...] = ()  #: of functions, the entry of one of which ends what the other began
     target_named: bool = False  #: the user named the process or file, so functions that a mere pattern found count too

@@ -74,7 +74,7 @@ class Planner:
         self.kernel = kernel_facts(perf=config.link.value == "perf")
         # Where return probes are cheaper than edges it must be known of every function whether one is safe.
         thorough = thorough or self.kernel.prefers_return_probes
-        self.files = Files(inspector, self.catalog, config.functions.include, thorough=thorough)
+        self.files = Files(inspector, self.catalog, _asked(config), thorough=thorough)
         self._planning = threading.RLock()  # plans are made again by the thread that measures what they cost
         self._kinds: dict[Hashable, _Kind] = {}  # by what a plan follows from
         self._kernels: dict[Hashable, KernelFacts] = {}  # by file: what its first plan went by
@@ -83,16 +83,16 @@ class Planner:
     @property
     def asks_any(self) -> bool:
         """Whether functions of any file of a process may be meant, a system library's among them."""
-        return bool(self.config.functions.include)
+        return bool(_asked(self.config))
 
     def with_config(self, config: Config, catalog: Catalog) -> Planner:
         """A planner for another configuration, with what this one has learned of files as far as it holds there."""
         found = copy(self)
         found.config = config
         found._kinds = {}  # noqa: SLF001 - its own kind
-        if (catalog.profiles, config.functions.include) != (self.catalog.profiles, self.config.functions.include):
+        if (catalog.profiles, _asked(config)) != (self.catalog.profiles, _asked(self.config)):
             found.catalog = catalog
-            found.files = self.files.with_catalog(catalog, config.functions.include)
+            found.files = self.files.with_catalog(catalog, _asked(config))
         return found
 
     def examine_process(self, process: Process) -> list[Examined]:
@@ -135,6 +135,7 @@ class Planner:
             max_probes=config.max_probes,
             detail=config.detail.value == "all" if detail is None else detail,
             target_named=named,
+            pairs=config.pairs,
         )
         facts = self.process_facts(process, examined) if process is not None else UNKNOWN
         files = [each.facts if anew else replace(each.facts, kernel=self._first_kernel(each)) for each in examined]
@@ -180,8 +181,8 @@ class Planner:
             costs = self._prices.get((alike, self.kernel))
             if costs is None:  # once for the processes of a file
                 fresh = self.plan(self.examine_process(process), named=named, process=process, anew=True)
-                known = {(each.file, each.symbol.address, each.strategy): each.cost_ns for each in fresh.probes}
-                costs = [known.get((p.file, p.symbol.address, p.strategy), p.cost_ns) for p in plan.probes]
+                known = {(each.file, each.place, each.strategy): each.cost_ns for each in fresh.probes}
+                costs = [known.get((p.file, p.place, p.strategy), p.cost_ns) for p in plan.probes]
                 keep(self._prices, (alike, self.kernel), costs)
             probes = [replace(each, cost_ns=cost) for each, cost in zip(plan.probes, costs, strict=True)]
             return replace(plan, probes=tuple(probes))
@@ -229,6 +230,11 @@ class Planner:
         """The kernel has no session links, whatever its version says."""
         self.kernel = replace(self.kernel, sessions=False)
         self._kernels.clear()
+
+
+def _asked(config: Config) -> tuple[str, ...]:
+    """The functions that the user named, whether a profile knows them or not."""
+    return (*config.functions.include, *(name for pair in config.pairs for name in (pair.start, pair.stop)))
 
 
 def paths(process: Process, mapped: Sequence[MappedFile] | None = None) -> list[tuple[str, MappedFile]]:

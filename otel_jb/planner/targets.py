@@ -546,7 +546,7 @@ def _selector_in(config: Config, process: Process, runs: Callable[[Process, str]
 
 def _selection(config: Config) -> tuple[object, ...]:
     """What decides which functions of which processes are measured."""
-    return config.targets, config.functions, config.profiles, config.detail, config.max_probes
+    return config.targets, config.functions, config.profiles, config.detail, config.max_probes, config.pairs
 
 
 def _said_of(selector: TargetSelector | None) -> tuple[object, ...]:

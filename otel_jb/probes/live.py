@@ -158,18 +158,18 @@ class BpfBackend:
     def extend(self, target_id: int, plan: ProbePlan, *, alone: bool = True) -> list[StreamRecord]:
         """See `Backend.extend`."""
         attached = self._targets[target_id]
-        known = {(item.probe.file, item.probe.symbol.address) for item in attached.probes}
-        new = [probe for probe in plan.probes if (probe.file, probe.symbol.address) not in known]
+        known = {(item.probe.file, item.probe.place) for item in attached.probes}
+        new = [probe for probe in plan.probes if (probe.file, probe.place) not in known]
         return [*self._attach_probes(attached, new, alone=alone, running=True)[0], *self._clear(attached, plan)]
 
     def _clear(self, attached: AttachedTarget, plan: ProbePlan) -> list[StreamRecord]:
         """Go by what a newer plan says of return probes: time no call by them any more where something in the process forbids them, and time
         calls again where nothing does, as in a process that had not yet loaded its libraries when it was first looked at.
         """
-        planned = {(probe.file, probe.symbol.address): probe for probe in plan.probes}
+        planned = {(probe.file, probe.place): probe for probe in plan.probes}
         records: list[StreamRecord] = []
         for item in attached.probes:
-            new = planned.get((item.probe.file, item.probe.symbol.address))
+            new = planned.get((item.probe.file, item.probe.place))
             linked = item.function.probe
             if new is None or not linked.strategy.changes_return_address:
                 continue

@@ -12,7 +12,7 @@ from otel_jb.probes import features
 from otel_jb.probes.attach import cookies, links
 from otel_jb.probes.bpf import BpfError
 from otel_jb.probes.programs.instances import Instances, shared
-from otel_jb.probes.programs.template import Shape, at_site, shape_of
+from otel_jb.probes.programs.template import Shape, at_site, of_pair, shape_of
 from otel_jb.probes.series import Function, Links, ProbeSet
 
 MOST_COOKIES = (
@@ -49,14 +49,17 @@ class Attacher:
         shape = shape_of(
             probe.read, events=self._events, nests=probes.nests, form=probes.form, goroutine=probe.goroutine
         )
+        starts, stops = shape, shape
+        if probe.pair is not None:
+            starts, stops = (of_pair(shape, probe.pair, stop=stop) for stop in (False, True))
         entries, ends = cookies.points(probe, probes.number, function.number)
         try:
             if probe.strategy.changes_return_address and self.sessions:
                 self._place("on_session", ends, shape, made.entries, made, probes.path, pid)
             else:
-                with_code = replace(shape, sites=cookies.site_codes(probe))
+                with_code = replace(stops, sites=cookies.site_codes(probe))
                 self._place("on_end", ends, with_code, made.ends, made, probes.path, pid)
-                self._place("on_entry", entries, shape, made.entries, made, probes.path, pid)
+                self._place("on_entry", entries, starts, made.entries, made, probes.path, pid)
         except (BpfError, AgentError) as error:
             self.close([made])
             if isinstance(error, AgentError):

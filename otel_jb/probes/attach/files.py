@@ -90,14 +90,14 @@ class Files:
         """The sets that are linked for all processes of the file and measure these functions already, if otherwise than was planned for this
         process; and the probes that none has. Another set would count none of the calls that the process made before it was looked at.
         """
-        left = {probe.symbol.address: probe for probe in probes}
+        left = {probe.place: probe for probe in probes}
         found = []
         for each in self.by_number.values():
             if not each.everyone or each.key[:4] != (*(probes[0].identity or ()), probes[0].build_id, nests):
                 continue
-            own = [left.get(function.probe.symbol.address) for function in each.functions]
+            own = [left.get(function.probe.place) for function in each.functions]
             if all(probe and _mean(probe) == _mean(f.probe) for probe, f in zip(own, each.functions, strict=True)):
-                group = [left.pop(function.probe.symbol.address) for function in each.functions]
+                group = [left.pop(function.probe.place) for function in each.functions]
                 found.append((each, list(map(_as_linked, each.functions, group))))
         return found, list(left.values())
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from otel_jb.model.plan import PairKey
 from otel_jb.model.reads import Op, ReadOp, ReadProgram
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
@@ -69,6 +70,12 @@ def shape_of(
     }
     features = sum(feature for feature, is_on in wanted.items() if is_on)
     return Shape(cookie, features, reads)
+
+
+def of_pair(shape: Shape, key: PairKey, *, stop: bool) -> Shape:
+    """The shape for the start, or the stop, of a pair of functions, whose calls are in no thread's order."""
+    number = (key.stop if stop else key.start) or abi.KEY_THREAD
+    return replace(shape, features=shape.features & ~abi.FEATURE_NEST | number << abi.FEATURE_KEY_SHIFT)
 
 
 def at_site(shape: Shape, offset: int) -> Shape:
