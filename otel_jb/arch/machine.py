@@ -27,6 +27,22 @@ class Machine:
     #: where the kernel's signal frame holds frame pointer, stack pointer, instruction pointer and, if there is one, link register,
     #: as seen from behind its return address (struct rt_sigframe)
     interrupted: tuple[int, ...]
+    breakpoint: bytes  #: the instruction that the kernel puts where a probe is
+    keeps_order: bool  #: loads are seen in their order, and stores behind them, without a barrier
+    #: the vdso's code to which the kernel lets signal handlers return, if it is known by its instructions and not by a frame description
+    signal_return: bytes = b""
+    undescribed_frame_pointers: bool = False  #: Go's functions keep a frame pointer and have no `.eh_frame`
+    derives_frames: bool = (
+        False  #: the analysis follows the stack pointer and what is on the stack through instructions
+    )
+
+    def ends_in_call(self, before: bytes) -> bool:
+        """Whether the 7 bytes before an address can end in a call."""
+        if self is AARCH64:
+            word = int.from_bytes(before[-4:], "little")
+            return word >> 26 == 0b100101 or word & 0xFFFFFC1F == 0xD63F0000  # bl, blr
+        indirect = any(before[-size] == 0xFF and before[1 - size] >> 3 & 7 == 2 for size in (2, 3, 4, 6, 7))
+        return before[-5] == 0xE8 or indirect  # call rel32, call r/m64
 
 
 X86_64 = Machine(
@@ -41,6 +57,10 @@ X86_64 = Machine(
     emulates_return=False,
     signs=False,
     interrupted=(120, 160, 168),
+    breakpoint=b"\xcc",
+    keeps_order=True,
+    undescribed_frame_pointers=True,
+    derives_frames=True,
 )
 AARCH64 = Machine(
     name="aarch64",
@@ -54,6 +74,9 @@ AARCH64 = Machine(
     emulates_return=True,
     signs=True,
     interrupted=(544, 560, 568, 552),
+    breakpoint=bytes.fromhex("a00020d4"),
+    keeps_order=False,
+    signal_return=bytes.fromhex("681180d2 010000d4"),  # arch/arm64/kernel/vdso/sigreturn.S
 )
 MACHINES: Mapping[str, Machine] = {machine.name: machine for machine in (X86_64, AARCH64)}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 
-from otel_jb.arch import aarch64, x86_64
+from otel_jb.arch.decoders import decoder
 from otel_jb.arch.instruction import CALLS, FALLS_THROUGH, Flow, Instruction
 from otel_jb.code import jump_tables, known
 from otel_jb.elf import gopclntab
@@ -32,8 +32,6 @@ _EPILOGUE = re.compile(r"pop r\w+$|add rsp, |leave$|ldp .*\[sp\], #|add sp, sp, 
 
 _MOVES_STACK = re.compile(r"(push|pop)\w* |pushfq?$|popfq?$|(add|sub) rsp, (-?)(0x[0-9a-f]+|\d+)$")
 _TAKES_STACK_BACK = re.compile(r"leave$|mov rsp, rbp$|lea rsp, \[rbp ")
-
-_DECODERS = {"x86_64": x86_64, "aarch64": aarch64}
 
 
 class UndecodableError(Exception):
@@ -59,7 +57,7 @@ class Context:
         plt = tuple((s.address, s.address + s.size) for s in sections if s is not None)
         table = gopclntab.read(image)
         frames = Frames(image) if table is None else gopclntab.GoFrames(image, table)
-        return cls(image, names, frames, plt, _DECODERS[image.arch])
+        return cls(image, names, frames, plt, decoder(image.arch))
 
     def in_plt(self, address: int) -> bool:
         """Whether the address is a stub that jumps to another file."""
@@ -256,7 +254,7 @@ def _build(context: Context, start: int, size: int) -> Body:
     for position, instruction in enumerate(instructions):
         if instruction.flow is Flow.INDIRECT_JUMP:
             _classify_indirect(body, position)
-    if body.indirect_inside and context.image.arch == "x86_64":
+    if body.indirect_inside and context.image.machine.derives_frames:
         body.table_targets = jump_tables.targets(context.image, instructions, index)
         body.tables_resolved = bool(body.table_targets)
     return body
@@ -315,8 +313,8 @@ def _runs_on(body: Body) -> str:
 
 
 def _misdescribed(body: Body) -> frozenset[int]:
-    """Addresses at which the stack pointer is not where the CFA's rule says, or nobody knows whether it is (x86-64)."""
-    if body.context.image.arch != "x86_64":
+    """Addresses at which the stack pointer is not where the CFA's rule says, or nobody knows whether it is."""
+    if not body.context.image.machine.derives_frames:
         return frozenset()
     wrong = {n: by for n, each in enumerate(body.instructions) if (by := _unsaid(body, n, each))}
     if not wrong:

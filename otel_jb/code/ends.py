@@ -148,8 +148,8 @@ def _crossed(body: Body, crossing: Crossing, end: int, *, looped: bool, inner: b
 
 
 def _state_at(body: Body, crossing: Crossing, end: int, frame: tuple[FrameBase, int], *, inner: bool) -> State | None:
-    """What holds at the end, in terms of what holds at the crossing; x86-64 only."""
-    if body.context.image.arch != "x86_64" or body.instructions[end].flow is Flow.INDIRECT_JUMP:
+    """What holds at the end, in terms of what holds at the crossing; None where values are not followed."""
+    if not body.context.image.machine.derives_frames or body.instructions[end].flow is Flow.INDIRECT_JUMP:
         return None
     path = edges.straight(body, crossing, end)
     if path is None:

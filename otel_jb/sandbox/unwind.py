@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 
 #: `mov x8, #139` (rt_sigreturn) and `svc #0`
-_AARCH64_SIGRETURN = bytes.fromhex("681180d2 010000d4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +122,9 @@ def _of_file(image: Image, addresses: Sequence[int]) -> tuple[Rule, ...]:
 
 
 def _keeps_frame_pointers(image: Image) -> bool:
-    """Whether functions without a frame description keep a frame pointer all the same: those of Go on x86-64, which has no `.eh_frame`."""
+    """Whether functions without a frame description keep a frame pointer all the same: those of Go."""
     tables = (".gopclntab", ".data.rel.ro.gopclntab")
-    return image.arch == "x86_64" and any(image.section(name) is not None for name in tables)
+    return image.machine.undescribed_frame_pointers and any(image.section(name) is not None for name in tables)
 
 
 def _is_planted(image: Image, frames: Frames, address: int) -> bool:
@@ -142,23 +141,19 @@ def _is_planted(image: Image, frames: Frames, address: int) -> bool:
 
 def _is_behind_call(image: Image, address: int) -> bool:
     """Whether the bytes before an address can be a call."""
-    if image.arch == "aarch64":
-        word = int.from_bytes(image.read(address - 4, 4), "little")
-        return word >> 26 == 0b100101 or word & 0xFFFFFC1F == 0xD63F0000  # bl, blr
-    before = image.read(address - 7, 7)
-    indirect = any(before[-size] == 0xFF and before[1 - size] >> 3 & 7 == 2 for size in (2, 3, 4, 6, 7))
-    return before[-5] == 0xE8 or indirect  # call rel32, call r/m64
+    return image.machine.ends_in_call(image.read(address - 7, 7))
 
 
 def _returns_from_handler(image: Image, address: int) -> bool:
-    """AArch64: whether the instruction behind `address`, a return address less one, is where the kernel lets signal handlers return to.
+    """Whether the instruction behind `address`, a return address less one, is where the kernel lets signal handlers return to.
 
-    It has no frame description (the kernel's arch/arm64/kernel/vdso/sigreturn.S says why): unwinders know it by its instructions.
+    Where it has no frame description (the kernel's arch/arm64/kernel/vdso/sigreturn.S says why), unwinders know it by its instructions.
     """
-    if image.arch != "aarch64" or address % 4 != 3:
+    code = image.machine.signal_return
+    if not code or (address + 1) % 4:
         return False
     try:
-        return image.read(address + 1, 8) == _AARCH64_SIGRETURN
+        return image.read(address + 1, len(code)) == code
     except ElfError:
         return False
 

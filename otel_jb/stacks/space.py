@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from otel_jb.arch.machine import AARCH64, here
+from otel_jb.arch.machine import here
 from otel_jb.host import procfs, vdso
 from otel_jb.model.errors import AgentError
 from otel_jb.stacks.shape import Shapes
@@ -136,8 +136,8 @@ def _codes(pid: int) -> tuple[Code, ...]:
 
 
 def _in_vdso(pid: int, address: int) -> Code | None:
-    """The vdso, if the address is there. Only AArch64's code calls anything: its signal handlers return there."""
-    if here() is not AARCH64:
+    """The vdso, if the address is there and signal handlers return there; its other code calls nothing."""
+    if not here().signal_return:
         return None
     where, file = vdso.mapped(pid), vdso.descriptor()
     if where is None or file is None or not where[0] <= address < where[1]:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator
-from platform import machine
 
+from otel_jb.arch.machine import here
 from otel_jb.host import procfs
 from otel_jb.model.errors import AgentError, AttachError
 from otel_jb.model.plan import Probe
 
 _REMEDY = "Restart the process, if its file was replaced; code that a program changes itself cannot be probed."
 _LONGEST = 5  #: bytes that the kernel may change at a probe: a breakpoint, or a call in the place of a 5-byte nop
-_BREAKPOINT = b"\xcc" if machine() == "x86_64" else bytes.fromhex("a00020d4")
 
 
 class UnverifiedError(AttachError):
@@ -70,9 +69,10 @@ def _foreign(found: bytes, expected: bytes, offset: int, linked: Collection[int]
     if found == expected[: len(found)]:
         return
     ours = {site + at for site in linked for at in range(_LONGEST)}
+    trap = here().breakpoint
     for at, byte in enumerate(found):
         if byte == expected[at] or offset + at in ours:
             continue
-        start = at - at % len(_BREAKPOINT)
-        if found[start : start + len(_BREAKPOINT)] != _BREAKPOINT:
+        start = at - at % len(trap)
+        if found[start : start + len(trap)] != trap:
             yield at

@@ -25,7 +25,7 @@ _Decoded = TypeVar("_Decoded")
 GRACE_S = 0.02  #: stands in for a grace period where the kernel has no membarrier
 _MEMBARRIER_CMD_GLOBAL = 1
 _MEMBARRIER_CMD_PRIVATE_EXPEDITED, _MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED = 8, 16
-_IN_ORDER = here().name == "x86_64"
+_KEEPS_ORDER = here().keeps_order
 
 
 class WordArray:
@@ -65,8 +65,8 @@ def wait_for_running_programs() -> bool:
 
 
 def _order() -> None:
-    """No memory access before this is seen after one behind it. x86-64 keeps loads in order, and stores behind them, by itself."""
-    if not _IN_ORDER:
+    """No memory access before this is seen after one behind it."""
+    if not _KEEPS_ORDER:
         membarrier(_MEMBARRIER_CMD_PRIVATE_EXPEDITED)
 
 
@@ -120,7 +120,7 @@ class Ring:
 
     def __init__(self, fd: int, size: int) -> None:
         page = mmap.PAGESIZE
-        if not _IN_ORDER:
+        if not _KEEPS_ORDER:
             membarrier(_MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
         self.fd = fd
         self._size = size
