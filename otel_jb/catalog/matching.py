@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -13,6 +13,7 @@ from pathlib import Path
 from otel_jb.catalog.expression import Scope
 from otel_jb.catalog.generic import PATTERNS, asked_profile, generic_profile
 from otel_jb.catalog.layouts import Findings, Questions, Structs, assumed, placed, questions, unchecked
+from otel_jb.catalog.marks import telltales
 from otel_jb.catalog.model import FunctionProfile, FunctionSpec, LayoutFile, ProfileSpec
 from otel_jb.config import yamlfile
 from otel_jb.model.errors import ConfigError
@@ -71,6 +72,20 @@ class Catalog:
         """Globs of the libraries that profiles know, by soname or path."""
         every = (p.libraries or (p.only.soname if p.only is not None else ()) for p in self.profiles)
         return tuple(dict.fromkeys(glob for globs in every for glob in globs))
+
+    def telltales(self) -> tuple[str, ...]:
+        """The texts of which each says that functions of some profile may be found in a file by their marks."""
+        return telltales(self.profiles)
+
+    def nameless(self, found: Collection[str], symbols: Sequence[Symbol]) -> list[ProfileSpec]:
+        """The profiles of which a file with these telltales may have functions, but no names of them."""
+        names = frozenset(name for symbol in symbols for name in (*_names(symbol), symbol.function))
+        return [
+            profile
+            for profile in self.profiles
+            if profile.telltale in found
+            and not any(function.marks and function.name in names for function in profile.functions)
+        ]
 
     def ignored(self, name: str) -> str | None:
         """Why a function with this name (without arguments) is not probed although it looks like a jitter-buffer function."""

@@ -33,6 +33,7 @@ from otel_jb.catalog.expression import (
 )
 from otel_jb.config.yamlfile import KeyValueError
 from otel_jb.model.errors import ConfigError
+from otel_jb.model.marks import MAX_TEXT, Mark, MarkKind
 from otel_jb.model.plan import NamePart
 from otel_jb.model.reads import MAX_DEPTH, MAX_DROP_REASONS, MAX_PACKET, SIGNED, Outcome, ReadOp, ReadProgram
 
@@ -213,6 +214,40 @@ class IgnoredSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkSpec:
+    """What the function is recognised by in a file that has no name for it; exactly one of the first four."""
+
+    string: str | None = None
+    starts: str | None = None
+    called_by: str | None = None
+    virtual_of: str | None = None  #: mangled name of a class, as in its type information: `N6webrtc9NetEqImplE`
+    slot: int | None = None
+    elsewhere: bool = False  #: it must lead to another function
+    optional: bool = False  #: builds may lack it
+    most: bool = False  #: of several functions that it leads to, the one that refers to it most often counts
+
+    def __post_init__(self) -> None:
+        given = [text for text in (self.string, self.starts, self.called_by, self.virtual_of) if text is not None]
+        if len(given) != 1:
+            raise ValueError("a mark is either 'string', 'starts', 'called_by' or 'virtual_of'")
+        if (self.virtual_of is None) != (self.slot is None):
+            raise KeyValueError("slot", "'virtual_of' needs a slot, and only it has one")
+        if not 3 <= len(given[0]) <= MAX_TEXT or "\0" in given[0]:
+            raise ValueError(f"the text of a mark has 3 to {MAX_TEXT} characters, and no zero among them")
+
+    @property
+    def mark(self) -> Mark:
+        """What to look for in the file."""
+        if self.virtual_of is not None:
+            return Mark(MarkKind.SLOT, self.virtual_of, self.slot or 0)
+        if self.called_by is not None:
+            return Mark(MarkKind.CALLED_BY, self.called_by)
+        if self.starts is not None:
+            return Mark(MarkKind.STARTS, self.starts)
+        return Mark(MarkKind.STRING, self.string or "")
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionSpec:
     """One entry of a profile's `functions`."""
 
@@ -241,10 +276,13 @@ class FunctionSpec:
     attach: Literal["default", "detail", "named"] = "default"
     only: MarkerSpec | None = None
     layout: MarkerSpec | None = None
+    marks: tuple[MarkSpec, ...] = ()
     versions: str = ""
     notes: str = ""
 
     def __post_init__(self) -> None:
+        if self.marks and all(mark.elsewhere or mark.optional for mark in self.marks):
+            raise KeyValueError("marks", "at least one mark must be in every build, and lead to the function")
         if self.returns == "void" and self.errors:
             raise KeyValueError("errors", "a function that returns nothing has no error returns")
         if (self.may_yield or self.throws) and self.uretprobe and self.uretprobe.vouch:
@@ -295,8 +333,13 @@ class ProfileSpec:
     layouts: tuple[LayoutSpec, ...] = ()
     values: dict[str, Text] = field(default_factory=dict)
     ignored: tuple[IgnoredSpec, ...] = ()
+    telltale: str | None = None  #: a text that every file with these functions has
 
     def __post_init__(self) -> None:
+        if (self.telltale is None) == any(function.marks for function in self.functions):
+            raise KeyValueError("telltale", "functions with marks need a 'telltale', and only they do")
+        if self.telltale is not None and not 8 <= len(self.telltale) <= MAX_TEXT:
+            raise KeyValueError("telltale", f"a telltale has 8 to {MAX_TEXT} characters")
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", self.profile) or self.profile in ("generic", "none"):
             raise KeyValueError(
                 "profile", f"{self.profile!r} is not a profile id: use small letters, digits and hyphens"

@@ -294,6 +294,7 @@ class _Looker:
                 file=probe.file,
                 other_tools=peers,
                 notes=" ".join((*match.function.absent, match.function.notes)).strip() if probe.pair is None else "",
+                evidence="; but ".join(filter(None, (symbol.evidence, symbol.doubt))),
             )
 
     def _left_out(self, plan: ProbePlan, examined: Sequence[Examined]) -> Iterator[Row]:
@@ -328,6 +329,7 @@ class _Looker:
                 size=symbol.size or None,
                 source=symbol.source.value,
                 file=skipped.file,
+                evidence=symbol.evidence,
                 notes=match.function.notes,
             )
 

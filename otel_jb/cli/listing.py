@@ -36,6 +36,7 @@ class Row:
     size: int | None = None  #: bytes; None where the symbol table does not say
     source: str | None = None  #: where the symbol came from
     file: str | None = None
+    evidence: str = ""  #: what led to a function that no symbol table names
     other_tools: str = ""  #: what bpftrace's or funclatency's probes would do to the process there; empty: nothing bad
     notes: str = ""
 
@@ -100,6 +101,7 @@ def table(targets: Sequence[Target], *, everything: bool, width: int = _WIDTH) -
             yield "  " + _line(_cells(row), widths)
             for text in (
                 row.reason,
+                row.evidence,
                 row.other_tools and f"other tools: {row.other_tools}",
                 row.notes if everything else "",
             ):

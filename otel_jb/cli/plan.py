@@ -59,6 +59,12 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.add_argument("--detail", type=value_of("detail"), metavar="D", help="default, or all functions of a profile")
+    parser.add_argument(
+        "--inferred",
+        type=value_of("inferred"),
+        metavar="I",
+        help="of functions found without names: agreed, all or none",
+    )
     parser.add_argument("--function", action="append", default=[], metavar="NAME|GLOB", help="only these (repeatable)")
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="NAME|GLOB", help="all but these (repeatable)"
@@ -71,7 +77,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan and print. Raises the errors of an unreadable target, NoFunctionError."""
-    from otel_jb.config.model import Config, Detail, Functions
+    from otel_jb.config.model import Config, Detail, Functions, Inferred
     from otel_jb.sandbox.client import Inspector
 
     wanted = target.only(args)
@@ -82,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
         from otel_jb.planner.planner import Planner
 
         functions = Functions(include=tuple(args.function), exclude=tuple(args.exclude))
-        config = Config(functions=functions, profiles=tuple(args.profile))
+        inferred = args.inferred or Inferred.AGREED
+        config = Config(functions=functions, profiles=tuple(args.profile), inferred=inferred)
         planner = Planner(config, inspector)
         if cost is not None:
             planner.use_costs(cost)
@@ -144,6 +151,7 @@ class Prediction:
                     "primary": probe.primary,
                     "strategy": probe.strategy.value,
                     "reason": probe.reason,
+                    "evidence": probe.symbol.evidence,
                     "cost_ns": probe.cost_ns,
                     "cpu": self.share(probe),
                     "sites": [
@@ -182,6 +190,9 @@ class Prediction:
             for row in rows
         ]
         text.append("")
+        text += [f"{each.function}: {each.symbol.evidence}" for each in self.plan.probes if each.symbol.evidence]
+        if any(each.symbol.evidence for each in self.plan.probes):
+            text.append("")
         text.append(
             f"{target}: {len(self.plan.probes)} functions at {self.rate:g} calls per second each: {self.total:.2%} of one CPU"
         )

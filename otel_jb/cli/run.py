@@ -46,6 +46,7 @@ _SAFER = ", ".join(each.value for each in EndStrategy if not each.changes_return
 _OPTIONS = {
     "which functions (default: those that a profile knows)": (
         ("--detail", "detail", "D", "default: those that feed a metric; all: every function that a profile knows"),
+        ("--inferred", "inferred", "I", "of functions found without names: agreed (default), all, or none"),
         ("--max-probes", "max_probes", "N", "maximum number of functions probed per target (default: 256)"),
     ),
     "how they are probed": (

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "OTEL_JB_LISTEN": "listen",
     "OTEL_JB_INTERVAL": "interval",
     "OTEL_JB_DETAIL": "detail",
+    "OTEL_JB_INFERRED": "inferred",
     "OTEL_JB_MAX_PROBES": "max_probes",
     "OTEL_JB_SLOW_THRESHOLD": "slow.threshold",
     "OTEL_JB_OVERHEAD_BUDGET": "overhead.budget",

@@ -177,6 +177,14 @@ class Detail(Enum):
     ALL = "all"
 
 
+class Inferred(Enum):
+    """Which functions of a stripped file are attached of those that are found by marks instead of by name."""
+
+    AGREED = "agreed"  #: those whose marks all agree
+    ALL = "all"  #: also the likeliest function where marks disagree or are missing
+    NONE = "none"
+
+
 class LinkKind(Enum):
     """How probes are attached; `auto` uses multi links if the kernel has them."""
 
@@ -410,6 +418,7 @@ class Config:
     pairs: tuple[Pair, ...] = ()  #: measured in targets that are named
     profiles: tuple[str, ...] = ()  #: additional profile files
     detail: Detail = Detail.DEFAULT
+    inferred: Inferred = Inferred.AGREED
     max_probes: int = 256  #: maximum number of probed functions per target
     max_series: int = 4096  #: maximum number of (target, function) pairs in total
     interval: Duration = _INTERVAL  #: of min, max, avg, and between OTLP exports

@@ -157,6 +157,7 @@ def inspect_target(target: int | str, config: Config) -> Inspected:
     """Read the files of a process (by PID) or one file (by path) in the sandbox. Raises AgentError if there is nothing to read."""
     from otel_jb import catalog
     from otel_jb.elf.image import open_regular
+    from otel_jb.planner.inferred import with_inferred
     from otel_jb.sandbox.client import Inspector
     from otel_jb.sandbox.report import inspect_file
 
@@ -172,7 +173,9 @@ def inspect_target(target: int | str, config: Config) -> Inspected:
             try:
                 descriptor = opened()
                 try:
-                    report = inspect_file(inspector, descriptor, shown, (*known.patterns(), *config.functions.include))
+                    patterns = (*known.patterns(), *config.functions.include)
+                    report = inspect_file(inspector, descriptor, shown, patterns, telltales=known.telltales())
+                    report = with_inferred(inspector, known, descriptor, shown, report)
                 finally:
                     os.close(descriptor)
             except AgentError as error:

@@ -360,6 +360,11 @@ class Image:
         has_interpreter = any(segment.type == "PT_INTERP" for segment in self.segments)
         return "executable" if has_interpreter and self.soname is None else "library"
 
+    @property
+    def fixed(self) -> bool:
+        """Whether it is always loaded at the addresses that it states."""
+        return self._elf_type == "ET_EXEC"
+
     @cached_property
     def build_id(self) -> str | None:
         """The GNU build-id in lower-case hexadecimal, or None."""

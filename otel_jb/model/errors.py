@@ -73,7 +73,9 @@ class NoFunctionError(AgentError):
 
     def __init__(self, message: str, help: str = "", kind: str = "no_function") -> None:
         super().__init__(message, help)
-        self.kind = kind  #: a word for metrics: `no_function`, `stripped`, `not_asked_for`, `no_safe_probe`
+        self.kind = (
+            kind  #: a word for metrics: `no_function`, `stripped`, `not_asked_for`, `no_safe_probe`, `marks_disagree`
+        )
 
 
 class NothingYetError(NoFunctionError):

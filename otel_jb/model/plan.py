@@ -25,6 +25,7 @@ class SymbolSource(Enum):
     MINI_DEBUG = ".gnu_debugdata"
     GOPCLNTAB = ".gopclntab"
     PLACE = "named by its address"  #: no table has it
+    INFERRED = "inferred"  #: no table has it; the profile's marks lead to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Symbol:
     source: SymbolSource
     demangled: str  #: full demangled name with arguments; equal to `name` if that is not mangled
     aliases: tuple[str, ...] = ()
+    evidence: str = ""  #: of an inferred function: what led to it
+    doubt: str = ""  #: of an inferred function: why it may be another
 
     @property
     def function(self) -> str:

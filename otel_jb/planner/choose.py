@@ -18,6 +18,7 @@ from otel_jb.planner.pairs import pair_probe
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
 _WILD = re.compile(r"[*?[]")
+DOUBT = "not certain: "  #: how the reason begins why a function that was found by marks is skipped
 NOT_ASKED_FOR = "not among the functions asked for"  #: why a function is skipped that --function does not name
 
 #: A return probe that the code alone does not prove to be safe must be cheaper than edges by this factor (cf. `inputs.WORTH_IT`).
@@ -110,6 +111,10 @@ def _plan_one(
         return skip(NOT_ASKED_FOR)
     if _matches(symbols, options.exclude):
         return skip("excluded")
+    if symbol.evidence and not options.inferred:
+        return skip("found by marks, which --inferred none leaves out")
+    if symbol.doubt and not options.doubtful:
+        return skip(f"{DOUBT}{symbol.doubt}; --inferred all attaches it")
     if meaning.asked and not _matches(symbols, options.any_function):
         return skip(NOT_ASKED_FOR)
     if meaning.asked and not options.target_named:

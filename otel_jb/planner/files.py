@@ -19,6 +19,7 @@ from otel_jb.host.patience import patiently
 from otel_jb.model.errors import AgentError, ElfError, TargetError
 from otel_jb.model.text import printable
 from otel_jb.planner.findings import findings, open_foreign, opened_file
+from otel_jb.planner.inferred import with_inferred
 from otel_jb.planner.inputs import FileFacts
 from otel_jb.sandbox.limits import MAX_FILES
 
@@ -132,13 +133,12 @@ class Files:
     ) -> Examined:
         from otel_jb.elf.debugfile import candidate_paths
         from otel_jb.sandbox.functions import examine_file
-        from otel_jb.sandbox.report import inspect_file
 
         key = file_key(file)
         known = self._reports.get(key)
         if isinstance(known, ElfError):
             raise known
-        report = known or inspect_file(self._inspector, file, shown, self._patterns)
+        report = known or self._inspect(file, shown)
         keep(self._reports, key, report)
         if report.arch != platform.machine():
             raise ElfError(
@@ -153,7 +153,8 @@ class Files:
                 except AgentError:
                     continue
             if debug:
-                report = inspect_file(self._inspector, file, shown, self._patterns, debug)
+                report = self._inspect(file, shown, debug)
+        report = with_inferred(self._inspector, self._catalog, file, shown, report)
         matches = self._few(shown, self._catalog.match(report.soname, executable_name, report.symbols, self._asked))
         asked = self._catalog.questions(matches)
         if asked is not None:
@@ -175,6 +176,11 @@ class Files:
         if file_key(file) != key:
             raise TargetError(f"{shown} was changed while it was read", "Wait until it is installed, and try again.")
         return Examined(path, report, FileFacts(path, report.build_id, matches, code, text, key[:2]))
+
+    def _inspect(self, file: int, shown: str, debug: Sequence[int] = ()) -> FileReport:
+        from otel_jb.sandbox.report import inspect_file
+
+        return inspect_file(self._inspector, file, shown, self._patterns, debug, self._catalog.telltales())
 
     def _few(self, shown: str, matches: list[Match]) -> list[Match]:
         """The same without the functions that are over MOST_ASKED: a glob may mean every function of a large program."""
@@ -227,7 +233,7 @@ class Files:
                     break
             if not unread:
                 return False
-            reports = inspect_files(self._inspector, list(unread.values()), self._patterns)
+            reports = inspect_files(self._inspector, list(unread.values()), self._patterns, self._catalog.telltales())
             for key, report in zip(unread, reports, strict=True):
                 keep(self._reports, key, report)
             return len(unread) == MAX_FILES

@@ -142,6 +142,8 @@ class Options:
     any_function: tuple[str, ...] = ()  #: those of `functions` that mean functions of which nothing is known too
     exclude: tuple[str, ...] = ()
     max_probes: int | None = None
+    inferred: bool = True  #: attach functions that were found by marks, if all marks agree
+    doubtful: bool = False  #: also if they do not
     detail: bool = True  #: also attach functions that measure nothing new (`planner.detail`)
     pairs: tuple[Pair, ...] = ()  #: of functions, the entry of one of which ends what the other began
     target_named: bool = False  #: the user named the process or file, so functions that a mere pattern found count too

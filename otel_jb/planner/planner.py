@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_jb.catalog import Catalog, load
+from otel_jb.config.model import Inferred
 from otel_jb.host import procfs
 from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.model.errors import ElfError, NoFunctionError, NothingYetError, TargetError
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import AgentCost
-from otel_jb.planner.choose import NOT_ASKED_FOR, make_plan
+from otel_jb.planner.choose import DOUBT, NOT_ASKED_FOR, make_plan
 from otel_jb.planner.files import Examined, Files, keep, path_key
 from otel_jb.planner.inputs import KernelFacts, Options
 from otel_jb.planner.prices import of_processor
@@ -133,6 +134,8 @@ class Planner:
             functions=config.functions.include,
             exclude=config.functions.exclude,
             max_probes=config.max_probes,
+            inferred=config.inferred is not Inferred.NONE,
+            doubtful=config.inferred is Inferred.ALL,
             detail=config.detail.value == "all" if detail is None else detail,
             target_named=named,
             pairs=config.pairs,
@@ -287,6 +290,15 @@ def no_function(
     others = [skipped.function for skipped in plan.skipped if skipped.reason == NOT_ASKED_FOR]
     if others and len(others) == len(plan.skipped):
         return _not_there(name, what, others, include)
+    doubtful = [skipped for skipped in plan.skipped if skipped.reason.startswith(DOUBT)]
+    if doubtful:
+        file = doubtful[0].file
+        return NoFunctionError(
+            f"{what} ({name}) is stripped, and what should lead to its functions does not agree",
+            "\n".join(f"  {each.function}: {each.reason}" for each in doubtful[:10])
+            + f"\nInstall the debug symbols of {file} (Debian: PACKAGE-dbgsym, Fedora: dnf debuginfo-install), so that they have names.",
+            "marks_disagree",
+        )
     if plan.skipped:
         reasons = "\n".join(f"  {s.function}: {s.reason}" for s in plan.skipped if s.reason != NOT_ASKED_FOR)
         return NoFunctionError(

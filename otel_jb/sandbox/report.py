@@ -32,6 +32,7 @@ class FileReport:
     demangles: bool  #: False where no C++ runtime is installed, so that C++ names stay mangled
     signal_stacks: str = ""  #: by what it may run signal handlers on stacks of their own
     loads: bool = False  #: it can load further libraries
+    telltales: tuple[str, ...] = ()  #: those of the texts asked for that are in its data
     misplaced: tuple[str, ...] = ()  #: what is wrong with the places (`FILE+0xADDRESS`) that were asked for
 
     def __post_init__(self) -> None:
@@ -42,14 +43,25 @@ class FileReport:
 
 
 def inspect_file(
-    inspector: Inspector, file: int, name: str, patterns: Sequence[str], debug_files: Sequence[int] = ()
+    inspector: Inspector,
+    file: int,
+    name: str,
+    patterns: Sequence[str],
+    debug_files: Sequence[int] = (),
+    telltales: Sequence[str] = (),
 ) -> FileReport:
-    """Read an open file in the sandbox. `debug_files` are candidates for its separate debug file; wrong ones are ignored.
+    """Read an open file in the sandbox. `debug_files` are candidates for its separate debug file; wrong ones are ignored. `telltales`:
+    texts to look for in the data of a file without names.
 
     Raises ElfError.
     """
     plain = inspector.call(
-        "otel_jb.sandbox.report:read", [file, *debug_files], name=name, file_name=name, patterns=list(patterns)
+        "otel_jb.sandbox.report:read",
+        [file, *debug_files],
+        name=name,
+        file_name=name,
+        patterns=list(patterns),
+        telltales=list(telltales),
     )
     try:
         return codec.decode(plain, FileReport)
@@ -58,7 +70,7 @@ def inspect_file(
 
 
 def inspect_files(
-    inspector: Inspector, files: Sequence[tuple[int, str]], patterns: Sequence[str]
+    inspector: Inspector, files: Sequence[tuple[int, str]], patterns: Sequence[str], telltales: Sequence[str] = ()
 ) -> list[FileReport | ElfError]:
     """Read several open files, (descriptor, name), without their debug files: one request for many, since a request costs
     more than the reading of a usual library. Where they are too much for one, each is read by itself.
@@ -75,18 +87,21 @@ def inspect_files(
                 [file for file, _ in batch],
                 file_names=names,
                 patterns=list(patterns),
+                telltales=list(telltales),
             )
             if len(plain) != len(batch):
                 raise ValueError("one answer for each file")
             found += [_report_or_error(each) for each in plain]
         except (ElfError, KeyError, TypeError, ValueError):
-            found += [_inspect_alone(inspector, file, name, patterns) for file, name in batch]
+            found += [_inspect_alone(inspector, file, name, patterns, telltales) for file, name in batch]
     return found
 
 
-def _inspect_alone(inspector: Inspector, file: int, name: str, patterns: Sequence[str]) -> FileReport | ElfError:
+def _inspect_alone(
+    inspector: Inspector, file: int, name: str, patterns: Sequence[str], telltales: Sequence[str]
+) -> FileReport | ElfError:
     try:
-        return inspect_file(inspector, file, name, patterns)
+        return inspect_file(inspector, file, name, patterns, telltales=telltales)
     except ElfError as error:
         return error
 
@@ -98,20 +113,22 @@ def _report_or_error(plain: Any) -> FileReport | ElfError:
     return codec.decode(plain, FileReport)
 
 
-def read_each(files: Sequence[int], file_names: Sequence[str], patterns: Sequence[str]) -> list[Any]:
+def read_each(
+    files: Sequence[int], file_names: Sequence[str], patterns: Sequence[str], telltales: Sequence[str] = ()
+) -> list[Any]:
     """Runs in the sandbox: `read` of each file, or its error's message and help."""
     found: list[Any] = []
     for file, name in zip(files, file_names, strict=True):
         try:
-            found.append(read([file], name, patterns))
+            found.append(read([file], name, patterns, telltales))
         except ElfError as error:
             found.append([error.message, error.help])
     return found
 
 
-def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> Any:
+def read(files: Sequence[int], file_name: str, patterns: Sequence[str], telltales: Sequence[str] = ()) -> Any:
     """Runs in the sandbox: the first file's identity and its functions that match, with the debug files that follow."""
-    from otel_jb.elf import debugfile, demangle, places, symbols
+    from otel_jb.elf import debugfile, demangle, places, references, symbols
     from otel_jb.elf.image import Image
     from otel_jb.sandbox.signal_stacks import loads, signal_stacks
 
@@ -120,19 +137,22 @@ def read(files: Sequence[int], file_name: str, patterns: Sequence[str]) -> Any:
     debug = debugfile.matching_images(image, files[1:])
     found = symbols.find(image, [pattern for pattern in patterns if not places.is_place(pattern)], debug)
     placed = places.find(image, [file_name, file_name.rsplit("/", 1)[-1], image.soname or ""], patterns, debug)
+    has_symtab = any(table.source is SymbolSource.SYMTAB for table in own)
+    named = has_symtab or bool(debug)
     report = FileReport(
         arch=image.arch,
         kind=image.kind,
         build_id=image.build_id,
         soname=image.soname,
         needed=tuple(image.needed),
-        has_symtab=any(table.source is SymbolSource.SYMTAB for table in own),
+        has_symtab=has_symtab,
         debug_link=debugfile.debug_link(image),
         symbols=symbols.joined(found, placed.symbols),
         symbol_count=sum(table.count for table in symbols.all_tables(image, debug)),
         demangles=demangle.available(),
         signal_stacks=printable(signal_stacks(image)),
         loads=loads(image),
+        telltales=() if named else tuple(text for text in telltales if references.contains(image, text.encode())),
         misplaced=tuple(map(printable, placed.problems)),
     )
     return codec.encode(report)

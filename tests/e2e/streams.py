@@ -25,10 +25,11 @@ LOSSY = Impairment(loss=0.04, delayed=0.06, delay_seconds=0.03, duplicated=0.02,
 class LossyStream:
     """An FFmpeg that listens; `play` sends it a stream through the relay and returns when all of it is handled."""
 
-    def __init__(self, directory: Path, impairment: Impairment = LOSSY) -> None:
+    def __init__(self, directory: Path, impairment: Impairment = LOSSY, executable: Path | None = None) -> None:
+        """`executable`: another FFmpeg than the one that keeps its names."""
         self._directory = directory
         self._impairment = impairment
-        self.receiver = Receiver(directory)
+        self.receiver = Receiver(directory, executable)
         self.pid = self.receiver.pid
         self.receiver.wait_until_listening()
 

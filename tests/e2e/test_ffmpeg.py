@@ -98,6 +98,29 @@ def test_a_clean_stream_loses_nothing_and_queues_nothing(tmp_path: Path) -> None
     assert scraped.value("jitterbuffer_buffer_size_packets", **where) == 0
 
 
+def test_debians_stripped_ffmpeg_is_measured_as_installed(tmp_path: Path) -> None:
+    """Its RTP functions have no names; found by their messages in libavformat, they count the relay's packets and bytes, by stream too."""
+    debian = Path("/usr/bin/ffmpeg")
+    with LossyStream(tmp_path, executable=debian) as stream, agent(tmp_path, "--pid", str(stream.pid)) as measuring:
+        relayed = stream.play(seconds=4, speed=2)
+        scraped = measuring.settled(stream.pid)
+    where = {"pid": stream.pid, "function": PARSE}
+    assert relayed.dropped_packets > 0
+    assert scraped.value("jitterbuffer_packet_count_total", **where) == relayed.forwarded_packets
+    assert scraped.value("jitterbuffer_bytes_total", **where) == relayed.forwarded_bytes
+    ((_, received),) = scraped.find("rtp_packets_received_total", **where)
+    assert received == relayed.forwarded_packets
+    # What is handed to the payload's decoder, straight or from the queue: all but what came too late, and what the queue still holds.
+    decoded = scraped.value("jitterbuffer_packet_count_total", pid=stream.pid, function="rtp_parse_packet_internal")
+    late = scraped.value("jitterbuffer_dropped_packets_total", reason="late", **where)
+    held = scraped.value("jitterbuffer_buffer_size_packets", **where)
+    assert decoded is not None
+    assert late is not None
+    assert held is not None
+    assert decoded == relayed.forwarded_packets - late - held
+    assert_accounts_balance(scraped, stream.pid)
+
+
 def test_a_receiver_is_found_without_being_named(tmp_path: Path) -> None:
     """With no target given, a process that a profile recognises and that starts later is measured from then on."""
     from tests.e2e.agent_process import AgentProcess, until

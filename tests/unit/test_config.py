@@ -253,6 +253,7 @@ def test_every_variable_sets_its_key() -> None:
         "OTEL_JB_LISTEN": "127.0.0.1:1",
         "OTEL_JB_INTERVAL": "1s",
         "OTEL_JB_DETAIL": "all",
+        "OTEL_JB_INFERRED": "none",
         "OTEL_JB_MAX_PROBES": "1",
         "OTEL_JB_SLOW_THRESHOLD": "1ms",
         "OTEL_JB_OVERHEAD_BUDGET": "off",
