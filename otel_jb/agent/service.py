@@ -30,6 +30,7 @@ from otel_jb.probes.features import kept_capabilities
 from otel_jb.probes.read.boundaries import EXPONENTIAL_SCALE
 from otel_jb.stacks.unwinder import Stacks
 from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
+from otel_jb.telemetry.kept_calls import KeptCalls
 from otel_jb.telemetry.metrics import CONFIG_RELOADS
 from otel_jb.telemetry.tally import Tally
 from otel_jb.views.page import site
@@ -130,6 +131,7 @@ class Service:
         self.tally = Tally()
         self._shares: Shares | None = None
         self._scraped = False
+        self._kept: KeptCalls | None = None
         self._stack = ExitStack()
         takers: list[Sink] = [*sinks, self._trace]
         if config.record_to:
@@ -139,8 +141,10 @@ class Service:
             self._stack.callback(writer.close)
             takers.append(writer.write)
         try:
-            # Without a receiver for traces, do not emit slow calls in the kernel, unless they are recorded.
-            events = config.traces and (self.settings.sends_traces or config.record_to is not None)
+            # Without a receiver for traces, do not emit slow calls in the kernel, unless they are recorded or shown.
+            shows = config.page.slow_calls and config.listen is not None
+            events = config.traces and (self.settings.sends_traces or config.record_to is not None or shows)
+            self._kept = KeptCalls() if config.listen is not None and (self.settings.sends_traces or shows) else None
             self.agent = Agent(config, takers, events=events)
             self._stack.callback(self.agent.close)
             self._stacks = Stacks(self.agent.inspector, self.agent.pid_of, self.agent.state.functions)
@@ -185,8 +189,15 @@ class Service:
         from otel_jb.views.page.tables import Content, Facts
 
         agent = self.agent
-        facts = Facts(agent.overhead, agent.targets, agent.unmeasured, agent.uncounted)
-        return Content(agent.state, facts, {"host": self.config.host_name or platform.node()}).tables
+        facts = Facts(
+            agent.overhead, agent.targets, agent.unmeasured, agent.uncounted, self._kept.latest if self._kept else tuple
+        )
+        head = {
+            "host": self.config.host_name or platform.node(),
+            "trace_url": self.config.page.trace_url,
+            "keeps_slow_calls": self._kept is not None,
+        }
+        return Content(agent.state, facts, head).tables
 
     def _telemetry(self, config: Config, settings: environment.OtelSettings) -> Telemetry:
         from otel_jb.telemetry.histogram import HistogramShape
@@ -209,6 +220,7 @@ class Service:
             around=self._stacks.around,
             tally=self.tally,
             host=config.host_name,
+            kept=self._kept,
         )
 
     def _tick(self) -> None:

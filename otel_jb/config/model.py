@@ -409,6 +409,30 @@ class Log:
     format: LogFormat = LogFormat.TEXT
 
 
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the page at `/` shows beside the metrics."""
+
+    slow_calls: bool = False  #: keep slow calls one by one even if no receiver gets traces
+    trace_url: str | None = (
+        None  #: of a trace in Jaeger, Tempo or Grafana; {trace_id}, {start_ms} and {end_ms} are filled in
+    )
+
+    def __post_init__(self) -> None:
+        if self.trace_url is None:
+            return
+        names = set(_PLACEHOLDER.findall(self.trace_url))
+        plain = self.trace_url.isascii() and self.trace_url.isprintable() and " " not in self.trace_url
+        if not plain or not self.trace_url.startswith(("http://", "https://")) or "trace_id" not in names:
+            raise KeyValueError(
+                "trace_url",
+                f"expected a URL such as http://jaeger:16686/trace/{{trace_id}}, got {self.trace_url[:80]!r}",
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """Everything that can be configured; the defaults are the documented ones."""
@@ -428,6 +452,7 @@ class Config:
     allowed_hosts: tuple[
         str, ...
     ] = ()  #: host names, with wildcards, that requests may use in addition to this machine's
+    page: Page = Page()
     otlp: Otlp = Otlp()
     histogram: Histogram = Histogram()
     slow: Slow = Slow()

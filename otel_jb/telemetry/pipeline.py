@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import MetricReader
 
+    from otel_jb.telemetry.kept_calls import KeptCalls
     from otel_jb.telemetry.metrics import LeftOut
     from otel_jb.telemetry.nesting import SameStack
     from otel_jb.telemetry.outcome import Failure
@@ -79,6 +80,7 @@ class Telemetry:
         refresh: called before each periodic export, to read the kernel.
         tally: counts of what was lost.
         host: the host's name, where it is not what the system says.
+        kept: gets the slow calls that become traces; where no receiver wants traces, all of them.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class Telemetry:
         refresh: Callable[[], object] | None = None,
         tally: Tally | None = None,
         host: str | None = None,
+        kept: KeptCalls | None = None,
     ) -> None:
+        self._kept = kept
         self.state = state
         self.settings = settings
         self.shape = shape
@@ -137,7 +141,7 @@ class Telemetry:
         if self.settings.disabled:
             _logger.warning("OTEL_SDK_DISABLED is set: nothing is exported")
             return
-        if self.settings.sends_traces:
+        if self.settings.sends_traces or self._kept is not None:
             self._start_spans()
         readers: list[MetricReader] = []
         if self.settings.serves_prometheus:
@@ -182,17 +186,20 @@ class Telemetry:
             outcome = Outcome("spans", where, failed, rejected)
             sizes = (settings.span_queue, settings.span_batch, settings.span_delay_seconds)
             self._queues.append(SpanQueue(exporter, outcome, self.tally, *sizes))
-        queues = tuple(self._queues)
+        queues, kept = tuple(self._queues), self._kept
         self._maker = SpanMaker(
             self.state,
             self._clock,
-            queues[0].offer if len(queues) == 1 else lambda spans: min([queue.offer(spans) for queue in queues]),
-            self.tally,
-            sampler(settings.sampler, settings.sampler_ratio),
-            self._store,
+            queues[0].offer
+            if len(queues) == 1
+            else lambda spans: min([queue.offer(spans) for queue in queues], default=True),
+            self.tally if queues else Tally(),  # what the page goes without is no lost span
+            sampler(settings.sampler, settings.sampler_ratio) if queues else sampler("always_on"),
+            self._store if queues else None,
             self._symbolise,
             self._same_stack or (lambda _pid, _a, _b: None),
             self._around,
+            keep=None if kept is None else lambda series, spans: kept.add(series, spans, traced=bool(queues)),
         )
 
     def slow_call(self, call: SlowCall) -> None:

@@ -38,6 +38,8 @@ Symbolise = Callable[[Series, SlowCall], "Sequence[str]"]
 #: Frames of the probed calls that a slow call ran in; None where its stack does not tell.
 Around = Callable[[Series, SlowCall], "Collection[int] | None"]
 Offer = Callable[[Sequence[ReadableSpan]], bool]
+#: Told of a series' call that became these spans, its own first, once they were accepted.
+Keep = Callable[[int, Sequence[ReadableSpan]], None]
 
 _SCOPE = InstrumentationScope(SCOPE, otel_jb.__version__)
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
@@ -76,6 +78,7 @@ class SpanMaker:
         same_stack: see `nesting`.
         around: calls that ran in others wait for those (see `holding`); without it none does.
         now: monotonic seconds, for the waiting.
+        keep: told of each call that was sampled and accepted.
         gather_seconds: calls are made into spans some at a time: from the second one of a row on everything is in the processor's caches.
     """
 
@@ -92,6 +95,7 @@ class SpanMaker:
         around: Around | None = None,
         now: Callable[[], float] = time.monotonic,
         gather_seconds: float = 0.5,
+        keep: Keep | None = None,
     ) -> None:
         self._state = state
         self._clock = clock
@@ -106,6 +110,7 @@ class SpanMaker:
         self._around = around
         self._now = now
         self._gather = gather_seconds
+        self._keep = keep
         self._holding = Holding()
         self._doubtful: dict[int, int] = {}  # by series, since it was last told
         self._told: OrderedDict[Key, SpanContext] = OrderedDict()
@@ -267,6 +272,8 @@ class SpanMaker:
         root = self._span(target, series, context, None, times, attributes, _status(series, call), links)
         if not self._offer([root, *spans]):
             return False
+        if self._keep is not None:
+            self._keep(series.id, (root, *spans))
         if self._exemplars is not None:
             for of, exemplar in exemplars:
                 self._exemplars.add(of, exemplar)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from otel_jb.diagnosis.history import History
 from otel_jb.diagnosis.limits import Culprit
-from otel_jb.diagnosis.verdict import accused
+from otel_jb.diagnosis.verdict import Verdict, accused, judge
 from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,
@@ -244,6 +244,13 @@ class StreamState:
         """The names of a target's probed functions."""
         with self._lock:
             return frozenset(self._series[one].function for one in self._of_target.get(target_id, ()))
+
+    def verdict(self, target_id: int) -> Verdict | None:
+        """Who is at fault in a target's last minute, with the evidence; None of one that is gone. It takes ten times as long as `TargetView.accused`."""
+        with self._lock:
+            if self._history.sampled_ns(target_id) is None:
+                return None
+            return judge(self._history, target_id, silence=False)
 
     def cost(self) -> AgentCost:
         """What one probe hit costs on this machine."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import otel_jb
-from otel_jb.diagnosis.history import History
-from otel_jb.diagnosis.verdict import Verdict, judge
-from otel_jb.model.stream import ProbeStatus, Snapshot, TargetEnded
+from otel_jb.diagnosis.verdict import Verdict
+from otel_jb.model.stream import ProbeStatus
+from otel_jb.telemetry.kept_calls import KeptCall
 from otel_jb.telemetry.state import SeriesView, StateView, StreamState, TargetView
 from otel_jb.views.rows import LiveTable, ProcessRow, Row, StreamRow
 
@@ -39,12 +39,14 @@ class Facts:
         targets: processes by state (measured, unmeasurable, ignored) and reason.
         unmeasured: (pid, name, kind, reason) of processes that somebody expects to be measured, and of which nothing can be.
         uncounted: calls of processes that found no room.
+        slow_calls: the latest ones that are kept, the oldest first.
     """
 
     overhead: Callable[[], Mapping[int, float]] = dict
     targets: Callable[[], Mapping[tuple[str, str], int]] = dict
     unmeasured: Callable[[], Iterable[tuple[int, str, str, str]]] = tuple
     uncounted: Callable[[], int] = int
+    slow_calls: Callable[[], Iterable[KeptCall]] = tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,10 @@ class Content:
         self._facts = facts
         self._head = dict(head)
         self._now = now
-        self._verdicts = _Verdicts()
+        self._state = state
         self._judged_at = -math.inf
+        self._verdicts: Table = {}
+        self._stacks: dict[str, str] = {}  # a number for each text: many calls share one
         self._probes: dict[int, tuple[tuple[ProbeStatus, ...], Table]] = {}
 
     def tables(self) -> Tables:
@@ -93,7 +97,7 @@ class Content:
         now = self._now()
         if now - self._judged_at >= _JUDGED_EVERY_S:
             self._judged_at = now
-            self._verdicts.judge(view)
+            self._verdicts = self._judged(view)
         overhead = self._facts.overhead()
         functions: Table = {}
         known: Table = {}
@@ -122,10 +126,31 @@ class Content:
                 "known": known,
                 "streams": streams,
                 "probes": self._of_probes(view),
-                "verdicts": self._verdicts.table,
+                "verdicts": self._verdicts,
+                **self._slow(),
             },
             buckets,
         )
+
+    def _slow(self) -> dict[str, Table]:
+        """Slow calls, and the texts of their stacks."""
+        kept = list(self._facts.slow_calls())
+        known = {each.stack for each in kept}
+        self._stacks = {text: number for text, number in self._stacks.items() if text in known}
+        for text in known:
+            if text not in self._stacks:
+                self._stacked += 1
+                self._stacks[text] = str(self._stacked)
+        return {
+            "slow": {str(each.number): _slow_call(each, self._stacks[each.stack]) for each in kept},
+            "stacks": {number: [text] for text, number in self._stacks.items()},
+        }
+
+    _stacked = 0
+
+    def _judged(self, view: StateView) -> Table:
+        verdicts = ((each.target.id, self._state.verdict(each.target.id)) for each in view.live)
+        return {str(number): _verdict(verdict) for number, verdict in verdicts if verdict is not None}
 
     def _single(self, view: StateView) -> dict[str, Value]:
         return {
@@ -151,44 +176,6 @@ class Content:
             self._probes[number] = kept
             table.update(kept[1])
         return table
-
-
-class _Verdicts:
-    """Who is at fault in each target, by what was seen since the page was opened, a minute at most."""
-
-    def __init__(self) -> None:
-        self._history = History()
-        self._targets: dict[int, int] = {}  # id -> number of its series
-        self.table: Table = {}
-
-    def judge(self, view: StateView) -> None:
-        """Take what the view holds, and judge."""
-        live = {target.target.id: target for target in view.live}
-        for gone in self._targets.keys() - live.keys():
-            self._history.apply(TargetEnded(gone, 0))
-            del self._targets[gone]
-        for number, target in live.items():
-            if self._targets.get(number) != len(target.series):
-                self._targets[number] = len(target.series)
-                self._history.apply(target.target)
-                for each in target.series:
-                    self._history.apply(each.series)
-            if target.host is not None:
-                self._history.apply(target.host)
-        if view.snapshot_ns is not None and view.snapshot_unix_nano is not None:
-            series = [each for target in view.live for each in target.series]
-            for bounds_ns in {each.bounds_ns for each in series}:
-                some = [each for each in series if each.bounds_ns == bounds_ns]
-                self._history.apply(
-                    Snapshot(
-                        view.snapshot_unix_nano,
-                        view.snapshot_ns,
-                        bounds_ns,
-                        tuple(each.values for each in some),
-                        rtp=tuple(rtp for each in some for rtp in each.rtp),
-                    )
-                )
-        self.table = {str(number): _verdict(judge(self._history, number, silence=False)) for number in live}
 
 
 def _function(row: Row, view: SeriesView) -> list[Value]:
@@ -272,6 +259,20 @@ def _process(row: ProcessRow, target: TargetView, overhead: float | None) -> lis
         target.target.executable,
         target.target.attached_unix_nano // 1_000_000,
         int(row.ended),
+    ]
+
+
+def _slow_call(call: KeptCall, stack: str) -> list[Value]:
+    return [
+        call.series,
+        call.end_unix_nano // 1_000_000,
+        call.took_ns,
+        call.thread,
+        stack,
+        call.trace_id,
+        [list(each) for each in call.inside],
+        _whole(call.packet_bytes),
+        call.failure,
     ]
 
 

@@ -9,6 +9,7 @@ const KNOWN = { target: 0, function: 1, role: 2, primary: 3, profile: 4, strateg
 const STREAM = { target: 0, series: 1, name: 2, ssrc: 3, packets: 4, packetsRate: 5, bytesRate: 6, lost: 7, reordered: 8, duplicated: 9, jitter: 10, ended: 11 };
 const PROBE = { target: 0, function: 1, state: 2, strategy: 3, reason: 4, profile: 5, file: 6, series: 7 };
 const VERDICT = { culprit: 0, findings: 1, missing: 2, seconds: 3, more: 4 };
+const SLOW = { series: 0, at: 1, took: 2, thread: 3, stack: 4, trace: 5, inside: 6, size: 7, failed: 8 };
 const FINDING = { sentence: 0, culprit: 1, limit: 2, since: 3, stream: 4 };
 
 const store = {
@@ -20,10 +21,11 @@ const store = {
   probes: new Map(),
   verdicts: new Map(),
   slow: new Map(),
+  stacks: new Map(),
   buckets: new Map(), // cumulative, by function
   past: new Map(), // readings by "f" + function or "s" + stream
 };
-const TABLES = ["processes", "functions", "known", "streams", "probes", "verdicts", "slow"];
+const TABLES = ["processes", "functions", "known", "streams", "probes", "verdicts", "slow", "stacks"];
 
 /** Take everything; what was kept of rows that are still there goes on. */
 function takeWhole(message) {
@@ -138,6 +140,11 @@ function bucketOf(counts, bounds, share) {
 function processName(number) {
   const row = store.processes.get(String(number));
   return row ? `${row[PROCESS.name]}[${row[PROCESS.pid]}]` : NONE;
+}
+
+/** The lines of a slow call's stack. */
+function stackOf(row) {
+  return (store.stacks.get(row[SLOW.stack]) || [""])[0];
 }
 
 function functionName(key) {

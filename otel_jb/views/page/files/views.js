@@ -237,8 +237,6 @@ function oneStream(main, key) {
   };
 }
 
-const SLOW = { series: 0, at: 1, took: 2, thread: 3, stack: 4, trace: 5, inside: 6, size: 7, failed: 8 };
-
 function slowTable() {
   return makeTable(
     "Slow calls",
@@ -248,7 +246,7 @@ function slowTable() {
       { id: "took", title: "took", text: (row) => duration(row[SLOW.took]), sort: (row) => order(row[SLOW.took]) },
       { id: "process", title: "process", kind: "text", minor: 1, text: (row) => processName((store.known.get(String(row[SLOW.series])) || [])[KNOWN.target]) },
       { id: "thread", title: "thread", kind: "text", minor: 2, text: (row) => row[SLOW.thread] },
-      { id: "where", title: "called from", kind: "long", minor: 2, text: (row) => row[SLOW.stack].split("\n")[1] || NONE },
+      { id: "where", title: "called from", kind: "long", minor: 2, text: (row) => stackOf(row).split("\n")[1] || NONE },
     ],
     { by: "at", empty: "No slow call is kept" },
   );
@@ -259,7 +257,7 @@ function slowCalls(main) {
   const note = make("p", { class: "weak" });
   main.append(make("h1", {}, "Slow calls"), note, table.element);
   return () => {
-    setText(note, store.head.slow_note || "");
+    setText(note, store.head.keeps_slow_calls ? "The last calls over the threshold, at most ten of a function." : "Slow calls are counted, but not kept one by one: nothing receives traces. `page: {slow_calls: true}` in the configuration keeps them.");
     table.update(store.slow);
   };
 }
@@ -282,9 +280,9 @@ function oneSlowCall(main, key) {
       ["thread", row[SLOW.thread]],
       ["packet", row[SLOW.size] === null ? NONE : `${whole(row[SLOW.size])} bytes`],
       ["failed", row[SLOW.failed] || "no"],
-      ["trace", row[SLOW.trace]],
+      ["trace", row[SLOW.trace] || "none: nothing receives traces"],
     ]);
-    setText(stack, row[SLOW.stack] || "no stack could be read");
+    setText(stack, stackOf(row) || "no stack could be read");
     if (store.head.trace_url && !link.firstElementChild && row[SLOW.trace]) {
       const href = store.head.trace_url.replaceAll("{trace_id}", row[SLOW.trace]).replaceAll("{start_ms}", String(row[SLOW.at] - 60000)).replaceAll("{end_ms}", String(row[SLOW.at] + 60000));
       link.append(make("a", { href, rel: "noopener noreferrer", target: "_blank" }, "Open the trace"));

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last slow calls, kept for the page: a few of each function, with their stacks and the probed calls inside."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+OF_A_FUNCTION = 10  #: so that one with many leaves room for the others
+IN_ALL = 100
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCall:
+    """A slow call, as its trace tells it."""
+
+    number: int  #: in the order of arrival
+    series: int
+    end_unix_nano: int
+    took_ns: int
+    thread: str
+    stack: str  #: innermost first; empty: none could be read
+    trace_id: str  #: 32 hexadecimal digits; empty: no receiver for traces was given it
+    inside: tuple[tuple[str, int, int], ...]  #: function, duration, and begin after that of the call, in ns
+    packet_bytes: int | None
+    failure: str  #: what its return value means; empty: no failure
+
+
+class KeptCalls:
+    """Keeps the latest; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._number = 0
+        self._calls: OrderedDict[int, KeptCall] = OrderedDict()
+        self._of: dict[int, deque[int]] = {}
+
+    def add(self, series: int, spans: Sequence[ReadableSpan], *, traced: bool) -> None:
+        """Keep a call by its spans, its own first. `traced`: a receiver gets them."""
+        root, *inner = spans
+        context, begin, end = root.get_span_context(), root.start_time or 0, root.end_time or 0
+        attributes = root.attributes or {}
+        size = attributes.get("jitterbuffer.packet.size")
+        with self._lock:
+            self._number += 1
+            self._calls[self._number] = KeptCall(
+                number=self._number,
+                series=series,
+                end_unix_nano=end,
+                took_ns=end - begin,
+                thread=f"{attributes.get('thread.name', '')} ({attributes.get('thread.id', '')})",
+                stack=str(attributes.get("code.stacktrace", "")),
+                trace_id=f"{context.trace_id:032x}" if traced and context is not None else "",
+                inside=tuple(
+                    (each.name, (each.end_time or 0) - (each.start_time or 0), (each.start_time or 0) - begin)
+                    for each in inner
+                ),
+                packet_bytes=size if isinstance(size, int) else None,
+                failure=root.status.description or "",
+            )
+            own = self._of.setdefault(series, deque())
+            own.append(self._number)
+            if len(own) > OF_A_FUNCTION:
+                self._forget(own[0])
+            while len(self._calls) > IN_ALL:
+                self._forget(next(iter(self._calls)))
+
+    def _forget(self, number: int) -> None:
+        series = self._calls.pop(number).series
+        own = self._of[series]
+        own.remove(number)
+        if not own:
+            del self._of[series]
+
+    def latest(self) -> tuple[KeptCall, ...]:
+        """Those that are kept, the oldest first."""
+        with self._lock:
+            return tuple(self._calls.values())
