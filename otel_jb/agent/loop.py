@@ -214,7 +214,7 @@ class Agent:
                 if now >= next_watch:
                     next_watch = now + WATCH_S
                     self._take_events(discovery, measuring)  # what found no room in the ring
-                    measuring.backend.tidy()
+                    measuring.tidy()
                     measuring.govern()
                     self._tick()
                 if now >= next_roll:

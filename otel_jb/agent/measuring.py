@@ -177,6 +177,14 @@ class Measuring:
                 _logger.info("%s (process %d) %s", target.name, target.pid, how, extra=about(target))
                 self.emit(TargetEnded(target_id, last.time_unix_nano))
 
+    def tidy(self) -> None:
+        """What is to be done once a second or so; says which functions are not measured any more, and why."""
+        records = self.backend.tidy()
+        self.emit(*records)
+        for record in records:
+            if isinstance(record, ProbeStatus) and record.target in self.targets:
+                _warn_of(self.targets[record.target], record)
+
     # -- reading --------------------------------------------------------------------------------------------
 
     def read(self, *, roll: bool = False) -> int:
@@ -297,13 +305,7 @@ def _report(target: Target, plan: ProbePlan, records: Sequence[StreamRecord]) ->
     )
     for record in records:
         if isinstance(record, ProbeStatus) and record.state in (ProbeState.FAILED, ProbeState.UNVERIFIED):
-            _logger.warning(
-                "%s in process %d cannot be probed: %s",
-                record.function,
-                target.pid,
-                record.reason,
-                extra=about(target, record.function),
-            )
+            _warn_of(target, record)
     for skipped in plan.skipped:
         _logger.debug(
             "%s in process %d is not probed: %s",
@@ -312,3 +314,10 @@ def _report(target: Target, plan: ProbePlan, records: Sequence[StreamRecord]) ->
             skipped.reason,
             extra=about(target, skipped.function),
         )
+
+
+def _warn_of(target: Target, record: ProbeStatus) -> None:
+    how = "cannot be probed" if record.series is None else "is not measured any more"
+    _logger.warning(
+        "%s in process %d %s: %s", record.function, target.pid, how, record.reason, extra=about(target, record.function)
+    )

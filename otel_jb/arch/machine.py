@@ -31,6 +31,9 @@ class Machine:
     keeps_order: bool  #: loads are seen in their order, and stores behind them, without a barrier
     #: the vdso's code to which the kernel lets signal handlers return, if it is known by its instructions and not by a frame description
     signal_return: bytes = b""
+    #: the nop in whose place the kernel (Linux 6.18) puts a call, where a probe is, and how that call begins
+    replaced_nop: bytes = b""
+    call: bytes = b""
     undescribed_frame_pointers: bool = False  #: Go's functions keep a frame pointer and have no `.eh_frame`
     derives_frames: bool = (
         False  #: the analysis follows the stack pointer and what is on the stack through instructions
@@ -61,6 +64,8 @@ X86_64 = Machine(
     keeps_order=True,
     undescribed_frame_pointers=True,
     derives_frames=True,
+    replaced_nop=bytes.fromhex("0f1f440000"),
+    call=b"\xe8",
 )
 AARCH64 = Machine(
     name="aarch64",

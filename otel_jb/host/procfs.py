@@ -73,6 +73,12 @@ class Mapping:
     def executable(self) -> bool:
         return "x" in self.permissions
 
+    @property
+    def device_number(self) -> int:
+        """What stat() calls the device on most file systems."""
+        major, _, minor = self.device.partition(":")
+        return os.makedev(int(major, 16), int(minor, 16))
+
 
 @dataclass(frozen=True, slots=True)
 class MappedFile:
@@ -265,18 +271,24 @@ def start_time_unix_nano(ticks: int) -> int:
     return _boot_time_unix_nano() + ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
-def maps(pid: int, *, code: bool = False) -> list[Mapping]:
-    """The mappings of files (`code`: only executable ones), in order of address. Raises TargetError (ended), PermissionDeniedError."""
+def maps(pid: int, *, code: bool = False, inode: int | None = None) -> list[Mapping]:
+    """The mappings of files (`code`: only executable ones; `inode`: only of files with this number), in order of address.
+
+    Raises TargetError (ended), PermissionDeniedError.
+    """
     found = []
+    wanted = "" if inode is None else f" {inode} "
     try:
         with open(f"{PROC}/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
             for number, line in enumerate(file):
                 if number >= _MAX_MAPPINGS:
                     break
+                if wanted not in line:
+                    continue
                 if code and line[line.find(" ") + 3 : line.find(" ") + 4] != "x":
                     continue
                 match = _MAPPING.match(line.rstrip("\n"))
-                if match is None or match[6] == "0":
+                if match is None or match[6] == "0" or (inode is not None and int(match[6]) != inode):
                     continue
                 path = _OCTAL.sub(lambda octal: chr(int(octal[1], 8)), match[7])
                 deleted = path.endswith(_DELETED)

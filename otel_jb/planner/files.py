@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ELF files of processes, read in the sandbox, each once: what was found is kept by device, inode, size and time of change, so that a
-hundred processes that map the same library cost one analysis.
+"""ELF files of processes, read in the sandbox, each once, so that a hundred processes that map the same library cost one analysis.
+
+What was learned is found by device, inode, size and times, and believed only if the file still holds what was analysed (docs/adr/0065).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,6 +37,7 @@ _logger = logging.getLogger(__name__)
 MOST_TEXT = 1 << 16  #: bytes of a function that are compared before it is probed
 MOST_SITE = 16  #: the longest instruction
 MOST_ASKED = 256  #: functions of a file that are looked at only because the user named them
+HEAD = 4096  #: bytes at the start of a file
 MAX_KNOWN_FILES = 1024  #: what was read of so many files is kept
 
 FileKey = tuple[
@@ -51,6 +54,7 @@ class Examined:
     path: str  #: as the agent opens it
     report: FileReport
     facts: FileFacts
+    head: bytes = b""  #: how the file begins: its headers and, as linkers lay it out, its build-id
 
     @property
     def matches(self) -> Sequence[Match]:
@@ -107,6 +111,9 @@ class Files:
             # If no function in it is known, nothing depends on the other files.
             key = (identity, executable_name, beside if isinstance(alone, Examined) and alone.matches else frozenset())
             known = self._cache.get(key)
+            if isinstance(known, Examined) and known.matches and not patiently(partial(_holds, file, known), path):
+                self._forget(identity)
+                known = None
             if known is None:
                 try:
                     known = self._read(opened, file, path, executable_name, shown or path, root, libraries)
@@ -120,6 +127,12 @@ class Files:
         if known.report.kind == "executable":
             keep(self.programs, path, (shown or path).rsplit("/", 1)[-1])
         return replace(known, path=path, facts=replace(known.facts, file=path))
+
+    def _forget(self, identity: FileKey) -> None:
+        """The file is another one, whatever its times say."""
+        self._reports.pop(identity, None)
+        for key in [key for key in self._cache if key[0] == identity]:
+            del self._cache[key]
 
     def _read(
         self,
@@ -173,9 +186,10 @@ class Files:
                 thorough=self._thorough,
             )
         text = {address: _text(file, each) for address, each in code.items()}
+        head = os.pread(file, HEAD, 0) if matches else b""
         if file_key(file) != key:
             raise TargetError(f"{shown} was changed while it was read", "Wait until it is installed, and try again.")
-        return Examined(path, report, FileFacts(path, report.build_id, matches, code, text, key[:2]))
+        return Examined(path, report, FileFacts(path, report.build_id, matches, code, text, key[:2]), head)
 
     def _inspect(self, file: int, shown: str, debug: Sequence[int] = ()) -> FileReport:
         from otel_jb.sandbox.report import inspect_file
@@ -249,6 +263,12 @@ def _text(file: int, code: FunctionCode) -> tuple[tuple[int, bytes], ...]:
     others = sorted({spot.offset for spot in spots if spot.offset not in own})
     pieces = [(own.start, len(own)), *((offset, MOST_SITE) for offset in others)]
     return tuple((offset, os.pread(file, size, offset)) for offset, size in pieces)
+
+
+def _holds(file: int, known: Examined) -> bool:
+    """Whether a file still has the headers and the code that were analysed."""
+    pieces = [(0, known.head), *(piece for text in known.facts.text.values() for piece in text)]
+    return all(os.pread(file, len(expected), offset) == expected for offset, expected in pieces)
 
 
 def file_key(file: int) -> FileKey:

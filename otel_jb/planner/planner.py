@@ -6,7 +6,6 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import logging
-import os
 import platform
 import re
 import threading
@@ -270,12 +269,7 @@ def is_program(process: Process, file: MappedFile) -> bool:
     if file.inode != process.inode:
         return False
     # It may have another name since the process was looked at; and not on every file system do both know its device by the same number.
-    return file.path == process.executable or _device(file) == process.device
-
-
-def _device(file: MappedFile) -> int:
-    major, _, minor = file.device.partition(":")
-    return os.makedev(int(major, 16), int(minor, 16))
+    return file.path == process.executable or file.mappings[0].device_number == process.device
 
 
 def no_function(

@@ -55,8 +55,8 @@ class Backend(Protocol):
     def ended(self) -> dict[int, bool]:
         """The targets whose process ended (True), or executed another program (False), since the last call: to be detached."""
 
-    def tidy(self) -> None:
-        """What is to be done once a second or so."""
+    def tidy(self) -> list[StreamRecord]:
+        """What is to be done once a second or so; returns the ProbeStatus records of functions that are not measured any more."""
 
     def drop_idle(self) -> None:
         """Take out the probes that wait for processes to come: what is selected now is another."""

@@ -250,12 +250,15 @@ class BpfBackend:
         return records, refused
 
     def _give_up(self, attached: AttachedTarget, probes: ProbeSet, block: Block) -> None:
-        """The kernel takes none of the set's probes."""
+        """The kernel takes none of the set's probes, or they are not for this process."""
         self._files.leave(probes, block.pid, ended=True)
-        self._table.forget(probes.number, block.pid)
         attached.blocks.remove(block.base)
         del self._target_of[block.base]
-        self._free([block])
+        if probes.everyone and any(function.links for function in probes.functions):
+            self._retire(block)  # if it were forgotten, it would come again with its next call
+        else:
+            self._table.forget(probes.number, block.pid)
+            self._free([block])
         if not any(function.links for function in probes.functions):
             probes.everyone = False
         self._files.drop_if_idle(probes)
@@ -376,8 +379,12 @@ class BpfBackend:
         block = self._waiting.pop(arrival.block, None)
         self._told.discard(arrival.block)
         if block is not None:
-            self._table.ignore(block.set, block.pid)
-            self._retiring.append((time.monotonic() + RETIRE_S, block))
+            self._retire(block)
+
+    def _retire(self, block: Block) -> None:
+        """The calls of a process are not counted any more; its block is free once none of them uses it."""
+        self._table.ignore(block.set, block.pid)
+        self._retiring.append((time.monotonic() + RETIRE_S, block))
 
     def ended(self) -> dict[int, bool]:
         """See `Backend.ended`."""
@@ -390,10 +397,10 @@ class BpfBackend:
         self._collect()  # what has ended may just have come
         self._ended += self._table.ended()
 
-    def tidy(self) -> None:
+    def tidy(self) -> list[StreamRecord]:
         """See `Backend.tidy`."""
         if self._loaded is None:
-            return
+            return []
         self._collect()
         now = time.monotonic()
         due = [block for when, block in self._retiring if when <= now]
@@ -403,7 +410,17 @@ class BpfBackend:
                 self._table.ignore(block.set, block.pid)  # what was cached meanwhile
             wait_for_grace()
             self._free(due)
-        self._files.tidy()
+        return [record for probes, reason in self._files.tidy() for record in self._given_up(probes, reason)]
+
+    def _given_up(self, probes: ProbeSet, reason: UnverifiedError) -> list[StreamRecord]:
+        """The probes of a set were taken out for good: its series stand still."""
+        items = [item for item in self._by_index.values() if item.set is probes]
+        for item in items:
+            if item.since_ns is not None:
+                item.stop()
+        self._files.flag([item.index for item in items], abi.FLAG_SHUT, 0)
+        self._reader.settle((item.index for item in items), returned_unseen=True)
+        return [_status(item, ProbeState.UNVERIFIED, reason.message) for item in items]
 
     def _free(self, blocks: Iterable[Block]) -> None:
         """Nothing counts into these blocks any more, and what they held was read."""
@@ -548,7 +565,8 @@ class BpfBackend:
             try:
                 self._files.restore(item.function, item.set)
             except AttachError as error:
-                return _status(item, ProbeState.SHED, error.message)
+                state = ProbeState.UNVERIFIED if isinstance(error, UnverifiedError) else ProbeState.SHED
+                return _status(item, state, error.message)
         item.since_ns = time.monotonic_ns()
         self._files.flag([item.index], 0, abi.FLAG_SHUT)
         return _status(item, ProbeState.ATTACHED, f"{item.probe.reason} ({reason})")

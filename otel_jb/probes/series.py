@@ -55,6 +55,7 @@ class ProbeSet:
     form: int = 0  #: of its links
     members: dict[int, int] = field(default_factory=dict)  #: PID -> first series of the processes that are measured
     used_s: float = field(default_factory=time.monotonic)  #: when it last had a member
+    changed: tuple[int, int] = (0, 0)  #: size and time of change of the file when it was last compared
 
     @property
     def profiles(self) -> list[str]:

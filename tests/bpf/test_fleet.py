@@ -8,6 +8,7 @@ import random
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import pytest
 from otel_jb.config.model import Config, TargetSelector
 from otel_jb.config.yamlfile import Duration
 from otel_jb.host import procfs
-from otel_jb.model.plan import EndStrategy, ProbePlan
+from otel_jb.model.plan import EndStrategy, Probe, ProbePlan
 from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target, TargetEnded
 from otel_jb.planner.planner import Planner
 from otel_jb.probes.attach import lease
@@ -264,16 +265,16 @@ def test_a_file_that_nobody_runs_can_be_written_over_and_its_next_process_is_unh
         measuring = agent.agent._measuring
         assert measuring is not None
         backend = cast(BpfBackend, measuring.backend)
-        (probes,) = backend._files.by_number.values()
+        (probes,) = (each for each in backend._files.by_number.values() if each.members)
         assert (probes.everyone, probes.leased) == (True, owned)
         first.close()
         agent.wait(lambda: len(agent.of(TargetEnded)) == 1, "it has ended")
         if not owned:
-            until(lambda: not backend._files.by_number, "nothing is linked any more")
+            until(lambda: probes.number not in backend._files.by_number, "it is not linked any more")
         # Another padding before the function: the old offsets lie within instructions of the new build.
         build = compile_program("rewritten.c", "-O1", "-DADD=2", "-fpatchable-function-entry=3").read_bytes()
         with path.open("r+b") as file:  # waits for the lease
-            assert not backend._files.by_number
+            assert probes.number not in backend._files.by_number
             file.write(build)
         second = Child(path)
         assert second.ask(str(CALLS)) == str(CALLS)
@@ -295,3 +296,95 @@ def test_code_that_a_process_has_written_itself_is_not_probed(
     assert "has changed the code of jitterbuffer_put" in status.reason
     (status,), answer = attached(plain, plan)
     assert (status.state, answer) == (ProbeState.ATTACHED, str(CALLS))
+
+
+@pytest.mark.parametrize("what", ["its code", "a breakpoint"])
+def test_a_later_process_that_has_written_over_its_code_is_not_counted(
+    compile_program: Compile, start: Callable[..., Child], what: str
+) -> None:
+    """The file is linked for all: a process whose memory differs from it is unverified, and the others are still counted."""
+    path = compile_program("rewritten.c", "-O1", "-DADD=1")
+    plain = start(path, "plain")
+    plan = planned(plain.pid)
+    backend = BpfBackend(KernelOptions([1_000_000]))
+    try:
+        targets = [Target(at, 0, 0, "rewritten", str(path), None, "rewritten", "x", 0) for at in (1, 2)]
+        backend.attach(replace(targets[0], pid=plain.pid), plan, alone=False)
+        later = start(path, "own" if what == "its code" else "plain")
+        assert later.ask(str(CALLS)) == str(CALLS)  # it comes by itself
+        if what == "a breakpoint":
+            take_out_breakpoint(later.pid, plan.probes[0])
+        (status,) = backend.attach(replace(targets[1], pid=later.pid), plan, alone=False)
+        assert isinstance(status, ProbeStatus)
+        assert status.state is ProbeState.UNVERIFIED
+        assert status.reason == f"process {later.pid} has changed the code of jitterbuffer_put"
+        assert (later.ask(str(CALLS)), plain.ask(str(CALLS))) == (str(CALLS), str(CALLS))
+        assert list(backend.entries().values()) == [CALLS]
+    finally:
+        backend.close()
+
+
+def take_out_breakpoint(pid: int, probe: Probe) -> None:
+    """Write over the entry's breakpoint in a process's memory, as the process itself can."""
+    offset = probe.sites[0].offset
+    ((start, code),) = [piece for piece in probe.code if piece[0] <= offset < piece[0] + len(piece[1])]
+    mappings = [each for each in procfs.maps(pid, code=True) if each.path == procfs.process(pid).executable]
+    (mapping,) = [each for each in mappings if each.offset <= offset < each.offset + each.end - each.start]
+    memory = os.open(f"/proc/{pid}/mem", os.O_RDWR)
+    try:
+        assert os.pwrite(memory, code[offset - start :][:4], mapping.start + offset - mapping.offset) == 4
+    finally:
+        os.close(memory)
+
+
+LOADER = """
+import ctypes, sys
+put = ctypes.CDLL(sys.argv[1]).jitterbuffer_put
+print("ready", flush=True)
+for line in sys.stdin:
+    print(sum(put(3) for _ in range(int(line))), flush=True)
+"""
+
+
+@pytest.mark.parametrize("leased", [True, False], ids=["with a lease", "without"])
+def test_a_library_that_is_written_in_place_while_it_runs_is_not_measured_any_more(
+    compile_program: Compile, start: Callable[..., Child], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leased: bool
+) -> None:
+    """Its functions are unverified, with the reason; their probes are out, and their attached time stands still. Nothing is probed in the
+    build that was written, either, since a breakpoint would also go into the process that has the old one.
+    """
+    if not leased:
+        monkeypatch.setattr(lease, "take", lambda _: False)
+    path = tmp_path / "library.so"
+    flags = ("-O1", "-shared", "-fPIC")
+    shutil.copy(compile_program("rewritten.c", "-DADD=1", *flags), path)
+    child = start(Path(sys.executable), "-c", LOADER, str(path))
+    with running(TargetSelector(pid=child.pid), interval_s=0.2) as agent:
+        assert child.ask(str(CALLS)) == str(10 * CALLS)
+        assert agent.returned("jitterbuffer_put") == CALLS
+        # The same size; the breakpoint's page is the process's own, so that what it computes is that of either build.
+        with path.open("r+b") as file:  # waits for the lease
+            file.write(compile_program("rewritten.c", "-DADD=2", *flags).read_bytes())
+
+        def told() -> list[ProbeStatus]:
+            records = [record for record in agent.records if isinstance(record, ProbeStatus)]
+            return [record for record in records if record.state is ProbeState.UNVERIFIED]
+
+        agent.wait(lambda: bool(told()), "that is reported")
+        assert "was written to in place" in told()[0].reason
+        assert agent.agent.state.view().targets[0].probes[0].state is ProbeState.UNVERIFIED
+        agent.agent.read()
+        attached_ns = agent.agent.state.view().targets[0].series[0].values.attached_ns
+        assert child.ask(str(CALLS)) in (str(10 * CALLS), str(11 * CALLS))
+        assert agent.returned("jitterbuffer_put") == CALLS
+        assert agent.agent.state.view().targets[0].series[0].values.attached_ns == attached_ns
+        other = start(Path(sys.executable), "-c", LOADER, str(path))
+        assert agent.agent._discovery is not None
+        assert agent.agent._measuring is not None
+        plan = agent.agent._discovery.planner.plan_process(procfs.process(other.pid), named=True)
+        target = Target(99, other.pid, 0, "python3", "", None, "python3", "x", 0)
+        attach = agent.agent._measuring.backend.attach
+        (status,) = agent.agent._commands.call(lambda: attach(target, plan))
+        assert isinstance(status, ProbeStatus)
+        assert status.state is ProbeState.UNVERIFIED
+        assert "was written to in place" in status.reason

@@ -79,8 +79,8 @@ class Scripted:
     def ended(self) -> dict[int, bool]:
         return {}
 
-    def tidy(self) -> None:
-        pass
+    def tidy(self) -> list[StreamRecord]:
+        return []
 
     def drop_idle(self) -> None:
         self.asked.append(("drop idle",))

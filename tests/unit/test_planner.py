@@ -12,6 +12,7 @@ import pytest
 from otel_jb.config.model import Config
 from otel_jb.host import procfs
 from otel_jb.host.procfs import Process
+from otel_jb.planner import files
 from otel_jb.planner.planner import Planner, kernel_facts
 from otel_jb.sandbox.client import Inspector
 
@@ -59,3 +60,23 @@ def test_probes_by_perf_events_know_no_sessions() -> None:
     """`--link perf` plans as for a kernel without multi links."""
     facts = kernel_facts(perf=True)
     assert (facts.multi_links, facts.sessions) == (False, False)
+
+
+def test_a_file_is_known_by_its_content_whatever_its_times_say(
+    planner: Planner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another build in the same place, of the same size, on a file system whose times tell nothing: analysed anew, so with its own code."""
+    monkeypatch.setattr(files, "_key", lambda status: (status.st_dev, status.st_ino, 0, 0, 0))
+    path, builds = tmp_path / "library.so", []
+    for add in (1, 2):
+        command = ["gcc", "-O1", "-shared", "-fPIC", "-o", str(path), "-x", "c", "-"]
+        subprocess.run(command, input=f"int jitterbuffer_put(int a) {{ return a + {add}; }}", text=True, check=True)
+        builds.append(path.read_bytes())
+    found = []
+    for build in builds:
+        with path.open("r+b") as file:
+            file.write(build)
+        for _ in range(2):  # the second time from what is known
+            (text,) = planner.files.examine(str(path), "server").facts.text.values()
+            found.append(all(build[offset : offset + len(code)] == code for offset, code in text))
+    assert found == [True] * 4

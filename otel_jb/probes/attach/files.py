@@ -32,6 +32,7 @@ DRAIN_S = 0.1  #: how long a detached probe's calls in flight may still end
 IDLE_SETS = 64  #: files that nobody runs stay linked, for the next process; so many
 LINGER_S = 5.0  #: how long a process that executes another program keeps its links
 EVERYONE = 0  #: in the place of a PID
+_WRITTEN = "its file was written to in place while processes had it"
 
 _logger = logging.getLogger(__name__)
 
@@ -118,12 +119,16 @@ class Files:
             if known is not None:
                 os.close(file)
                 return known
+            if any(each.key[:2] == key[:2] and _given_up(each) for each in self.by_number.values()):
+                # A breakpoint would also go into the processes that have what the file was.
+                raise UnverifiedError(f"{_WRITTEN}", "Restart those processes.")
             number = self._table.new_set(len(probes))
         except BaseException:
             os.close(file)
             raise
         functions = [Function(probe, at, _closes(probe, probes)) for at, probe in enumerate(probes)]
         made = ProbeSet(number, key, file, f"/proc/{os.getpid()}/fd/{file}", functions, nests, private)
+        made.changed = _changed(status)
         self._by_key[key] = self.by_number[number] = made
         return made
 
@@ -151,8 +156,11 @@ class Files:
             if not each.members and not self._table.taken(each.number):
                 self.drop(each)
 
-    def tidy(self) -> None:
-        """Drop sets whose file is gone and not running, and the oldest sets if too many wait for a process."""
+    def tidy(self) -> list[tuple[ProbeSet, UnverifiedError]]:
+        """Drop sets whose file is gone and not running, and the oldest sets if too many wait for a process.
+
+        Returns the sets whose probes were taken out because their file was written to while processes have it, with the reason.
+        """
         idle = [e for e in self.by_number.values() if not e.members and e.everyone and not self._table.taken(e.number)]
         idle.sort(key=lambda each: each.used_s)
         now = time.monotonic()
@@ -161,9 +169,11 @@ class Files:
             if left and now - each.used_s > LINGER_S:
                 self._unlink(left, [])
                 self.drop_if_idle(each)
+        given_up = []
         for each in list(self.by_number.values()):
-            if each.leased and lease.broken(each.file):
-                self._give_way(each)
+            reason = self._give_way(each) if each.leased and lease.broken(each.file) else self._look_again(each)
+            if reason is not None:
+                given_up.append((each, reason))
         idle = [each for each in idle if each.number in self.by_number]
         for at, each in enumerate(idle):
             if (
@@ -172,19 +182,36 @@ class Files:
                 or (now - each.used_s > 60 and os.fstat(each.file).st_nlink == 0)
             ):
                 self.drop(each)
+        return given_up
 
-    def _give_way(self, probes: ProbeSet) -> None:
+    def _give_way(self, probes: ProbeSet) -> UnverifiedError | None:
         """Somebody waits to write to the file in place: take its probes out, and let them."""
         _logger.warning("%s is about to be written to in place: its probes are taken out", _name_of(probes))
-        if probes.members or self._table.taken(probes.number):
-            reason = UnverifiedError("its file was written to in place while it ran")
-            for function in probes.functions:
-                self.shed(function, probes)
-                function.refused = reason
+        if not probes.members and not self._table.taken(probes.number):
+            self.drop(probes)
+            return None
+        return self._give_up(probes, UnverifiedError(f"{_WRITTEN}; its probes were taken out before"))
+
+    def _look_again(self, probes: ProbeSet) -> UnverifiedError | None:
+        """Take the probes out of a file that was written to although no lease told of it."""
+        changed = _changed(os.fstat(probes.file))
+        if changed == probes.changed:
+            return None
+        probes.changed = changed
+        try:
+            verify.in_file(probes.file, (function.probe for function in probes.functions))
+        except UnverifiedError:
+            return self._give_up(probes, UnverifiedError(f"{_WRITTEN}; what was counted since may be wrong"))
+        return None  # its name, its owner or something else about it was changed
+
+    def _give_up(self, probes: ProbeSet, reason: UnverifiedError) -> UnverifiedError:
+        for function in probes.functions:
+            self.shed(function, probes)
+            function.refused = reason
+        if probes.leased:
             lease.release(probes.file)
             probes.leased = False
-        else:
-            self.drop(probes)
+        return reason
 
     # -- blocks ---------------------------------------------------------------------------------------------
 
@@ -245,16 +272,20 @@ class Files:
         """
         if not probes.everyone:
             verify.in_file(probes.file, (function.probe for function in probes.functions))
-            verify.in_memory(pid, probes.file, (f.probe for f in probes.functions), self._linked(probes))
+        verify.in_memory(pid, probes.file, (f.probe for f in probes.functions), *self._linked(probes))
+        if not probes.everyone:
+            probes.leased = probes.leased or lease.take(probes.file)
             if probes.private or (alone and len(probes.members) < MOST_BY_PID):
                 return self._refusals((function, self._link(function, probes, pid)) for function in probes.functions)
             self._widen(probes)
         return self._refusals((function, function.refused) for function in probes.functions)
 
-    def _linked(self, probes: ProbeSet) -> set[int]:
-        """The file offsets at which the set's file has probes by now."""
+    def _linked(self, probes: ProbeSet) -> tuple[set[int], set[int]]:
+        """The file offsets at which the set's file may have probes by now, and those at which every process has them."""
         alike = [each for each in self.by_number.values() if each.key[:2] == probes.key[:2]]
-        return {site.offset for each in alike for f in each.functions if f.links for site in f.probe.sites}
+        linked = [function for each in alike for function in each.functions if function.links]
+        everywhere = {site.offset for f in linked if EVERYONE in f.links for site in f.probe.sites}
+        return {site.offset for f in linked for site in f.probe.sites}, everywhere
 
     @staticmethod
     def _refusals(found: Iterable[tuple[Function, AttachError | None]]) -> dict[int, AttachError]:
@@ -262,6 +293,8 @@ class Files:
 
     def _link(self, function: Function, probes: ProbeSet, pid: int) -> AttachError | None:
         """Link a function for a process, or EVERYONE; why the kernel refuses."""
+        if isinstance(function.refused, UnverifiedError):
+            return function.refused
         if function.shed or pid in function.links:
             return None
         try:
@@ -278,7 +311,7 @@ class Files:
             probes.form ^= 1
             self.flag(exchanged, abi.FLAG_EXCHANGE | (abi.FLAG_NEW if probes.form else 0), abi.FLAG_NEW)
         probes.everyone = True
-        probes.leased = lease.take(probes.file)
+        probes.leased = probes.leased or lease.take(probes.file)
         self._table.let_come(probes.number)
         self._grant(probes, self._table.wanting(probes.number))  # hundreds of its processes may call at once
         for function in probes.functions:
@@ -331,6 +364,8 @@ class Files:
 
     def restore(self, function: Function, probes: ProbeSet) -> None:
         """Link a function again. Raises AttachError."""
+        if isinstance(function.refused, UnverifiedError):
+            raise function.refused
         function.shed = False
         for pid in [EVERYONE] if probes.everyone else list(probes.members):
             refused = self._link(function, probes, pid)
@@ -377,6 +412,15 @@ def _as_linked(function: Function, wanted: Probe) -> Probe:
 def made_apart(made: Iterable[Links]) -> list[Links]:
     """Those whose entries can be detached before their ends: a session link is both."""
     return [one for one in made if one.ends]
+
+
+def _given_up(probes: ProbeSet) -> bool:
+    return any(isinstance(function.refused, UnverifiedError) for function in probes.functions)
+
+
+def _changed(status: os.stat_result) -> tuple[int, int]:
+    """What changes when a file is written to: size, time of change."""
+    return (status.st_size, status.st_ctime_ns)
 
 
 def _name_of(probes: ProbeSet) -> str:

@@ -8,7 +8,7 @@ with its old size and times; a process may write its own text.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from otel_jb.arch.machine import here
 from otel_jb.host import procfs
@@ -16,7 +16,6 @@ from otel_jb.model.errors import AgentError, AttachError
 from otel_jb.model.plan import Probe
 
 _REMEDY = "Restart the process, if its file was replaced; code that a program changes itself cannot be probed."
-_LONGEST = 5  #: bytes that the kernel may change at a probe: a breakpoint, or a call in the place of a 5-byte nop
 
 
 class UnverifiedError(AttachError):
@@ -31,14 +30,17 @@ def in_file(descriptor: int, probes: Iterable[Probe]) -> None:
                 raise UnverifiedError(f"the file of {probe.function} was changed since it was analysed", _REMEDY)
 
 
-def in_memory(pid: int, descriptor: int, probes: Iterable[Probe], linked: Collection[int]) -> None:
-    """Compare the process's memory with what was analysed; at the file offsets `linked` there are probes already.
+def in_memory(
+    pid: int, descriptor: int, probes: Iterable[Probe], linked: Collection[int], present: Collection[int]
+) -> None:
+    """Compare the process's memory with what was analysed. At the file offsets `linked` there may be probes already; at those of `present`
+    there must be, because the kernel puts them in when the file is mapped, so only the process itself can have written over them.
 
     A process that has ended has nothing to compare. Raises UnverifiedError.
     """
     status = os.fstat(descriptor)
     try:
-        mappings = [each for each in procfs.maps(pid) if each.executable and each.inode == status.st_ino]
+        mappings = _mappings(pid, status)
         memory = os.open(f"{procfs.PROC}/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
     except (AgentError, FileNotFoundError, ProcessLookupError):
         return
@@ -51,10 +53,16 @@ def in_memory(pid: int, descriptor: int, probes: Iterable[Probe], linked: Collec
                     if not mapping.offset <= offset < mapping.offset + mapping.end - mapping.start:
                         continue
                     found = _read(memory, mapping.start + offset - mapping.offset, len(expected))
-                    if found is not None and any(_foreign(found, expected, offset, linked)):
+                    if found is not None and _is_foreign(found, expected, offset, linked, present):
                         raise UnverifiedError(f"process {pid} has changed the code of {probe.function}", _REMEDY)
     finally:
         os.close(memory)
+
+
+def _mappings(pid: int, status: os.stat_result) -> list[procfs.Mapping]:
+    """Where the process has code of the file. On some file systems /proc calls the device otherwise than stat() does."""
+    found = procfs.maps(pid, code=True, inode=status.st_ino)
+    return [each for each in found if each.device_number == status.st_dev] or found
 
 
 def _read(memory: int, address: int, size: int) -> bytes | None:
@@ -64,15 +72,28 @@ def _read(memory: int, address: int, size: int) -> bytes | None:
         return None
 
 
-def _foreign(found: bytes, expected: bytes, offset: int, linked: Collection[int]) -> Iterator[int]:
-    """Positions at which something other than a probe changed the code."""
-    if found == expected[: len(found)]:
-        return
-    ours = {site + at for site in linked for at in range(_LONGEST)}
-    trap = here().breakpoint
-    for at, byte in enumerate(found):
-        if byte == expected[at] or offset + at in ours:
+def _is_foreign(found: bytes, expected: bytes, offset: int, linked: Collection[int], present: Collection[int]) -> bool:
+    """Whether something other than a probe changed the code, or took a probe out that must be there."""
+    machine = here()
+    trap, nop = machine.breakpoint, machine.replaced_nop
+    size = len(trap)
+    without = bytearray(found)
+    for site in linked:
+        at = site - offset
+        if not 0 <= at <= len(found) - size:
             continue
-        start = at - at % len(trap)
-        if found[start : start + len(trap)] != trap:
-            yield at
+        # While the kernel puts a call in the place of a nop, its first byte is a breakpoint.
+        is_nop = nop != b"" and expected[at : at + len(nop)] == nop
+        if found[at : at + size] == trap or (is_nop and found[at : at + 1] == machine.call):
+            end = at + (len(nop) if is_nop else size)
+            without[at:end] = expected[at:end]
+        elif site in present:
+            return True
+    if without == expected[: len(found)]:
+        return False
+    for at, byte in enumerate(without):
+        start = at - at % size
+        # A breakpoint is another tool's probe, or a debugger's.
+        if byte != expected[at] and found[start : start + size] != trap:
+            return True
+    return False
