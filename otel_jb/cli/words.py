@@ -13,7 +13,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 #: Each is a module of this package with `add_parser(subparsers)` and `run(args) -> int`, in the order of `--help`.
-COMMANDS = ("demo", "top", "discover", "doctor", "plan", "run", "record", "replay", "why", "layout", "help", "version")
+COMMANDS = (
+    "demo",
+    "top",
+    "discover",
+    "doctor",
+    "plan",
+    "run",
+    "record",
+    "replay",
+    "why",
+    "layout",
+    "profile",
+    "help",
+    "version",
+)
 
 #: Commands of other tools that people may try.
 _SYNONYMS = {

@@ -37,11 +37,11 @@ class Field:
     signed: bool
 
 
-class _UnplacedError(Exception):
+class UnplacedError(Exception):
     """A field's place is unknown; the message says why."""
 
 
-class _NoFieldError(_UnplacedError):
+class _NoFieldError(UnplacedError):
     """There is no field of that name."""
 
 
@@ -62,13 +62,15 @@ def fields(debug: Dwarf, wanted: Wanted, seconds: float, ids: frozenset[int] | N
     Raises DwarfError if the debug information cannot be read.
     """
     try:
-        return _Search(debug, wanted, time.process_time() + seconds, ids).run()
+        return TypeSearch(debug, wanted, time.process_time() + seconds, ids).run()
     except (IndexError, KeyError, struct.error, RecursionError, ValueError) as error:
         raise DwarfError(f"its debug information cannot be read ({type(error).__name__})") from error
 
 
-class _Search:
+class TypeSearch:
     """One walk over all units."""
+
+    TYPES, POINTERS, MEMBER = _TYPES, _POINTERS, _MEMBER
 
     def __init__(self, debug: Dwarf, wanted: Wanted, deadline: float, ids: frozenset[int] | None) -> None:
         self.debug, self.wanted, self.deadline, self.ids = debug, wanted, deadline, ids
@@ -162,10 +164,10 @@ class _Search:
                 offset += at
                 entry = self._type(of)
                 if entry.tag not in _TYPES or dwarf.AT_BYTE_SIZE not in entry.values:
-                    raise _UnplacedError(f"{member} is not a struct, or is not described where it is used")
+                    raise UnplacedError(f"{member} is not a struct, or is not described where it is used")
             at, of = self._member(entry, last.encode(), 0)
             return self._scalar(self._type(of), offset + at, last)
-        except _UnplacedError as reason:
+        except UnplacedError as reason:
             return str(reason)
 
     def _scalar(self, entry: Entry, offset: int, name: str) -> Field:
@@ -178,24 +180,24 @@ class _Search:
             encoding = entry.number(dwarf.AT_ENCODING)
             if encoding in _INTEGERS:
                 return Field(offset, size, encoding in _SIGNED)
-        raise _UnplacedError(f"{name} is neither an integer nor a pointer")
+        raise UnplacedError(f"{name} is neither an integer nor a pointer")
 
     def _member(self, entry: Entry, name: bytes, depth: int) -> tuple[int, Entry]:
         """Offset and entry of a member: its own, one of an unnamed member, or one of a base class."""
         if depth > _MAX_DEPTH:
-            raise _UnplacedError("its base classes are nested too deeply")
+            raise UnplacedError("its base classes are nested too deeply")
         inner: list[tuple[Entry, bool]] = []
         for number, child in enumerate(self.debug.children(entry)):
             if number > _MAX_MEMBERS:
-                raise _UnplacedError("it has too many members")
+                raise UnplacedError("it has too many members")
             own = child.tag == _MEMBER
             if own and self.debug.name(child) == name:
                 if any(
                     bits in child.values for bits in (dwarf.AT_BIT_SIZE, dwarf.AT_DATA_BIT_OFFSET, dwarf.AT_BIT_OFFSET)
                 ):
-                    raise _UnplacedError(f"{name.decode(errors='replace')} is a bit field")
+                    raise UnplacedError(f"{name.decode(errors='replace')} is a bit field")
                 if child.number(dwarf.AT_DECLARATION) or child.number(dwarf.AT_EXTERNAL):
-                    raise _UnplacedError(f"{name.decode(errors='replace')} is static")
+                    raise UnplacedError(f"{name.decode(errors='replace')} is static")
                 return self._location(child, union=entry.tag == _UNION), child
             if child.tag == _INHERITANCE or (own and not self.debug.name(child)):
                 inner.append((child, own))
@@ -213,7 +215,7 @@ class _Search:
             return found[0]
         shown = name.decode(errors="replace")
         if found:
-            raise _UnplacedError(f"{shown} is in several base classes")
+            raise UnplacedError(f"{shown} is in several base classes")
         raise _NoFieldError(f"it has no field {shown}")
 
     @staticmethod
@@ -227,10 +229,10 @@ class _Search:
                 return value
         if where is None and union:
             return 0
-        raise _UnplacedError("it is in a virtual base class, whose place is known only at run time")
+        raise UnplacedError("it is in a virtual base class, whose place is known only at run time")
 
     def _type(self, entry: Entry) -> Entry:
-        """The type of a member or base, through typedefs and qualifiers. Raises _UnplacedError if there is none."""
+        """The type of a member or base, through typedefs and qualifiers. Raises UnplacedError if there is none."""
         for _ in range(_MAX_DEPTH):
             at, unit = entry.number(dwarf.AT_TYPE), entry.unit
             if at is None:
@@ -245,7 +247,7 @@ class _Search:
             if other.tag not in _THROUGH:
                 return other
             entry = other
-        raise _UnplacedError("the type of a field is not described")
+        raise UnplacedError("the type of a field is not described")
 
     def _entry_at(self, unit: Unit, at: int, *, signature: bool = False, anywhere: bool = False) -> Entry | None:
         if signature:

@@ -78,6 +78,7 @@ MISTAKES = [
     ("run --traces=true --wait=yes", ExitCode.USAGE, "otel-jb run --traces=true --wait\n"),
     ("record", ExitCode.USAGE, "otel-jb record incident.jsonl.gz 1234"),
     ("layout", ExitCode.USAGE, "layout needs a TARGET"),
+    ("profile", ExitCode.USAGE, "otel-jb profile"),
     ("replay f --speed 2 --no-wait", ExitCode.USAGE, "otel-jb replay f --speed 2\n"),
     ("why --for 9000", ExitCode.USAGE, "otel-jb why --for 60s\n"),
     ("why --for 5", ExitCode.USAGE, "otel-jb why --for 5s\n"),
