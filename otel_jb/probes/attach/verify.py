@@ -49,9 +49,16 @@ def in_memory(
     try:
         for probe in probes:
             for offset, expected in probe.code:
-                for mapping in mappings:
-                    if not mapping.offset <= offset < mapping.offset + mapping.end - mapping.start:
-                        continue
+                holding = [each for each in mappings if each.offset <= offset < each.offset + each.end - each.start]
+                if mappings and not holding:
+                    raise UnverifiedError(
+                        f"process {pid} has put other memory in the place of {probe.function}", _REMEDY
+                    )
+                if any(
+                    "w" in each.permissions for each in holding
+                ):  # the kernel puts no probe there, and would not say so
+                    raise UnverifiedError(f"process {pid} may write the code of {probe.function}", _REMEDY)
+                for mapping in holding:
                     found = _read(memory, mapping.start + offset - mapping.offset, len(expected))
                     if found is not None and _is_foreign(found, expected, offset, linked, present):
                         raise UnverifiedError(f"process {pid} has changed the code of {probe.function}", _REMEDY)
