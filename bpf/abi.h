@@ -285,7 +285,8 @@ struct rtp_stream {
   u64 last;    // when the last packet came (1024 ns) << 32 | its RTP time
   u64 tick;    // of the last packet's clock
   u64 jitter;  // 16 times, in ns
-  u64 pad[2];
+  u64 moved;   // the sum of what jitter is the moving average of, in ns
+  u64 pad;
   u64 window[RTP_WORDS];  // block << 32 | which of its 32 numbers were seen
 };
 

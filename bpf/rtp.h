@@ -62,6 +62,7 @@ INLINE void rtp_jitter(struct rtp_stream *r, u64 tick, u32 rtp_time) {
   s64 moved = ((u64)(u32)((u32)now - (u32)(last >> 32)) << 10) - (sent * (s64)tick >> 16);
   if (moved < 0) moved = -moved;
   u64 jitter = *(volatile u64 *)&r->jitter;
+  ADD(r->moved, moved);
   ADD(r->jitter, moved - ((jitter + 8) >> 4));
 }
 

@@ -32,7 +32,9 @@ class Stream:
     lost: int
     reordered: int
     duplicated: int
-    jitter_s: float | None
+    jitter_s: (
+        float | None
+    )  #: the mean over the span, not RFC 3550's moving average, which has forgotten a burst 50 packets later
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def _span(first: _Sample, last: _Sample) -> Span:
             now.lost - (before.lost if before else 0),
             now.reordered - (before.reordered if before else 0),
             now.duplicated - (before.duplicated if before else 0),
-            None if now.jitter_ns is None else now.jitter_ns / 1e9,
+            _jitter_s(before, now),
         )
     calls = slow = packets = refused = 0
     for number, now_counted in last.series.items():
@@ -206,6 +208,20 @@ def _span(first: _Sample, last: _Sample) -> Span:
         refused=refused,
         share_seconds=_between(begin, end, (last.time_unix_nano - first.time_unix_nano) / 1e9),
     )
+
+
+def _jitter_s(before: RtpSnapshot | None, now: RtpSnapshot) -> float | None:
+    """RFC 3550's jitter at the end of a span, or the mean over the span if that is higher.
+
+    The first sees that it grows, and has forgotten a burst 50 packets later, so it is low whenever it is read between bursts.
+    """
+    if now.jitter_ns is None:
+        return None
+    received = now.received - (before.received if before else 0)
+    if now.moved_ns is None or received <= 0:
+        return now.jitter_ns / 1e9
+    mean_ns = (now.moved_ns - ((before.moved_ns or 0) if before else 0)) / received
+    return max(now.jitter_ns, mean_ns) / 1e9
 
 
 def _counted(

@@ -181,6 +181,7 @@ class RtpSnapshot:
     duplicated: int
     strays: int  #: received, of sequence numbers so far away that nothing follows from them
     jitter_ns: int | None  #: RFC 3550, A.8; of several streams the highest; None: no clock rate is known
+    moved_ns: int | None = None  #: the sum of the differences in spacing that jitter averages; None: an older recording
 
     def __post_init__(self) -> None:
         make_printable(self, "stream")

@@ -31,6 +31,7 @@ class Counts:
     reordered: int = 0
     duplicated: int = 0
     strays: int = 0  #: received, of sequence numbers that belong nowhere
+    moved_ns: int = 0  #: by how much packets were out of step with the one before, in all
 
     def plus(self, other: Counts, sign: int = 1) -> Counts:
         """The sum, or with a `sign` of -1 the difference."""
@@ -41,6 +42,7 @@ class Counts:
             self.reordered + sign * other.reordered,
             self.duplicated + sign * other.duplicated,
             self.strays + sign * other.strays,
+            self.moved_ns + sign * other.moved_ns,
         )
 
 
@@ -215,6 +217,7 @@ class Ledger:
                     duplicated=account.counts.duplicated,
                     strays=account.counts.strays,
                     jitter_ns=max(jitters, default=None),
+                    moved_ns=account.counts.moved_ns,
                 )
             )
         return found

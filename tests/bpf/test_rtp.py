@@ -197,6 +197,10 @@ def test_jitter_is_the_formula_over_the_programs_own_clock(
     (one,) = kernel.snapshot().rtp
     assert one.jitter_ns is not None
     assert one.jitter_ns / 1e9 == pytest.approx(jitter_s(zip(arrivals, times, strict=True), clock), rel=0.05)
+    steps = zip(itertools.pairwise(arrivals), itertools.pairwise(times), strict=True)
+    moved = sum(abs((b - a) - (n - m) / clock) for (a, b), (m, n) in steps)
+    assert one.moved_ns is not None
+    assert one.moved_ns / 1e9 == pytest.approx(moved, rel=0.05)
     play([(packet(n, n, 6, 96), BUFFER, 0) for n in range(9)])
     assert [each.jitter_ns for each in kernel.snapshot().rtp if each.ssrc == 6] == [None]
 

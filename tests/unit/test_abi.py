@@ -52,6 +52,7 @@ _STRUCTS = {
         "last",
         "tick",
         "jitter",
+        "moved",
         "window",
     ),
 }

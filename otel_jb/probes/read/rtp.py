@@ -95,6 +95,7 @@ class RtpReader:
             reordered=words[abi.RTP_STREAM_REORDERED],
             duplicated=words[abi.RTP_STREAM_DUPLICATED],
             strays=words[abi.RTP_STREAM_STRAYS],
+            moved_ns=words[abi.RTP_STREAM_MOVED],
         )
         clocked = words[abi.RTP_STREAM_TICK] and counts.received > 1
         jitter = words[abi.RTP_STREAM_JITTER] >> 4 if clocked else None
