@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -183,6 +183,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 type=_clock_rate,
                 action="append",
                 help="clock rate of a dynamic RTP payload type (111=48000), which jitter needs; repeatable",
+            )
+            group.add_argument(
+                "--sdp",
+                metavar="FILE",
+                type=_sdp,
+                action="append",
+                help="session description whose a=rtpmap lines give clock rates; --clock-rate comes first; repeatable",
             )
             group.add_argument(
                 "--unsafe-uretprobe",
@@ -367,8 +374,12 @@ def _from_command_line(args: argparse.Namespace, config: Config) -> dict[str, ob
             values[key] = tuple(given)
     if args.otlp_header is not None:
         values["otlp_command_line.headers"] = dict(args.otlp_header)
-    if args.clock_rate is not None:
-        values["rtp.clock_rates"] = {**config.rtp.clock_rates, **dict(args.clock_rate)}
+    if args.clock_rate is not None or args.sdp is not None:
+        values["rtp.clock_rates"] = {
+            **config.rtp.clock_rates,
+            **_described(args.sdp or ()),
+            **dict(args.clock_rate or ()),
+        }
     if args.port is not None:
         listen = values.get("listen", config.listen) or Config().listen
         assert isinstance(listen, Address)
@@ -409,6 +420,34 @@ def _clock_rate(text: str) -> tuple[str, object]:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return payload_type.strip(), found
+
+
+def _sdp(path: str) -> tuple[str, dict[str, object]]:
+    """The file's name and the clock rates in it."""
+    from otel_jb.config.model import ClockRate
+    from otel_jb.streams import sdp
+
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            found = sdp.clock_rates(file.read(sdp.LONGEST + 1))
+        return path, {str(key): ClockRate.from_yaml(str(rate)) for key, rate in found.items()}
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path[:60]}: {error.strerror}") from None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{path[:60]}: {error}") from None
+
+
+def _described(descriptions: Iterable[tuple[str, dict[str, object]]]) -> dict[str, object]:
+    """The clock rates of several descriptions. Raises UsageError if two of them disagree."""
+    found: dict[str, object] = {}
+    for path, rates in descriptions:
+        for payload_type, rate in rates.items():
+            if found.setdefault(payload_type, rate) != rate:
+                raise UsageError(
+                    f"--sdp {path}: payload type {payload_type} has a clock rate of {rate} Hz, and {found[payload_type]} Hz in another description",
+                    "leave one of them out, and measure the servers by two agents",
+                )
+    return found
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -181,7 +181,7 @@ def _missing(history: History, target: int, span: Span | None, stream: str | Non
     elif not any(each.received for each in span.streams.values()):
         yield "no RTP packet came while it was looked at"
     elif all(each.jitter_s is None for each in span.streams.values()):
-        yield "no clock rate is known, so there is no jitter (--clock-rate)"
+        yield "no clock rate is known, so there is no jitter (--sdp, --clock-rate)"
     if not history.has_share(target):
         yield "the host's share was not read"
     elif span.run_delay_s is None:
