@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -34,6 +35,11 @@ agent:
 gateway: {autoscaling: {enabled: true}}
 remoteWrite: {endpoint: "https://metrics.example.org/api/v1/push", tokenSecret: metrics-token}
 clusterName: edge
+"""
+OPERATOR = """
+remoteWrite: {endpoint: ""}
+podMonitor: {enabled: true, labels: {release: stack}}
+prometheusRule: {enabled: true, labels: {release: stack}}
 """
 NOTHING = """
 networkPolicy: {enabled: false}
@@ -79,6 +85,55 @@ def test_rendered_objects_are_valid(values: Path, version: str) -> None:
         validate(one, version.rpartition(".")[0], strict=True)
 
 
+@pytest.mark.parametrize("values", [OPERATOR], indirect=True, ids=["operator"])
+def test_the_prometheus_operator_gets_the_shipped_rules_and_the_agents_port(values: Path) -> None:
+    """The PrometheusRule holds the groups of deploy/prometheus/rules as they are; the PodMonitor selects the agents and a port that they have."""
+    found = {one["kind"]: one for one in documents(values) if one["apiVersion"] == "monitoring.coreos.com/v1"}
+    shipped = [
+        group
+        for name in ("recording.yml", "alerts.yml")
+        for group in yaml.safe_load((ROOT / "deploy/prometheus/rules" / name).read_text())["groups"]
+    ]
+    assert found["PrometheusRule"]["spec"]["groups"] == shipped
+    assert found["PrometheusRule"]["metadata"]["labels"]["release"] == "stack"
+    (daemonset,) = [one for one in documents(values) if one["kind"] == "DaemonSet"]
+    pod = daemonset["spec"]["template"]
+    monitor = found["PodMonitor"]["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    (port,) = [each["port"] for each in monitor["podMetricsEndpoints"]]
+    assert port in {each["name"] for each in pod["spec"]["containers"][0]["ports"]}
+
+
+def test_the_notes_say_where_metrics_go(tmp_path: Path) -> None:
+    """After an installation Helm prints where metrics and traces go, and how to look at the agents."""
+    # `helm template` leaves the notes out, and `helm install` takes no version of Kubernetes: so they are rendered as a value.
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    (chart / "files/notes").write_text((CHART / "templates/NOTES.txt").read_text())
+    (chart / "templates/said.yaml").write_text('notes: {{ tpl (.Files.Get "files/notes") . | toJson }}\n')
+    file = tmp_path / "values.yaml"
+    for values, said in (
+        ("", "Metrics go through the gateways to http://prometheus-server.monitoring.svc"),
+        (OPERATOR, "Prometheus scrapes the agents"),
+        (NOTHING, "Metrics go nowhere"),
+    ):
+        file.write_text(values)
+        argv = [program("helm"), "template", "media", str(chart), "--kube-version", VERSIONS[-1], "--values", str(file)]
+        done = subprocess.run([*argv, "-s", "templates/said.yaml"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        notes = yaml.safe_load(done.stdout)["notes"]
+        assert said in notes
+        assert "exec daemonset/media-otel-jb-agent -c agent -- otel-jb doctor" in notes
+
+
+def test_the_charts_readme_has_every_value() -> None:
+    """Each value of values.yaml is in the README's table, at least by its group."""
+    readme = (CHART / "README.md").read_text()
+    for group, below in yaml.safe_load((CHART / "values.yaml").read_text()).items():
+        for name in [f"{group}.{key}" for key in below] if isinstance(below, dict) else [group]:
+            last = name.rpartition(".")[2]
+            assert f"`{name}" in readme or f"`.{last}`" in readme, name
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
@@ -86,6 +141,7 @@ def test_rendered_objects_are_valid(values: Path, version: str) -> None:
         ("agents: {}", "agents"),
         ("agent: {image: {repository: x, tag: latest}}", "/agent/image/tag"),
         ("remoteWrite: {endpoint: prometheus}", "/remoteWrite/endpoint"),
+        ("podMonitor: {enabled: true}", "would bring every series twice"),
     ],
     indirect=["values"],
 )
