@@ -19,27 +19,28 @@ _APART = ("_created", "_gsum", "_gcount")  #: samples of OpenMetrics that the ol
 
 
 def write(families: Iterable[Metric], *, openmetrics: bool) -> Iterator[bytes]:
-    """The text of a page, in pieces. `openmetrics`: version 1.0 of that format, else the text format 0.0.4.
+    """The text of a page, in pieces of many lines: each is handed from one thread to another. `openmetrics`: version 1.0 of that format,
+    else the text format 0.0.4.
 
     Names of families and labels must be plain: ASCII letters, digits and underscores.
     """
-    for family in families:
-        head, lines = (_openmetrics if openmetrics else _text)(family, _Labels())
-        yield head.encode()
-        yield from _pieces(lines)
-    if openmetrics:
-        yield b"# EOF\n"
-
-
-def _pieces(lines: Iterator[str]) -> Iterator[bytes]:
     kept: list[str] = []
-    for line in lines:
+    for line in _lines(families, openmetrics=openmetrics):
         kept.append(line)
         if len(kept) == _LINES:
             yield "".join(kept).encode()
             kept.clear()
     if kept:
         yield "".join(kept).encode()
+
+
+def _lines(families: Iterable[Metric], *, openmetrics: bool) -> Iterator[str]:
+    for family in families:
+        head, lines = (_openmetrics if openmetrics else _text)(family, _Labels())
+        yield head
+        yield from lines
+    if openmetrics:
+        yield "# EOF\n"
 
 
 class _Labels:
