@@ -81,7 +81,7 @@ def metric_exporter(settings: SignalSettings, temporality: str = "cumulative") -
     if settings.protocol is OtlpProtocol.GRPC:
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
 
-        from otel_jb.telemetry.answers import NotingStub
+        from otel_jb.telemetry.answers_grpc import NotingStub
 
         class EndingGrpcExporter(EndingSeries, GrpcExporter):
             def _initialize_channel_and_stub(self) -> None:
@@ -122,7 +122,7 @@ def span_exporter(settings: SignalSettings) -> SpanExporter:
     if settings.protocol is OtlpProtocol.GRPC:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 
-        from otel_jb.telemetry.answers import NotingStub
+        from otel_jb.telemetry.answers_grpc import NotingStub
         from otel_jb.telemetry.span_encoding import SpanEncoder
 
         encoder = SpanEncoder()
@@ -183,7 +183,7 @@ def _grpc_arguments(settings: SignalSettings) -> dict[str, Any]:
 def _http_arguments(settings: SignalSettings, response: type[Any]) -> dict[str, Any]:
     from opentelemetry.exporter.otlp.proto.http import Compression
 
-    from otel_jb.telemetry.answers import BoundedSession
+    from otel_jb.telemetry.answers_http import BoundedSession
 
     key, chain = settings.client_key, settings.client_certificate
     client = (chain, key) if chain and key else chain

@@ -118,7 +118,7 @@ def _innermost(error: BaseException) -> str:
 
 
 def _kind_of_exception(error: BaseException) -> str:
-    own = getattr(error, "kind", None)  # answers.AnswerError
+    own = getattr(error, "kind", None)  # answers_http.AnswerError
     if isinstance(own, str):
         return own
     name = type(error).__name__.lower()
