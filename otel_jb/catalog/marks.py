@@ -51,14 +51,18 @@ def _inferred(function: FunctionSpec, trails: Trails) -> Symbol | None:
     """The function that most of the marks lead to, with what speaks against it; None if nothing leads anywhere."""
     leading = [spec for spec in function.marks if not spec.elsewhere]
     votes = {spec: _led_to(spec, trails[spec.mark]) for spec in leading}
+    others = {reached.address for spec in function.marks if spec.elsewhere for reached in trails[spec.mark].functions}
+    left = {spec: tuple(each for each in found if each.address not in others) for spec, found in votes.items()}
+    if any(left.values()):
+        votes = left
     counted = Counter(reached.address for found in votes.values() for reached in found)
     if not counted:
         return None
     most = max(counted.values())
     best = [address for address, times in counted.items() if times == most]
     doubt = _doubt(function, votes, trails, best)
-    if len(best) > 1:
-        # Nothing distinguishes the candidates; the first stands for all, so that the doubt is shown.
+    rivals = len(best) - 1
+    if rivals:  # nothing distinguishes them; the first stands for all, so that the doubt is shown
         best = sorted(best)[:1]
     size = next(reached.size for found in votes.values() for reached in found if reached.address == best[0])
     agreeing = [spec.mark for spec, found in votes.items() if any(reached.address == best[0] for reached in found)]
@@ -70,6 +74,7 @@ def _inferred(function: FunctionSpec, trails: Trails) -> Symbol | None:
         demangled=function.name,
         evidence=f"inferred: it {_listed([str(mark) for mark in agreeing])}",
         doubt=doubt,
+        rivals=rivals,
     )
 
 

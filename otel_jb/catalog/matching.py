@@ -145,6 +145,9 @@ class Catalog:
                         "The layout of this version is unknown: only the return value is used.",
                         return_trusted=True,
                     )
+                if symbol.doubt:
+                    note = "It may be another function, so it is only counted and timed."
+                    return replace(function.untrusted(note, return_trusted=False), doubtful=True)
                 return _variant(function, symbol.name)
         return None
 

@@ -215,11 +215,12 @@ class IgnoredSpec:
 
 @dataclass(frozen=True, slots=True)
 class MarkSpec:
-    """What the function is recognised by in a file that has no name for it; exactly one of the first four."""
+    """What the function is recognised by in a file that has no name for it; exactly one of the first five."""
 
     string: str | None = None
     starts: str | None = None
     called_by: str | None = None
+    calls: str | None = None
     virtual_of: str | None = None  #: mangled name of a class, as in its type information: `N6webrtc9NetEqImplE`
     slot: int | None = None
     elsewhere: bool = False  #: it must lead to another function
@@ -227,9 +228,11 @@ class MarkSpec:
     most: bool = False  #: of several functions that it leads to, the one that refers to it most often counts
 
     def __post_init__(self) -> None:
-        given = [text for text in (self.string, self.starts, self.called_by, self.virtual_of) if text is not None]
+        given = [
+            text for text in (self.string, self.starts, self.called_by, self.calls, self.virtual_of) if text is not None
+        ]
         if len(given) != 1:
-            raise ValueError("a mark is either 'string', 'starts', 'called_by' or 'virtual_of'")
+            raise ValueError("a mark is either 'string', 'starts', 'called_by', 'calls' or 'virtual_of'")
         if (self.virtual_of is None) != (self.slot is None):
             raise KeyValueError("slot", "'virtual_of' needs a slot, and only it has one")
         if not 3 <= len(given[0]) <= MAX_TEXT or "\0" in given[0]:
@@ -242,6 +245,8 @@ class MarkSpec:
             return Mark(MarkKind.SLOT, self.virtual_of, self.slot or 0)
         if self.called_by is not None:
             return Mark(MarkKind.CALLED_BY, self.called_by)
+        if self.calls is not None:
+            return Mark(MarkKind.CALLS, self.calls)
         if self.starts is not None:
             return Mark(MarkKind.STARTS, self.starts)
         return Mark(MarkKind.STRING, self.string or "")
@@ -396,6 +401,7 @@ class FunctionProfile:
     asked: bool = False  #: only because the user named it
     trusted: bool = True
     return_trusted: bool = True  #: False in clones, whose return value may differ
+    doubtful: bool = False  #: found by marks that do not all agree, so it may be another function
     whole: bool = True  #: False for `.part` clones: a call of one is not a call of the function
     notes: str = ""
 
@@ -531,6 +537,8 @@ class FunctionProfile:
     @property
     def uretprobe_forbidden(self) -> str | None:
         """Why a return probe is never safe here."""
+        if self.doubtful:
+            return "it is not certain which function this is"
         if self.spec.uretprobe and self.spec.uretprobe.forbid:
             return self.spec.uretprobe.forbid
         if self.spec.may_yield:

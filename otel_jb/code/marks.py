@@ -6,12 +6,13 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from otel_jb.arch import aarch64, x86_64
 from otel_jb.arch.instruction import Flow, Instruction
 from otel_jb.elf.image import Image
-from otel_jb.elf.references import MAX_PLACES, called, jumped_to, jumps_into, places, references
+from otel_jb.elf.references import MAX_PLACES, called, calls_of, jumped_to, jumps_into, places, references
 from otel_jb.elf.symbols import tables
 from otel_jb.elf.unwind_tables import Frame, Frames
 from otel_jb.elf.vtables import pointed_to, slots
@@ -39,6 +40,7 @@ def trails(image: Image, marks: Sequence[Mark]) -> list[Trail]:
         users.setdefault(target, []).append(instruction)
     finder = _Functions(image)
     finder.learn(filter(None, map(finder.frame, itertools.islice(itertools.chain(*users.values()), MAX_USERS))))
+    follow = {MarkKind.CALLED_BY: finder.called, MarkKind.CALLS: finder.calling}
     found = []
     for mark in marks:
         if mark.kind is MarkKind.SLOT:
@@ -47,8 +49,7 @@ def trails(image: Image, marks: Sequence[Mark]) -> list[Trail]:
             found.append(Trail(mark, present=True, problem="the file has it too often"))
         else:
             used_at = [at for place in texts[mark] for at in users.get(place, ())]
-            follow = finder.called if mark.kind is MarkKind.CALLED_BY else finder.using
-            found.append(follow(mark, used_at, present=bool(texts[mark])))
+            found.append(follow.get(mark.kind, finder.using)(mark, used_at, present=bool(texts[mark])))
     return found
 
 
@@ -82,6 +83,15 @@ class _Functions:
             if instruction.flow in (Flow.CALL, Flow.JUMP) and instruction.target is not None
         )
         return self._beginning(mark, times, present=present)
+
+    def calling(self, mark: Mark, used_at: Sequence[int], *, present: bool) -> Trail:
+        """The functions that call those around these instructions."""
+        callees = {frame.start for frame in map(self._function, used_at[:MAX_USERS]) if frame is not None}
+        # The call may be the last instruction of its function, so what is behind it may belong to the next one.
+        sites = [at - 1 if self._image.arch == "x86_64" else at for at in calls_of(self._image, callees)]
+        self.learn(filter(None, map(self.frame, sites[:MAX_USERS])))
+        found = self.using(mark, sites, present=present)
+        return replace(found, functions=tuple(each for each in found.functions if each.address not in callees))
 
     def beginning(self, mark: Mark, addresses: Sequence[int]) -> Trail:
         """The functions that begin at these addresses."""

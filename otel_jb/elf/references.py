@@ -72,6 +72,13 @@ def called(image: Image, addresses: Collection[int]) -> frozenset[int]:
     return _branched_to(image, addresses, rb"\xe8", 0x94)
 
 
+def calls_of(image: Image, addresses: Collection[int]) -> list[int]:
+    """The addresses behind (on AArch64: of) the instructions that call one of these addresses, or jump there as the last thing that they do."""
+    return [
+        at for head, top in ((rb"\xe8", 0x94), (rb"\xe9", 0x14)) for at, _ in _branches_to(image, addresses, head, top)
+    ]
+
+
 def jumped_to(image: Image, addresses: Collection[int]) -> frozenset[int]:
     """Those of these addresses that an instruction jumps to without a condition, as a call at a function's end does."""
     near = {address for address in addresses if image.arch == "x86_64" and _has_short_jump(image, address)}
@@ -90,13 +97,14 @@ def _has_short_jump(image: Image, address: int) -> bool:
 
 def _branched_to(image: Image, addresses: Collection[int], head: bytes, top: int) -> frozenset[int]:
     """Those to which an instruction branches that begins so on x86-64, or whose upper byte is this on AArch64."""
+    return frozenset(target for _, target in _branches_to(image, addresses, head, top))
+
+
+def _branches_to(image: Image, addresses: Collection[int], head: bytes, top: int) -> list[tuple[int, int]]:
     if image.arch == "x86_64":
         wanted = _Ranges([(address, address + 1) for address in addresses])
-        return frozenset(
-            target for _, target in _all(image, partial(_distances, image, head=head, wanted=wanted), addresses)
-        )
-    targets = frozenset(addresses)
-    return frozenset(target for _, target in _all(image, partial(_branches, image, targets=targets, kind=top), targets))
+        return _all(image, partial(_distances, image, head=head, wanted=wanted), addresses)
+    return _all(image, partial(_branches, image, targets=frozenset(addresses), kind=top), addresses)
 
 
 def jumps_into(image: Image, start: int, end: int) -> list[int]:

@@ -15,6 +15,7 @@ class MarkKind(Enum):
     STRING = "string"  #: the function's code refers to this text, from its first character to its end
     STARTS = "starts"  #: the same for a text that begins so
     CALLED_BY = "called_by"  #: a function whose code refers to this text calls the function
+    CALLS = "calls"  #: the function calls one whose code refers to this text
     SLOT = "slot"  #: the function is a slot of the virtual table of the class with this mangled name
 
 
@@ -32,6 +33,8 @@ class Mark:
             return f"is in slot {self.slot} of the virtual table of {self.text}"
         shown = self.text.strip()
         shown = f'"{shown[:48]}..."' if len(shown) > 50 or self.kind is MarkKind.STARTS else f'"{shown}"'
+        if self.kind is MarkKind.CALLS:
+            return f"calls the function that refers to {shown}"
         return (
             f"is called by the function that refers to {shown}"
             if self.kind is MarkKind.CALLED_BY

@@ -40,6 +40,7 @@ class Symbol:
     aliases: tuple[str, ...] = ()
     evidence: str = ""  #: of an inferred function: what led to it
     doubt: str = ""  #: of an inferred function: why it may be another
+    rivals: int = 0  #: of an inferred function: how many other functions it may be just as well
 
     @property
     def function(self) -> str:

@@ -38,7 +38,7 @@ def make_plan(
     skipped: list[Skipped] = []
     options = replace(options, any_function=_of_any_function(files, options.functions))
     for facts in files:
-        told = Told(facts.matches)
+        told = Told([match for match in facts.matches if not _left_to_the_user(match.symbol, options)])
         for group in _folded(facts.matches):
             if _only_of_pairs(group, options):
                 continue
@@ -86,6 +86,13 @@ def _only_of_pairs(group: Sequence[MatchedFunction], options: Options) -> bool:
     )
 
 
+def _left_to_the_user(symbol: Symbol, options: Options) -> bool:
+    """Whether it was found by marks that leave a doubt, or that the user does not want to rely on."""
+    if symbol.doubt and (symbol.rivals or not options.doubtful):
+        return True
+    return bool(symbol.evidence) and not options.inferred
+
+
 def _of_any_function(files: Sequence[FileFacts], globs: Sequence[str]) -> tuple[str, ...]:
     """The globs that mean functions of which nothing is known too: whole names, and those that mean no function that is known."""
     known = [match.symbol for facts in files for match in facts.matches if not match.function.asked]
@@ -113,8 +120,8 @@ def _plan_one(
         return skip("excluded")
     if symbol.evidence and not options.inferred:
         return skip("found by marks, which --inferred none leaves out")
-    if symbol.doubt and not options.doubtful:
-        return skip(f"{DOUBT}{symbol.doubt}; --inferred all attaches it")
+    if _left_to_the_user(symbol, options):
+        return skip(f"{DOUBT}{symbol.doubt}" + ("" if symbol.rivals else "; --inferred all attaches it"))
     if meaning.asked and not _matches(symbols, options.any_function):
         return skip(NOT_ASKED_FOR)
     if meaning.asked and not options.target_named:

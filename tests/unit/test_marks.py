@@ -24,7 +24,7 @@ from otel_jb.elf.image import Image
 from otel_jb.elf.references import MAX_PLACES
 from otel_jb.model.errors import AgentError, ConfigError
 from otel_jb.model.marks import Mark, MarkKind
-from otel_jb.model.plan import Symbol, SymbolSource
+from otel_jb.model.plan import EndStrategy, Symbol, SymbolSource
 from otel_jb.planner.planner import Planner, no_function
 from otel_jb.sandbox.client import Inspector
 
@@ -55,6 +55,7 @@ functions:
     role: wait
     marks:
       - string: "waited too long, fetching"
+      - calls: "the queue is full, packet dropped"
 """
 BUILDS = {
     "gcc-O2": ["gcc", "-O2"],
@@ -112,6 +113,23 @@ def test_a_caller_into_which_a_function_was_inlined_is_not_taken_for_it(tmp_path
     assert "a packet came too late" in found["take"].doubt
 
 
+def test_a_candidate_that_must_not_be_it_leaves_the_other(tmp_path: Path) -> None:
+    """Two functions refer to a text; the one that a mark excludes is not the one that is sought, so the other is found without a doubt."""
+    file, true = built(tmp_path, BUILDS["gcc-O2"], "-DMOVED")
+    text = (
+        PROFILE.partition("functions:")[0]
+        + """functions:
+  - name: other
+    role: query
+    marks:
+      - string: "a packet came too late"
+      - {string: "the queue is full, packet dropped", elsewhere: true}
+"""
+    )
+    (found,) = inferred(file, profile(text))
+    assert (found.name, found.address, found.doubt) == ("other", true["other"][0], "")
+
+
 def test_two_functions_never_share_one(tmp_path: Path) -> None:
     """Without a mark that refuses it, an inlined function and its caller lead to one function, and both are in doubt."""
     file, _ = built(tmp_path, BUILDS["gcc-O2"], "-DINLINED")
@@ -158,7 +176,10 @@ def test_a_doubtful_function_is_attached_only_on_request(tmp_path: Path) -> None
 
         everything = Planner(Config(inferred=Inferred.ALL), inspector, catalog)
         plan = everything.plan([everything.files.examine(str(file), "server")], named=True)
-        assert [probe.function for probe in plan.probes] == ["put"]
+        (probe,) = plan.probes
+        assert probe.function == "put"
+        assert not probe.has_bytes
+        assert probe.strategy is not EndStrategy.URETPROBE
 
 
 def test_names_come_before_marks(tmp_path: Path) -> None:
@@ -261,7 +282,7 @@ def test_no_damaged_file_does_more_than_fail(sample: bytes, data: st.DataObject)
     [
         (('- string: "the queue is full, packet dropped"', "- slot: 3"), "either 'string'"),
         (('- string: "the queue is full, packet dropped"', '- {virtual_of: "6Server"}'), "needs a slot"),
-        (('- string: "waited too long, fetching"', '- {string: "waited too long", elsewhere: true}'), "at least one mark"),
+        (('- starts: "the queue is empty"', '- {starts: "the queue is empty", optional: true}'), "at least one mark"),
         (('telltale: "the queue is full, packet dropped"\n', ""), "telltale"),
         (('- string: "waited too long, fetching"', '- string: "no"'), "3 to 400"),
     ],
