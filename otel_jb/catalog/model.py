@@ -33,7 +33,7 @@ from otel_jb.catalog.expression import (
 )
 from otel_jb.config.yamlfile import KeyValueError
 from otel_jb.model.errors import ConfigError
-from otel_jb.model.marks import MAX_TEXT, Mark, MarkKind
+from otel_jb.model.marks import MAX_SLOT, MAX_TEXT, Mark, MarkKind
 from otel_jb.model.plan import NamePart
 from otel_jb.model.reads import MAX_DEPTH, MAX_DROP_REASONS, MAX_PACKET, SIGNED, Outcome, ReadOp, ReadProgram
 
@@ -233,8 +233,8 @@ class MarkSpec:
         ]
         if len(given) != 1:
             raise ValueError("a mark is either 'string', 'starts', 'called_by', 'calls' or 'virtual_of'")
-        if (self.virtual_of is None) != (self.slot is None):
-            raise KeyValueError("slot", "'virtual_of' needs a slot, and only it has one")
+        if self.slot is not None and (self.virtual_of is None or not 0 <= self.slot < MAX_SLOT):
+            raise KeyValueError("slot", f"only 'virtual_of' has a slot, from 0 to {MAX_SLOT - 1}")
         if not 3 <= len(given[0]) <= MAX_TEXT or "\0" in given[0]:
             raise ValueError(f"the text of a mark has 3 to {MAX_TEXT} characters, and no zero among them")
 
@@ -242,7 +242,7 @@ class MarkSpec:
     def mark(self) -> Mark:
         """What to look for in the file."""
         if self.virtual_of is not None:
-            return Mark(MarkKind.SLOT, self.virtual_of, self.slot or 0)
+            return Mark(MarkKind.SLOT, self.virtual_of, self.slot)
         if self.called_by is not None:
             return Mark(MarkKind.CALLED_BY, self.called_by)
         if self.calls is not None:

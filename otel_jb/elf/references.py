@@ -3,7 +3,7 @@
 
 Code that does not know where it will be loaded reaches a text by its distance from the instruction: `lea reg, [rip + distance]` on
 x86-64, `adrp` and `add` (or `adr`) on AArch64. A search for the distance itself is impossible, since it is another at every
-instruction. But its upper bytes are nearly the same over some megabytes of code, and a regular expression with these bytes passes over a
+instruction. But its upper bytes are nearly the same over a megabyte of code, and a regular expression with these bytes passes over a
 gigabyte of code per second. What it finds is then computed exactly.
 """
 
@@ -23,7 +23,7 @@ MAX_PLACES = 64  #: occurrences of one text; a mark that is there more often say
 MAX_REFERENCES = 4096  #: to all texts of a file
 
 _ALLOCATED, _EXECUTABLE = 2, 4
-_WINDOW = 4 << 20
+_WINDOW = 1 << 20
 _TABLES = (".eh_frame", ".eh_frame_hdr", ".gcc_except_table", ".gopclntab")
 _LEA = rb"\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]"  #: behind the prefix: `lea` of a distance, and the register
 _REACH_OF_ADD = 64  #: instructions after an `adrp` in which its `add` is looked for
@@ -179,15 +179,16 @@ class _Ranges:
 
 def _distances(image: Image, part: _Range, head: bytes, wanted: _Ranges) -> Iterator[tuple[int, int]]:
     """(address behind the instruction, target) where `head` is followed by the distance of a target from the next instruction."""
+    buffer = image.buffer
     for window in _windows(part):
         uppers = wanted.uppers(window.address, window.address + window.end - window.start + 8)
-        expression = re.compile(head + rb"..(?:" + _either(uppers) + rb")", re.DOTALL)
-        # Matches do not overlap, and a byte of one instruction may look like the beginning of another; a lookahead would cost twice the time.
-        at = window.start
-        while (match := expression.search(image.buffer, at, min(window.end + 6, part.end))) is not None:
-            at = match.start() + 1
-            after = window.address + match.end() - window.start
-            target = after + int.from_bytes(image.buffer[match.end() - 4 : match.end()], "little", signed=True)
+        # Only looks at the distance, so that a byte that happens to look like a beginning hides no true one behind it.
+        expression = re.compile(head + rb"(?=..(?:" + _either(uppers) + rb"))", re.DOTALL)
+        base = window.address - window.start + 4
+        for match in expression.finditer(buffer, window.start, min(window.end + 6, part.end)):
+            at = match.end()
+            after = base + at
+            target = after + int.from_bytes(buffer[at : at + 4], "little", signed=True)
             if target in wanted:
                 yield after, target
 

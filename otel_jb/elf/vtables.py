@@ -13,25 +13,26 @@ from collections.abc import Iterator
 
 from otel_jb.elf.image import Image, Section
 from otel_jb.elf.references import MAX_PLACES, places
+from otel_jb.model.marks import MAX_SLOT
 
-MAX_SLOT = 512
 _ALLOCATED, _WRITABLE = 2, 1
 _RELATIVE = {"x86_64": 8, "aarch64": 1027}  #: R_X86_64_RELATIVE, R_AARCH64_RELATIVE
 _ENTRY = struct.Struct("<QQq")
 
 
-def slots(image: Image, type_name: str, number: int) -> list[int]:
-    """Addresses of the functions in a slot of the class's own tables (not of those that serve a further base), each once."""
-    if not 0 <= number < MAX_SLOT:
-        return []
+def slots(image: Image, type_name: str, number: int | None) -> list[int]:
+    """Addresses of the functions in a slot of the class's own tables (not of those that serve a further base), each once. None: in any slot."""
+    numbers = range(MAX_SLOT) if number is None else range(number, number + 1)
     found: dict[int, None] = {}
     for name in places(image, type_name.encode(), whole=True)[:MAX_PLACES]:
         for holder in _holders(image, name):
             for pointer in _holders(image, holder - 8):  # the name is the second word of the type information
                 if _word(image, pointer - 8) not in (0, None):
                     continue
-                function = _word(image, pointer + 8 + 8 * number)
-                if function is not None and image.is_executable(function):
+                for each in numbers:
+                    function = _word(image, pointer + 8 + 8 * each)
+                    if function is None or not image.is_executable(function):
+                        break
                     found[function] = None
     return list(found)
 
@@ -57,7 +58,8 @@ def _holders(image: Image, value: int) -> Iterator[int]:
             left -= 1
             yield place
     data = [s for s in image.sections if s.type == "SHT_PROGBITS" and s.flags & _ALLOCATED and s.flags & _WRITABLE]
-    data += [s for s in image.sections if s.name.startswith(".rodata")]
+    if image.fixed:
+        data += [s for s in image.sections if s.name.startswith(".rodata")]
     for section, at in _found(image, data, struct.pack("<Q", value & (1 << 64) - 1)):
         place = at - section.offset + section.address
         if place % 8 == 0 and left:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+MAX_SLOT = 512  #: virtual functions of a class
 MAX_TEXT = 400  #: characters of a mark's text
 
 
@@ -16,21 +17,22 @@ class MarkKind(Enum):
     STARTS = "starts"  #: the same for a text that begins so
     CALLED_BY = "called_by"  #: a function whose code refers to this text calls the function
     CALLS = "calls"  #: the function calls one whose code refers to this text
-    SLOT = "slot"  #: the function is a slot of the virtual table of the class with this mangled name
+    SLOT = "slot"  #: the function is in a slot of the virtual table of the class with this mangled name
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One mark. `slot` numbers the virtual functions of a class from 0; a class with a virtual destructor has two slots for it."""
+    """One mark. `slot` numbers the virtual functions of a class from 0; a class with a virtual destructor has two slots for it. None: any."""
 
     kind: MarkKind
     text: str
-    slot: int = 0
+    slot: int | None = None
 
     def __str__(self) -> str:
         """What a function found by it does, for people: `refers to "..."`."""
         if self.kind is MarkKind.SLOT:
-            return f"is in slot {self.slot} of the virtual table of {self.text}"
+            slot = "" if self.slot is None else f"slot {self.slot} of "
+            return f"is in {slot}the virtual table of {self.text}"
         shown = self.text.strip()
         shown = f'"{shown[:48]}..."' if len(shown) > 50 or self.kind is MarkKind.STARTS else f'"{shown}"'
         if self.kind is MarkKind.CALLS:

@@ -235,9 +235,13 @@ def test_virtual_functions_are_found_by_the_name_of_their_class(options: list[st
     nm = subprocess.run(["nm", "-C", whole], capture_output=True, text=True, check=True).stdout.splitlines()
     true = {line.split(maxsplit=2)[2]: int(line.split()[0], 16) for line in nm if line[0] != " "}
     subprocess.run(["strip", "-o", stripped, whole], check=True)
-    marks = [Mark(MarkKind.SLOT, "6Server", slot) for slot in (2, 3, 4, 400)]
+    marks = [Mark(MarkKind.SLOT, "6Server", slot) for slot in (2, 3, 4, 400, None)]
     found = [[each.address for each in trail.functions] for trail in trails(Image.from_file(stripped), marks)]
-    assert found == [[true["Server::first(int)"]], [true["Server::second(int)"]], [true["Server::third(int)"]], []]
+    own = [true[f"Server::{name}(int)"] for name in ("first", "second", "third")]
+    assert found[:4] == [[own[0]], [own[1]], [own[2]], []]
+    destructors = {int(line.split()[0], 16) for line in nm if line.endswith("Server::~Server()")}
+    assert len(destructors) == 2
+    assert set(found[4]) == {*own, *destructors}
 
 
 def test_a_text_that_is_everywhere_leads_nowhere(tmp_path: Path) -> None:
@@ -281,7 +285,7 @@ def test_no_damaged_file_does_more_than_fail(sample: bytes, data: st.DataObject)
     ("change", "message"),
     [
         (('- string: "the queue is full, packet dropped"', "- slot: 3"), "either 'string'"),
-        (('- string: "the queue is full, packet dropped"', '- {virtual_of: "6Server"}'), "needs a slot"),
+        (('- string: "the queue is full, packet dropped"', '- {string: "a text", slot: 2}'), "only 'virtual_of'"),
         (('- starts: "the queue is empty"', '- {starts: "the queue is empty", optional: true}'), "at least one mark"),
         (('telltale: "the queue is full, packet dropped"\n', ""), "telltale"),
         (('- string: "waited too long, fetching"', '- string: "no"'), "3 to 400"),
