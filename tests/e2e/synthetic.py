@@ -22,8 +22,10 @@ from otel_jb.config.environment import read
 from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,
+    HostShare,
     ProbeState,
     ProbeStatus,
+    RtpSnapshot,
     Series,
     Snapshot,
     StreamRecord,
@@ -56,6 +58,8 @@ class World:
     exemplars: dict[int, list[Exemplar]] = field(default_factory=dict)
     trace_ids: list[str] = field(default_factory=list)
     packets_held: int = 0
+    streams: bool = False  #: whether there are RTP streams and the host's share too
+    steps: int = 0
 
     def call(self, function: str, *durations_ns: int) -> None:
         """Calls that return now."""
@@ -98,8 +102,20 @@ class World:
                 replace(values, interval=last, drops=drops, duplicates=count // 50, slow=slow, events_emitted=slow)
             )
         self.fresh.clear()
-        depth = DepthSnapshot(self.ffmpeg.id, self.functions["ff_rtp_parse_packet"].id, self.packets_held, 2, 9)
-        self.state.apply(Snapshot(now, time.monotonic_ns(), DEFAULT_BOUNDS_NS, tuple(taken), (depth,), 10**9))
+        parse = self.functions["ff_rtp_parse_packet"].id
+        depth = DepthSnapshot(self.ffmpeg.id, parse, self.packets_held, 2, 9)
+        self.steps += 1
+        rtp = self._rtp(parse) if self.streams else ()
+        self.state.apply(Snapshot(now, time.monotonic_ns(), DEFAULT_BOUNDS_NS, tuple(taken), (depth,), 10**9, rtp))
+        for target in (self.ffmpeg, self.srs) if self.streams else ():
+            n = self.steps * MILLISECOND
+            dropped = ((5004, self.steps),)
+            self.state.apply(HostShare(target.id, now, 100 * n, 20 * n, 3 * n, dropped, ((5004, 4096),)))
+
+    def _rtp(self, series_id: int) -> tuple[RtpSnapshot, ...]:
+        """One stream of which a tenth is lost, and some packets are late or come twice."""
+        n, since = self.steps, self.ffmpeg.attached_unix_nano
+        return (RtpSnapshot(series_id, "live/cam0", 7, since, 90 * n, 90_000 * n, 10 * n, n, n, 0, 40 * MILLISECOND),)
 
     def end(self, target: Target) -> None:
         """The process is gone."""
@@ -108,7 +124,11 @@ class World:
 
 @contextlib.contextmanager
 def world(
-    otlp: str | None = None, environment: Mapping[str, str] | None = None, retain: float = 60.0
+    otlp: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    retain: float = 60.0,
+    *,
+    streams: bool = False,
 ) -> Iterator[World]:
     """A world whose telemetry runs.
 
@@ -116,6 +136,7 @@ def world(
         otlp: HOST:PORT for OTLP over gRPC; None: /metrics only.
         environment: further OTEL_* variables.
         retain: seconds for which an ended target's values are kept.
+        streams: whether there are RTP streams and the host's share too.
     """
     variables = {"OTEL_METRIC_EXPORT_INTERVAL": "500", **(environment or {})}
     if otlp is not None:
@@ -134,6 +155,7 @@ def world(
                 has_depth=True,
                 drop_reasons=("error",),
                 fields=("queue_len",),
+                has_rtp=streams,
             ),
             series(2, srs, "SrsRtpJitterBuffer::put", drop_reasons=("late", "full"), has_duplicates=True),
             series(3, srs, "SrsRtpJitterBuffer::get", "get", has_bytes=False),
@@ -155,7 +177,9 @@ def world(
     endpoint = Endpoint("127.0.0.1", 0, standard_pages(telemetry.page.render, refresh, lambda: (True, "")))
     endpoint.start()
     spans = OTLPSpanExporter(f"http://{otlp}", insecure=True, timeout=10) if otlp else None
-    made = World(state, telemetry, endpoint.address, spans, ffmpeg, srs, functions, exemplars=exemplars)
+    made = World(
+        state, telemetry, endpoint.address, spans, ffmpeg, srs, functions, exemplars=exemplars, streams=streams
+    )
     records: list[StreamRecord] = [AgentCost((("edge", 1.1e-6), ("uretprobe", 0.9e-6))), ffmpeg, srs]
     for record in (*records, *functions.values()):
         state.apply(record)

@@ -58,7 +58,7 @@ QUERIES = [
 def known_names() -> set[str]:
     names = {"up"}
     for one in (*INSTRUMENTS, *SELF_INSTRUMENTS):
-        parts = ("_bucket", "_sum", "_count") if one.kind is Kind.HISTOGRAM else ("",)
+        parts = ("_bucket", "_sum", "_count", "") if one.kind is Kind.HISTOGRAM else ("",)
         names |= {one.prometheus + part for part in parts}
     for file in RULES:
         groups = yaml.safe_load(file.read_text())["groups"]
@@ -118,7 +118,7 @@ def test_the_guides_job_and_panels_are_there() -> None:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Prometheus]]:
     """Two Prometheus servers with half a minute of traffic: one scrapes the agent, one the Collector."""
     directory = tmp_path_factory.mktemp("dashboards")
-    with collector(directory) as otel, world(otel.grpc) as made:
+    with collector(directory) as otel, world(otel.grpc, streams=True) as made:
         direct = scrape_configuration({"ffmpeg-jitterbuffer": made.metrics_address}, PROMETHEUS / "prometheus.yml")
         through = scrape_configuration({"otel_jb": otel.scrape}, PROMETHEUS / "prometheus-collector.yml")
         trouble(made)
@@ -166,6 +166,33 @@ def test_dashboard_query_returns_data(servers: dict[str, Prometheus], dashboard:
         found = server.query(expression)
         assert found, f"no data through the {name}: {expression}"
         assert not [value for _, value in found if math.isnan(value)], f"NaN through the {name}: {expression}"
+
+
+def test_restarts_are_annotations_that_prometheus_understands(servers: dict[str, Prometheus]) -> None:
+    """The dashboards' annotation is of processes that were not there a minute ago: here of both."""
+    (annotation,) = json.loads((ROOT / "deploy/grafana/dashboards/jitterbuffer.json").read_text())["annotations"][
+        "list"
+    ]
+    expression = re.sub(r"\$\w+", ".*", annotation["expr"])
+    for name, server in servers.items():
+        started = {labels["job"] for labels, _ in server.query(expression)}
+        assert started == {"ffmpeg", "live"}, name
+
+
+def test_dashboard_panels_do_not_overlap() -> None:
+    """Each panel has a place of its own, an id of its own, a description, and a unit where it shows a share or a time."""
+    for file in DASHBOARDS:
+        panels = json.loads(file.read_text())["panels"]
+        assert len({panel["id"] for panel in panels}) == len(panels), file.name
+        taken: dict[tuple[int, int], str] = {}
+        for panel in panels:
+            place = panel["gridPos"]
+            for x in range(place["x"], place["x"] + place["w"]):
+                for y in range(place["y"], place["y"] + place["h"]):
+                    assert (x, y) not in taken, f"{file.name}: {panel['title']} lies on {taken[x, y]}"
+                    taken[x, y] = panel["title"]
+            assert x < 24, f"{file.name}: {panel['title']}"
+            assert panel["type"] == "row" or panel["description"], f"{file.name}: {panel['title']}"
 
 
 def test_dashboard_variables_find_values(servers: dict[str, Prometheus]) -> None:
