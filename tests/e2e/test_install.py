@@ -74,17 +74,45 @@ def _run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's wheel, built once, from a copy of what would be committed."""
-    source, directory = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What scripts/release makes of a copy of what would be committed: sdist, wheel and signed checksums, checked by twine."""
+    source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, source / name)
-    for name in ("otel_jb", "bpf"):
+    for name in ("otel_jb", "bpf", "scripts"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    result = _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", directory, source, cwd=directory)
-    assert result.returncode == 0, result.stderr
-    (path,) = directory.glob("*.whl")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", source / "key"], check=True)
+    done = subprocess.run(
+        [source / "scripts/release", "--unreleased", "--only-python", "--key", source / "key"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**_environment(), "OTEL_JB_PYTHON": sys.executable},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED") == 2, done.stdout  # twine, of the wheel and of the sdist
+    shutil.copy(source / "key.pub", source / "dist/unreleased")
+    return source / "dist/unreleased"
+
+
+@pytest.fixture(scope="module")
+def wheel(release: Path) -> Path:
+    """The project's wheel, built once, from its sdist."""
+    (path,) = release.glob("*.whl")
     return path
+
+
+def test_a_releases_checksums_are_signed(release: Path) -> None:
+    """The signature verifies with the signer's public key, the checksums name sdist and wheel, and a changed file is noticed."""
+    signers = release / "signers"
+    signers.write_text(f"me {(release / 'key.pub').read_text()}")
+    verify = ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", "me", "-n", "otel-jb", "-s", "SHA256SUMS.sig"]
+    sums = (release / "SHA256SUMS").read_bytes()
+    subprocess.run(verify, input=sums, check=True, capture_output=True, cwd=release)
+    assert subprocess.run(verify, input=sums + b" ", check=False, capture_output=True, cwd=release).returncode != 0
+    assert sorted(line.split()[1].rpartition(".")[2] for line in sums.decode().splitlines()) == ["gz", "whl"]
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], check=True, capture_output=True, cwd=release)
 
 
 @pytest.fixture(scope="module", params=sorted(INTERPRETERS))
