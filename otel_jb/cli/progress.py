@@ -36,7 +36,8 @@ class Progress:
             return
         self._next = now + _EVERY_S
         width = shutil.get_terminal_size((80, 24)).columns - 1
-        print(f"\r\x1b[K{text[:width]}", end="", file=sys.stderr, flush=True)
+        # The cursor goes back to where it was, so that a line of the log is written over the text, not behind it.
+        print(f"\r\x1b[K{text[:width]}\r", end="", file=sys.stderr, flush=True)
         self._drawn = True
 
     def clear(self) -> None:

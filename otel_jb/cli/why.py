@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_jb.cli import run as run_command
 from otel_jb.cli import target
+from otel_jb.cli.progress import Progress
 from otel_jb.model.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from otel_jb.diagnosis.history import History
     from otel_jb.diagnosis.limits import Culprit
     from otel_jb.diagnosis.verdict import Reading, Verdict
-    from otel_jb.model.stream import Target
+    from otel_jb.model.stream import StreamRecord, Target
 
 EXAMPLES = """\
 examples:
@@ -102,7 +103,15 @@ def _measure(history: History, config: Config, args: argparse.Namespace) -> None
     for each in target.given(args):
         if each.pid is not None or each.name is not None:
             target.processes(each)  # nobody waits a minute for a name that no process has
-    service.run(config, [history.apply], seconds=args.window)
+    with Progress() as progress:
+        began: list[float] = []
+
+        def take(record: StreamRecord) -> None:
+            history.apply(record)
+            began[:] = began or [time.monotonic()]
+            progress(f"looking: {time.monotonic() - began[0]:.0f} of {args.window:.0f} s")
+
+        service.run(config, [take], seconds=args.window)
 
 
 def _read(history: History, path: str) -> None:

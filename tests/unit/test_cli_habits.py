@@ -8,8 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -418,9 +419,36 @@ def test_progress_is_shown_only_after_a_second_and_taken_away(capsys: pytest.Cap
     progress("looked at 3 of 9")
     clock[0] = 1.2
     progress("too soon")
-    assert capsys.readouterr().err == "\r\x1b[Klooked at 3 of 9"
+    assert capsys.readouterr().err == "\r\x1b[Klooked at 3 of 9\r"
     progress.clear()
     assert capsys.readouterr().err == "\r\x1b[K"
     clock[0] = 9.0
     Progress(lambda: clock[0], shown=False)("never")
     assert capsys.readouterr().err == ""
+
+
+def test_why_shows_how_long_it_still_looks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal, the minute that `why` measures is a line that moves, and is gone before the verdict."""
+    from otel_jb.agent import service
+    from otel_jb.cli import progress, why
+    from otel_jb.doctor import preflight
+    from otel_jb.model.stream import AgentCost
+
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(why, "Progress", lambda: progress.Progress(lambda: clock[0], shown=True))
+    monkeypatch.setattr(preflight, "preflight", lambda *_: None)
+    monkeypatch.setattr(why.run_command, "early_children", lambda _: nullcontext())
+
+    def measure(_config: object, sinks: list[Callable[[object], None]], *, seconds: float) -> int:
+        for at in (100.0, 105.0, 130.0):
+            clock[0] = at
+            sinks[0](AgentCost())
+        assert seconds == 60
+        return 0
+
+    monkeypatch.setattr(service, "run", measure)
+    assert main(["why"]) == ExitCode.NO_TARGET  # nothing was measured
+    shown = capsys.readouterr().err
+    assert "\r\x1b[Klooking: 5 of 60 s\r" in shown
+    assert "\r\x1b[Klooking: 30 of 60 s\r\r\x1b[Kotel-jb: error: nothing was measured" in shown
