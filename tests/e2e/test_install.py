@@ -107,7 +107,7 @@ def test_a_releases_checksums_are_signed(release: Path) -> None:
     """The signature verifies with the signer's public key, the checksums name sdist and wheel, and a changed file is noticed."""
     signers = release / "signers"
     signers.write_text(f"me {(release / 'key.pub').read_text()}")
-    verify = ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", "me", "-n", "otel-jb", "-s", "SHA256SUMS.sig"]
+    verify = ["ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", "me", "-n", "otel-jb", "-s", "SHA256SUMS.sig"]
     sums = (release / "SHA256SUMS").read_bytes()
     subprocess.run(verify, input=sums, check=True, capture_output=True, cwd=release)
     assert subprocess.run(verify, input=sums + b" ", check=False, capture_output=True, cwd=release).returncode != 0

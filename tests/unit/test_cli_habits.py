@@ -430,7 +430,7 @@ def test_progress_is_shown_only_after_a_second_and_taken_away(capsys: pytest.Cap
 def test_why_shows_how_long_it_still_looks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """On a terminal, the minute that `why` measures is a line that moves, and is gone before the verdict."""
     from otel_jb.agent import service
-    from otel_jb.cli import progress, why
+    from otel_jb.cli import progress, run, why
     from otel_jb.doctor import preflight
     from otel_jb.model.stream import AgentCost
 
@@ -438,7 +438,7 @@ def test_why_shows_how_long_it_still_looks(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(why, "Progress", lambda: progress.Progress(lambda: clock[0], shown=True))
     monkeypatch.setattr(preflight, "preflight", lambda *_: None)
-    monkeypatch.setattr(why.run_command, "early_children", lambda _: nullcontext())
+    monkeypatch.setattr(run, "early_children", lambda _: nullcontext())
 
     def measure(_config: object, sinks: list[Callable[[object], None]], *, seconds: float) -> int:
         for at in (100.0, 105.0, 130.0):
