@@ -127,7 +127,7 @@ def _measure(
         f"FFmpeg, process {receiver.pid}, receives audio over RTP through a relay that loses, delays and duplicates packets."
     )
     if endpoint is not None:
-        print(f"Metrics: {endpoint.url}metrics    Ctrl-C ends.", flush=True)
+        print(f"Look at {endpoint.url} in a browser; metrics: {endpoint.url}metrics    Ctrl-C ends.", flush=True)
     deadline = time.monotonic() + seconds if seconds is not None else math.inf
 
     def goes_on() -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from otel_jb.cli import run as run_command
 from otel_jb.model.errors import UsageError
+from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
     from otel_jb.agent.recording import Reader
@@ -32,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "replay",
         help="serve a recording, without root",
-        description="Serve a recording on /metrics, as the agent did while it recorded. Needs no privileges.",
+        description="Serve a recording as a page and on /metrics, as the agent did while it recorded. Needs no privileges.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -103,11 +104,17 @@ class Replay:
 
 def _serve(replay: Replay, args: argparse.Namespace) -> int:
     from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
+    from otel_jb.views.page import site
+    from otel_jb.views.page.feed import Feed
+    from otel_jb.views.page.tables import Content, Facts
 
     def readiness() -> tuple[bool, str]:
         return replay.records > 0, f"replay of {args.file}: {replay.records} records"
 
-    pages = standard_pages(replay.page.stream, SharedRefresh(lambda: None), readiness)
+    refresh = SharedRefresh(lambda: None)
+    head = {"host": f"{printable(replay.reader.header.host)}, recorded"}
+    feed = Feed(refresh, lambda: Content(replay.state, Facts(), head).tables)
+    pages = {**standard_pages(replay.page.stream, refresh, readiness), **site.pages(feed.subscribe)}
     listen = _listen(args)
     endpoint = Endpoint(listen.host, listen.port, pages)
     stop = threading.Event()
@@ -115,12 +122,16 @@ def _serve(replay: Replay, args: argparse.Namespace) -> int:
     try:
         endpoint.start()
         header = replay.reader.header
-        print(f"recorded on {header.host} by otel-jb {header.agent}; serving {endpoint.url}metrics", file=sys.stderr)
+        print(
+            f"recorded on {header.host} by otel-jb {header.agent}; serving {endpoint.url} and {endpoint.url}metrics",
+            file=sys.stderr,
+        )
         replay.play(None if args.no_wait else args.speed, stop)
         if not stop.is_set():
             print(f"end of the recording after {replay.records} records; Ctrl-C ends the replay", file=sys.stderr)
         stop.wait()
     finally:
+        feed.close()
         endpoint.close()
         for number, handler in before:
             signal.signal(number, handler)

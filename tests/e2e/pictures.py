@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of docs/traces.md: `scripts/make-pictures` runs this.
+"""The pictures of the documentation: `scripts/make-pictures` runs this. Those of the page and of `top` are made in `pictures_live`.
 
-Each is drawn from what the programs of a real run answered: the demo's own output, Prometheus's API, Jaeger's API. (Jaeger, as built from
+Each of the others is drawn from what the programs of a real run answered: the demo's own output, Prometheus's API, Jaeger's API. (Jaeger, as built from
 its Go module, has no user interface to take a picture of.)
 """
 
@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.e2e import pictures_live
 from tests.e2e.agent_process import COMMAND, ROOT, Conversation, agent, free_tcp_port, until
 from tests.e2e.collector import Jaeger, Prometheus, collector, get_json, jaeger, prometheus, scrape_configuration
 from tests.e2e.test_traces import DECODE, PUT, UNGOVERNED, build, root_of, spans_of
@@ -63,7 +64,7 @@ def demo(to: Path) -> None:
     text = "\n".join(
         f"<b>{html.escape(line)}</b>" if line.startswith(("$", "relay")) else html.escape(line) for line in shown
     )
-    picture(f"<div class=terminal><pre>{text}</pre></div>", 40 + 20 * len(shown), to)
+    picture(f"<div class=terminal><pre>{text}</pre></div>", 38 + 19 * len(shown), to)
 
 
 @contextmanager
@@ -176,6 +177,7 @@ def main() -> None:
     to = Path(sys.argv[1]).resolve()
     to.mkdir(parents=True, exist_ok=True)
     demo(to / "demo.png")
+    pictures_live.main(to)
     with tempfile.TemporaryDirectory() as place, incident(Path(place)) as (metrics, traces, begin, end):
         chosen, trace = because_of_decode(metrics, traces, begin, end)
         spike(metrics, begin, end, chosen, to / "spike.png")

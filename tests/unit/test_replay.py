@@ -150,8 +150,12 @@ def test_the_last_exposition_is_the_live_agents(
     assert "jitterbuffer_packet_count_total{" in text
 
 
+def functions_of(text: str) -> set[str]:
+    return set(re.findall(r'jitterbuffer_calls_total\{.*?[{,]function="([^"]*)"', text))
+
+
 def test_replay_serves_and_stops(tmp_path: Path) -> None:
-    """replay serves /metrics like the agent, is ready, and a SIGTERM ends it with 0."""
+    """replay serves /metrics and the page like the agent, is ready, and a SIGTERM ends it with 0."""
     record(tmp_path / "r.jsonl")
     process = subprocess.Popen(
         [sys.executable, "-m", "otel_jb", "replay", str(tmp_path / "r.jsonl"), "--no-wait", "--listen", "127.0.0.1:0"],
@@ -169,6 +173,10 @@ def test_replay_serves_and_stops(tmp_path: Path) -> None:
             assert answer.read().decode() == live()
         with urllib.request.urlopen(url[0] + "ready", timeout=10) as answer:
             assert json.load(answer)["ready"] is True
+        with urllib.request.urlopen(url[0] + "events", timeout=10) as answer:
+            assert answer.readline() == b"event: whole\n"
+            shown = json.loads(answer.readline().removeprefix(b"data: "))
+            assert {row[1] for row in shown["tables"]["known"].values()} == functions_of(live())
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     finally:

@@ -25,6 +25,7 @@ Value = Any
 Table = dict[str, list[Value]]
 
 _JUDGED_EVERY_S = 5.0
+_JUDGED_AT_ONCE = 10  #: a verdict takes two milliseconds, so many processes take turns
 _EXACT = 1 << 53  #: a browser's numbers are exact up to here
 _MOST_FINDINGS = 10  #: of one process, the strongest
 OVER = -1  #: in place of a bound: beyond the last one
@@ -86,7 +87,7 @@ class Content:
         self._head = dict(head)
         self._now = now
         self._state = state
-        self._judged_at = -math.inf
+        self._judged_at: dict[int, float] = {}
         self._verdicts: Table = {}
         self._stacks: dict[str, str] = {}  # a number for each text: many calls share one
         self._probes: dict[int, tuple[tuple[ProbeStatus, ...], Table]] = {}
@@ -94,10 +95,7 @@ class Content:
     def tables(self) -> Tables:
         """The tables now."""
         view, picture = self._live.reading()
-        now = self._now()
-        if now - self._judged_at >= _JUDGED_EVERY_S:
-            self._judged_at = now
-            self._verdicts = self._judged(view)
+        self._judge(view)
         overhead = self._facts.overhead()
         functions: Table = {}
         known: Table = {}
@@ -148,9 +146,18 @@ class Content:
 
     _stacked = 0
 
-    def _judged(self, view: StateView) -> Table:
-        verdicts = ((each.target.id, self._state.verdict(each.target.id)) for each in view.live)
-        return {str(number): _verdict(verdict) for number, verdict in verdicts if verdict is not None}
+    def _judge(self, view: StateView) -> None:
+        """Renew the verdicts that are due, the oldest first."""
+        now = self._now()
+        at = {each.target.id: self._judged_at.get(each.target.id, -math.inf) for each in view.live}
+        due = sorted((number for number in at if now - at[number] >= _JUDGED_EVERY_S), key=lambda number: at[number])
+        rows = {key: row for key, row in self._verdicts.items() if int(key) in at}
+        for number in due[:_JUDGED_AT_ONCE]:
+            at[number] = now
+            verdict = self._state.verdict(number)
+            if verdict is not None:
+                rows[str(number)] = _verdict(verdict)
+        self._judged_at, self._verdicts = at, rows
 
     def _single(self, view: StateView) -> dict[str, Value]:
         return {

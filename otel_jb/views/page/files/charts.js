@@ -171,39 +171,51 @@ function lineChart(title, wide) {
   return makeChart(title, drawLines, sayLines, wide);
 }
 
-/** data: at, more: calls by bucket at each reading, bounds. The darker, the more calls; a row is a bucket. */
+const LEAST_ROW = 7; // pixels: neighbouring buckets share a row where there are many
+
+/** data: at, more: calls by bucket at each reading, bounds. The stronger the colour, the more calls per second; a row is a bucket, or some. */
 function drawHeat(context, area, data, x, begin) {
   const bounds = data.bounds;
-  let low = bounds.length, high = 0, most = 0;
+  let low = bounds.length, high = 0;
   for (const counts of data.more) {
     (counts || []).forEach((count, bucket) => {
       if (!count) return;
       low = Math.min(low, bucket);
       high = Math.max(high, bucket);
-      most = Math.max(most, count);
     });
   }
-  if (!most) return;
+  if (low > high) return;
   low = Math.max(0, low - 1);
   high = Math.min(bounds.length, high + 1);
-  const row = area.height / (high - low + 1);
-  const y = (bucket) => area.top + area.height - (bucket - low + 1) * row;
-  const every = Math.ceil(14 / row);
+  const shared = Math.ceil(((high - low + 1) * LEAST_ROW) / area.height); // buckets in a row
+  const rows = Math.ceil((high - low + 1) / shared);
+  const height = area.height / rows;
+  const y = (row) => area.top + area.height - (row + 1) * height;
+  const upper = (row) => low + (row + 1) * shared - 1; // the last bucket of a row
   const named = [];
-  for (let bucket = low; bucket <= high; bucket += every) named.push(bucket);
-  valueAxis(context, area, named, (bucket) => y(bucket), (bucket) => (bucket < bounds.length ? duration(bounds[bucket]) : "over"));
-  context.fillStyle = colour("--c1");
+  for (let row = 0; row < rows; row += Math.ceil(14 / height)) named.push(row);
+  valueAxis(context, area, named, y, (row) => (upper(row) < bounds.length ? duration(bounds[upper(row)]) : "over"));
+  const cells = [];
+  let most = 0;
   data.more.forEach((counts, place) => {
     if (!counts) return;
     const end = data.at[place];
     const start = place && end - data.at[place - 1] <= GAP_MS ? data.at[place - 1] : end - 1000;
-    const left = x(Math.max(begin, start));
+    const sums = new Array(rows).fill(0);
     counts.forEach((count, bucket) => {
-      if (!count || bucket < low || bucket > high) return;
-      context.globalAlpha = 0.15 + 0.85 * Math.sqrt(count / most);
-      context.fillRect(left, y(bucket), Math.max(1, x(end) - left - 0.3), Math.max(1, row - 0.6));
+      if (count) sums[Math.floor((bucket - low) / shared)] += (count * 1000) / (end - start);
+    });
+    sums.forEach((calls, row) => {
+      if (!calls) return;
+      most = Math.max(most, calls);
+      cells.push([x(Math.max(begin, start)), x(end), row, calls]);
     });
   });
+  context.fillStyle = colour("--c1");
+  for (const [left, right, row, calls] of cells) {
+    context.globalAlpha = 0.2 + (0.8 * Math.log1p(calls)) / Math.log1p(most);
+    context.fillRect(left, y(row), Math.max(1, right - left - 0.3), Math.max(1, height - 0.6));
+  }
   context.globalAlpha = 1;
 }
 

@@ -139,7 +139,7 @@ function nextTheme() {
 function useTheme(theme) {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
-  setText(document.getElementById("theme"), `Theme: ${theme}`);
+  setText(document.getElementById("theme"), { system: "Auto", light: "Light", dark: "Dark" }[theme]);
   show();
 }
 

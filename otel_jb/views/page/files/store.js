@@ -112,16 +112,19 @@ function rates(past, name) {
   });
 }
 
-/** The upper bound in ns of the bucket that holds a share of the calls of ten seconds, at each reading. */
-function percentiles(past, share) {
+/** The upper bounds in ns of the buckets that hold these shares of the calls of ten seconds, at each reading: a list for each share. */
+function percentiles(past, shares) {
   const bounds = store.head.bounds_ns || [];
-  const values = [];
+  const values = shares.map(() => []);
+  const counts = new Array(bounds.length + 1).fill(0); // of the ten seconds, which slide
+  const add = (more, factor) => {
+    if (more) for (let bucket = 0; bucket < more.length; bucket++) counts[bucket] += factor * more[bucket];
+  };
   let first = 0;
   for (let place = 0; place < past.at.length; place++) {
-    while (past.at[first] <= past.at[place] - 10000) first++;
-    const counts = new Array(bounds.length + 1).fill(0);
-    for (let at = first; at <= place; at++) (past.more[at] || []).forEach((count, bucket) => (counts[bucket] += count));
-    values.push(bucketOf(counts, bounds, share));
+    add(past.more[place], 1);
+    while (past.at[first] <= past.at[place] - 10000) add(past.more[first++], -1);
+    shares.forEach((share, line) => values[line].push(bucketOf(counts, bounds, share)));
   }
   return values;
 }

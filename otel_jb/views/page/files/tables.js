@@ -123,8 +123,8 @@ function filterText() {
 }
 
 /** A list of names and values that keeps its elements. */
-function makeFacts() {
-  const element = make("dl", { class: "facts" });
+function makeFacts(more) {
+  const element = make("dl", { class: `facts ${more || ""}`.trim() });
   const kept = new Map();
   return {
     element,

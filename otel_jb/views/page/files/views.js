@@ -116,7 +116,7 @@ function overview(main) {
     }
     more += found.splice(FINDINGS_AT_ONCE).length;
     const seconds = Math.max(0, ...[...store.verdicts.values()].map((verdict) => verdict[VERDICT.seconds]));
-    const lines = found.map(([process, each]) => `${process}: it is the ${CULPRITS[each[FINDING.culprit]]}. ${each[FINDING.sentence]} (limit ${each[FINDING.limit]}), since ${clock(each[FINDING.since])}`);
+    const lines = found.map(([process, each]) => `${process}, ${CULPRITS[each[FINDING.culprit]]}: ${each[FINDING.sentence]} (limit ${each[FINDING.limit]}), since ${clock(each[FINDING.since])}`);
     if (more) lines.push(`and ${whole(more)} more of this kind; the tables below and of the streams show them`);
     const fine = store.verdicts.size ? (seconds ? `Nothing that could be seen is over a limit in ${seconds} s` : "Looking for evidence …") : "Nothing is measured yet";
     fillList(findings, lines.length ? lines : [fine], lines.length ? null : "fine");
@@ -154,6 +154,7 @@ function streams(main) {
 function oneFunction(main, key) {
   const title = make("h1", {}, functionName(key));
   const facts = makeFacts();
+  const probe = makeFacts("long");
   const heat = heatChart("Calls by duration");
   const quantiles = lineChart("Percentiles of the last 10 seconds");
   const calls = lineChart("Calls per second");
@@ -163,6 +164,7 @@ function oneFunction(main, key) {
   const slow = slowTable();
   main.append(title, facts.element, make("h2", {}, "Over time"), make("div", { class: "charts" }, heat.element, quantiles.element, calls.element, depth.element, drops.element));
   main.append(make("h2", {}, "Slow calls"), slow.element, make("h2", {}, "RTP streams"), own.element);
+  main.append(make("h2", {}, "How it is measured"), probe.element);
   return () => {
     const row = store.functions.get(key), known = store.known.get(key), past = store.past.get("f" + key);
     if (!row || !known || !past) return setText(title, "This function is not measured any more");
@@ -170,7 +172,6 @@ function oneFunction(main, key) {
     const [returned, abandoned, missed, untimed] = row[FUNCTION.outcomes];
     facts.update([
       ["process", processName(known[KNOWN.target])],
-      ["role", known[KNOWN.role] + (known[KNOWN.primary] ? ", the primary one" : "")],
       ["calls", whole(row[FUNCTION.calls])],
       ["returned", whole(returned)],
       ["abandoned, missed, untimed", [abandoned, missed, untimed].map(whole).join(", ")],
@@ -181,6 +182,9 @@ function oneFunction(main, key) {
       ["drops", row[FUNCTION.reasons].map(([reason, count]) => `${reason} ${whole(count)}`).join(", ") || NONE],
       ["packets held", whole(row[FUNCTION.depth])],
       ["over the threshold", whole(row[FUNCTION.slow])],
+    ]);
+    probe.update([
+      ["role", known[KNOWN.role] + (known[KNOWN.primary] ? ", the primary one" : "")],
       ["probe", `${known[KNOWN.strategy]}: ${known[KNOWN.reason]}`],
       ["profile, file", `${known[KNOWN.profile]}, ${known[KNOWN.file]}`],
       ["not known of it", known[KNOWN.absent].join(", ") || "nothing"],
@@ -188,7 +192,8 @@ function oneFunction(main, key) {
     const at = past.at;
     heat.update({ at, more: past.more, bounds: store.head.bounds_ns || [] });
     const share = [["p50", 0.5, "--c4"], ["p90", 0.9, "--c1"], ["p99", 0.99, "--c2"], ["p99.9", 0.999, "--c3"]];
-    quantiles.update({ at, log: true, format: duration, say: atMost, lines: share.map(([name, of, colour]) => ({ name, colour, values: percentiles(past, of) })) });
+    const found = percentiles(past, share.map(([, of]) => of));
+    quantiles.update({ at, log: true, format: duration, say: atMost, lines: share.map(([name, , colour], place) => ({ name, colour, values: found[place] })) });
     calls.update({ at, format: rate, lines: [{ name: "calls/s", colour: "--c1", values: rates(past, "calls") }] });
     depth.element.hidden = row[FUNCTION.depth] === null;
     if (!depth.element.hidden) depth.update({ at, format: rate, say: whole, lines: [{ name: "packets", colour: "--c4", values: past.depth }] });
