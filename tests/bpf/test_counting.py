@@ -100,6 +100,19 @@ def test_counts_are_exact_under_concurrency(
     assert (values.abandoned, values.missed, values.in_flight, values.orphan_ends, values.unknown) == (0, 0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_thousand_threads_are_counted_exactly(calls: Child, strategy: EndStrategy) -> None:
+    """Threads that begin to call together, far more than there are processors: every call is counted once, and as returned."""
+    threads, count = 1000, 20
+    with backend() as kernel:
+        kernel.attach(target(calls), plan_for(calls.path, {"put": Meaning(uretprobe="leaf")}, strategy))
+        assert calls.ask(f"{count} {threads}") == "done"
+        values = only(kernel.snapshot())
+    assert values.returned == entries(values) == count * threads
+    assert values.bytes == threads * sum(range(count))
+    assert values.drops == (threads * 3,)
+
+
 def test_minimum_and_maximum_belong_to_the_interval(calls: Child) -> None:
     """Each interval has its own minimum and maximum, and one without calls has none."""
     plan = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")})

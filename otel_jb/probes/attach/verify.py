@@ -50,13 +50,14 @@ def in_memory(
         for probe in probes:
             for offset, expected in probe.code:
                 holding = [each for each in mappings if each.offset <= offset < each.offset + each.end - each.start]
-                if mappings and not holding:
+                if (
+                    mappings and not holding and offset < status.st_size
+                ):  # beyond it, the kernel refuses the probe and says why
                     raise UnverifiedError(
                         f"process {pid} has put other memory in the place of {probe.function}", _REMEDY
                     )
-                if any(
-                    "w" in each.permissions for each in holding
-                ):  # the kernel puts no probe there, and would not say so
+                # The kernel puts no probe into writable text, and does not say so.
+                if any("w" in each.permissions for each in holding):
                     raise UnverifiedError(f"process {pid} may write the code of {probe.function}", _REMEDY)
                 for mapping in holding:
                     found = _read(memory, mapping.start + offset - mapping.offset, len(expected))
