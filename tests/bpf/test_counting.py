@@ -246,7 +246,8 @@ def test_a_refused_site_is_a_failed_probe_and_the_others_work(calls: Child) -> N
     """An offset beyond the file's end fails with a reason; the other probe counts."""
     good = plan_for(calls.path, {"put": Meaning(uretprobe="leaf")}).probes[0]
     sites = tuple(replace(site, offset=1 << 40) for site in good.sites)
-    bad = replace(good, function="nowhere", sites=sites)
+    elsewhere = replace(good.symbol, address=good.symbol.address + 1)  # no plan has one function twice
+    bad = replace(good, function="nowhere", symbol=elsewhere, sites=sites)
     with backend() as kernel:
         records = kernel.attach(target(calls), ProbePlan((bad, good)))
         failed = [r for r in records if isinstance(r, ProbeStatus) and r.state.value == "failed"]
