@@ -239,9 +239,12 @@ class SlowCall:
     stack_copy: Memory = b""  #: memory from `stack_pointer` upwards
     nested: tuple[NestedCall, ...] = ()
     nested_omitted: int = 0  #: more calls ran inside than the event has room for
+    stream_name: str = ""  #: the label of the RTP stream whose buffer `stream` is; empty: not known
+    ssrc: int | None = None  #: of that stream; None: not known, or several go through the buffer
 
     def __post_init__(self) -> None:
         self.thread_name = printable(self.thread_name)
+        self.stream_name = printable(self.stream_name)
 
 
 @dataclass(frozen=True, slots=True)

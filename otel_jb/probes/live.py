@@ -536,7 +536,13 @@ class BpfBackend:
         self._ready()
         attached = self._by_index
         decoded = self._ring.read(lambda record: decode(record, attached) if len(record) == abi.EVENT_SIZE else None)
-        return [call for call in decoded if call is not None]
+        return [self._named(call) for call in decoded if call is not None]
+
+    def _named(self, call: SlowCall) -> SlowCall:
+        """With the name of its stream, where the buffer's RTP is read, by this function or another."""
+        item = self._by_series.get(call.series)
+        found = self._rtp.called(item.series.target, call.stream) if item is not None and call.stream else None
+        return call if found is None else replace(call, stream_name=found[0], ssrc=found[1])
 
     def set_threshold(self, series: int, threshold_ns: int | None) -> None:
         """See `Backend.set_threshold`."""

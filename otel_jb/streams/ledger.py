@@ -87,6 +87,7 @@ class Ledger:
         self._streams: dict[Key, _Stream] = {}
         self._accounts: dict[str, _Account] = {}
         self._borne: Counter[str] = Counter()  # how many streams bear a label
+        self._in_buffer: dict[int, set[Key]] = {}
 
     def read(
         self,
@@ -115,6 +116,7 @@ class Ledger:
         if stream is None:
             stream = _Stream(Reading(reading.key, reading.ssrc, Counts(), None), OTHER, active_ns=now_ns)
             self._streams[reading.key] = stream
+            self._in_buffer.setdefault(reading.key[1], set()).add(reading.key)
         if reading.key != _UNPLACED:
             self._call(stream)
         more = reading.counts.plus(stream.reading.counts, -1)
@@ -182,6 +184,9 @@ class Ledger:
         ]
         for key in ended:
             self._bear(self._streams.pop(key), bears=False)
+            self._in_buffer[key[1]].discard(key)
+            if not self._in_buffer[key[1]]:
+                del self._in_buffer[key[1]]
         for label, account in list(self._accounts.items()):
             if label == OTHER or label in self._borne:
                 continue
@@ -190,6 +195,17 @@ class Ledger:
             if now_ns - account.left_ns >= IDLE_NS:
                 del self._accounts[label]
         return ended
+
+    def called(self, buffer: int) -> tuple[str, int | None] | None:
+        """The label and the SSRC of what goes through the buffer at this address, whether the label is given out or not.
+
+        Of several streams only what they share; None if that is nothing.
+        """
+        streams = [self._streams[key] for key in self._in_buffer.get(buffer, ()) if key != _UNPLACED]
+        labels = {stream.label for stream in streams}
+        if len(labels) != 1 or OTHER in labels:
+            return None
+        return labels.pop(), streams[0].reading.ssrc if len(streams) == 1 else None
 
     def shown(self, series: int) -> list[RtpSnapshot]:
         """What each label has, `_other` last."""

@@ -355,6 +355,8 @@ def _without_copy(call: SlowCall) -> SlowCall:
         call.outcome,
         nested=call.nested,
         nested_omitted=call.nested_omitted,
+        stream_name=call.stream_name,
+        ssrc=call.ssrc,
     )
 
 
@@ -392,8 +394,10 @@ def _attributes(series: Series, call: SlowCall) -> dict[str, Any]:
     if call.return_value is not None:
         fits = -(1 << 63) <= call.return_value < 1 << 63
         attributes["jitterbuffer.return_value"] = call.return_value if fits else f"{call.return_value:#x}"
-    if call.stream is not None:
-        attributes["jitterbuffer.stream"] = f"{call.stream:#x}"
+    if call.stream_name:
+        attributes["jitterbuffer.stream"] = call.stream_name
+    if call.ssrc is not None:
+        attributes["rtp.ssrc"] = f"{call.ssrc:08x}"
     return attributes
 
 

@@ -252,3 +252,20 @@ def test_only_the_busiest_have_a_label(child: Child, play: Player) -> None:
         assert grown == {ledger.OTHER, *(f"ssrc:{ssrc:08x}" for ssrc in BUSY)}
     finally:
         made.close()
+
+
+def test_a_slow_call_bears_the_name_of_its_stream(kernel: BpfBackend, play: Player) -> None:
+    """Once streams were read, a slow put is of the stream through its buffer: label and SSRC, or neither if the buffer has two."""
+    first, second, both = BUFFER, BUFFER + 64, BUFFER + 128
+    packets = [(packet(n, n, ssrc), buffer, 0) for n in range(2) for ssrc, buffer in ((1, first), (2, second))]
+    play([*packets, (packet(0, 0, 3), both, 0), (packet(0, 0, 4), both, 0)])
+    (series,) = kernel.snapshot().series
+    kernel.set_threshold(series.series, 1)
+    play([(packet(3, 3, ssrc), buffer, 0) for ssrc, buffer in ((1, first), (2, second), (3, both), (9, BUFFER + 192))])
+    told = [(call.stream, call.stream_name, call.ssrc) for call in kernel.slow_calls()]
+    assert told == [
+        (first, "ssrc:00000001", 1),
+        (second, "ssrc:00000002", 2),
+        (both, "", None),
+        (BUFFER + 192, "", None),
+    ]

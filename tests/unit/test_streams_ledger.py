@@ -108,3 +108,17 @@ def test_clock_rates_are_those_of_rfc_3551_unless_said_otherwise() -> None:
     assert known[32] == (10**9 << 16) // 90000
     assert known[111] == (10**9 << 16) // 48000
     assert 96 not in known
+
+
+def test_a_buffer_is_called_what_its_streams_share() -> None:
+    """One stream gives its label and SSRC, two of one name the label alone, two of different names nothing, and what has ended nothing."""
+    names = {(1, 10): "live/cam0", (2, 20): "live/cam1", (3, 20): "live/cam1", (4, 30): "live/cam2"}
+    ledger = Ledger(1, names.get)
+    everyone = [reading(ssrc, 10, buffer=buffer) for ssrc, buffer in (*names, (5, 30))]
+    ledger.read(everyone, SECOND, 0)
+    assert ledger.called(10) == ("live/cam0", 1)
+    assert ledger.called(20) == ("live/cam1", None)
+    assert ledger.called(30) is None  # live/cam2 and ssrc:00000005
+    assert ledger.called(40) is None
+    ledger.read([], SECOND + IDLE_NS, 0)
+    assert ledger.called(10) is None

@@ -22,6 +22,7 @@ from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from otel_jb.telemetry.metrics import Exemplar
 from otel_jb.telemetry.nesting import nest
 from otel_jb.telemetry.pipeline import Telemetry
+from otel_jb.telemetry.spans import _without_copy
 from otel_jb.telemetry.state import StreamState
 from tests import telemetry_samples as samples
 from tests.otlp_receiver import attributes, grpc_receiver, http_receiver
@@ -44,6 +45,8 @@ def slow(one: Series = samples.PUT, took_ns: int = 20_000_000, **changes: Any) -
         end_ns=end,
         bytes=172,
         stream=0xDEAD,
+        stream_name="live/cam0",
+        ssrc=0xAB,
         return_value=0,
         outcome=0,
     )
@@ -104,7 +107,8 @@ def test_a_slow_call_is_a_span(protocol: str) -> None:
         "thread.name": "receiver",
         "jitterbuffer.packet.size": 172,
         "jitterbuffer.return_value": 0,
-        "jitterbuffer.stream": "0xdead",
+        "jitterbuffer.stream": "live/cam0",
+        "rtp.ssrc": "000000ab",
         "code.stacktrace": "put+0x10\nmain",
     }
     assert not {"jitterbuffer.packet.size", "jitterbuffer.return_value"} & dict(attributes(bare.attributes)).keys()
@@ -378,3 +382,13 @@ def test_the_store_keeps_the_latest_of_each_bucket_and_forgets_the_gone() -> Non
         store.add(series, Exemplar(1, 1, 1, 1, 1))
     assert len(store._latest) < 1_500
     assert store.latest(1)
+
+
+def test_what_waits_for_its_trace_keeps_all_but_its_stack() -> None:
+    """The call that is held back is the call itself, without registers, return addresses and the copy of its stack."""
+    whole = SlowCall(
+        1, 2, "t", 3, 4, 5, 6, 7, 8, 9, (10,), 11, 12, 13, 14, b"15", (NestedCall(1, 2, 3, 4),), 16, "cam", 17
+    )
+    of_the_stack: dict[str, Any] = {"stack": (), "stack_copy": b""}
+    of_the_stack |= dict.fromkeys(("stack_pointer", "instruction_pointer", "frame_pointer", "link_register"), 0)
+    assert _without_copy(whole) == replace(whole, **of_the_stack)

@@ -48,6 +48,7 @@ class RtpReader:
         self._most = most
         self._name = name
         self._ledgers: dict[int, Ledger] = {}  # by index of the series
+        self._of_target: dict[int, list[int]] = {}  # indices of series
         for payload_type, tick in ticks(rates).items():
             clocks.words[payload_type] = tick
 
@@ -56,6 +57,9 @@ class RtpReader:
         wanted = {index: item for index, item in attached.items() if item.series.has_rtp}
         if not wanted:
             return ()
+        self._of_target = {}
+        for index, item in wanted.items():
+            self._of_target.setdefault(item.series.target, []).append(index)
         now, unix = time.monotonic_ns(), time.time_ns()
         readings: dict[int, list[Reading]] = {index: [] for index in wanted}
         slots: dict[tuple[int, Key], int] = {}
@@ -78,6 +82,15 @@ class RtpReader:
             ended += [slots[index, key] for key in left if (index, key) in slots]
         self._free(ended)
         return tuple(found)
+
+    def called(self, target: int, buffer: int) -> tuple[str, int | None] | None:
+        """The label and the SSRC of the stream through a target's buffer, as last read; None: not known."""
+        for index in self._of_target.get(target, ()):
+            ledger = self._ledgers.get(index)
+            found = ledger.called(buffer) if ledger is not None else None
+            if found is not None:
+                return found
+        return None
 
     def _namer(self, item: Attached) -> Callable[[Key], str | None]:
         return lambda key: self._name(item, key[1])
