@@ -69,7 +69,20 @@ def references(image: Image, targets: Collection[int]) -> list[tuple[int, int]]:
 
 def called(image: Image, addresses: Collection[int]) -> frozenset[int]:
     """Those of these addresses that an instruction calls."""
-    return _branched_to(image, addresses, rb"\xe8", 0x94)
+    if image.arch != "x86_64":
+        return frozenset(target for _, target in _branches_to(image, addresses, b"", 0x94))
+    left = set(addresses)
+    # Most functions are called from nearby: the rest of the code is read only for those that are not.
+    windows = [(part, window) for part in _code(image) for window in _windows(part)]
+    if left:
+        near = min(left)
+        windows.sort(key=lambda each: abs(each[1].address - near))
+    for part, window in windows:
+        if not left:
+            break
+        wanted = _Ranges([(address, address + 1) for address in left])
+        left -= {target for _, target in _distances_in(image, part, window, rb"\xe8", wanted)}
+    return frozenset(addresses) - left
 
 
 def calls_of(image: Image, addresses: Collection[int]) -> list[int]:
@@ -82,7 +95,7 @@ def calls_of(image: Image, addresses: Collection[int]) -> list[int]:
 def jumped_to(image: Image, addresses: Collection[int]) -> frozenset[int]:
     """Those of these addresses that an instruction jumps to without a condition, as a call at a function's end does."""
     near = {address for address in addresses if image.arch == "x86_64" and _has_short_jump(image, address)}
-    return _branched_to(image, set(addresses) - near, rb"\xe9", 0x14) | near
+    return frozenset(target for _, target in _branches_to(image, set(addresses) - near, rb"\xe9", 0x14)) | near
 
 
 def _has_short_jump(image: Image, address: int) -> bool:
@@ -95,12 +108,8 @@ def _has_short_jump(image: Image, address: int) -> bool:
     return False
 
 
-def _branched_to(image: Image, addresses: Collection[int], head: bytes, top: int) -> frozenset[int]:
-    """Those to which an instruction branches that begins so on x86-64, or whose upper byte is this on AArch64."""
-    return frozenset(target for _, target in _branches_to(image, addresses, head, top))
-
-
 def _branches_to(image: Image, addresses: Collection[int], head: bytes, top: int) -> list[tuple[int, int]]:
+    """(place, address) of what branches to these addresses by an instruction that begins so on x86-64, or whose upper byte is this on AArch64."""
     if image.arch == "x86_64":
         wanted = _Ranges([(address, address + 1) for address in addresses])
         return _all(image, partial(_distances, image, head=head, wanted=wanted), addresses)
@@ -179,18 +188,24 @@ class _Ranges:
 
 def _distances(image: Image, part: _Range, head: bytes, wanted: _Ranges) -> Iterator[tuple[int, int]]:
     """(address behind the instruction, target) where `head` is followed by the distance of a target from the next instruction."""
-    buffer = image.buffer
     for window in _windows(part):
-        uppers = wanted.uppers(window.address, window.address + window.end - window.start + 8)
-        # Only looks at the distance, so that a byte that happens to look like a beginning hides no true one behind it.
-        expression = re.compile(head + rb"(?=..(?:" + _either(uppers) + rb"))", re.DOTALL)
-        base = window.address - window.start + 4
-        for match in expression.finditer(buffer, window.start, min(window.end + 6, part.end)):
-            at = match.end()
-            after = base + at
-            target = after + int.from_bytes(buffer[at : at + 4], "little", signed=True)
-            if target in wanted:
-                yield after, target
+        yield from _distances_in(image, part, window, head, wanted)
+
+
+def _distances_in(
+    image: Image, part: _Range, window: _Range, head: bytes, wanted: _Ranges
+) -> Iterator[tuple[int, int]]:
+    buffer = image.buffer
+    uppers = wanted.uppers(window.address, window.address + window.end - window.start + 8)
+    # Only looks at the distance, so that a byte that happens to look like a beginning hides no true one behind it.
+    expression = re.compile(head + rb"(?=..(?:" + _either(uppers) + rb"))", re.DOTALL)
+    base = window.address - window.start + 4
+    for match in expression.finditer(buffer, window.start, min(window.end + 6, part.end)):
+        at = match.end()
+        after = base + at
+        target = after + int.from_bytes(buffer[at : at + 4], "little", signed=True)
+        if target in wanted:
+            yield after, target
 
 
 def _addresses(image: Image, part: _Range, targets: frozenset[int]) -> Iterator[tuple[int, int]]:
