@@ -263,7 +263,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return built(tmp_path_factory.mktemp("sample"), BUILDS["gcc-O3-cold"])[0].read_bytes()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_no_damaged_file_does_more_than_fail(sample: bytes, data: st.DataObject) -> None:
     """Whatever bytes are overwritten, the search ends with an answer or with an error that says that the file is damaged."""
