@@ -16,27 +16,23 @@ from typing import TYPE_CHECKING
 
 from otel_jb.agent import log
 from otel_jb.agent.loop import STOP_BUDGET_S, Agent
-from otel_jb.agent.measuring import Sink
 from otel_jb.agent.notify import tell
-from otel_jb.agent.shares import Shares
 from otel_jb.agent.signals import Signals
-from otel_jb.catalog import load
 from otel_jb.config import environment
 from otel_jb.config.model import HistogramKind
 from otel_jb.host.privileges import keep_only
 from otel_jb.model.errors import AgentError, UsageError
 from otel_jb.model.stream import SlowCall, StreamRecord
 from otel_jb.probes.features import kept_capabilities
-from otel_jb.probes.read.boundaries import EXPONENTIAL_SCALE
-from otel_jb.stacks.unwinder import Stacks
 from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
 from otel_jb.telemetry.kept_calls import KeptCalls
-from otel_jb.telemetry.metrics import CONFIG_RELOADS
 from otel_jb.telemetry.tally import Tally
 from otel_jb.views.page import site
 from otel_jb.views.page.feed import Feed
 
 if TYPE_CHECKING:
+    from otel_jb.agent.measuring import Sink
+    from otel_jb.agent.shares import Shares
     from otel_jb.config.model import Config
     from otel_jb.telemetry.access import Access
     from otel_jb.telemetry.pipeline import Telemetry
@@ -147,7 +143,6 @@ class Service:
             self._kept = KeptCalls() if config.listen is not None and (self.settings.sends_traces or shows) else None
             self.agent = Agent(config, takers, events=events)
             self._stack.callback(self.agent.close)
-            self._stacks = Stacks(self.agent.inspector, self.agent.pid_of, self.agent.state.functions)
             if config.listen is not None:
                 # Taken before anything is attached: an address in use is the most frequent error of all.
                 self._refresh = SharedRefresh(self.agent.refresh)
@@ -167,7 +162,11 @@ class Service:
     def start(self) -> None:
         """Attach, then start the exporters. Everything heavy is imported here, after the first probe. Raises AgentError."""
         self.agent.start()
+        from otel_jb.agent.shares import Shares
+        from otel_jb.stacks.unwinder import Stacks
+
         config = self.config
+        self._stacks = Stacks(self.agent.inspector, self.agent.pid_of, self.agent.state.functions)
         self.telemetry = telemetry = self._telemetry(config, self.settings)
         telemetry.start()
         self.agent.on_tick.append(self._tick)
@@ -200,6 +199,7 @@ class Service:
         return Content(agent.state, facts, head).tables
 
     def _telemetry(self, config: Config, settings: environment.OtelSettings) -> Telemetry:
+        from otel_jb.probes.read.boundaries import EXPONENTIAL_SCALE
         from otel_jb.telemetry.histogram import HistogramShape
         from otel_jb.telemetry.pipeline import Telemetry
 
@@ -229,6 +229,9 @@ class Service:
 
     def reload(self, again: Callable[[], Config]) -> None:
         """Apply the configuration that `again` reads; an unusable one changes nothing. Thread-safe; one call at a time."""
+        from otel_jb.catalog import load
+        from otel_jb.telemetry.metrics import CONFIG_RELOADS
+
         try:
             wanted = again()
             who = access(wanted)

@@ -222,19 +222,19 @@ def early_children(args: argparse.Namespace) -> Iterator[None]:
     if args.print_config:
         yield
         return
-    from otel_jb.probes.programs import compiled
+    from otel_jb.sandbox import client
 
-    compiled.start_early()
+    client.start_early()  # first: it imports for longer than the loader, and this process waits for it
     try:
-        from otel_jb.sandbox import client
+        from otel_jb.probes.programs import compiled
 
-        client.start_early()
+        compiled.start_early()
         try:
             yield
         finally:
-            client.end_early()
+            compiled.end_early()
     finally:
-        compiled.end_early()
+        client.end_early()
 
 
 def run_with(config: Config, args: argparse.Namespace) -> int:
