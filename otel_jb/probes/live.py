@@ -37,6 +37,7 @@ from otel_jb.probes.read.reader import Reader
 from otel_jb.probes.read.rtp import RtpReader
 from otel_jb.probes.series import Attached, AttachedTarget, ProbeSet
 
+FIRST_SERIES = 64  #: mapped at start; more are when they are given out
 RETIRE_S = 1.0  #: after which nothing counts any more into the block of a process that is ignored
 
 
@@ -95,7 +96,7 @@ class BpfBackend:
         self._opened.callback(loaded.close)
         maps, words = loaded.maps, abi.series_words(len(self.buckets.bounds_ns) + 1)
         self._series_words = words
-        self._series = self._array(maps["all_series"], self._options.max_series * words)
+        self._series = self._array(maps["all_series"], self._options.max_series * words, FIRST_SERIES * words)
         calls = self._array(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
         control = self._array(maps["control"], abi.CONTROL_WORDS)
         buffers = self._array(maps["buffers"], abi.BUFFER_SLOTS * abi.BUFFER_WORDS)
@@ -126,8 +127,8 @@ class BpfBackend:
         self._opened.callback(self._files.close)
         return loaded
 
-    def _array(self, descriptor: int, words: int) -> WordArray:
-        array = WordArray(descriptor, words)
+    def _array(self, descriptor: int, words: int, first: int | None = None) -> WordArray:
+        array = WordArray(descriptor, words, first)
         self._opened.callback(array.close)
         return array
 

@@ -59,6 +59,9 @@ class _Set:
     taken: int = 0  #: blocks that processes have
 
 
+_FIRST_SETS = 16  #: mapped at start; more are when more files are probed
+
+
 class Table:
     """Gives blocks to processes. `configure` is called for each block before a process can have it."""
 
@@ -67,7 +70,7 @@ class Table:
         self._opened = ExitStack()
         self._series, self._words, self._total = series, words, total
         self._control = self._array(maps["control"], abi.CONTROL_WORDS)
-        self._sets = self._array(maps["sets"], abi.SET_WORDS << abi.SET_BITS)
+        self._sets = self._array(maps["sets"], abi.SET_WORDS << abi.SET_BITS, _FIRST_SETS * abi.SET_WORDS)
         self._users = self._array(maps["users"], abi.USERS * abi.USER_WORDS)
         self.blocks = Blocks(total)
         self._numbers = list(range(1 << abi.SET_BITS))
@@ -78,8 +81,8 @@ class Table:
         self._control.words[abi.CONTROL_USER_QUOTA] = max(1, int(total * USER_SHARE))
         self.sees_ends = self._watch_ends(instances)
 
-    def _array(self, descriptor: int, words: int) -> WordArray:
-        array = WordArray(descriptor, words)
+    def _array(self, descriptor: int, words: int, first: int | None = None) -> WordArray:
+        array = WordArray(descriptor, words, first)
         self._opened.callback(array.close)
         return array
 
@@ -115,6 +118,7 @@ class Table:
             raise AttachError(f"a file with {functions} functions to measure", "Select fewer by --function.")
         number = heappop(self._numbers)  # the lowest: a process remembers a few of those that it was part of
         at = number * abi.SET_WORDS
+        self._sets.reach(at + abi.SET_WORDS)
         self._sets.words[at + abi.SET_GIVEN] = 0
         self._sets.words[at + abi.SET_TAKEN] = 0
         self._sets.words[at + abi.SET_NO_ROOM] = 0
@@ -187,10 +191,13 @@ class Table:
 
     def grant(self, number: int) -> int | None:
         """A block for the set, to be configured and then passed to `give`; None if there is no room."""
+        functions = self._of[number].functions
         try:
-            return self.blocks.take(self._of[number].functions)
+            base = self.blocks.take(functions)
         except AttachError:
             return None
+        self._series.reach((base + functions) * self._words)
+        return base
 
     def give(self, number: int, base: int) -> None:
         """Let the next process of the set that comes have this block, which is configured."""

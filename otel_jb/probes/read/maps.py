@@ -34,11 +34,22 @@ class WordArray:
     `words[i]` and `words[i] = v` are single machine accesses, so a word that the kernel updates atomically is never torn.
     """
 
-    def __init__(self, fd: int, words: int) -> None:
+    def __init__(self, fd: int, words: int, first: int | None = None) -> None:
+        """`first`: how many words are mapped until `reach` asks for more; without it, all. Every mapped page counts as the agent's memory."""
+        self._fd = fd
+        self._total = words
+        self._mapped = 0
+        self.reach(words if first is None else first)
+
+    def reach(self, words: int) -> None:
+        """Map at least this many words. `words` is a new view of the same memory then; an old one stays valid, and as short as it was."""
+        if words <= self._mapped:
+            return
         page = mmap.PAGESIZE
-        self._map = mmap.mmap(
-            fd, (words * 8 + page - 1) // page * page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE
-        )
+        self._mapped = min(self._total, max(words, 2 * self._mapped))
+        size = (self._mapped * 8 + page - 1) // page * page
+        # Nobody closes the earlier mapping: it ends with the last view of it.
+        self._map = mmap.mmap(self._fd, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         self.words = memoryview(self._map).cast("Q")
 
     def block(self, index: int, size: int) -> list[int]:
