@@ -28,6 +28,7 @@ EXAMPLES = {
     "--exclude": "*::get_time",
     "--for": "60s",
     "--function": "*rtp_parse_packet",
+    "--usdt": "libc:memory_arena_new",
     "--histogram": "exponential",
     "--inherit-attributes": "on",
     "--interval": "10s",

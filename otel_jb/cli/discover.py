@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from otel_jb.cli import target
 from otel_jb.cli.progress import Progress
 from otel_jb.model.errors import ElfError, ExitCode, NoFunctionError, PermissionDeniedError, TargetError
-from otel_jb.model.plan import EndStrategy
+from otel_jb.model.plan import EndStrategy, SymbolSource
 from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
@@ -229,7 +229,6 @@ class _Looker:
 
     def _describe(self, examined: Examined, path: str) -> File:
         from otel_jb.cli.listing import File
-        from otel_jb.model.plan import SymbolSource
 
         report = examined.report
         self.demangles = self.demangles and report.demangles
@@ -258,9 +257,31 @@ class _Looker:
         order = {each.path: number for number, each in enumerate(examined)}
         for row in sorted(found, key=lambda row: (order.get(row.file or "", 0), row.address or 0)):
             yield replace(row, file=paths.get(row.file or "", row.file))
+        for each in examined:
+            yield from self._marks(each, paths[each.path])
         yield from self._missing([match for each in examined for match in each.matches])
         for each in examined:
             yield from self._unmatched(each, paths[each.path])
+
+    @staticmethod
+    def _marks(examined: Examined, file: str) -> Iterator[Row]:
+        """The USDT probes of a file."""
+        from otel_jb.cli.listing import Row
+
+        for mark in examined.facts.marks:
+            name = f"usdt:{mark.full_name}"
+            told = f"; its arguments: {mark.arguments}" if mark.arguments else ""
+            yield Row(
+                function=name,
+                state="ignored",
+                role="other",
+                profile="none",
+                reason=f"a USDT probe: `run --usdt {mark.full_name}` counts its hits{told}",
+                symbol=name,
+                address=mark.places[0][0],
+                source=SymbolSource.USDT.value,
+                file=file,
+            )
 
     def _planned(
         self, plan: ProbePlan, matches: dict[tuple[str, int], tuple[Examined, Match]], facts: ProcessFacts
@@ -270,6 +291,8 @@ class _Looker:
 
         for probe in plan.probes:
             symbol = probe.symbol
+            if symbol.source is SymbolSource.USDT:
+                continue
             examined, match = matches[probe.file, symbol.address]
             code = examined.facts.code.get(symbol.address)
             spec = match.function.spec

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_jb.cli import target, words
+from otel_jb.config.model import EndChoice
 from otel_jb.model.errors import ConfigError, UsageError
-from otel_jb.model.plan import EndStrategy
 
 if TYPE_CHECKING:
     from otel_jb.config.model import Config
@@ -41,7 +41,7 @@ The command line overrides the environment (OTEL_JB_*, OTEL_*), which overrides 
 """
 
 
-_SAFER = ", ".join(each.value for each in EndStrategy if not each.changes_return_address)
+_SAFER = ", ".join(word for word, choice in EndChoice.known().items() if choice.strategy is not None)
 #: Options that set one key of the configuration by the text of one word: option, key, metavar, help.
 _OPTIONS = {
     "which functions (default: those that a profile knows)": (
@@ -171,6 +171,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 "(libfoo.so+0x1a40); in a target that is named, any function; repeatable",
             )
             group.add_argument("--exclude", metavar="NAME|GLOB", action="append", help="all but these; repeatable")
+            group.add_argument(
+                "--usdt",
+                metavar="PROVIDER:NAME",
+                action="append",
+                help="count the hits of this USDT probe too (globs work); repeatable",
+            )
             group.add_argument("--profile", metavar="FILE", action="append", help="additional profile file; repeatable")
         for option, key, metavar, help_text in options:
             group.add_argument(
@@ -366,6 +372,7 @@ def _from_command_line(args: argparse.Namespace, config: Config) -> dict[str, ob
         raise UsageError("--service-name needs a TARGET, --pid, --binary, --name or a condition such as --command")
     for key, given in (
         ("functions.include", args.function),
+        ("usdt", args.usdt),
         ("functions.exclude", args.exclude),
         ("profiles", args.profile),
         ("unsafe_uretprobe", args.unsafe_uretprobe),

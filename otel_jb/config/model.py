@@ -440,6 +440,7 @@ class Config:
     targets: tuple[TargetSelector, ...] = ()  #: empty: every process that a profile recognises
     functions: Functions = Functions()
     pairs: tuple[Pair, ...] = ()  #: measured in targets that are named
+    usdt: tuple[str, ...] = ()  #: globs over `PROVIDER:NAME` of USDT probes, counted in targets that are named
     profiles: tuple[str, ...] = ()  #: additional profile files
     detail: Detail = Detail.DEFAULT
     inferred: Inferred = Inferred.AGREED

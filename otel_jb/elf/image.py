@@ -501,7 +501,8 @@ def _type_name(value: str | int) -> str:
     return value if isinstance(value, str) else f"{value:#x}"
 
 
-def _notes(buffer: Buffer, start: int, end: int) -> Iterator[tuple[int, bytes, bytes]]:
+def notes(buffer: Buffer, start: int, end: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """(type, owner, content) of each note."""
     while start + 12 <= end:
         name_size, data_size, kind = struct.unpack_from("<III", buffer, start)
         name_at = start + 12
@@ -514,7 +515,7 @@ def _notes(buffer: Buffer, start: int, end: int) -> Iterator[tuple[int, bytes, b
 
 def _find_build_id(buffer: Buffer, start: int, end: int) -> str | None:
     end = min(end, start + (1 << 20))  # notes are small; a hostile segment may claim the whole file
-    for kind, owner, data in _notes(buffer, start, end):
+    for kind, owner, data in notes(buffer, start, end):
         if kind == _NT_GNU_BUILD_ID and owner == b"GNU\0" and 0 < len(data) <= 64:
             return data.hex()
     return None

@@ -24,6 +24,7 @@ class SymbolSource(Enum):
     DEBUG_FILE = "debug file"
     MINI_DEBUG = ".gnu_debugdata"
     GOPCLNTAB = ".gopclntab"
+    USDT = ".note.stapsdt"
     PLACE = "named by its address"  #: no table has it
     INFERRED = "inferred"  #: no table has it; the profile's marks lead to it
 
@@ -154,6 +155,7 @@ class ProbeSite:
     #: The site is an end of a function that this one calls last. It also ends this one's call if these return addresses are on the
     #: stack: (offset from the frame, distance from `address` to the return address).
     callers: tuple[tuple[int, int], ...] = ()
+    semaphore: int = 0  #: file offset of the counter that the kernel raises while the probe is attached; 0: none
 
     @property
     def has_code(self) -> bool:

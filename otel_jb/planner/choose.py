@@ -14,6 +14,7 @@ from otel_jb.model.plan import EndStrategy, Probe, ProbePlan, Skipped, Symbol
 from otel_jb.planner.detail import REASON, Told
 from otel_jb.planner.ends import SAFE_WAYS, Refusal, Way, entry_way, uretprobe_way
 from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
+from otel_jb.planner.marked import marked_probes
 from otel_jb.planner.pairs import pair_probe
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
@@ -47,6 +48,7 @@ def make_plan(
                 probes.append(made)
             else:
                 skipped.append(made)
+        probes += marked_probes(facts, options.usdt if options.target_named else (), facts.kernel or kernel)
         for pair in options.pairs:
             of_pair = pair_probe(facts, pair, facts.kernel or kernel, process, named=options.target_named)
             if isinstance(of_pair, Probe):

@@ -187,9 +187,17 @@ class Files:
             )
         text = {address: _text(file, each) for address, each in code.items()}
         head = os.pread(file, HEAD, 0) if matches else b""
+        if report.marks:
+            places = [place for mark in report.marks for place in mark.places]
+            text = {
+                **text,
+                **{at: ((offset, os.pread(file, MOST_SITE, offset)),) for at, offset, _ in places if at not in text},
+            }
         if file_key(file) != key:
             raise TargetError(f"{shown} was changed while it was read", "Wait until it is installed, and try again.")
-        return Examined(path, report, FileFacts(path, report.build_id, matches, code, text, key[:2]), head)
+        return Examined(
+            path, report, FileFacts(path, report.build_id, matches, code, text, key[:2], report.marks), head
+        )
 
     def _inspect(self, file: int, shown: str, debug: Sequence[int] = ()) -> FileReport:
         from otel_jb.sandbox.report import inspect_file

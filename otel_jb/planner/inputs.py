@@ -10,6 +10,7 @@ from typing import Protocol
 from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import FunctionCode
 from otel_jb.config.model import Pair
+from otel_jb.elf.usdt import Usdt
 from otel_jb.model.plan import EndStrategy, NamePart, Symbol
 from otel_jb.model.reads import ReadProgram
 
@@ -129,6 +130,7 @@ class FileFacts:
     #: by address: (file offset, bytes) of the function's code and of other places where it may carry a probe
     text: Mapping[int, tuple[tuple[int, bytes], ...]] = field(default_factory=dict)
     identity: tuple[int, int] | None = None  #: device and inode, where they are known
+    marks: Sequence[Usdt] = ()  #: its USDT probes
     kernel: KernelFacts | None = None  #: what its plans go by; None: what holds now
 
 
@@ -146,4 +148,5 @@ class Options:
     doubtful: bool = False  #: also if they do not
     detail: bool = True  #: also attach functions that measure nothing new (`planner.detail`)
     pairs: tuple[Pair, ...] = ()  #: of functions, the entry of one of which ends what the other began
+    usdt: tuple[str, ...] = ()  #: globs over `PROVIDER:NAME` of USDT probes
     target_named: bool = False  #: the user named the process or file, so functions that a mere pattern found count too

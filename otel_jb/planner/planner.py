@@ -83,7 +83,7 @@ class Planner:
     @property
     def asks_any(self) -> bool:
         """Whether functions of any file of a process may be meant, a system library's among them."""
-        return bool(_asked(self.config))
+        return bool(_asked(self.config) or self.config.usdt)
 
     def with_config(self, config: Config, catalog: Catalog) -> Planner:
         """A planner for another configuration, with what this one has learned of files as far as it holds there."""
@@ -138,6 +138,7 @@ class Planner:
             detail=config.detail.value == "all" if detail is None else detail,
             target_named=named,
             pairs=config.pairs,
+            usdt=config.usdt,
         )
         facts = self.process_facts(process, examined) if process is not None else UNKNOWN
         files = [each.facts if anew else replace(each.facts, kernel=self._first_kernel(each)) for each in examined]

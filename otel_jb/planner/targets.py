@@ -546,7 +546,15 @@ def _selector_in(config: Config, process: Process, runs: Callable[[Process, str]
 
 def _selection(config: Config) -> tuple[object, ...]:
     """What decides which functions of which processes are measured."""
-    return config.targets, config.functions, config.profiles, config.detail, config.max_probes, config.pairs
+    return (
+        config.targets,
+        config.functions,
+        config.profiles,
+        config.detail,
+        config.max_probes,
+        config.pairs,
+        config.usdt,
+    )
 
 
 def _said_of(selector: TargetSelector | None) -> tuple[object, ...]:

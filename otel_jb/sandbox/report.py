@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from otel_jb.elf.usdt import Usdt
 from otel_jb.model import codec
 from otel_jb.model.errors import ElfError
 from otel_jb.model.plan import Symbol, SymbolSource
@@ -33,6 +34,7 @@ class FileReport:
     signal_stacks: str = ""  #: by what it may run signal handlers on stacks of their own
     loads: bool = False  #: it can load further libraries
     telltales: tuple[str, ...] = ()  #: those of the texts asked for that are in its data
+    marks: tuple[Usdt, ...] = ()  #: USDT probes
     misplaced: tuple[str, ...] = ()  #: what is wrong with the places (`FILE+0xADDRESS`) that were asked for
 
     def __post_init__(self) -> None:
@@ -128,7 +130,7 @@ def read_each(
 
 def read(files: Sequence[int], file_name: str, patterns: Sequence[str], telltales: Sequence[str] = ()) -> Any:
     """Runs in the sandbox: the first file's identity and its functions that match, with the debug files that follow."""
-    from otel_jb.elf import debugfile, demangle, places, references, symbols
+    from otel_jb.elf import debugfile, demangle, places, references, symbols, usdt
     from otel_jb.elf.image import Image
     from otel_jb.sandbox.signal_stacks import loads, signal_stacks
 
@@ -153,6 +155,7 @@ def read(files: Sequence[int], file_name: str, patterns: Sequence[str], telltale
         signal_stacks=printable(signal_stacks(image)),
         loads=loads(image),
         telltales=() if named else tuple(text for text in telltales if references.contains(image, text.encode())),
+        marks=usdt.read(image),
         misplaced=tuple(map(printable, placed.problems)),
     )
     return codec.encode(report)

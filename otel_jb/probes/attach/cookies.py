@@ -59,4 +59,4 @@ def _point(site: ProbeSite, which: int, probe: Probe, codes: Sequence[SiteCode])
         cookie |= abi.COOKIE_NO_RETURN
     if site.kind is SiteKind.ENTRY and not probe.strategy.timed:
         cookie |= abi.COOKIE_ENTRY_ONLY
-    return Point(site.offset, cookie, site.kind is SiteKind.URETPROBE)
+    return Point(site.offset, cookie, site.kind is SiteKind.URETPROBE, site.semaphore)

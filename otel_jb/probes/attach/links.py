@@ -29,6 +29,7 @@ from otel_jb.probes.bpf import (
 _BPF_F_UPROBE_MULTI_RETURN = 1
 _PERF_FLAG_FD_CLOEXEC = 8
 REMEDY = "Run `otel-jb doctor`; it checks every requirement and names the remedy."
+_SEMAPHORE_SHIFT = 32  #: format/ref_ctr_offset of the uprobe PMU is config:32-63
 _PMU = "/sys/bus/event_source/devices/uprobe"
 #: The frame is the place of the return address on x86-64, the CFA itself on AArch64, which keeps it in a register.
 FRAME_BELOW_CFA = -here().pushed
@@ -41,6 +42,7 @@ class Point:
     offset: int
     cookie: int
     is_return: bool = False
+    semaphore: int = 0  #: file offset of a counter to raise meanwhile; 0: none
 
 
 def link_multi(program: int, path: str, points: Sequence[Point], pid: int = 0, *, session: bool = False) -> int:
@@ -52,10 +54,19 @@ def link_multi(program: int, path: str, points: Sequence[Point], pid: int = 0, *
     name = ctypes.create_string_buffer(os.fsencode(path))
     offsets = (ctypes.c_uint64 * count)(*(point.offset for point in points))
     cookies = (ctypes.c_uint64 * count)(*(point.cookie for point in points))
+    counters = (ctypes.c_uint64 * count)(*(point.semaphore for point in points))
+    raised = ctypes.addressof(counters) if any(counters) else 0
     flags = _BPF_F_UPROBE_MULTI_RETURN if points[0].is_return and not session else 0
     kind = ATTACH_UPROBE_SESSION if session else ATTACH_UPROBE_MULTI
     attributes = struct.pack("=IIII", program, 0, kind, 0) + struct.pack(
-        "=QQQQIII", ctypes.addressof(name), ctypes.addressof(offsets), 0, ctypes.addressof(cookies), count, flags, pid
+        "=QQQQIII",
+        ctypes.addressof(name),
+        ctypes.addressof(offsets),
+        raised,
+        ctypes.addressof(cookies),
+        count,
+        flags,
+        pid,
     )
     return bpf(LINK_CREATE, attributes)
 
@@ -64,11 +75,11 @@ def link_perf(program: int, path: str, point: Point, pid: int = -1) -> tuple[int
     """A perf uprobe event with the program and its cookie; returns the descriptors (link, event). pid -1: every process."""
     with open(f"{_PMU}/type") as file:
         pmu = int(file.read())
-    return_bit = 1 << _return_bit() if point.is_return else 0
+    config = (1 << _return_bit() if point.is_return else 0) | point.semaphore << _SEMAPHORE_SHIFT
     name = ctypes.create_string_buffer(os.fsencode(path))
     attributes = bytearray(128)
     # struct perf_event_attr: type, size, config, sample_period; uprobe_path and probe_offset are config1 and config2
-    struct.pack_into("=IIQQQQ", attributes, 0, pmu, 128, return_bit, 1, 0, 0)
+    struct.pack_into("=IIQQQQ", attributes, 0, pmu, 128, config, 1, 0, 0)
     struct.pack_into("=QQ", attributes, 56, ctypes.addressof(name), point.offset)
     cpu = -1 if pid > 0 else 0
     event = perf_event_open(bytes(attributes), pid, cpu, _PERF_FLAG_FD_CLOEXEC)
