@@ -101,10 +101,15 @@ class Measuring:
         self.end([target for target in changes.left if target in self.targets], ended=False, left=True)
         for target, plan in changes.kept:
             self._select(target, plan)
-        if changes.left or changes.kept:
+        if changes.left or changes.kept or changes.anew:
             self.backend.drop_idle()
         for target, plan in changes.grown:
             self.extend(target, plan)
+        for expectation in changes.expected:
+            try:
+                self.backend.expect(expectation.plan, expectation.pid)
+            except AgentError as error:  # the process is measured once its libraries are looked at
+                _logger.debug("a library is not probed ahead: %s", error.message)
         failed = []
         for each in changes.found:
             try:

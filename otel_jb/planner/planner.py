@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from otel_jb.catalog import Catalog, load
 from otel_jb.config.model import Inferred
-from otel_jb.host import procfs
+from otel_jb.host import libraries, procfs
 from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.model.errors import ElfError, NoFunctionError, NothingYetError, TargetError
 from otel_jb.model.plan import ProbePlan
@@ -202,6 +202,18 @@ class Planner:
         # Not the costs: a file that is linked already stays as it is, or the first calls of its next processes would be counted by links that
         # another plan does without.
         return (process.name, named, mapped, tuple(read), forbidden)
+
+    def plan_library(self, path: str, root: str, *, named: bool) -> ProbePlan:
+        """The plan for a library that no process maps yet; `path` as it is called inside `root`. Raises ElfError, TargetError."""
+        with self._planning:
+            examined = self.files.examine(root + path, "", path, root)
+            if (
+                examined.matches
+            ):  # the calls of its functions are followed into the libraries that it will be loaded with
+                needed = [root + each for each in libraries.find(examined.report.needed, root)]
+                beside = frozenset((each, 0) for each in needed)
+                examined = self.files.examine(root + path, "", path, root, [root + path, *needed], beside)
+            return self.plan([examined], named=named)
 
     # -- what holds of a whole process ----------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, NothingYetError
 from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import Target
+from otel_jb.planner.expected import Expectation, expected
 from otel_jb.planner.loading import Loading
 from otel_jb.planner.named_files import NamedFiles
 from otel_jb.planner.planner import Planner, no_function, nothing_yet, only_plain, paths, worth_reading
@@ -43,6 +44,9 @@ FIRST_LOOK_S = 1.0  #: after which the files that a process maps are looked at a
 LAST_LOOK_S = 16.0
 MOST_UNREAD = 7  #: looks at a process whose memory has not grown, before its files are read again
 LOADING_S = 0.002  #: between looks at a process that loads its libraries
+MOST_AHEAD = (
+    2  #: processes for which libraries are probed ahead: each of their links makes the others' calls more expensive
+)
 SLICE_S = 0.25  #: how long new processes are looked at before what was found is handed on
 
 _AT_ONCE = 16  #: processes whose files are read ahead together
@@ -74,6 +78,8 @@ class Discovery:
         self._numbers = itertools.count(1)
         self._watcher = Watcher(self._selected, again=any(map(changes, config.targets)))
         self._named = NamedFiles()
+        self._anew = False  # another configuration selects
+        self._expecting: deque[Iterator[Expectation]] = deque()  # what is to be probed before processes load it
         self._looks: dict[Process, _Look] = {}
         self._loading = Loading()
         self._target_of: dict[Process, int] = {}
@@ -186,7 +192,18 @@ class Discovery:
         if process not in self.waiting:
             about = {"pid": process.pid, "target": process.name}
             _logger.info("%s; waiting until it loads a library that has one", error.message, extra=about)
+            if len(self.waiting) < MOST_AHEAD:
+                self._expecting.append(expected(self.planner, process))
         self.waiting[process] = error.message
+
+    def _next_expectation(self) -> list[Expectation]:
+        """The next library that is to be probed before a process that is waited for loads it; one at a time, since each takes a while."""
+        while self._expecting:
+            found = next(self._expecting[0], None)
+            if found is not None:
+                return [found]
+            self._expecting.popleft()
+        return []
 
     @property
     def more(self) -> bool:
@@ -308,6 +325,8 @@ class Discovery:
                 kept.append((number, plan))
         self.unmeasured.clear()
         self.waiting.clear()
+        self._expecting.clear()
+        self._anew = True
         self._pending = dict.fromkeys(self._watcher.select_again(again=any(map(changes, self.config.targets))))
         return left, kept
 
@@ -375,7 +394,9 @@ class Discovery:
                 found += [again] if again is not None else []
             elif (plan := self._planned_again(process)) is not None:
                 grown.append((self._target_of[process], plan))
-        return Changes(found, gone, grown, placed, left, kept, more=self.more)
+        anew, self._anew = self._anew, False
+        ahead = self._next_expectation()
+        return Changes(found, gone, grown, placed, left, kept, self.more or bool(ahead), ahead, anew)
 
     def _take_told(self) -> list[Arrival]:
         arrivals: list[Arrival] = []
@@ -403,8 +424,11 @@ class Discovery:
         process = procfs.look(group[0].pid)
         if process is None or not _is_of(group[0], process):
             return Placed(group, self._ended_before_it_was_named(group))
+        unloaded = self._unloaded(process, group)
         if process in self._target_of:
             plan = self._planned_again(process)
+            if unloaded.probes:
+                plan = ProbePlan((*plan.probes, *unloaded.probes), plan.skipped) if plan is not None else unloaded
             target = self._target_of[process]
             return Placed(group, grown=(target, plan) if plan is not None else None, target=target)
         if not self._selected(process):
@@ -413,7 +437,24 @@ class Discovery:
         found = self._try(process, time.monotonic())
         if found is None and not _files(process):  # it is about to end
             return Placed(group, self._ended_before_it_was_named(group))
+        if found is None and unloaded.probes:
+            found = self._remember(self._found_unloaded(process, unloaded))
         return Placed(group, found)
+
+    @staticmethod
+    def _unloaded(process: Process, group: Sequence[Arrival]) -> ProbePlan:
+        """What the kernel has counted of a process in libraries that it does not map any more."""
+        mapped = {file.inode for file in _mapped(process)}
+        every = [probe for arrival in group for probe in arrival.plan.probes]
+        return ProbePlan(tuple(each for each in every if each.identity is not None and each.identity[1] not in mapped))
+
+    def _found_unloaded(self, process: Process, plan: ProbePlan) -> Found:
+        """A process with nothing to measure but what it has called in such libraries, and may call again."""
+        try:
+            build_id = self.planner.files.examine(process.executable_path, process.name).report.build_id
+        except AgentError:
+            build_id = None
+        return Found(process, self._target(process, build_id, self._selector(process)), plan, came=True)
 
     def _planned_again(self, process: Process) -> ProbePlan | None:
         try:
@@ -517,6 +558,8 @@ class Changes:
     left: list[int]  #: target ids that a new configuration does not select, or describes otherwise
     kept: list[tuple[int, ProbePlan]]  #: the other targets' plans by a new configuration
     more: bool = False  #: processes wait to be looked at: call again soon
+    expected: Sequence[Expectation] = ()  #: what processes may load from now on
+    anew: bool = False  #: a new configuration selects: nothing waits any more for what the old one expected
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,12 @@ class Backend(Protocol):
         the newer plan has no return probe any more, none is put from now on.
         """
 
+    def expect(self, plan: ProbePlan, pid: int) -> None:
+        """See to it that the calls of a process are counted from the first one on when it loads these files; it arrives by itself then.
+
+        Raises AttachError where that cannot be.
+        """
+
     def arrivals(self) -> list[Arrival]:
         """The processes that came by themselves since the last call: to be attached, or ignored."""
 

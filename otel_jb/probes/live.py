@@ -159,18 +159,31 @@ class BpfBackend:
     def extend(self, target_id: int, plan: ProbePlan, *, alone: bool = True) -> list[StreamRecord]:
         """See `Backend.extend`."""
         attached = self._targets[target_id]
-        known = {(item.probe.file, item.probe.place) for item in attached.probes}
-        new = [probe for probe in plan.probes if (probe.file, probe.place) not in known]
+        known = {_place(item.probe) for item in attached.probes}
+        new = [probe for probe in plan.probes if _place(probe) not in known]
         return [*self._attach_probes(attached, new, alone=alone, running=True)[0], *self._clear(attached, plan)]
+
+    def expect(self, plan: ProbePlan, pid: int) -> None:
+        """See `Backend.expect`."""
+        self._ready()
+        for file in dict.fromkeys(probe.file for probe in plan.probes):
+            of_file = [probe for probe in plan.probes if probe.file == file]
+            nests = self._options.events and len(of_file) > 1
+            for probes, _ in self._files.sets(self._without_streams(of_file), nests=nests):
+                self._files.expect(probes, pid)
+
+    def _without_streams(self, probes: Sequence[Probe]) -> Sequence[Probe]:
+        """Without what only RTP streams need, where there are none."""
+        return probes if self._options.streams else [replace(each, read=without_rtp(each.read)) for each in probes]
 
     def _clear(self, attached: AttachedTarget, plan: ProbePlan) -> list[StreamRecord]:
         """Go by what a newer plan says of return probes: time no call by them any more where something in the process forbids them, and time
         calls again where nothing does, as in a process that had not yet loaded its libraries when it was first looked at.
         """
-        planned = {(probe.file, probe.place): probe for probe in plan.probes}
+        planned = {_place(probe): probe for probe in plan.probes}
         records: list[StreamRecord] = []
         for item in attached.probes:
-            new = planned.get((item.probe.file, item.probe.place))
+            new = planned.get(_place(item.probe))
             linked = item.function.probe
             if new is None or not linked.strategy.changes_return_address:
                 continue
@@ -191,8 +204,7 @@ class BpfBackend:
         self, attached: AttachedTarget, probes: Sequence[Probe], *, alone: bool, running: bool
     ) -> tuple[list[StreamRecord], AttachError | None]:
         """Attach probes; returns the records that come of it and why the last refused one was refused."""
-        if not self._options.streams:
-            probes = [replace(probe, read=without_rtp(probe.read)) for probe in probes]
+        probes = self._without_streams(probes)
         nests = self._options.events and len(probes) + len(attached.probes) > 1
         records: list[StreamRecord] = []
         refused: AttachError | None = None
@@ -613,6 +625,11 @@ class BpfBackend:
             self._opened.close()
             self._targets.clear()
             self._loaded = None
+
+
+def _place(probe: Probe) -> tuple[object, ...]:
+    """Where a probe is, by whatever path its file is opened."""
+    return (probe.identity or probe.file, probe.place)
 
 
 def _described(series: Series, probe: Probe) -> Series:

@@ -54,6 +54,9 @@ class ProbeSet:
     leased: bool = False  #: nobody can write to the file unnoticed, see `attach.lease`
     form: int = 0  #: of its links
     members: dict[int, int] = field(default_factory=dict)  #: PID -> first series of the processes that are measured
+    awaited: dict[int, int] = field(
+        default_factory=dict
+    )  #: PID -> start (clock ticks) of processes that may map the file
     used_s: float = field(default_factory=time.monotonic)  #: when it last had a member
     changed: tuple[int, int] = (0, 0)  #: size and time of change of the file when it was last compared
 

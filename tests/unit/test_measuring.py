@@ -82,6 +82,9 @@ class Scripted:
     def tidy(self) -> list[StreamRecord]:
         return []
 
+    def expect(self, plan: ProbePlan, pid: int) -> None:
+        self.asked.append(("expect", pid))
+
     def drop_idle(self) -> None:
         self.asked.append(("drop idle",))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from otel_jb.config.model import Config, Functions, TargetSelector
-from otel_jb.host import procfs
+from otel_jb.host import libraries, procfs
 from otel_jb.model.errors import NoFunctionError, NothingYetError, TargetError
 from otel_jb.model.stream import AgentCost
 from otel_jb.planner import named_files
@@ -116,21 +116,28 @@ def load_and_wait(directory: Path, *libraries: Path) -> subprocess.Popen[str]:
 
 
 def test_a_process_that_may_load_its_library_later_is_waited_for_if_named_by_its_pid(
-    inspector: Inspector, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    inspector: Inspector, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That is said once, of the process, and again by a configuration that is read anew; once it has ended, nothing is waited for."""
+    """That is said once, of the process, and its library is expected; another configuration does both again. Once the process has ended,
+    nothing is waited for.
+    """
     caplog.set_level(logging.INFO)
+    find = libraries.find
+    monkeypatch.setattr(libraries, "find", lambda globs, root: [p for p in find(globs, root) if "speexdsp" in p])
     with load_and_wait(tmp_path) as child:
         config = Config(targets=(TargetSelector(pid=child.pid),))
         discovery = Discovery(config, inspector)
         said = f"loader (process {child.pid}) has no jitter buffer yet"
         assert discovery.first() == []
-        assert discovery.poll().found == []
+        changes = discovery.poll()
+        assert (changes.found, changes.anew, [each.pid for each in changes.expected]) == ([], False, [child.pid])
         assert list(discovery.waiting.values()) == [said]
         assert caplog.messages == [f"{said}; waiting until it loads a library that has one"]
         named = Functions(include=("jitter_buffer_put",))
         discovery.reconfigure(replace(config, functions=named), discovery.planner.catalog)
-        assert discovery.poll().found == []
+        changes = discovery.poll()
+        assert (changes.found, changes.anew) == ([], True)
+        assert [probe.function for each in changes.expected for probe in each.plan.probes] == ["jitter_buffer_put"]
         said = said.replace("jitter buffer", "function called jitter_buffer_put")
         assert list(discovery.waiting.values()) == [said]
         child.communicate("\n")

@@ -88,13 +88,17 @@ class Files:
     def _shared(
         self, probes: Sequence[Probe], *, nests: bool
     ) -> tuple[list[tuple[ProbeSet, list[Probe]]], list[Probe]]:
-        """The sets that are linked for all processes of the file and measure these functions already, if otherwise than was planned for this
+        """The sets that are linked for all processes of the file, or ahead of one that loads it, and measure these functions already, if otherwise than was planned for this
         process; and the probes that none has. Another set would count none of the calls that the process made before it was looked at.
         """
         left = {probe.place: probe for probe in probes}
         found = []
         for each in self.by_number.values():
-            if not each.everyone or each.key[:4] != (*(probes[0].identity or ()), probes[0].build_id, nests):
+            if not (each.everyone or each.awaited) or each.key[:4] != (
+                *(probes[0].identity or ()),
+                probes[0].build_id,
+                nests,
+            ):
                 continue
             own = [left.get(function.probe.place) for function in each.functions]
             if all(probe and _mean(probe) == _mean(f.probe) for probe, f in zip(own, each.functions, strict=True)):
@@ -165,7 +169,9 @@ class Files:
         idle.sort(key=lambda each: each.used_s)
         now = time.monotonic()
         for each in list(self.by_number.values()):
-            left = [(f, pid) for f in each.functions for pid in f.links if pid not in each.members and pid != EVERYONE]
+            self._forget_awaited(each)
+            wanted = {*each.members, *each.awaited, EVERYONE}
+            left = [(f, pid) for f in each.functions for pid in f.links if pid not in wanted]
             if left and now - each.used_s > LINGER_S:
                 self._unlink(left, [])
                 self.drop_if_idle(each)
@@ -183,6 +189,14 @@ class Files:
             ):
                 self.drop(each)
         return given_up
+
+    @staticmethod
+    def _forget_awaited(probes: ProbeSet) -> None:
+        """Wait no more for processes that have ended."""
+        for pid, start in list(probes.awaited.items()):
+            status = procfs.read_stat(pid)
+            if status is None or status.ended or status.start_time_ticks != start:
+                del probes.awaited[pid]
 
     def _give_way(self, probes: ProbeSet) -> UnverifiedError | None:
         """Somebody waits to write to the file in place: take its probes out, and let them."""
@@ -279,6 +293,32 @@ class Files:
                 return self._refusals((function, self._link(function, probes, pid)) for function in probes.functions)
             self._widen(probes)
         return self._refusals((function, function.refused) for function in probes.functions)
+
+    def expect(self, probes: ProbeSet, pid: int) -> None:
+        """Link a set for a process that may map its file later. Raises AttachError.
+
+        Nobody may write to the file meanwhile: a breakpoint would go into whatever it held by then.
+        """
+        if probes.everyone or pid in probes.members or pid in probes.awaited:
+            return
+        try:
+            status = procfs.read_stat(pid)
+            if status is None:
+                raise AttachError("the process ended")
+            if probes.private:
+                raise AttachError("a return probe is put only into a process whose files are known")
+            probes.leased = probes.leased or lease.take(probes.file)
+            if not probes.leased:
+                raise AttachError("no lease can be had on the file")
+            verify.in_file(probes.file, (function.probe for function in probes.functions))
+            if not self._grant(probes, 1):
+                raise AttachError(NO_ROOM, MORE_ROOM)
+            probes.awaited[pid] = status.start_time_ticks
+            for function in probes.functions:
+                self._link(function, probes, pid)
+        except AttachError:
+            self.drop_if_idle(probes)
+            raise
 
     def _linked(self, probes: ProbeSet) -> tuple[set[int], set[int]]:
         """The file offsets at which the set's file may have probes by now, and those at which every process has them."""
