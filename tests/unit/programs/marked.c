@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0
-   A program whose functions log, as media servers do. The names are those of the profile in test_marks.py. */
+// SPDX-License-Identifier: Apache-2.0
+/* A program whose functions log, as media servers do. The names are those of the profile in test_marks.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #define OUT __attribute__((noinline))
