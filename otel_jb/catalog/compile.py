@@ -89,11 +89,8 @@ def compile_meaning(meaning: Meaning) -> ReadProgram:
         )
     entry = _entry(meaning, saved, early, fields, flag_slot=len(saved) if flagged and not by_bytes else None)
     held: dict[Expression, int] = {}
-    if meaning.bytes_entry is not None:
-        held[_at_entry(meaning.bytes_entry)] = _BYTES
     if meaning.stream is not None:
         held[_at_entry(meaning.stream)] = _STREAM
-    # Prefer a separate slot: for a call without a packet no size is emitted, although its expression has a value.
     held.update({_at_entry(tree): _SAVED[slot] for slot, tree in enumerate(saved)})
     flag = (_BYTES if by_bytes else _SAVED[len(saved)]) if flagged else None
     end = _end(meaning, held, flag, fields)
@@ -130,21 +127,19 @@ def _at_entry(tree: Expression) -> Expression:
 
 def _saved(meaning: Meaning) -> tuple[list[Expression], int]:
     """The values that the end needs from the entry; the first `early` of them also for calls without a packet."""
-    known = {_at_entry(tree) for tree in (meaning.stream, meaning.bytes_entry) if tree is not None}
+    # Not the size: none is emitted for a call without a packet, and another one in the place of a size that no packet has.
+    known = {_at_entry(meaning.stream)} if meaning.stream is not None else set()
     found: list[Expression] = []
 
-    def collect(trees: Iterable[Expression | None], banned: frozenset[Expression]) -> None:
+    def collect(trees: Iterable[Expression | None]) -> None:
         for tree in trees:
             for part in _outer(tree) if tree is not None else ():
-                if _at_entry(part) not in known - banned and part not in found:
+                if _at_entry(part) not in known and part not in found:
                     found.append(part)
 
-    bytes_only = (
-        {AtEntry(meaning.bytes_entry)} if meaning.bytes_entry is not None and meaning.packet_when is not None else ()
-    )
-    collect((meaning.depth_end, meaning.opens, meaning.closes), frozenset(bytes_only))
+    collect((meaning.depth_end, meaning.opens, meaning.closes))
     early = len(found)
-    collect([*(rule.when for rule in meaning.rules), meaning.bytes_end], frozenset())
+    collect([*(rule.when for rule in meaning.rules), meaning.bytes_end])
     return found, early
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 MAX_ANSWER_BYTES = 64 << 20
+DYING_MS = 2000  #: how long a sandbox that ends is given to close its socket
+_PF_EXITING = 4  # include/linux/sched.h
 
 
 class Inspector:
@@ -108,7 +110,8 @@ class Inspector:
             self._check_open()
             poll = select.poll()
             poll.register(self._socket, 0)
-            dead = bool(poll.poll(100))  # it hangs up as it dies, perhaps a moment after the request was lost with it
+            # It hangs up as it dies, perhaps some time after the request was lost with it.
+            dead = bool(poll.poll(DYING_MS if _is_ending(self._pid) else 0))
             if dead:
                 self._raise_refusal()
                 self._replace()
@@ -116,10 +119,13 @@ class Inspector:
 
     def _raise_refusal(self) -> None:
         """Raise the error that the server sent before it ended, if any: it could not be confined."""
-        with contextlib.suppress(OSError):  # it said nothing
-            if said := self._socket.recv(1 << 16, socket.MSG_DONTWAIT):
-                message, help_text = json.loads(said)
-                raise UnsupportedError(f"no file can be read safely here: {message}", help_text)
+        said = b""
+        for _ in range(2):  # the first time only ECONNRESET is read, where a request was lost with it
+            with contextlib.suppress(OSError):  # it said nothing
+                said = said or self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
+        if said:
+            message, help_text = json.loads(said)
+            raise UnsupportedError(f"no file can be read safely here: {message}", help_text)
 
     def _check_open(self) -> None:
         if self._pid == 0:  # closed by another thread, so nothing waits for the answer
@@ -150,6 +156,15 @@ class Inspector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_ending(pid: int) -> bool:
+    """Whether a process has begun to end, which is so before any of its files is closed; also where that cannot be seen."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return bool(int(file.read().rpartition(b")")[2].split()[6]) & _PF_EXITING)
+    except OSError:
+        return True
 
 
 _early: list[tuple[int, socket.socket]] = []

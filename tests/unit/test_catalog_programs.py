@@ -6,7 +6,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from otel_jb.catalog.compile import Meaning, Rule, compile_meaning, registers_read
@@ -127,6 +127,8 @@ meanings = st.builds(
 )
 
 
+# The size of an impossible packet, which something at the end needs too.
+@example(Meaning(bytes_entry=Argument(1), depth_end=Argument(1), return_width=4, largest=1, capacity=1), [2, 0], 0, 0)
 @settings(max_examples=300, deadline=None)
 @given(
     meanings,
