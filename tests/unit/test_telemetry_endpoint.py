@@ -388,17 +388,19 @@ def test_health_ready_and_metrics() -> None:
 def test_concurrent_scrapes_share_one_refresh() -> None:
     """Callers that come while a refresh runs wait for it instead of starting their own."""
     calls = []
-    gate = threading.Barrier(8)
+    coming = threading.Semaphore(0)
 
     def slow() -> None:
         calls.append(1)
-        time.sleep(0.05)
+        for _ in range(8):
+            coming.acquire()
+        time.sleep(0.5)  # from its last line before the call into it
 
     shared = SharedRefresh(slow)
     generations = []
 
     def scrape() -> None:
-        gate.wait()
+        coming.release()
         generations.append(shared())
 
     threads = [threading.Thread(target=scrape) for _ in range(8)]
