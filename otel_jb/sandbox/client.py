@@ -30,7 +30,7 @@ from otel_jb.sandbox.server import serve_and_exit, write_all
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-DEFAULT_TIMEOUT_SECONDS = 10.0
+DEFAULT_TIMEOUT_SECONDS = 20.0
 MAX_ANSWER_BYTES = 64 << 20
 DYING_MS = 2000  #: how long a sandbox that ends is given to close its socket
 _PF_EXITING = 4  # include/linux/sched.h
