@@ -388,19 +388,17 @@ def test_health_ready_and_metrics() -> None:
 def test_concurrent_scrapes_share_one_refresh() -> None:
     """Callers that come while a refresh runs wait for it instead of starting their own."""
     calls = []
-    coming = threading.Semaphore(0)
+    gate = threading.Barrier(8)
 
     def slow() -> None:
         calls.append(1)
-        for _ in range(8):
-            coming.acquire()
-        time.sleep(0.5)  # from its last line before the call into it
+        time.sleep(0.05)
 
-    shared = SharedRefresh(slow)
+    shared = SharedRefresh(slow, now=lambda: 100.0)  # no caller is so late that the values are old
     generations = []
 
     def scrape() -> None:
-        coming.release()
+        gate.wait()
         generations.append(shared())
 
     threads = [threading.Thread(target=scrape) for _ in range(8)]
