@@ -23,11 +23,11 @@ WITHOUT_PRIVILEGES = (SETPRIV, "--bounding-set=-all", "--inh-caps=-all", "--no-n
 
 
 def of_targets(exposition: Exposition) -> dict[str, float]:
-    """The samples that the kernel's records make, by name and labels."""
+    """The samples that the kernel's records make, by name and labels; not the verdict, which is of the time until it is asked for."""
     return {
         f"{name}{sorted(labels.items())}": value
         for name, labels, value in exposition.samples
-        if name.startswith("jitterbuffer_")
+        if name.startswith("jitterbuffer_") and name != "jitterbuffer_verdict_ratio"
     }
 
 
