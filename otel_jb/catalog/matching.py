@@ -147,7 +147,14 @@ class Catalog:
                     )
                 if symbol.doubt:
                     note = "It may be another function, so it is only counted and timed."
-                    return replace(function.untrusted(note, return_trusted=False), doubtful=True)
+                    return replace(function.untrusted(note, return_trusted=False), inferred=True, doubtful=True)
+                if symbol.evidence:
+                    function = replace(function, inferred=True)
+                    if entry.spec.static:
+                        note = (
+                            "A compiler may have given it other arguments, and no name says so: only counted and timed."
+                        )
+                        return function.untrusted(note, return_trusted=False)
                 return _variant(function, symbol.name)
         return None
 

@@ -277,6 +277,7 @@ class FunctionSpec:
     closes: Text | None = None
     may_yield: bool = False
     throws: bool = False
+    static: bool = False  #: not visible outside its source file, so that a compiler may give it other arguments
     uretprobe: UretprobeSpec | None = None
     attach: Literal["default", "detail", "named"] = "default"
     only: MarkerSpec | None = None
@@ -401,6 +402,7 @@ class FunctionProfile:
     asked: bool = False  #: only because the user named it
     trusted: bool = True
     return_trusted: bool = True  #: False in clones, whose return value may differ
+    inferred: bool = False  #: found by marks, without a name
     doubtful: bool = False  #: found by marks that do not all agree, so it may be another function
     whole: bool = True  #: False for `.part` clones: a call of one is not a call of the function
     notes: str = ""
@@ -530,7 +532,9 @@ class FunctionProfile:
 
     @property
     def uretprobe(self) -> Vouch | None:
-        """The profile's claim that a return probe is safe here."""
+        """The profile's claim that a return probe is safe here; None of a function without a name, of which only its own code is proof."""
+        if self.inferred:
+            return None
         vouch = self.spec.uretprobe.vouch if self.spec.uretprobe else None
         return Vouch(vouch) if vouch else None
 

@@ -12,6 +12,7 @@ from otel_jb.model.errors import ElfError
 
 MAX_PROBES, MAX_PLACES = 1024, 64
 _KIND, _OWNER = 3, b"stapsdt\0"
+_COUNTER_SIZE = 2  # unsigned short
 _ADDRESSES = struct.Struct("<QQQ")
 _NAME = re.compile(r"[A-Za-z_][\w.$-]{0,127}", re.ASCII)
 #: What <sys/sdt.h> puts there, and what newer versions of it and of compilers do: nops of 1 and 5 bytes; AArch64's.
@@ -40,6 +41,7 @@ class Usdt:
 def read(image: Image) -> tuple[Usdt, ...]:
     """The probes of an image, in order of name. A place without the instruction that the marks are made of is left out."""
     section, base = image.section(".note.stapsdt"), image.section(".stapsdt.base")
+    counters = image.section(".probes")
     if section is None:
         return ()
     places: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
@@ -53,7 +55,10 @@ def read(image: Image) -> tuple[Usdt, ...]:
             continue
         # A file that was moved after it was linked (prelink) has its base moved alike.
         moved = base.address - linked_base if base is not None and linked_base else 0
-        place = _place(image, address + moved, semaphore + moved if semaphore else 0)
+        semaphore = semaphore + moved if semaphore else 0
+        if semaphore and (counters is None or not 0 <= semaphore - counters.address <= counters.size - _COUNTER_SIZE):
+            continue  # the kernel would count in another variable of the program
+        place = _place(image, address + moved, semaphore)
         key = (words[0], words[1])
         if place is None or (key not in places and len(places) >= MAX_PROBES):
             continue

@@ -297,3 +297,25 @@ def test_wrong_marks_are_refused(change: tuple[str, str], message: str) -> None:
         profile(PROFILE.replace(*change))
     assert message in raised.value.message
     assert "marked.yaml:" in raised.value.message
+
+
+def test_a_profiles_word_holds_only_for_a_function_whose_name_is_known() -> None:
+    """Found by marks, a function has no return probe because a profile vouches for it, and a static one is only counted and timed."""
+    text = """
+profile: server
+title: a server
+telltale: "the queue is full"
+functions:
+  - {name: put, role: put, primary: true, bytes: arg2, uretprobe: {vouch: "server.c"}, marks: [string: "the queue is full"]}
+  - {name: step, role: decode, static: true, bytes: arg2, uretprobe: {vouch: "server.c"}, marks: [string: "a packet came late"]}
+"""
+    catalog = Catalog([profile(text)])
+    for evidence, vouched, bytes_of in (
+        ("", True, {"put": True, "step": True}),
+        ("by", False, {"put": True, "step": False}),
+    ):
+        source = SymbolSource.INFERRED if evidence else SymbolSource.SYMTAB
+        symbols = [Symbol(name, at, 16, source, name, evidence=evidence) for at, name in ((64, "put"), (128, "step"))]
+        functions = {match.symbol.name: match.function for match in catalog.match(None, "server", symbols)}
+        assert {name: function.has_bytes for name, function in functions.items()} == bytes_of
+        assert all((function.uretprobe is not None) is vouched for function in functions.values())

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from otel_jb.elf.usdt import Usdt
+from otel_jb.elf.image import Image
+from otel_jb.elf.usdt import Usdt, read
 from otel_jb.model.plan import EndStrategy, SiteKind
 from otel_jb.planner.choose import make_plan
 from otel_jb.planner.inputs import FileFacts, Options
@@ -36,3 +40,14 @@ def test_a_mark_at_an_impossible_place_is_refused() -> None:
     for places in ((), ((-1, 0, 0),), ((0, 0, 1 << 63),)):
         with pytest.raises(ValueError, match="not a place"):
             Usdt("p", "n", places)
+
+
+@pytest.mark.parametrize(("section", "found"), [(".probes", ["lost", "packet"]), (".counters", ["lost"])])
+def test_no_variable_is_raised_but_in_the_section_for_semaphores(
+    section: str, found: list[str], tmp_path: Path
+) -> None:
+    """A note can name any address; the kernel would count in whatever the program keeps there, so such a mark is left out."""
+    program = tmp_path / "server"
+    source = Path(__file__).parents[1] / "bpf" / "programs" / "marks.c"
+    subprocess.run(["gcc", "-O1", f'-DSECTION="{section}"', "-o", program, source], check=True)
+    assert [mark.name for mark in read(Image.from_file(program))] == found

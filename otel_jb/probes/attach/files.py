@@ -88,8 +88,10 @@ class Files:
     def _shared(
         self, probes: Sequence[Probe], *, nests: bool
     ) -> tuple[list[tuple[ProbeSet, list[Probe]]], list[Probe]]:
-        """The sets that are linked for all processes of the file, or ahead of one that loads it, and measure these functions already, if otherwise than was planned for this
-        process; and the probes that none has. Another set would count none of the calls that the process made before it was looked at.
+        """The sets that measure these functions already, if otherwise than was planned for this process, and the probes that none has.
+
+        They are linked for all processes of the file, or ahead of one that loads it. Another set would count none of the calls that the
+        process made before it was looked at.
         """
         left = {probe.place: probe for probe in probes}
         found = []

@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-unsigned short server_packet_semaphore __attribute__((section(".probes"), used));
+#ifndef SECTION
+#define SECTION ".probes"
+#endif
+unsigned short server_packet_semaphore __attribute__((section(SECTION), used));
 
 #if defined(__x86_64__)
 #define VALUE "8@%rax"
