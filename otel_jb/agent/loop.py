@@ -251,9 +251,9 @@ class Agent:
                         _logger.warning("%s", error.message)
                     self._stop.wait(WATCH_S)
                     continue
+                self._say_if_nothing_runs(discovery, measuring)
                 if changes.more:
                     continue
-                self._say_if_nothing_runs(discovery, measuring)
                 discovery.wait(WATCH_S)
         except ClosedError:
             return

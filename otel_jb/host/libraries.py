@@ -132,7 +132,7 @@ def _in(root: str, path: str) -> str:
 def state(root: str = "/") -> tuple[int, int]:
     """What changes when ldconfig runs: after packages were installed or upgraded."""
     try:
-        status = os.stat(_in(root, CACHE))  # noqa: PTH116
-    except OSError:
+        status = patiently(lambda: os.stat(_in(root, CACHE)), f"the libraries of {root}", root)  # noqa: PTH116
+    except (OSError, TargetError):
         return (0, 0)
     return (status.st_ino, status.st_mtime_ns)

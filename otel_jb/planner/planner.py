@@ -206,13 +206,14 @@ class Planner:
     def plan_library(self, path: str, root: str, *, named: bool) -> ProbePlan:
         """The plan for a library that no process maps yet; `path` as it is called inside `root`. Raises ElfError, TargetError."""
         with self._planning:
-            examined = self.files.examine(root + path, "", path, root)
+            inside = "" if root == "/" else root
+            examined = self.files.examine(inside + path, "", path, root)
             if (
                 examined.matches
             ):  # the calls of its functions are followed into the libraries that it will be loaded with
-                needed = [root + each for each in libraries.find(examined.report.needed, root)]
+                needed = [inside + each for each in libraries.find(examined.report.needed, root)]
                 beside = frozenset((each, 0) for each in needed)
-                examined = self.files.examine(root + path, "", path, root, [root + path, *needed], beside)
+                examined = self.files.examine(inside + path, "", path, root, [inside + path, *needed], beside)
             return self.plan([examined], named=named)
 
     # -- what holds of a whole process ----------------------------------------------------------------------

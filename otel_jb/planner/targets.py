@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, NothingYetError
 from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import Target
-from otel_jb.planner.expected import Expectation, expected
+from otel_jb.planner.expected import Ahead, Expectation
 from otel_jb.planner.loading import Loading
 from otel_jb.planner.named_files import NamedFiles
 from otel_jb.planner.planner import Planner, no_function, nothing_yet, only_plain, paths, worth_reading
@@ -79,7 +79,7 @@ class Discovery:
         self._watcher = Watcher(self._selected, again=any(map(changes, config.targets)))
         self._named = NamedFiles()
         self._anew = False  # another configuration selects
-        self._expecting: deque[Iterator[Expectation]] = deque()  # what is to be probed before processes load it
+        self._ahead = Ahead()
         self._looks: dict[Process, _Look] = {}
         self._loading = Loading()
         self._target_of: dict[Process, int] = {}
@@ -193,17 +193,31 @@ class Discovery:
             about = {"pid": process.pid, "target": process.name}
             _logger.info("%s; waiting until it loads a library that has one", error.message, extra=about)
             if len(self.waiting) < MOST_AHEAD:
-                self._expecting.append(expected(self.planner, process))
+                self._ahead.add_process(self.planner, process)
         self.waiting[process] = error.message
 
     def _next_expectation(self) -> list[Expectation]:
-        """The next library that is to be probed before a process that is waited for loads it; one at a time, since each takes a while."""
-        while self._expecting:
-            found = next(self._expecting[0], None)
-            if found is not None:
-                return [found]
-            self._expecting.popleft()
-        return []
+        """The next library that is to be probed before processes load it."""
+        if not self._ahead.begun and self._ahead.may_begin(busy=self.more) and self._may_load():
+            self._ahead.begin()
+        found = self._ahead.next(self.planner, named=bool(self.config.targets))
+        return [found] if found is not None else []
+
+    def _may_load(self) -> bool:
+        """Whether processes are selected that are not known yet, and that may have a library which a profile knows."""
+        if not self.config.targets:
+            return True
+        return any(
+            selector.pid is None and (selector.binary is None or self._may_load_any(selector.binary))
+            for selector in self.config.targets
+        )
+
+    def _may_load_any(self, binary: str) -> bool:
+        """Whether the program of this name loads libraries, as far as is known of it."""
+        try:
+            return not self._loads_nothing_else(self.planner.files.examine(binary, Path(binary).name))
+        except AgentError:
+            return True
 
     @property
     def more(self) -> bool:
@@ -325,7 +339,7 @@ class Discovery:
                 kept.append((number, plan))
         self.unmeasured.clear()
         self.waiting.clear()
-        self._expecting.clear()
+        self._ahead.clear()
         self._anew = True
         self._pending = dict.fromkeys(self._watcher.select_again(again=any(map(changes, self.config.targets))))
         return left, kept
@@ -508,6 +522,7 @@ class Discovery:
         selector = self._selector(process)
         if process not in self._looks:
             self._looks[process] = _Look(_identities(mapped), now + FIRST_LOOK_S, FIRST_LOOK_S)
+            self._ahead.add_root(process.root)
         try:
             return self._remember(self.find(process, selector, mapped))
         except NothingYetError as error:

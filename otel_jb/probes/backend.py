@@ -47,7 +47,8 @@ class Backend(Protocol):
         """
 
     def expect(self, plan: ProbePlan, pid: int) -> None:
-        """See to it that the calls of a process are counted from the first one on when it loads these files; it arrives by itself then.
+        """See to it that the calls of a process (`pid` 0: of every process) are counted from the first one on when it loads these files;
+        it arrives by itself then.
 
         Raises AttachError where that cannot be.
         """

@@ -297,30 +297,42 @@ class Files:
         return self._refusals((function, function.refused) for function in probes.functions)
 
     def expect(self, probes: ProbeSet, pid: int) -> None:
-        """Link a set for a process that may map its file later. Raises AttachError.
+        """Link a set for a process, or EVERYONE, that may map its file later. Raises AttachError.
 
         Nobody may write to the file meanwhile: a breakpoint would go into whatever it held by then.
         """
         if probes.everyone or pid in probes.members or pid in probes.awaited:
             return
         try:
-            status = procfs.read_stat(pid)
-            if status is None:
-                raise AttachError("the process ended")
             if probes.private:
                 raise AttachError("a return probe is put only into a process whose files are known")
             probes.leased = probes.leased or lease.take(probes.file)
             if not probes.leased:
                 raise AttachError("no lease can be had on the file")
             verify.in_file(probes.file, (function.probe for function in probes.functions))
-            if not self._grant(probes, 1):
-                raise AttachError(NO_ROOM, MORE_ROOM)
-            probes.awaited[pid] = status.start_time_ticks
-            for function in probes.functions:
-                self._link(function, probes, pid)
+            if pid == EVERYONE:
+                self._expect_everyone(probes)
+            else:
+                self._expect_one(probes, pid)
         except AttachError:
             self.drop_if_idle(probes)
             raise
+
+    def _expect_one(self, probes: ProbeSet, pid: int) -> None:
+        status = procfs.read_stat(pid)
+        if status is None:
+            raise AttachError("the process ended")
+        if not self._grant(probes, 1):
+            raise AttachError(NO_ROOM, MORE_ROOM)
+        probes.awaited[pid] = status.start_time_ticks
+        for function in probes.functions:
+            self._link(function, probes, pid)
+
+    def _expect_everyone(self, probes: ProbeSet) -> None:
+        self._widen(probes, expected=True)
+        if not any(function.links for function in probes.functions):
+            probes.everyone = False
+            raise AttachError("the kernel refuses every probe")
 
     def _linked(self, probes: ProbeSet) -> tuple[set[int], set[int]]:
         """The file offsets at which the set's file may have probes by now, and those at which every process has them."""
@@ -345,8 +357,12 @@ class Files:
             return error
         return None
 
-    def _widen(self, probes: ProbeSet) -> None:
-        """Link a set for every process. Those that have links of their own lose no call: both see it, and one counts it."""
+    def _widen(self, probes: ProbeSet, *, expected: bool = False) -> None:
+        """Link a set for every process; `expected`: none is known that has its file mapped.
+
+        Those that have links of their own lose no call: both see it, and one counts it.
+        """
+        self._stop_awaiting(probes)
         before = {function: dict(function.links) for function in probes.functions}
         exchanged = [base + function.number for base in probes.members.values() for function in probes.functions]
         if exchanged:
@@ -354,7 +370,7 @@ class Files:
             self.flag(exchanged, abi.FLAG_EXCHANGE | (abi.FLAG_NEW if probes.form else 0), abi.FLAG_NEW)
         probes.everyone = True
         probes.leased = probes.leased or lease.take(probes.file)
-        self._table.let_come(probes.number)
+        self._table.let_come(probes.number, few=expected)
         self._grant(probes, self._table.wanting(probes.number))  # hundreds of its processes may call at once
         for function in probes.functions:
             function.refused = self._link(function, probes, EVERYONE)
@@ -362,6 +378,12 @@ class Files:
             wait_for_grace()  # calls that began when only the old links were there
             self._retire(before, set(exchanged), probes.form ^ 1)
             self.flag(exchanged, 0, abi.FLAG_EXCHANGE | abi.FLAG_NEW)
+
+    def _stop_awaiting(self, probes: ProbeSet) -> None:
+        """Take out the links that were made ahead for single processes: with those for every process, each call would be seen twice."""
+        alone = [pid for pid in probes.awaited if pid not in probes.members]
+        self._unlink([(f, pid) for f in probes.functions for pid in alone if pid in f.links], [])
+        probes.awaited.clear()
 
     def _retire(self, before: dict[Function, dict[int, Links]], indices: set[int], form: int) -> None:
         """Take out the old links of functions whose new ones are in; new ends see the calls that old entries began, but a session's."""

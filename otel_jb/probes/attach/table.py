@@ -25,6 +25,7 @@ from otel_jb.probes.read.maps import WordArray, wait_for_grace
 _logger = logging.getLogger(__name__)
 
 AHEAD = 768  #: blocks that a set has ready at most; below `abi.GRANTS`
+AHEAD_AT_FIRST = 16  #: the same where a library is linked that no process has loaded yet
 AHEAD_BY_PID = 32  #: the same where only processes of known PIDs are linked
 KEEP_AHEAD = 2  #: blocks that a set keeps ready where there is no room elsewhere
 SHARE = 0.875  #: of all series that the processes of one set may have
@@ -56,6 +57,7 @@ class _Set:
     seen: int = 0  #: grants of which it is known who took them
     granted: int = 0
     everyone: bool = False  #: processes come by themselves
+    few: bool = False  #: and it is not known whether any will
     taken: int = 0  #: blocks that processes have
 
 
@@ -158,7 +160,8 @@ class Table:
             return max(0, min(AHEAD_BY_PID, self.blocks.left // (8 * known.functions)) - ready) if known.taken else 0
         room = int(self._total * SHARE) // known.functions - known.taken - ready
         fair = max(2, self.blocks.left // (4 * known.functions))
-        return max(0, min(AHEAD - ready, fair, room))
+        ahead = AHEAD if known.seen or not known.few else AHEAD_AT_FIRST
+        return max(0, min(ahead - ready, fair, room))
 
     def take_back(self) -> list[tuple[int, list[int]]]:
         """Take back what sets have ready, but for a few blocks each: (set, first series of the blocks, which are free again)."""
@@ -185,9 +188,10 @@ class Table:
         """How many processes have a block of the set."""
         return self._of[number].taken
 
-    def let_come(self, number: int) -> None:
-        """Processes of the set come by themselves from now on."""
+    def let_come(self, number: int, *, few: bool = False) -> None:
+        """Processes of the set come by themselves from now on; `few`: perhaps none will, so few blocks are kept ready until one does."""
         self._of[number].everyone = True
+        self._of[number].few = few
 
     def grant(self, number: int) -> int | None:
         """A block for the set, to be configured and then passed to `give`; None if there is no room."""
