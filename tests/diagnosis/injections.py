@@ -127,6 +127,11 @@ class Log:
     sent: tuple[tuple[float, Sent], ...]
 
     @property
+    def label(self) -> str:
+        """Its name where no other is known."""
+        return f"ssrc:{self.ssrc:08x}"
+
+    @property
     def truth(self) -> Truth:
         """What a receiver of everything must have counted."""
         return truth([(each.number, 12 + each.codec.bytes) for _, each in self.sent])

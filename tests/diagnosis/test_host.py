@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from tests.diagnosis import injections
+from tests.diagnosis.alerts import OF_CULPRIT, alerting, firing
 from tests.diagnosis.injections import Rate, whole
 from tests.diagnosis.programs import PROFILE, Program, ffmpeg, media_server
-from tests.e2e.agent_process import run_command
+from tests.e2e.agent_process import agent, run_command, until
 
 pytestmark = pytest.mark.e2e
 
@@ -74,10 +75,9 @@ def throttled(program: Program) -> Iterator[None]:
         group.rmdir()
 
 
-def _why(directory: Path, program: Program) -> dict[str, Any]:
-    """The verdict on a program that gets 100 packets a second."""
-    profile = directory / "media_server.yaml"
-    profile.write_text(PROFILE)
+@contextlib.contextmanager
+def fed(program: Program) -> Iterator[None]:
+    """It gets 100 packets a second."""
     done = threading.Event()
 
     def send() -> None:
@@ -89,15 +89,10 @@ def _why(directory: Path, program: Program) -> dict[str, Any]:
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
     try:
-        ended = run_command(
-            "why", "--pid", str(program.pid), "--profile", str(profile), "--for", f"{WINDOW_S}s", "--json"
-        )
+        yield
     finally:
         done.set()
         sender.join()
-    assert ended.returncode == 0, ended.stderr
-    (found,) = json.loads(ended.stdout)["targets"]
-    return dict(found)
 
 
 def _computing(directory: Path, _name: str) -> contextlib.AbstractContextManager[Program]:
@@ -113,11 +108,25 @@ CASES: tuple[tuple[str, Start, Keep], ...] = (("run_delay", ffmpeg, starved), ("
 def test_what_keeps_a_server_from_its_cpu_is_the_hosts_fault(
     tmp_path: Path, measure: str, start: Start, keep: Keep
 ) -> None:
-    """The host is accused of it; what follows from it, such as jitter, slow calls and unread packets, accuses nobody else."""
-    with start(tmp_path, "receiver") as program, keep(program):
-        for _ in range(ATTEMPTS):
-            found = _why(tmp_path, program)
-            if measure in {each["measure"] for each in found["findings"]}:
-                break
+    """The host is accused of it, by `why` and by its alert in a real Prometheus with the shipped rules; what follows from it, such as
+    jitter, slow calls and unread packets, accuses nobody else, and fires no other alert in the end."""
+    profile = tmp_path / "media_server.yaml"
+    profile.write_text(PROFILE)
+    with start(tmp_path, "receiver") as program, keep(program), fed(program):
+        options = ("--pid", str(program.pid), "--profile", str(profile))
+        with agent(tmp_path, *options, "--interval", "500ms") as running, alerting(tmp_path, running.port) as server:
+            for _ in range(ATTEMPTS):
+                found = _why(*options)
+                if measure in {each["measure"] for each in found["findings"]}:
+                    break
+            expected = {program.pid: {(OF_CULPRIT["host"], "")}}
+            until(lambda: firing(server) == expected, "the host's alert fires alone", timeout=60, every=0.3)
     assert {each["culprit"] for each in found["findings"]} == {"host"}, found["findings"]
     assert measure in {each["measure"] for each in found["findings"]}
+
+
+def _why(*options: str) -> dict[str, Any]:
+    ended = run_command("why", *options, "--for", f"{WINDOW_S}s", "--json")
+    assert ended.returncode == 0, ended.stderr
+    (found,) = json.loads(ended.stdout)["targets"]
+    return dict(found)
