@@ -53,6 +53,7 @@ class Span:
     packets: int
     refused: int  #: packets thrown away for want of room
     share_seconds: float  #: how long the host's share was counted for: it is read at moments of its own
+    lost_by_share: int | None  #: packets that were lost when the share was last read; None: it was not
 
     @property
     def seconds(self) -> float:
@@ -163,8 +164,14 @@ class History:
 
     def whole(self, target: int) -> Span | None:
         """The window; None before two moments are known."""
-        followed = self._targets[target]
-        return _span(followed.samples[0], followed.samples[-1]) if len(followed.samples) > 1 else None
+        samples = self._targets[target].samples
+        if len(samples) < 2:
+            return None
+        share = samples[-1].share
+        if share is None:
+            return _span(samples[0], samples[-1])
+        by_then = [sample for sample in samples if sample.time_unix_nano <= share.time_unix_nano] or [samples[0]]
+        return _span(samples[0], samples[-1], by_then[-1])
 
     def steps(self, target: int) -> list[Span]:
         """The window from moment to moment, oldest first."""
@@ -173,12 +180,10 @@ class History:
         return [_span(*pair) for pair in pairwise(samples)]
 
 
-def _span(first: _Sample, last: _Sample) -> Span:
+def _span(first: _Sample, last: _Sample, by_share: _Sample | None = None) -> Span:
     streams = {}
     for name, now in last.rtp.items():
-        before = first.rtp.get(name)
-        if before is not None and before.since_unix_nano != now.since_unix_nano:
-            before = None
+        before = _before(first, name, now)
         streams[name] = Stream(
             now.received - (before.received if before else 0),
             now.lost - (before.lost if before else 0),
@@ -207,7 +212,23 @@ def _span(first: _Sample, last: _Sample) -> Span:
         packets=packets,
         refused=refused,
         share_seconds=_between(begin, end, (last.time_unix_nano - first.time_unix_nano) / 1e9),
+        lost_by_share=None if by_share is None else _lost(first, by_share),
     )
+
+
+def _before(first: _Sample, name: str, now: RtpSnapshot) -> RtpSnapshot | None:
+    """What a label had counted when a span began; None: it did not exist, or was another's."""
+    before = first.rtp.get(name)
+    return before if before is not None and before.since_unix_nano == now.since_unix_nano else None
+
+
+def _lost(first: _Sample, last: _Sample) -> int:
+    """Packets that the streams lost between two moments, those that lost any."""
+    lost = 0
+    for name, now in last.rtp.items():
+        before = _before(first, name, now)
+        lost += max(0, now.lost - (before.lost if before else 0))
+    return lost
 
 
 def _jitter_s(before: RtpSnapshot | None, now: RtpSnapshot) -> float | None:

@@ -140,8 +140,9 @@ def _unexplained(readings: list[Reading], span: Span) -> list[Reading]:
     """The readings that no other one explains."""
     host_is_busy = any(reading.measure.culprit is Culprit.HOST for reading in readings)
     lost = sum(max(0, stream.lost) for stream in span.streams.values())
-    # What the kernel dropped at the socket was seen as lost by the sequence numbers.
-    dropped_here = span.socket_drops >= limits.MOST_OF_IT * lost
+    # What the kernel dropped at the socket was seen as lost by the sequence numbers. Drops are read at moments of their own: what was
+    # lost since then accuses nobody yet.
+    dropped_here = span.socket_drops >= limits.MOST_OF_IT * (lost if span.lost_by_share is None else span.lost_by_share)
     explained: dict[Measure, bool] = {
         limits.LOSS: dropped_here,
         limits.JITTER: host_is_busy,

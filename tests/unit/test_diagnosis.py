@@ -152,6 +152,22 @@ def test_one_trouble_has_one_culprit(trouble: Callable[[Minute], None]) -> None:
     assert found.missing == ()
 
 
+def test_what_was_lost_since_drops_were_last_read_accuses_nobody_yet() -> None:
+    """A socket that overflows is never taken for a network that loses, however late its drops are told."""
+    minute, history = Minute(), History(60)
+    history.apply(SRS)
+    history.apply(PUT)
+    accusing: list[set[Culprit]] = []
+    for second in range(60):
+        share, snapshot = minute.second(overflow if second >= 20 else None)
+        if second % 10 == 0:
+            history.apply(share)
+        history.apply(snapshot)
+        accusing.append({each.reading.measure.culprit for each in judge(history, SRS.id).findings})
+    assert set().union(*accusing) == {Culprit.APPLICATION}
+    assert accusing[-1] == {Culprit.APPLICATION}
+
+
 def test_every_measure_is_tried() -> None:
     """A measure without a test of its own would be a limit that nobody has checked."""
     assert {measure for _, measure, _ in TROUBLES.values()} == {each.name for each in MEASURES}
