@@ -156,7 +156,7 @@ def functions(system: System, config: Config, found: Inspected, target: int | st
 def inspect_target(target: int | str, config: Config) -> Inspected:
     """Read the files of a process (by PID) or one file (by path) in the sandbox. Raises AgentError if there is nothing to read."""
     from otel_jb import catalog
-    from otel_jb.elf.image import open_regular
+    from otel_jb.planner.findings import open_foreign
     from otel_jb.planner.inferred import with_inferred
     from otel_jb.sandbox.client import Inspector
     from otel_jb.sandbox.report import inspect_file
@@ -165,7 +165,7 @@ def inspect_target(target: int | str, config: Config) -> Inspected:
     if isinstance(target, int):
         what, name, places = _of_process(target)
     else:
-        what, name, places = printable(target), Path(target).name, [(target, partial(open_regular, target))]
+        what, name, places = printable(target), Path(target).name, [(target, partial(open_foreign, target))]
     inspected: list[InspectedFile] = []
     errors: list[AgentError] = []
     with Inspector() as inspector:

@@ -13,7 +13,7 @@ import os
 import stat
 import struct
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import IO, Any
@@ -448,15 +448,21 @@ class Image:
         return ElfError(f"{self.name}: corrupt: {what}", "The file is damaged or forged; install it again.")
 
 
-def open_regular(path: str) -> int:
+def _look(path: str) -> int:
+    return os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+
+def open_regular(path: str, look: Callable[[str], int] = _look) -> int:
     """A read-only descriptor of a regular file. Never opens a FIFO, device or socket, not even briefly.
+
+    `look`: returns an O_PATH descriptor; how a path of another process is resolved (`otel_jb.host.roots`).
 
     Raises TargetError (no such file), PermissionDeniedError, ElfError (anything else that cannot be opened).
     """
     shown = printable(path)
     try:
         # O_PATH looks without opening: opening a FIFO blocks, and opening a device may act on it.
-        looked = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        looked = look(path)
         try:
             _require_regular(os.fstat(looked).st_mode, shown)
             return os.open(f"/proc/self/fd/{looked}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

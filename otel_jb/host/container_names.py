@@ -14,11 +14,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from otel_jb.host import roots
 from otel_jb.host.container import container_id, pod_uid
 from otel_jb.host.procfs import PROC
+from otel_jb.model.errors import AgentError
 
 _MAX_BYTES = 4 << 20  #: a larger file is none that a runtime wrote
 _BUNDLES = (
@@ -120,9 +121,9 @@ def _entries(document: Any) -> Iterator[dict[str, Any]]:
 
 def _by_logs(root: str, uid: str) -> tuple[str, str]:
     """(namespace, pod) by the name of its directory of logs; neither part can hold an underscore."""
-    with suppress(OSError):
-        for directory in Path(root + _POD_LOGS).iterdir():
-            parts = directory.name.split("_")
+    with suppress(OSError, AgentError):
+        for name in roots.names(root + _POD_LOGS):
+            parts = name.split("_")
             if len(parts) == 3 and parts[2] == uid:
                 return parts[0], parts[1]
     return "", ""
@@ -134,8 +135,12 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 def _json(path: str) -> Any:
     try:
-        with open(path, encoding="utf-8", errors="backslashreplace") as file:
-            text = file.read(_MAX_BYTES + 1)
+        looked = roots.look(path)
+        try:
+            with open(roots.read_again(looked), encoding="utf-8", errors="backslashreplace") as file:
+                text = file.read(_MAX_BYTES + 1)
+        finally:
+            os.close(looked)
         return json.loads(text) if len(text) <= _MAX_BYTES else None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, AgentError, ValueError, RecursionError):
         return None

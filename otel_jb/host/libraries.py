@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from fnmatch import translate
 
 from otel_jb.host.patience import patiently
-from otel_jb.model.errors import TargetError
+from otel_jb.host.roots import open_inside, read_again
+from otel_jb.model.errors import AgentError
 
 CACHE = "/etc/ld.so.cache"
 _MAGIC = b"glibc-ld.so.cache1.1"  # glibc, sysdeps/generic/dl-cache.h: CACHEMAGIC_VERSION_NEW
@@ -51,13 +52,14 @@ def _string(data: bytes, at: int) -> str:
 def find(globs: Sequence[str], root: str = "/") -> list[str]:
     """The libraries whose soname or file name one of the globs matches, as they are called inside `root`; each file once.
 
+    No link leads out of `root`.
     A glob with a slash is one of a file below the linker's directories: `gstreamer-1.0/libgstrtpmanager.so`.
     """
     if not globs:
         return []
     try:
         return patiently(lambda: _find(globs, root), f"the libraries of {root}", root)
-    except (OSError, TargetError):
+    except (OSError, AgentError):
         return []
 
 
@@ -75,7 +77,7 @@ def _find(globs: Sequence[str], root: str) -> list[str]:
     found = []
     for path in dict.fromkeys(paths):
         try:
-            status = os.stat(_in(root, path))  # noqa: PTH116
+            status = _status(root, path)
         except (OSError, ValueError):
             continue
         if (status.st_dev, status.st_ino) not in seen:
@@ -86,13 +88,13 @@ def _find(globs: Sequence[str], root: str) -> list[str]:
 
 def _cache(root: str) -> bytes:
     try:
-        looked = os.open(_in(root, CACHE), os.O_PATH | os.O_CLOEXEC)  # opening a device for reading may act on it
+        looked = open_inside(root, CACHE)  # opening a device for reading may act on it
     except OSError:
         return b""
     try:
         if not stat.S_ISREG(os.fstat(looked).st_mode):
             return b""
-        with open(f"/proc/self/fd/{looked}", "rb") as file:
+        with open(read_again(looked), "rb") as file:
             return file.read(_MOST_BYTES)
     except OSError:
         return b""
@@ -104,7 +106,7 @@ def _standard(root: str) -> Iterator[str]:
     """The directories that a linker searches without being told, with those that distributions make for an architecture."""
     for directory in _DIRECTORIES:
         yield directory
-        for name in _list(_in(root, directory)):
+        for name in _list(root, directory):
             if name.endswith("-linux-gnu"):
                 yield f"{directory}/{name}"
 
@@ -115,24 +117,34 @@ def _any(globs: Sequence[str]) -> Callable[[str], object]:
 
 
 def _matching(root: str, directory: str, wanted: Callable[[str], object]) -> list[str]:
-    return [f"{directory}/{name}" for name in _list(_in(root, directory)) if wanted(name)]
+    return [f"{directory}/{name}" for name in _list(root, directory) if wanted(name)]
 
 
-def _list(directory: str) -> list[str]:
+def _list(root: str, directory: str) -> list[str]:
     try:
-        return sorted(os.listdir(directory)[:_MOST_NAMES])
+        opened = open_inside(root, directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return []
+    try:
+        return sorted(os.listdir(opened)[:_MOST_NAMES])
+    except OSError:
+        return []
+    finally:
+        os.close(opened)
 
 
-def _in(root: str, path: str) -> str:
-    return path if root == "/" else root + path
+def _status(root: str, path: str) -> os.stat_result:
+    looked = open_inside(root, path)
+    try:
+        return os.fstat(looked)
+    finally:
+        os.close(looked)
 
 
 def state(root: str = "/") -> tuple[int, int]:
     """What changes when ldconfig runs: after packages were installed or upgraded."""
     try:
-        status = patiently(lambda: os.stat(_in(root, CACHE)), f"the libraries of {root}", root)  # noqa: PTH116
-    except (OSError, TargetError):
+        status = patiently(lambda: _status(root, CACHE), f"the libraries of {root}", root)
+    except (OSError, AgentError):
         return (0, 0)
     return (status.st_ino, status.st_mtime_ns)

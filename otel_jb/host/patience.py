@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
+from otel_jb.host.roots import THROUGH_ROOT, look
 from otel_jb.model.errors import AgentError, NoAnswerError
 from otel_jb.model.shortage import shortage_of
 from otel_jb.model.text import printable
@@ -102,7 +103,13 @@ class Status(NamedTuple):
 
 
 def known_status(path: str) -> Status:
-    """Facts about a file that the kernel holds (a link under /proc/PID), without asking its file system. Raises OSError."""
+    """Facts about a file that the kernel holds (a link under /proc/PID), without asking its file system. Raises OSError, UnsupportedError."""
+    if THROUGH_ROOT.match(path):
+        looked = look(path)
+        try:
+            return known_status(f"/proc/self/fd/{looked}")
+        finally:
+            os.close(looked)
     function = _statx()
     if function is None:
         found = os.stat(path)  # noqa: PTH116

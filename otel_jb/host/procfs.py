@@ -6,7 +6,7 @@ and a process that has ended raises a `TargetError`. Paths are as the process se
 """
 
 # Names under /proc are short-lived strings, and there are thousands of them at each look: no Path objects.
-# ruff: noqa: PTH115, PTH116, PTH119, PTH208
+# ruff: noqa: PTH115, PTH119, PTH208
 from __future__ import annotations
 
 import os
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
+from otel_jb.host import roots
 from otel_jb.host.patience import known_status, patiently
 from otel_jb.model.errors import PermissionDeniedError, TargetError
 
@@ -26,7 +27,6 @@ _PF_KTHREAD = 0x00200000
 _MAX_PID = 1 << 22  #: PID_MAX_LIMIT of a 64-bit kernel
 _MAX_MAPPINGS = 1 << 20
 _DELETED = " (deleted)"
-_THROUGH_ROOT = re.compile(r"^/proc/\d+/root(?=/)")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+) +(/.*)")
 
@@ -328,8 +328,6 @@ def file_path(target: Process, file: MappedFile) -> str:
     `/proc/PID/map_files` leads to the mapped file itself, deleted or not, but needs privileges. Without them, use
     `/proc/PID/root`, provided that the name still leads to the mapped file.
     """
-    first = file.mappings[0]
-    exact = f"{PROC}/{target.pid}/map_files/{first.start:x}-{first.end:x}"
     named = target.root + file.path
     try:
         # Unlike map_files, a name stays valid after the process ends, so prefer it if it leads to the same file.
@@ -337,6 +335,13 @@ def file_path(target: Process, file: MappedFile) -> str:
             return named
     except OSError:
         pass
+    return _exact_path(target, file)
+
+
+def _exact_path(target: Process, file: MappedFile) -> str:
+    """A path that leads to the mapped file itself, whatever became of its name. Raises as `file_path`."""
+    first = file.mappings[0]
+    exact = f"{PROC}/{target.pid}/map_files/{first.start:x}-{first.end:x}"
     try:
         known_status(exact)
         return exact
@@ -361,26 +366,25 @@ def file_path(target: Process, file: MappedFile) -> str:
 
 def inside(path: str) -> str:
     """The path through a process's root, as that process sees it."""
-    return _THROUGH_ROOT.sub("", path)
+    return roots.THROUGH_ROOT.sub("", path)
 
 
 def _inode(path: str, file: MappedFile) -> int:
     """The inode to which a name leads now. Raises OSError, TargetError (the file system does not answer)."""
     if not file.device.startswith("00:"):  # on a disk of this machine
-        return os.stat(path, follow_symlinks=False).st_ino
-    return patiently(lambda: os.stat(path, follow_symlinks=False).st_ino, file.path, file.device)
+        return roots.status(path, follow=False).st_ino
+    return patiently(lambda: roots.status(path, follow=False).st_ino, file.path, file.device)
 
 
 def open_file(target: Process, file: MappedFile) -> int:
-    """A read-only descriptor of a mapped file. Raises TargetError, PermissionDeniedError; never blocks."""
-    path = file_path(target, file)
+    """A read-only descriptor of a mapped file, whose name is resolved once. Raises TargetError, PermissionDeniedError; no FIFO blocks it."""
     try:
-        # O_PATH first: if a FIFO took the file's place, opening it would block; opening a device might trigger an action.
-        looked = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        looked = _look(target, file)
         try:
+            # If a FIFO took the file's place, opening it would block; opening a device might trigger an action.
             if not stat.S_ISREG(os.fstat(looked).st_mode):
                 raise TargetError(f"process {target.pid} ({target.name}): {file.path} is not a regular file")
-            return os.open(f"{PROC}/self/fd/{looked}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            return roots.read_again(looked)
         finally:
             os.close(looked)
     except PermissionError as error:
@@ -391,6 +395,20 @@ def open_file(target: Process, file: MappedFile) -> int:
         raise TargetError(
             f"process {target.pid} ({target.name}): {file.path} cannot be opened: {error.strerror}"
         ) from error
+
+
+def _look(target: Process, file: MappedFile) -> int:
+    """What the name of a mapped file leads to, if that is the mapped file, else that file itself, as an O_PATH descriptor."""
+    if not file.deleted:
+        try:
+            looked = roots.look(target.root + file.path, follow=False)
+        except OSError:
+            pass
+        else:
+            if os.fstat(looked).st_ino == file.inode:
+                return looked
+            os.close(looked)
+    return roots.look(_exact_path(target, file))
 
 
 def _denied(pid: int) -> PermissionDeniedError:

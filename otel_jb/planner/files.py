@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from otel_jb.catalog.matching import Match
+from otel_jb.host import roots
 from otel_jb.host.patience import patiently
 from otel_jb.model.errors import AgentError, ElfError, TargetError
 from otel_jb.model.text import printable
@@ -98,14 +98,17 @@ class Files:
         root: str = "/",
         libraries: Sequence[str] = (),
         beside: frozenset[tuple[str, int]] = frozenset(),
+        opening: Callable[[], int] | None = None,
     ) -> Examined:
         """Read one file in the sandbox. Raises ElfError, TargetError, PermissionDeniedError.
 
+        `opening`: returns a descriptor of it, where it is not simply what `path` leads to.
         `root` is where its debug files are looked for, `libraries` the files that the process maps beside it: calls into them
         are followed, so what was learned of a function holds only `beside` these files (device and inode).
         """
         with ExitStack() as opened:
-            file = opened_file(opened, path)
+            file = opening() if opening is not None else open_foreign(path)
+            opened.callback(os.close, file)
             identity = file_key(file)
             alone = self._cache.get((identity, executable_name, frozenset()))
             # If no function in it is known, nothing depends on the other files.
@@ -290,7 +293,7 @@ def path_key(path: str, device: str = "00:") -> FileKey | None:
     `device` is what /proc/PID/maps calls it: a disk of this machine (not `00:`) is asked without a thread to wait for it.
     """
     try:
-        look = Path(path).stat
+        look = partial(roots.status, path)
         return _key(patiently(look, path, device) if device.startswith("00:") else look())
     except (OSError, AgentError):
         return None

@@ -10,7 +10,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from otel_jb.catalog.layouts import Findings, Questions
+from otel_jb.host import procfs
 from otel_jb.host.patience import patiently
+from otel_jb.host.procfs import MappedFile, Process
+from otel_jb.host.roots import look
 from otel_jb.model.errors import AgentError, ElfError
 
 if TYPE_CHECKING:
@@ -75,15 +78,20 @@ def findings(
 def open_foreign(path: str, system: str = "") -> int:
     """A read-only descriptor of another program's regular file. Raises AgentError, also where its file system does not answer.
 
-    `system`: identifies its file system where that is known, see `patiently`.
+    A path through a process's root does not lead out of it. `system`: identifies its file system where that is known, see `patiently`.
     """
     from otel_jb.elf.image import open_regular
 
-    return patiently(lambda: open_regular(path), path, system, discard=os.close)
+    return patiently(lambda: open_regular(path, look), path, system, discard=os.close)
+
+
+def open_mapped(process: Process, file: MappedFile) -> int:
+    """The same of the very file that a process has mapped, whatever its name leads to by now."""
+    return patiently(lambda: procfs.open_file(process, file), file.path, file.device, discard=os.close)
 
 
 def opened_file(stack: ExitStack, path: str) -> int:
-    """The same, closed with the stack. Raises AgentError."""
+    """`open_foreign`, closed with the stack. Raises AgentError."""
     file = open_foreign(path)
     stack.callback(os.close, file)
     return file

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Hashable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import AgentCost
 from otel_jb.planner.choose import DOUBT, NOT_ASKED_FOR, make_plan
 from otel_jb.planner.files import Examined, Files, keep, path_key
+from otel_jb.planner.findings import open_mapped
 from otel_jb.planner.inputs import KernelFacts, Options
 from otel_jb.planner.prices import of_processor
 from otel_jb.planner.process import UNKNOWN, ProcessFacts, signal_stacks
@@ -106,7 +108,10 @@ class Planner:
         for path, file in files:
             own = is_program(process, file)
             try:
-                examined.append(self.files.examine(path, process.name, file.path, process.root, everything, beside))
+                opening = partial(open_mapped, process, file)
+                examined.append(
+                    self.files.examine(path, process.name, file.path, process.root, everything, beside, opening)
+                )
             except (ElfError, TargetError) as error:
                 if own:
                     raise

@@ -169,7 +169,7 @@ class BpfBackend:
         for file in dict.fromkeys(probe.file for probe in plan.probes):
             of_file = [probe for probe in plan.probes if probe.file == file]
             nests = self._options.events and len(of_file) > 1
-            for probes, _ in self._files.sets(self._without_streams(of_file), nests=nests):
+            for probes, _ in self._files.sets(self._without_streams(of_file), pid, nests=nests):
                 self._files.expect(probes, pid)
 
     def _without_streams(self, probes: Sequence[Probe]) -> Sequence[Probe]:
@@ -216,7 +216,7 @@ class BpfBackend:
                 records += [_failed(attached.target.id, probe, refused) for probe in of_file[fits:]]
                 del of_file[fits:]
             try:
-                for probes_of, group in self._files.sets(of_file, nests=nests):
+                for probes_of, group in self._files.sets(of_file, attached.target.pid, nests=nests):
                     made, why = self._attach_set(attached, probes_of, group, alone=alone, running=running)
                     records += made
                     refused = why or refused

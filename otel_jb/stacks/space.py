@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from otel_jb.arch.machine import here
 from otel_jb.host import procfs, vdso
 from otel_jb.model.errors import AgentError
+from otel_jb.planner.findings import open_foreign, open_mapped
 from otel_jb.stacks.shape import Shapes
 from otel_jb.stacks.walk import Place
 
@@ -64,13 +65,13 @@ class Space:
         self.places[address] = place
         return place
 
-    def path(self, code: Code) -> str:
-        """Where the agent opens the file of a mapping. Raises TargetError, PermissionDeniedError."""
+    def open(self, code: Code) -> int:
+        """A descriptor of the file of a mapping. Raises AgentError."""
         if code.file is None:
-            return f"/proc/self/fd/{vdso.descriptor()}"
+            return open_foreign(f"/proc/self/fd/{vdso.descriptor()}")
         if self.process is None:
             self.process = procfs.process(self.pid)
-        return procfs.file_path(self.process, code.file)
+        return open_mapped(self.process, code.file)
 
     def one_mapping(self, a: int, b: int) -> bool | None:
         """Whether two stack addresses lie in one mapping; a thread's stack is one, with a guard page below it. None: `a` lies in none.

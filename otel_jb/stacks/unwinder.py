@@ -20,7 +20,6 @@ from otel_jb.arch.machine import here
 from otel_jb.model.errors import AgentError
 from otel_jb.model.plan import EndStrategy
 from otel_jb.model.stream import NestedCall, Series, SlowCall
-from otel_jb.planner.findings import open_foreign
 from otel_jb.sandbox.client import Inspector
 from otel_jb.sandbox.limits import MAX_FILES
 from otel_jb.sandbox.unwind import Rule, rules
@@ -197,7 +196,7 @@ class Stacks:
             files, opened = [], []
             for code, addresses in asked:
                 try:
-                    file = open_foreign(space.path(code), code.key[0])
+                    file = space.open(code)
                 except AgentError as error:
                     _logger.debug("the stacks of process %d end in %s: %s", space.pid, code.name, error.message)
                     continue
@@ -230,7 +229,7 @@ class Stacks:
 
     def _ask(self, space: Space, code: Code, function: str) -> Sequence[Sequence[int]]:
         """What the sandbox says of one file. Raises AgentError."""
-        file = open_foreign(space.path(code), code.key[0])
+        file = space.open(code)
         try:
             return tuple(self._inspector.call(function, [file], name=code.name))
         finally:

@@ -268,8 +268,8 @@ def test_a_file_that_hangs_ends_the_stack_and_keeps_nobody_waiting(
     stacks = Stacks(inspector, lambda _target: child.pid)
     answers, asked = threading.Event(), []
 
-    def hanging(path: str) -> int:
-        asked.append(path)
+    def hanging(_process: procfs.Process, file: procfs.MappedFile) -> int:
+        asked.append(file.path)
         answers.wait(60)
         raise TargetError("too late")
 
@@ -280,7 +280,7 @@ def test_a_file_that_hangs_ends_the_stack_and_keeps_nobody_waiting(
         calls = kernel.slow_calls()
     monkeypatch.setattr("otel_jb.host.patience.PATIENCE_S", 0.2)
     monkeypatch.setattr("otel_jb.host.patience._silent", {})  # other tests' files are on the same file system
-    monkeypatch.setattr("otel_jb.elf.image.open_regular", hanging)
+    monkeypatch.setattr("otel_jb.host.procfs.open_file", hanging)
     try:
         seen = [stacks.symbolise(series, call) for call in calls]
     finally:

@@ -10,9 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from otel_jb.elf.image import open_regular
 from otel_jb.host import procfs
-from otel_jb.host.patience import patiently
 from otel_jb.model.errors import AttachError
 from otel_jb.model.plan import EndStrategy, Probe
 from otel_jb.model.reads import Op
@@ -21,6 +19,7 @@ from otel_jb.probes import abi
 from otel_jb.probes.attach import lease, verify
 from otel_jb.probes.attach.attacher import Attacher
 from otel_jb.probes.attach.blocks import MORE_ROOM, NO_ROOM
+from otel_jb.probes.attach.opening import open_analysed
 from otel_jb.probes.attach.table import Table
 from otel_jb.probes.attach.verify import UnverifiedError
 from otel_jb.probes.read.maps import WordArray, wait_for_grace
@@ -62,9 +61,10 @@ class Files:
 
     # -- sets -----------------------------------------------------------------------------------------------
 
-    def sets(self, probes: Sequence[Probe], *, nests: bool) -> list[tuple[ProbeSet, list[Probe]]]:
+    def sets(self, probes: Sequence[Probe], pid: int, *, nests: bool) -> list[tuple[ProbeSet, list[Probe]]]:
         """The sets that these probes belong to, made where they are not known, each with its probes in the order of its functions.
 
+        `pid`: a process that has the file, or will.
         Raises AttachError, and what opening a file raises.
         """
         known = {id(each.functions[0].probe): each for each in self.by_number.values()}
@@ -82,7 +82,7 @@ class Files:
             shared, own = self._shared(group, nests=nests)
             found += shared
             if own:
-                found.append((self._set(own, nests=nests, private=private), own))
+                found.append((self._set(own, pid, nests=nests, private=private), own))
         return found
 
     def _shared(
@@ -108,18 +108,16 @@ class Files:
                 found.append((each, list(map(_as_linked, each.functions, group))))
         return found, list(left.values())
 
-    def _set(self, probes: Sequence[Probe], *, nests: bool, private: bool) -> ProbeSet:
-        path, identity = probes[0].file, probes[0].identity
+    def _set(self, probes: Sequence[Probe], pid: int, *, nests: bool, private: bool) -> ProbeSet:
+        identity = probes[0].identity
         alike = tuple(replace(probe, file="", cost_ns=0.0, function="", names=(), identity=None) for probe in probes)
         if identity is not None:  # of a thousand processes of a file only the first has it opened
             known = self._by_key.get((*identity, probes[0].build_id, nests, alike))
             if known is not None:
                 return known
-        file = patiently(lambda: open_regular(path), path, discard=os.close)
+        file = open_analysed(probes[0], pid)
         try:
             status = os.fstat(file)
-            if identity not in (None, (status.st_dev, status.st_ino)):
-                raise UnverifiedError(f"the file of {probes[0].function} was replaced since it was analysed")
             key = (status.st_dev, status.st_ino, probes[0].build_id, nests, alike)
             known = self._by_key.get(key)
             if known is not None:
