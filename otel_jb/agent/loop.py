@@ -215,6 +215,7 @@ class Agent:
                     next_watch = now + WATCH_S
                     self._take_events(discovery, measuring)  # what found no room in the ring
                     measuring.tidy()
+                    measuring.mind_debuggers()
                     measuring.govern()
                     self._tick()
                 if now >= next_roll:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from otel_jb.agent.debugged import DebuggerWatch
 from otel_jb.agent.governor import Decision, Governor, Reading
 from otel_jb.agent.log import about
 from otel_jb.agent.shedding import Tells, tells
@@ -55,6 +56,8 @@ class Measuring:
         self._series: dict[int, list[Series]] = {}  # by target
         self._percentiles: dict[int, PercentileThreshold] = {}  # by series
         self._left_out: set[int] = set()  # series that the configuration does not ask for any more
+        self._debuggers = DebuggerWatch()
+        self._yielded: dict[int, list[int]] = {}  # series whose probes gave way to a debugger, by target
         self._costs: dict[int, float] = {}  # seconds of one call, by series
         self._tells: dict[int, Tells] = {}  # by series
         self._cold_s = 0.0  # what a call costs more where it is a rare one
@@ -171,6 +174,7 @@ class Measuring:
         for target_id in target_ids:
             target = self.targets.pop(target_id)
             self.held.discard(target.pid)
+            self._yielded.pop(target_id, None)
             for series in self._series.pop(target_id, ()):
                 self._costs.pop(series.id, None)
                 self._tells.pop(series.id, None)
@@ -189,6 +193,30 @@ class Measuring:
         for record in records:
             if isinstance(record, ProbeStatus) and record.target in self.targets:
                 _warn_of(self.targets[record.target], record)
+
+    def mind_debuggers(self) -> None:
+        """Take the probes out of processes that are being debugged, and put them back afterwards. To be called once a second or so.
+
+        The kernel takes a debugger's breakpoint on a probed instruction for its own, so the process would not stop there.
+        """
+        for target_id, debugger in self._debuggers.look(
+            {number: target.pid for number, target in self.targets.items()}
+        ):
+            if debugger is None:
+                kept = [each for each in self._yielded.pop(target_id, ()) if each not in self._left_out]
+                done = [self.backend.restore(each, "the debugger has left") for each in kept]
+            else:
+                done = [
+                    self.backend.shed(
+                        each.id, f"{debugger} is attached: probes give way to its breakpoints", shared=False
+                    )
+                    for each in self._series[target_id]
+                ]
+                self._yielded.setdefault(target_id, []).extend(each.series for each in done if each and each.series)
+            records = [each for each in done if each is not None]
+            self.emit(*records)
+            for record in records[:1]:
+                _warn_of_debugger(self.targets[target_id], record, len(records))
 
     # -- reading --------------------------------------------------------------------------------------------
 
@@ -235,7 +263,7 @@ class Measuring:
             Reading(s.id, s.target, self._tells[s.id], entries[s.id], self._costs.get(s.id, 0.0), self._cold_s)
             for series in self._series.values()
             for s in series
-            if s.id in entries and s.id not in self._left_out
+            if s.id in entries and s.id not in self._left_out and s.id not in self._yielded.get(s.target, ())
         ]
         cpu_s = {number: used for number in self.targets if (used := cpu_seconds(self.pids[number])) is not None}
         for decision in self._governor.observe(time.monotonic(), readings, cpu_s):
@@ -325,4 +353,16 @@ def _warn_of(target: Target, record: ProbeStatus) -> None:
     how = "cannot be probed" if record.series is None else "is not measured any more"
     _logger.warning(
         "%s in process %d %s: %s", record.function, target.pid, how, record.reason, extra=about(target, record.function)
+    )
+
+
+def _warn_of_debugger(target: Target, record: ProbeStatus, count: int) -> None:
+    _logger.warning(
+        "%s (process %d): %d functions are %s; %s",
+        target.name,
+        target.pid,
+        count,
+        "measured again" if record.state is ProbeState.ATTACHED else "not measured",
+        record.reason,
+        extra=about(target),
     )

@@ -218,16 +218,19 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def user_id(pid: int) -> int | None:
-    """The real user id that the process runs as, None where it ended."""
+def status_field(pid: int, name: bytes) -> bytes | None:
+    """The value of a line of /proc/PID/status, such as `Uid`; None if there is no such line, or no such process."""
     try:
-        with open(f"{PROC}/{pid}/status", encoding="ascii", errors="replace") as file:
-            for line in file:
-                if line.startswith("Uid:"):
-                    return int(line.split()[1])
-    except (OSError, ValueError, IndexError):
-        pass
-    return None
+        with open(f"{PROC}/{pid}/status", "rb") as file:
+            return next((line.partition(b":")[2].strip() for line in file if line.startswith(name + b":")), None)
+    except OSError:
+        return None
+
+
+def user_id(pid: int) -> int | None:
+    """The real user id of a process; None if there is no such process."""
+    found = status_field(pid, b"Uid")
+    return int(found.split()[0]) if found else None
 
 
 def pages(pid: int) -> int | None:
@@ -239,31 +242,14 @@ def pages(pid: int) -> int | None:
         return None
 
 
-def user(pid: int) -> int | None:
-    """The real user id of a process; None where there is no such process."""
-    try:
-        with open(f"{PROC}/{pid}/status", "rb") as file:
-            return next((int(line.split()[1]) for line in file if line.startswith(b"Uid:")), None)
-    except OSError:
-        return None
-
-
 def has_shadow_stack(pid: int) -> bool:
     """Whether the process has a user shadow stack (x86, Linux 6.6); False if unknown."""
-    try:
-        with open(f"{PROC}/{pid}/status", "rb") as file:
-            return any(line.startswith(b"x86_Thread_features:") and b"shstk" in line.split() for line in file)
-    except OSError:
-        return False
+    return b"shstk" in (status_field(pid, b"x86_Thread_features") or b"").split()
 
 
 def has_system_call_filter(pid: int) -> bool:
     """Whether a seccomp filter restricts the process's system calls; False if unknown."""
-    try:
-        with open(f"{PROC}/{pid}/status", "rb") as file:
-            return any(line.split() == [b"Seccomp:", b"2"] for line in file)
-    except OSError:
-        return False
+    return status_field(pid, b"Seccomp") == b"2"
 
 
 def start_time_unix_nano(ticks: int) -> int:

@@ -91,8 +91,10 @@ class Backend(Protocol):
     def set_threshold(self, series: int, threshold_ns: int | None) -> None:
         """From now on a call of at least that long is slow; None: none is."""
 
-    def shed(self, series: int, reason: str) -> ProbeStatus | None:
-        """Stop one probe but keep its series; the gap is visible in `attached_ns`. None: it was not attached."""
+    def shed(self, series: int, reason: str, *, shared: bool = True) -> ProbeStatus | None:
+        """Stop one probe but keep its series; the gap is visible in `attached_ns`. None: it was not attached, or its links must stay for
+        other processes of the file and `shared` is False.
+        """
 
     def restore(self, series: int, reason: str) -> ProbeStatus | None:
         """Let a shed probe count again. None: it was not shed."""

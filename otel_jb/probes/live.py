@@ -562,14 +562,16 @@ class BpfBackend:
         at = self._by_series[series].index * self._series_words
         self._series.words[at + abi.SERIES_SLOW_NS] = abi.NEVER if threshold_ns is None else threshold_ns
 
-    def shed(self, series: int, reason: str) -> ProbeStatus | None:
+    def shed(self, series: int, reason: str, *, shared: bool = True) -> ProbeStatus | None:
         """See `Backend.shed`."""
         item = self._by_series.get(series)
         if item is None or item.since_ns is None:
             return None
+        users = [other for other in self._by_series.values() if other.function is item.function]
+        if not shared and any(other is not item and other.since_ns is not None for other in users):
+            return None
         item.stop()
         self._files.flag([item.index], abi.FLAG_SHUT, 0)
-        users = [other for other in self._by_series.values() if other.function is item.function]
         if all(other.since_ns is None for other in users):
             self._files.shed(item.function, item.set)
             self._reader.settle((other.index for other in users), returned_unseen=True)

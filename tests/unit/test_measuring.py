@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
+from otel_jb.agent.debugged import AT_ONCE, DebuggerWatch
 from otel_jb.agent.measuring import Measuring
 from otel_jb.config.model import Config, Slow, Threshold
-from otel_jb.host import procfs
+from otel_jb.host import debuggers, procfs
+from otel_jb.host.debuggers import Debugger
 from otel_jb.host.procfs import Process
 from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AttachError, TargetError
@@ -35,6 +38,16 @@ from otel_jb.probes.backend import Backend
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from tests import telemetry_samples as samples
 
+#: Traces a process under a name of its own.
+TRACER = """
+import ctypes, sys, time
+libc = ctypes.CDLL(None)
+assert libc.prctl(15, sys.argv[2].encode(), 0, 0, 0) == 0  # PR_SET_NAME
+assert libc.ptrace(0x4206, int(sys.argv[1]), 0, 0) == 0  # PTRACE_SEIZE
+print("traced", flush=True)
+time.sleep(100)
+"""
+
 
 class Scripted:
     """A backend of which a test says what it finds, and that says what it was asked to do."""
@@ -49,6 +62,7 @@ class Scripted:
         self.slow: list[SlowCall] = []
         self.counted = 0
         self.buckets: dict[int, tuple[int, ...]] = {}
+        self.shared: set[int] = set()
         self._number = 0
         self._series: dict[int, Series] = {}
 
@@ -123,14 +137,17 @@ class Scripted:
     def set_threshold(self, series: int, threshold_ns: int | None) -> None:
         self.asked.append(("threshold", series, threshold_ns))
 
-    def shed(self, series: int, reason: str) -> ProbeStatus | None:
+    def shed(self, series: int, reason: str, *, shared: bool = True) -> ProbeStatus | None:
+        if not shared and series in self.shared:
+            return None
         self.asked.append(("shed", series))
         one = self._series[series]
         return ProbeStatus(one.target, one.function, "f", "p", ProbeState.SHED, reason, one.strategy, series)
 
     def restore(self, series: int, reason: str) -> ProbeStatus | None:
         self.asked.append(("restore", series))
-        return None
+        one = self._series[series]
+        return ProbeStatus(one.target, one.function, "f", "p", ProbeState.ATTACHED, reason, one.strategy, series)
 
     def measure_cost(self, run: Callable[[Callable[[], object]], object]) -> AgentCost:
         return AgentCost()
@@ -255,3 +272,69 @@ def test_without_targets_nothing_is_read() -> None:
     assert world.measuring.read() > 0
     world.measuring.govern()
     assert (world.records, world.measuring.overhead) == ([], {})
+
+
+def test_probes_give_way_to_a_debugger_until_it_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are out while it is attached, unless other processes share them, and the governor leaves them alone; then they are back."""
+    attached: dict[int, Debugger] = {}
+    monkeypatch.setattr("otel_jb.agent.measuring.DebuggerWatch", lambda: DebuggerWatch(attached.get))
+    world = World()
+    world.backend.shared = {2}
+    world.measuring.attach(found(7))
+    world.measuring.mind_debuggers()
+    world.records.clear()
+    world.backend.asked.clear()
+    attached[os.getpid()] = Debugger("gdb", 12)
+    world.measuring.mind_debuggers()
+    (status,) = world.records
+    assert isinstance(status, ProbeStatus)
+    assert (status.series, status.state) == (1, ProbeState.SHED)
+    assert "gdb (process 12) is attached" in status.reason
+    world.measuring.extend(7, ProbePlan((probe("late"),)))
+    world.records.clear()
+    attached.clear()
+    world.measuring.mind_debuggers()
+    assert [each.state for each in world.records if isinstance(each, ProbeStatus)] == [ProbeState.ATTACHED]
+    assert world.backend.asked == [("shed", 1), ("restore", 1)]
+
+
+def test_debuggers_are_looked_for_in_a_few_processes_at_a_time() -> None:
+    """New processes are examined first and debugged ones at every look; in the end each process had its turn."""
+    looked: list[int] = []
+    attached: dict[int, Debugger] = {}
+
+    def debugger_of(pid: int) -> Debugger | None:
+        looked.append(pid)
+        return attached.get(pid)
+
+    watch = DebuggerWatch(debugger_of)
+    pids = {number: 1000 + number for number in range(3 * AT_ONCE)}
+    for _ in range(3):
+        assert list(watch.look(pids)) == []
+    assert sorted(looked) == sorted(pids.values())
+    looked.clear()
+    pids[99], attached[1099] = 1099, Debugger("gdb", 12)
+    assert list(watch.look(pids)) == [(99, attached[1099])]
+    assert len(looked) == AT_ONCE
+    assert list(watch.look(pids)) == [(99, attached[1099])]
+    attached.clear()
+    assert list(watch.look(pids)) == [(99, None)]
+    assert list(watch.look(pids)) == []
+    assert list(watch.look({})) == []
+
+
+def test_only_tracers_that_set_breakpoints_are_debuggers() -> None:
+    """A tracer called gdb is one, whatever version follows its name; one called strace is none."""
+    for name, expected in (("gdb", True), ("lldb-server-14", True), ("strace", False), ("gdbus", False)):
+        with subprocess.Popen(["sleep", "100"]) as traced:
+            tracer = subprocess.Popen(
+                [sys.executable, "-c", TRACER, str(traced.pid), name], stdout=subprocess.PIPE, text=True
+            )
+            with tracer:
+                assert tracer.stdout is not None
+                assert tracer.stdout.readline() == "traced\n"
+                assert debuggers.of(traced.pid) == (Debugger(name, tracer.pid) if expected else None)
+                tracer.kill()
+            traced.kill()
+    assert debuggers.of(os.getpid()) is None
+    assert debuggers.of(traced.pid) is None

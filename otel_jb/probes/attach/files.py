@@ -251,7 +251,7 @@ class Files:
 
     def claim(self, probes: ProbeSet, pid: int, *, alone: bool) -> int:
         """The first series of a process, which has some from now on; `alone` as in `join`. Raises AttachError."""
-        uid = None if alone else procfs.user(pid)
+        uid = None if alone else procfs.user_id(pid)
         if uid is not None and not self._table.room_in_shares(probes.number, uid):
             raise AttachError(f"user {uid}, or the file, has its share of the series", MORE_ROOM)
         for _ in range(3):  # a process that comes by itself may take what was granted for this one
