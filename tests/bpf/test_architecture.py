@@ -48,7 +48,7 @@ def ways() -> list[list[str]]:
     section = text[text.index("## Two ways") : text.index("## From start")]
     return [
         re.findall(r"^([a-z_]+\.[\w.]+)", block, re.MULTILINE)
-        for block in re.findall(r"```\n(.*?)```", section, re.DOTALL)
+        for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL)
     ]
 
 

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from otel_jb.probes import features
+from tests.blocks import blocks, commands, script
 from tests.e2e.agent_process import ROOT, free_tcp_port, until
 from tests.e2e.collector import program, prometheus, running
 from tests.e2e.synthetic import world
@@ -71,6 +72,18 @@ def test_helm_lints_the_chart() -> None:
     argv = [program("helm"), "lint", "--strict", str(CHART)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_documented_command_installs_the_chart() -> None:
+    """The `helm install` of docs/kubernetes.md makes the same of the chart when Helm only renders it, and each value that it sets arrives."""
+    shell = [block for block in blocks() if block.language == "sh"]
+    (words,) = (one for block in shell for one in commands(script(block)) if one[0] == "helm")
+    assert words[:3] == ["helm", "install", "media"]
+    argv = [program("helm"), "template", *words[2:], "--kube-version", VERSIONS[-1]]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    for value in ("REGISTRY/otel-jb:0.1.0", "http://mimir/api/v1/push", "tempo:4317"):
+        assert value in done.stdout
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -47,16 +47,3 @@ def test_runbooks_say_what_the_alert_means_and_what_to_do() -> None:
         assert "**Means:**" in section, name
         assert "**Impact:**" in section, name
         assert len(re.findall(r"^\d\. ", section, re.MULTILINE)) >= 2, name
-
-
-@pytest.mark.parametrize(
-    "page", sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
-)
-def test_anchors_exist(page: str) -> None:
-    """Every link to a section of one of the project's pages leads to a section that exists."""
-    path = ROOT / page
-    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
-        file, _, anchor = target.partition("#")
-        if anchor and "://" not in target:
-            to = path.parent / file if file else path
-            assert anchor in anchors(to.read_text()), target
