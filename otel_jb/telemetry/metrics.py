@@ -506,7 +506,8 @@ def _metrics_of(view: TargetView, shape: HistogramShape, exemplars: ExemplarSour
         by_identity.setdefault(identity, []).append(series)
     for key, group in by_identity.items():
         _add_series(points, key, group, shape, exemplars)
-        _add_depth(points, key, [series for series in group if series.depth is not None])
+        if view.ended_unix_nano is None:  # what a process held is gone with it
+            _add_depth(points, key, [series for series in group if series.depth is not None])
         _add_rtp(points, key, group)
     if view.host is not None:
         _add_host(points, view.host)

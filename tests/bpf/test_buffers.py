@@ -55,6 +55,19 @@ def test_the_depth_is_the_sum_over_all_buffers(child: Child, kernel: BpfBackend)
     assert (depth.packets, depth.buffers, depth.max_packets) == (3 * (FEW - 1) + 5, FEW, 40)
 
 
+def test_a_buffer_that_nobody_touches_is_as_full_as_it_was(child: Child, kernel: BpfBackend) -> None:
+    """In an interval without a call the highest depth is what is held; the peak of the interval before is forgotten, and an empty
+    buffer says 0."""
+    for depth in (40, 5):
+        assert child.ask(f"7 1 {depth}") == "done"
+    kernel.snapshot(roll=True)
+    (held,) = kernel.snapshot(roll=True).depths
+    assert (held.packets, held.max_packets) == (5, 5)
+    assert child.ask("7 1 0") == "done"
+    (held,) = kernel.snapshot(roll=True).depths
+    assert (held.packets, held.max_packets) == (0, 0)
+
+
 def test_more_buffers_than_there_is_room_for_leave_no_depth_and_all_else_exact(
     child: Child, kernel: BpfBackend
 ) -> None:

@@ -55,7 +55,7 @@ def test_counters_stand_through_shed_and_restore() -> None:
 
 
 def test_an_ended_target_is_kept_and_then_forgotten() -> None:
-    """Its last values stay for `retain`, then target, series, probes and depths are gone."""
+    """What its buffers held is gone with it; its last values stay for `retain`, then target, series and probes are gone."""
     now = [0.0]
     state = StreamState(60.0, lambda: now[0])
     for record in samples.records():
@@ -66,7 +66,8 @@ def test_an_ended_target_is_kept_and_then_forgotten() -> None:
     view = state.view()
     assert [target.target.id for target in view.live] == [2]
     assert value(view, 1, metrics.PACKET_COUNT) == 2
-    assert value(view, 1, metrics.BUFFER_SIZE) == 12
+    assert value(view, 1, metrics.BUFFER_SIZE) is None
+    assert value(view, 1, metrics.BUFFER_SIZE_MAX) is None
     assert value(view, 1, metrics.DELAY_MAX) == 0.024
     now[0] = 60.0
     assert [target.target.id for target in state.view().targets] == [2]

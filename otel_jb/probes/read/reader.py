@@ -224,9 +224,11 @@ class Reader:
             highest = [
                 self._extremes[i.index]["depth_max"] for i in items if "depth_max" in self._extremes.get(i.index, ())
             ]
-            depths = held[group]
+            depths = [depth for depth, _ in held[group]]
             if not depths and not highest:
                 continue
+            # What nobody has touched since the interval ended was as full all the time.
+            highest += [depth for depth, seen in held[group] if seen <= self._rolled_ns]
             found.append(
                 DepthSnapshot(
                     teller.series.target, teller.series.id, sum(depths), len(depths), max(highest, default=None)
@@ -239,8 +241,10 @@ class Reader:
         before, lately = self._depth_lost.get(index, (0, False))
         return lately or self._series.words[index * self._words + abi.SERIES_DEPTH_LOST] > before
 
-    def _held(self, readers: Mapping[int, list[Attached]]) -> dict[int, list[int]]:
-        """The depths of the buffers of each group. What nobody has touched for long is forgotten, and its slot is free."""
+    def _held(self, readers: Mapping[int, list[Attached]]) -> dict[int, list[tuple[int, int]]]:
+        """The depths of the buffers of each group, and when each was last told. What nobody has touched for long is forgotten, and its
+        slot is free.
+        """
         words, now = self._buffers.words, time.monotonic_ns()
         newest: dict[int, tuple[int, int]] = {}  # key -> (seen, slot)
         for slot, key in enumerate(words[:: abi.BUFFER_WORDS].tolist()):
@@ -257,11 +261,11 @@ class Reader:
                 old = min(newest[key], (seen, slot))
                 words[old[1] * abi.BUFFER_WORDS] = 0
             newest[key] = max(newest.get(key, (0, 0)), (seen, slot))
-        held: dict[int, list[int]] = {group: [] for group in readers}
-        for key, (_, slot) in newest.items():
+        held: dict[int, list[tuple[int, int]]] = {group: [] for group in readers}
+        for key, (seen, slot) in newest.items():
             depth = words[slot * abi.BUFFER_WORDS + abi.BUFFER_DEPTH]
             if depth >> abi.DEPTH_MARK_SHIFT == (key * _GOLDEN & _U64) >> abi.DEPTH_MARK_SHIFT:
-                held[key & 0xFFFF].append(depth & ((1 << abi.DEPTH_MARK_SHIFT) - 1))
+                held[key & 0xFFFF].append((depth & ((1 << abi.DEPTH_MARK_SHIFT) - 1), seen))
         return held
 
     def forget_buffers(self, groups: set[int]) -> None:
