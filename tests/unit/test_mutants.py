@@ -21,11 +21,11 @@ from otel_jb.agent.recording import Reader, Writer
 from otel_jb.catalog import load as load_catalog
 from otel_jb.config.layers import load as load_configuration
 from otel_jb.model.errors import AgentError, ElfError
-from otel_jb.sandbox import functions, report, unwind
+from otel_jb.sandbox import functions, layout, prototypes, report, unwind
 from tests import telemetry_samples as samples
 
 MUTANTS = int(os.environ.get("OTEL_JB_TEST_MUTANTS", "40"))  #: of all ELF files together
-TEXT_MUTANTS = max(30, MUTANTS // 40)  #: of each kind
+TEXT_MUTANTS = max(30, MUTANTS // 12)  #: of each kind: of 2 000, 500 in all
 CPU_S, MEMORY_BYTES = 5, 300 << 20
 LIBRARIES = Path("/usr/lib/x86_64-linux-gnu")
 FILES = [
@@ -70,6 +70,8 @@ def read_all(data: bytes) -> None:
     found = report.read([file], "mutant", ["*jitter*", "*packet*", "*alloc*", "*::put"])
     some = [(symbol["address"], symbol["size"]) for symbol in found["symbols"][:12]]
     functions.read([file], "mutant", some)
+    layout.read([file], "mutant", {"packet": ["size", "next.size"]}, ["put"], ["SRS"], ["SRS/"])
+    prototypes.read([file], "mutant", [address for address, _ in some])
     unwind.read([file], ["mutant"], [[address + 4 for address, _ in some]])
     os.close(file)
 
