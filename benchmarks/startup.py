@@ -4,8 +4,9 @@
     .venv/bin/python -m benchmarks.startup [--rounds N]
 
 Root; imageio-ffmpeg, bpftrace and bpfcc-tools. The clock stops when a byte of the function in the target's memory has become a
-breakpoint, no matter who put it there and what the tool reports about itself. The agent has everything on: OTLP over gRPC for metrics and
-traces to a receiver that takes them, and the Prometheus endpoint. Memory is read 8 s after the start.
+breakpoint, whoever put it there, and whatever the tool says of itself. The agent has everything on: OTLP over gRPC for metrics and
+traces to a receiver that takes them, and the Prometheus endpoint. Memory is read 8 s after the start; it is the proportional set size, in
+which a page that processes share counts once, of the tool and all its children.
 """
 
 from __future__ import annotations
@@ -34,17 +35,21 @@ from tests.otlp_receiver import grpc_receiver
 FUNCTION = "ff_rtp_parse_packet"
 SETTLED_S = 8.0
 LIMIT_S = 60.0
-GOAL_S, GOAL_MIB = 1.0, 70.0
+GOAL_S, GOAL_MB = 1.0, 95.0
 COLD, WARM = "otel-jb run, the first time", "otel-jb run, compiled before"
 
 
 @dataclass
 class Measured:
-    """Of one tool: seconds to the first probe, MiB resident of the process, MiB proportional of its children."""
+    """Of one tool: seconds to the first probe, and MB proportional of its processes: itself, the exporter, the sandbox."""
 
     seconds: list[float] = field(default_factory=list)
-    resident: list[float] = field(default_factory=list)
-    children: list[float] = field(default_factory=list)
+    memory: list[tuple[float, ...]] = field(default_factory=list)
+
+    @property
+    def most(self) -> float:
+        """MB of all processes."""
+        return max(sum(each) for each in self.memory)
 
 
 class Code:
@@ -89,8 +94,8 @@ def one(command: Sequence[str], code: Code, measured: Measured) -> None:
             time.sleep(0.002)
         measured.seconds.append(time.monotonic() - started)
         time.sleep(max(0.0, started + SETTLED_S - time.monotonic()))
-        measured.resident.append(_kib(process.pid, "Rss") / 1024)
-        measured.children.append(sum(_kib(child, "Pss") for child in _children(process.pid)) / 1024)
+        children = sorted(_children(process.pid), key=_name)
+        measured.memory.append(tuple(_kib(each, "Pss") * 1024 / 1e6 for each in (process.pid, *children)))
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate()
@@ -102,6 +107,10 @@ def one(command: Sequence[str], code: Code, measured: Measured) -> None:
 def _kib(pid: int, key: str) -> int:
     found = re.search(rf"^{key}:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
     return int(found[1]) if found else 0
+
+
+def _name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text()
 
 
 def _children(pid: int) -> list[int]:
@@ -149,22 +158,22 @@ def measure(rounds: int, show: Callable[[str], None]) -> dict[str, Measured]:
 def tables(results: dict[str, Measured]) -> str:
     """Markdown."""
     lines = [
-        "| | first probe: best s (median) | resident MiB (most) | its children's PSS, MiB |",
+        "| | first probe: best s (median) | PSS, MB: median (most) | of each process |",
         "|---|---|---|---|",
     ]
     for tool, m in results.items():
-        children = f"{statistics.median(m.children):.0f}" if any(m.children) else ""
+        each = " + ".join(f"{statistics.median(sizes):.0f}" for sizes in zip(*m.memory, strict=True))
         lines.append(
             f"| {tool} | {min(m.seconds):.2f} ({statistics.median(m.seconds):.2f}) "
-            f"| {statistics.median(m.resident):.1f} ({max(m.resident):.1f}) | {children} |"
+            f"| {statistics.median(map(sum, m.memory)):.1f} ({m.most:.1f}) | {each} |"
         )
     lines.append("")
     for tool in (COLD, WARM):
         own = results[tool].seconds
         within = sum(each <= GOAL_S for each in own)
         lines.append(f"{tool}: first probe within {GOAL_S:.1f} s in {within} of {len(own)} rounds.")
-    memory = max(results[COLD].resident + results[WARM].resident) <= GOAL_MIB
-    lines.append(f"Goal: at most {GOAL_MIB:.0f} MiB resident: {'met' if memory else 'missed'}.")
+    memory = max(results[COLD].most, results[WARM].most) <= GOAL_MB
+    lines.append(f"Goal: at most {GOAL_MB:.0f} MB in all processes: {'met' if memory else 'missed'}.")
     return "\n".join(lines) + "\n"
 
 

@@ -57,7 +57,7 @@ class Agent:
 
         self.config = config
         self.inspector = Inspector()  # forks: before anything starts a thread
-        self.state = StreamState(config.retain / 1e9)
+        self.state = StreamState(config.retain / 1e9, judges=False)  # the exporter judges
         self.sinks: list[Sink] = [self.state.apply, *(sinks or [])]
         self.on_tick: list[Callable[[], object]] = []  #: called about once a second
         self._events = events

@@ -113,7 +113,7 @@ def _measure(
 
     service = stack.enter_context(Service(config))
     service.start()
-    agent, endpoint = service.agent, service.endpoint
+    agent, url = service.agent, service.url
     relay = Relay(receiver.rtp_port, receiver.rtcp_port, impairment)
     stack.callback(relay.stop)
     relay.start()
@@ -126,8 +126,8 @@ def _measure(
     print(
         f"FFmpeg, process {receiver.pid}, receives audio over RTP through a relay that loses, delays and duplicates packets."
     )
-    if endpoint is not None:
-        print(f"Look at {endpoint.url} in a browser; metrics: {endpoint.url}metrics    Ctrl-C ends.", flush=True)
+    if url:
+        print(f"Look at {url} in a browser; metrics: {url}metrics    Ctrl-C ends.", flush=True)
     deadline = time.monotonic() + seconds if seconds is not None else math.inf
 
     def goes_on() -> bool:

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import platform
+import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,14 +53,7 @@ def allowing(*names: str) -> tuple[Allow, ...]:
 def program(rules: Sequence[Allow], machine: str) -> bytes:
     """The filter as classic BPF. Several rules of one name allow what any of them allows. Raises KeyError for an unknown name."""
     numbers, absent = system_calls.NUMBERS[machine], system_calls.ABSENT[machine]
-    steps: list[tuple[int, int, int, int]] = [
-        (_LOAD, 0, 0, _ARCH),
-        (_EQUAL, 1, 0, named(machine).audit),
-        (_RETURN, 0, 0, _KILL_PROCESS),  # 32-bit calls have other numbers
-        (_LOAD, 0, 0, _NUMBER),
-        (_AT_LEAST, 0, 1, system_calls.X32),
-        (_RETURN, 0, 0, _KILL_PROCESS),
-    ]
+    steps = _preamble(machine)
     for rule in rules:
         if rule.name in absent:
             continue
@@ -81,15 +75,55 @@ def program(rules: Sequence[Allow], machine: str) -> bytes:
     return b"".join(struct.pack("<HBBI", *step) for step in steps)
 
 
+def _preamble(machine: str) -> list[tuple[int, int, int, int]]:
+    return [
+        (_LOAD, 0, 0, _ARCH),
+        (_EQUAL, 1, 0, named(machine).audit),
+        (_RETURN, 0, 0, _KILL_PROCESS),  # 32-bit calls have other numbers
+        (_LOAD, 0, 0, _NUMBER),
+        (_AT_LEAST, 0, 1, system_calls.X32),
+        (_RETURN, 0, 0, _KILL_PROCESS),
+    ]
+
+
 def install(rules: Sequence[Allow]) -> None:
     """Refuse everything but this, in this thread and what it starts, for good; needs no_new_privs or CAP_SYS_ADMIN.
 
     Raises UnsupportedError if the kernel rejects the filter; nothing that needs one may continue then.
     """
+    _install(program(rules, _machine()))
+
+
+def install_without_network() -> None:
+    """Refuse sockets of any family but AF_UNIX, and the I/O rings that could make them, in this thread and what it starts, for good.
+
+    Raises UnsupportedError.
+    """
+    machine = _machine()
+    numbers = system_calls.NUMBERS[machine]
+    refused = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
+    steps = [
+        *_preamble(machine),
+        (_EQUAL, 0, 1, numbers["io_uring_setup"]),
+        refused,
+        (_EQUAL, 0, 3, numbers["socket"]),
+        (_LOAD, 0, 0, _ARGUMENTS),
+        (_EQUAL, 1, 0, socket.AF_UNIX),
+        refused,
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    _install(b"".join(struct.pack("<HBBI", *step) for step in steps))
+
+
+def _machine() -> str:
     machine = platform.machine()
     if machine not in system_calls.NUMBERS:
         raise UnsupportedError(f"no seccomp filter is known for {machine}", REMEDY)
-    code = ctypes.create_string_buffer(program(rules, machine))
+    return machine
+
+
+def _install(program: bytes) -> None:
+    code = ctypes.create_string_buffer(program)
     header = ctypes.create_string_buffer(struct.pack("@HxxxxxxQ", (len(code) - 1) // 8, ctypes.addressof(code)))
     try:
         prctl(PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(header))

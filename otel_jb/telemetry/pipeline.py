@@ -49,13 +49,19 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-def agent_resource(settings: OtelSettings, host: str | None = None) -> dict[str, str | int]:
-    """The agent's own resource: attributes from the environment and from this process. `host`: the configured host name."""
+def agent_resource(settings: OtelSettings, host: str | None = None, reader: int | None = None) -> dict[str, str | int]:
+    """The agent's own resource: what the environment names it, and what only this process knows.
+
+    Args:
+        settings: the environment's wishes.
+        host: its name, as configured.
+        reader: the process that measures, where it is not this one.
+    """
     return {
         "service.version": otel_jb.__version__,
         "service.instance.id": str(uuid.uuid4()),
         "host.name": host or platform.node(),
-        "process.pid": os.getpid(),
+        "process.pid": reader or os.getpid(),
         "telemetry.sdk.name": "opentelemetry",
         "telemetry.sdk.language": "python",
         **settings.agent_resource(),
@@ -81,6 +87,8 @@ class Telemetry:
         tally: counts of what was lost.
         host: the host's name, where it is not what the system says.
         kept: gets the slow calls that become traces; where no receiver wants traces, all of them.
+        reader: the process that measures, where it is not this one.
+        gather_seconds: see `SpanMaker`.
     """
 
     def __init__(
@@ -100,6 +108,8 @@ class Telemetry:
         tally: Tally | None = None,
         host: str | None = None,
         kept: KeptCalls | None = None,
+        reader: int | None = None,
+        gather_seconds: float = 0.5,
     ) -> None:
         self._kept = kept
         self.state = state
@@ -116,13 +126,15 @@ class Telemetry:
         self._symbolise = symbolise
         self._same_stack = same_stack
         self._around = around
+        self._gather = gather_seconds
         self._clock = WallClock()
         self._maker: SpanMaker | None = None
         self._queues: list[SpanQueue] = []
         self._refresh = refresh
         self._provider: MeterProvider | None = None
         self._periodic_readers: list[MetricReader] = []
-        self._resource = agent_resource(settings, host)
+        self._resource = agent_resource(settings, host, reader)
+        self._reader = reader
         self._told_left_out: set[int] = set()
 
     @property
@@ -159,7 +171,9 @@ class Telemetry:
 
         self._provider = MeterProvider(readers, Resource(self._resource), shutdown_on_exit=False)
         meter = self._provider.get_meter(SELF_SCOPE, otel_jb.__version__)
-        selfmetrics.register(meter, self.state.view, self.tally, self._overhead, self._uncounted, self._targets)
+        selfmetrics.register(
+            meter, self.state.view, self.tally, self._overhead, self._uncounted, self._targets, self._reader
+        )
 
     def _start_spans(self) -> None:
         from otel_jb.telemetry import exporters
@@ -200,13 +214,14 @@ class Telemetry:
             self._same_stack or (lambda _pid, _a, _b: None),
             self._around,
             keep=None if kept is None else lambda series, spans: kept.add(series, spans, traced=bool(queues)),
+            gather_seconds=self._gather,
         )
 
-    def slow_call(self, call: SlowCall) -> None:
-        """Make a trace of a slow call, on another thread; never blocks. Without an exporter for traces it does nothing."""
+    def slow_call(self, *calls: SlowCall) -> None:
+        """Make traces of slow calls, on another thread; never blocks. Without an exporter for traces it does nothing."""
         if self._maker is not None:
             self._clock.sample_if_due()
-            self._maker.submit(call)
+            self._maker.submit(*calls)
 
     def tick(self) -> None:
         """Compare the clocks; to be called about once a second, and when `clock.StepWatch` reports that the clock was set."""

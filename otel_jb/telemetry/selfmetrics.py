@@ -37,6 +37,7 @@ def register(
     overhead: Callable[[], Mapping[int, float]] = dict,
     uncounted: Callable[[], int] = int,
     targets: Callable[[], Mapping[tuple[str, str], int]] = dict,
+    reader: int | None = None,
 ) -> None:
     """Create all instruments of `metrics.SELF_INSTRUMENTS` on the meter.
 
@@ -47,6 +48,7 @@ def register(
         overhead: estimated CPU time spent in probes, as a fraction of one CPU, by `Target.id`.
         uncounted: calls of processes that found no room.
         targets: processes by state and reason.
+        reader: the process that measures, where it is not this one.
     """
     sources: dict[Instrument, Callable[[], _Observations]] = {
         metrics.PROBES: lambda: _probes(view()),
@@ -67,8 +69,8 @@ def register(
         metrics.PROBE_COST: lambda: [Observation(cost, {"kind": kind}) for kind, cost in view().cost.seconds_by_kind],
         metrics.PROBE_ATTACHED_TIME: lambda: _per_series(view(), lambda values: values.attached_ns / 1e9),
         metrics.OVERHEAD: lambda: _overhead(view(), overhead()),
-        metrics.CPU_TIME: _cpu_time,
-        metrics.MEMORY_USAGE: lambda: [Observation(resident_bytes(), {})],
+        metrics.CPU_TIME: lambda: _cpu_time(reader),
+        metrics.MEMORY_USAGE: lambda: [Observation(resident_bytes(reader), {})],
     }
     for instrument, source in sources.items():
         _create(meter, instrument, source)
@@ -169,16 +171,32 @@ def _of_targets(view: StateView, observations: Iterable[Observation]) -> Iterato
             yield each
 
 
-def _cpu_time() -> Iterator[Observation]:
+def _cpu_time(reader: int | None) -> Iterator[Observation]:
+    """Of this process and the reader. /proc shows everyone the times and the memory of any process."""
     times = os.times()
-    yield Observation(times.user, {"cpu.mode": "user"})
-    yield Observation(times.system, {"cpu.mode": "system"})
+    user, system = times.user, times.system
+    if reader is not None and (fields := _proc(reader, "stat").rpartition(b")")[2].split()):
+        tick = os.sysconf("SC_CLK_TCK")
+        user, system = user + int(fields[11]) / tick, system + int(fields[12]) / tick
+    yield Observation(user, {"cpu.mode": "user"})
+    yield Observation(system, {"cpu.mode": "system"})
 
 
-def resident_bytes() -> int:
-    """Resident memory of this process."""
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident_bytes(reader: int | None = None) -> int:
+    """Resident memory of this process and the reader; pages that both share count twice."""
+    pages = int(_proc(os.getpid(), "statm").split()[1])
+    if reader is not None and (fields := _proc(reader, "statm").split()):
+        pages += int(fields[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _proc(pid: int, name: str) -> bytes:
+    """A file of a process in /proc; empty where it is gone or hidden (hidepid)."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 class SelfCollector(Collector):

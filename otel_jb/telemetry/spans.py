@@ -124,14 +124,16 @@ class SpanMaker:
         self._thread = threading.Thread(target=self._work, name="span-maker", daemon=True)
         self._thread.start()
 
-    def submit(self, call: SlowCall) -> None:
-        """Take a slow call; never blocks. One that finds the queue full is counted in `otel_jb.spans.dropped`."""
+    def submit(self, *calls: SlowCall) -> None:
+        """Take slow calls; never blocks. Those that find the queue full are counted in `otel_jb.spans.dropped`."""
         with self._changed:
-            if self._stopping or len(self._waiting) >= _MAX_WAITING:
-                self._tally.add(SPANS_DROPPED, signal="traces", error__type="queue_full")
-                return
-            self._waiting.append((self._now(), call))
-            if len(self._waiting) in (1, _GATHERED):
+            before = len(self._waiting)
+            taken = 0 if self._stopping else min(len(calls), _MAX_WAITING - before)
+            if taken < len(calls):
+                self._tally.add(SPANS_DROPPED, len(calls) - taken, signal="traces", error__type="queue_full")
+            now = self._now()
+            self._waiting.extend((now, call) for call in calls[:taken])
+            if before == 0 < taken or before < _GATHERED <= before + taken:
                 self._changed.notify()
 
     def _work(self) -> None:

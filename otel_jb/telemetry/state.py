@@ -105,10 +105,16 @@ class StreamState:
         retain_seconds: how long the values of an ended target stay in the view.
         now: monotonic seconds.
         says: whether values that cannot be are logged.
+        judges: whether the last minutes are kept for the verdict.
     """
 
     def __init__(
-        self, retain_seconds: float = 60.0, now: Callable[[], float] = time.monotonic, *, says: bool = True
+        self,
+        retain_seconds: float = 60.0,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        says: bool = True,
+        judges: bool = True,
     ) -> None:
         self._says = says
         self._retain = retain_seconds
@@ -128,15 +134,22 @@ class StreamState:
         self._shares: dict[int, HostShare] = {}
         self._cost = AgentCost()
         self._slow_calls = 0
-        self._history = History()
+        self._history = History() if judges else None
         self._judged: dict[int, _Judged] = {}
         self._view: StateView | None = None  # as long as nothing changes
+
+    def count_slow_calls(self, calls: int) -> None:
+        """Fold in so many slow calls, of which only the number is kept."""
+        with self._lock:
+            self._view = None
+            self._slow_calls += calls
 
     def apply(self, record: StreamRecord) -> None:
         """Fold one record in. Records of unknown series or targets (their process ended and was forgotten) change nothing."""
         with self._lock:
             self._view = None
-            self._history.apply(record)
+            if self._history is not None:
+                self._history.apply(record)
             if isinstance(record, Snapshot):
                 self._apply_snapshot(record)
             elif isinstance(record, SlowCall):
@@ -196,7 +209,8 @@ class StreamState:
             for each, fallen in doubtful(series, value, of_file).items():
                 self._off[each] = self._off.get(each, frozenset()) | fallen
                 self._series[each] = without(self._series[each], self._off[each])
-                self._history.apply(self._series[each])
+                if self._history is not None:
+                    self._history.apply(self._series[each])
             if not self._says:
                 continue
             structs = ", ".join(dict(series.sources).get(value, ()))
@@ -248,7 +262,7 @@ class StreamState:
     def verdict(self, target_id: int) -> Verdict | None:
         """Who is at fault in a target's last minute, with the evidence; None of one that is gone. It takes ten times as long as `TargetView.accused`."""
         with self._lock:
-            if self._history.sampled_ns(target_id) is None:
+            if self._history is None or self._history.sampled_ns(target_id) is None:
                 return None
             return judge(self._history, target_id, silence=False)
 
@@ -310,6 +324,8 @@ class StreamState:
 
     def _accused(self, target: int) -> tuple[tuple[Culprit, str | None], ...]:
         """The verdict, made once for each moment that the history keeps."""
+        if self._history is None:
+            return ()
         sampled = self._history.sampled_ns(target)
         judged = self._judged.get(target)
         if judged is None or judged.sampled_ns != sampled:

@@ -107,7 +107,7 @@ ATTEMPTS: tuple[tuple[str, str, Arguments], ...] = (
     ("set capabilities", "capset", lambda: (_bytes(struct.pack("<Ii", 0x20080522, 0)), _zeros(24))),
     ("raise an ambient capability", "prctl", lambda: (47, 4, 0, 0, 0)),
     ("change its personality", "personality", lambda: (0x0040000,)),
-    ("lift a limit", "prlimit64", lambda: (0, 7, None, _zeros(16))),
+    ("change a limit", "prlimit64", lambda: (0, 7, _bytes(struct.pack("<QQ", 64, 64)), None)),
     (
         "ignore its alarm",
         "rt_sigaction",

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What crosses between reader and exporter arrives as it was, but for what must not cross."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from otel_jb.agent.carried import Carried, files_of
+from otel_jb.agent.walked import Lines, Walked, Walker, Walks, packed, unpacked
+from otel_jb.agent.wire import MAX_UP_BYTES, Wire
+from otel_jb.config.web import TlsServer, WebConfig
+from otel_jb.model import stream
+from otel_jb.model.stream import NestedCall, Series, SlowCall
+from otel_jb.stacks.unwinder import Stacks
+from tests import telemetry_samples as samples
+
+SERIES = samples.PUT
+INNER = NestedCall(SERIES.id, 90, 110, 120)
+CALL = replace(
+    SlowCall(SERIES.id, 7, "worker", 100, 100, 200, 160, 0xFFFF800000000000, -1, None),
+    stack=(1, 2),
+    stack_pointer=80,
+    instruction_pointer=81,
+    frame_pointer=82,
+    link_register=83,
+    stack_copy=b"secret",
+    nested=(INNER,),
+    nested_omitted=3,
+    stream_name="live/cam0",
+    ssrc=0x1A2B3C4D,
+)
+
+
+@contextmanager
+def ends() -> Iterator[tuple[Wire, Wire]]:
+    reader, exporter = socket.socketpair()
+    found = Wire(reader, up=False), Wire(exporter, up=True)
+    yield found
+    for each in found:
+        each.close()
+
+
+def test_every_kind_of_record_arrives_as_it_was_sent() -> None:
+    """Each record of the stream is equal on the other side."""
+    records = [
+        *(samples.SRS, samples.PUT, samples.snapshot(samples.snapshot_of(samples.PUT, [5, 7]))),
+        stream.ProbeStatus(1, "f", "file", "p", stream.ProbeState.SHED, "why"),
+        stream.HostShare(1, 2, 3, None, 5, ((6, 7),), ()),
+        stream.TargetEnded(1, 2),
+        stream.AgentCost((("stepped", 1e-5),)),
+    ]
+    with ends() as (reader, exporter):
+        for record in records:
+            reader.send(("record", record))
+            assert exporter.receive() == ("record", record)
+
+
+def test_a_slow_call_crosses_without_what_it_saw_of_the_stack() -> None:
+    """Everything of the call arrives but the target's stack and registers, which have been walked."""
+    of_walk = {"stack": (), "stack_copy": b"", "stack_pointer": 0}
+    of_walk |= dict.fromkeys(("instruction_pointer", "frame_pointer", "link_register"), 0)
+    assert all(getattr(CALL, each.name) not in ((), b"", 0) for each in fields(SlowCall)), (
+        "one that would not be missed"
+    )
+    walked = Walked(CALL, 4, None, (True,))
+    data = packed([walked])
+    assert b"secret" not in data
+    assert unpacked(data) == [walked._replace(call=replace(CALL, **of_walk))]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "sent", [struct.pack("<I", MAX_UP_BYTES + 1), struct.pack("<I", 3) + b"{]}", b"\x02\x00\x00\x00\xff\xff"]
+)
+def test_what_an_exporter_says_that_is_no_message_is_an_error(sent: bytes) -> None:
+    """A message that is too long, or no JSON, raises ValueError at once: nothing of it is kept or unpickled."""
+    ours, theirs = socket.socketpair()
+    reader = Wire(ours, up=False)
+    theirs.sendall(sent)
+    with pytest.raises(ValueError, match=r"message|Expecting|decode"):
+        reader.receive()
+    reader.close()
+    theirs.close()
+
+
+def test_a_half_message_is_the_end() -> None:
+    """An exporter that dies within a message has ended, like one that dies between two."""
+    for sent in (b"", b"\x05", struct.pack("<I", 5) + b"{}"):
+        ours, theirs = socket.socketpair()
+        reader = Wire(ours, up=False)
+        theirs.sendall(sent)
+        theirs.close()
+        assert reader.receive() is None
+        reader.close()
+
+
+class _Stacks:
+    """Says of each call that its thread's name is its only line."""
+
+    def symbolise(self, _: Series, call: SlowCall) -> Sequence[str]:
+        return (call.thread_name,)
+
+    def around(self, _: Series, call: SlowCall) -> Sequence[int]:
+        if call.thread_name == "defect":
+            raise RuntimeError
+        return (call.frame + 1,)
+
+    def same_stack(self, pid: int, _: SlowCall, inner: NestedCall) -> bool:
+        return pid == 42 and inner == INNER
+
+
+def test_what_stacks_mean_is_known_where_spans_are_made() -> None:
+    """Lines cross once for all calls of one shape; a call that is not known has its function's name; a defect costs one call."""
+    walks, sent, lost, came = Walks(), list[Mapping[int, Lines]](), list[int](), threading.Event()
+
+    def take(batch: Sequence[Walked], lines: Mapping[int, Lines]) -> None:
+        walks.note(unpacked(packed(batch)), lines)
+        sent.append(lines)
+        came.set()
+
+    walker = Walker(
+        cast(Stacks, _Stacks()), lambda number: (SERIES, 42) if number == SERIES.id else None, take, lost.append
+    )
+    others = [replace(CALL, start_ns=number) for number in range(3)]
+    for call in (CALL, *others, replace(CALL, series=99), replace(CALL, thread_name="defect")):
+        walker.take(call)
+    walker.finish(10)
+    assert came.is_set()
+    assert [lines for each in sent for lines in each.values()] == [("worker",)]
+    assert lost == [1]
+    for call in (CALL, *others):
+        assert walks.symbolise(SERIES, call) == ("worker",)
+        assert walks.around(SERIES, call) == (101,)
+        assert walks.same_stack(42, call, INNER)
+    assert walks.same_stack(
+        42, replace(CALL, frame=101), NestedCall(SERIES.id, 100, 100, 200)
+    )  # by the inner one's own stack
+    unknown = replace(CALL, start_ns=-1)
+    assert walks.symbolise(SERIES, unknown) == (SERIES.function,)
+    assert walks.around(SERIES, unknown) == ()
+    assert walks.same_stack(42, unknown, NestedCall(1, 2, 3, 4)) is None
+
+
+def test_a_file_that_cannot_be_read_is_used_from_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the exporter may not read it reads under another path, and speaks of by its own name; what it may, stays where it is."""
+    key, cert = tmp_path / "key", tmp_path / "cert"
+    key.write_text("a key")
+    cert.write_text("a certificate")
+    web = WebConfig(TlsServer(str(cert), str(key)))
+    from otel_jb.config import environment
+    from otel_jb.config.model import Config
+    from otel_jb.model.errors import ConfigError
+
+    config = Config()
+    settings = environment.read({"OTEL_EXPORTER_OTLP_CERTIFICATE": str(cert)}, config.otlp, config.otlp_command_line)
+    carried = Carried(files_of(settings, web))
+    readable: Any = lambda path, _mode: path != str(key)  # noqa: E731 - root may read everything
+    monkeypatch.setattr("os.access", readable)
+    tls = carried.web(web).tls_server_config
+    assert tls.cert_file == str(cert)
+    assert tls.key_file != str(key)
+    assert Path(tls.key_file).read_text() == "a key"
+    assert carried.settings(settings).metrics.certificate == str(cert)
+    assert carried.contents(settings) == {str(cert): b"a certificate"}
+    assert carried.own_names(ConfigError(f"bad: {tls.key_file}")).message == f"bad: {key}"
+    carried.close()
+    assert not Path(tls.key_file).exists()
