@@ -23,11 +23,14 @@ WITHOUT_PRIVILEGES = (SETPRIV, "--bounding-set=-all", "--inh-caps=-all", "--no-n
 
 
 def of_targets(exposition: Exposition) -> dict[str, float]:
-    """The samples that the kernel's records make, by name and labels; not the verdict, which is of the time until it is asked for."""
+    """The samples that the kernel's records make, by name and labels.
+
+    Not the verdict and the host's share: they go on between the last scrape and the end of the recording.
+    """
     return {
         f"{name}{sorted(labels.items())}": value
         for name, labels, value in exposition.samples
-        if name.startswith("jitterbuffer_") and name != "jitterbuffer_verdict_ratio"
+        if name.startswith("jitterbuffer_") and not name.startswith(("jitterbuffer_verdict_", "jitterbuffer_host_"))
     }
 
 
