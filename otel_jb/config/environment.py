@@ -16,7 +16,7 @@ from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from otel_jb.config import declarative
-from otel_jb.config.model import Otlp, OtlpProtocol
+from otel_jb.config.model import Compression, Otlp, OtlpProtocol
 from otel_jb.model.errors import ConfigError
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ SAMPLERS = (
     *("parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"),
 )
 TEMPORALITIES = ("cumulative", "delta", "lowmemory")
-COMPRESSIONS = ("none", "gzip", "deflate")
+COMPRESSIONS = tuple(each.value for each in Compression)
 HISTOGRAMS = ("explicit_bucket_histogram", "base2_exponential_bucket_histogram")
 _OF_A_SERVICE = frozenset({"service.name", "service.instance.id", "service.version", "host.name"})
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -266,7 +266,7 @@ def _signal(reader: _Reader, signal: str, file: Otlp, command_line: Otlp) -> Sig
     if text is None:
         text = "http://localhost:4318" if protocol is OtlpProtocol.HTTP else "http://localhost:4317"
     if "://" not in text:
-        insecure = reader.choice(True, {"true": True, "false": False}, *names("INSECURE"))
+        insecure = reader.choice(not file.tls, {"true": True, "false": False}, *names("INSECURE"))
         text = f"{'http' if insecure else 'https'}://{text}"
     if protocol is OtlpProtocol.GRPC and text.startswith("http://") and urlsplit(text).port is None:
         reader.warnings.append(f"{text[:60]} has no port, and gRPC takes 443 then; the Collector's is {text[:60]}:4317")
@@ -277,17 +277,22 @@ def _signal(reader: _Reader, signal: str, file: Otlp, command_line: Otlp) -> Sig
     found = reader.text(*names("TIMEOUT"))
     if found is not None and timeout < 100:
         reader.warnings.append(f"{found[0]}={found[1]} means {timeout:g} milliseconds, as OpenTelemetry specifies it")
-    compression = reader.choice("none", {name: name for name in COMPRESSIONS}, *names("COMPRESSION"))
+    compression = reader.choice(
+        (file.compression or Compression.NONE).value, {name: name for name in COMPRESSIONS}, *names("COMPRESSION")
+    )
     if compression == "deflate" and protocol is OtlpProtocol.GRPC:
-        reader.warnings.append(f"{names('COMPRESSION')[1]}=deflate is ignored: gRPC has gzip only")
+        reader.warnings.append("compression by deflate is ignored: gRPC has gzip only")
         compression = "none"
+    # A certificate and its key come from one place.
+    client = (reader.plain(*names("CLIENT_CERTIFICATE")), reader.plain(*names("CLIENT_KEY")))
+    certificate, key = client if any(client) else (file.tls.cert_file, file.tls.key_file)
     return SignalSettings(
         endpoint=text,
         protocol=protocol,
         headers=tuple((key.lower(), value) for key, value in headers.items()),
         timeout_seconds=timeout / 1000,
         compression=compression,
-        certificate=reader.plain(*names("CERTIFICATE")),
-        client_key=reader.plain(*names("CLIENT_KEY")),
-        client_certificate=reader.plain(*names("CLIENT_CERTIFICATE")),
+        certificate=reader.plain(*names("CERTIFICATE")) or file.tls.ca_file,
+        client_key=key,
+        client_certificate=certificate,
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from otel_jb.config import yamlfile
-from otel_jb.config.model import OFF, Config, Otlp
+from otel_jb.config.model import OFF, Config, OtlpTls
 from otel_jb.model.errors import ConfigError
 
 T = TypeVar("T")
@@ -99,10 +99,12 @@ def to_yaml(config: Config) -> str:
     import yaml
 
     given = config.otlp_command_line
-    otlp = Otlp(
-        given.endpoint or config.otlp.endpoint,
-        given.protocol or config.otlp.protocol,
-        {**config.otlp.headers, **given.headers},
+    otlp = dataclasses.replace(
+        config.otlp,
+        endpoint=given.endpoint or config.otlp.endpoint,
+        protocol=given.protocol or config.otlp.protocol,
+        headers={**config.otlp.headers, **given.headers},
+        tls=OtlpTls() if (given.endpoint or "").startswith("http://") else config.otlp.tls,
     )
     plain = _plain_value(dataclasses.replace(config, otlp=otlp))
     del plain["otlp_command_line"]

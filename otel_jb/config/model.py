@@ -144,6 +144,32 @@ class OtlpProtocol(Enum):
     HTTP = "http/protobuf"
 
 
+class Compression(Enum):
+    """The values of OTEL_EXPORTER_OTLP_COMPRESSION. gRPC has no deflate."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    DEFLATE = "deflate"
+
+
+@dataclass(frozen=True, slots=True)
+class OtlpTls:
+    """Files for an OTLP endpoint with TLS; absolute paths, or relative to where the agent is started."""
+
+    ca_file: str | None = None  #: authorities to trust instead of the system's
+    cert_file: str | None = None  #: the client's own certificate
+    key_file: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise KeyValueError(
+                "key_file" if self.cert_file is None else "cert_file", "cert_file and key_file go together"
+            )
+
+    def __bool__(self) -> bool:
+        return self.ca_file is not None or self.cert_file is not None
+
+
 @dataclass(frozen=True, slots=True)
 class EndChoice:
     """The end strategy: the planner's own choice (None, `auto`), or a safer one forced."""
@@ -311,10 +337,14 @@ class Otlp:
     endpoint: str | None = None
     protocol: OtlpProtocol | None = None  #: None: `http/protobuf` for port 4318 or a URL with a path, else `grpc`
     headers: dict[str, str] = field(default_factory=dict)
+    compression: Compression | None = None  #: None: none, or what the environment says
+    tls: OtlpTls = OtlpTls()
 
     def __post_init__(self) -> None:
         if self.endpoint is not None:
             _check_endpoint(self.endpoint)
+            if self.tls and self.endpoint.startswith("http://"):
+                raise KeyValueError("tls", f"{self.endpoint[:60]} does not use TLS; write https://")
 
     @property
     def effective_protocol(self) -> OtlpProtocol:

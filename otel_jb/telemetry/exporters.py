@@ -151,7 +151,7 @@ def _read(path: str | None, what: str) -> bytes | None:
     except OSError as error:
         raise ConfigError(
             f"the {what} {path} cannot be read: {error.strerror}",
-            "Correct the OTEL_EXPORTER_OTLP_*CERTIFICATE and _KEY variables.",
+            "Correct otlp.tls in the configuration file, or the OTEL_EXPORTER_OTLP_*CERTIFICATE and _KEY variables.",
         ) from None
 
 

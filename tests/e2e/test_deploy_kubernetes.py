@@ -37,6 +37,10 @@ gateway: {autoscaling: {enabled: true}}
 remoteWrite: {endpoint: "https://metrics.example.org/api/v1/push", tokenSecret: metrics-token}
 clusterName: edge
 """
+TENANT = """
+remoteWrite: {endpoint: "https://mimir/api/v1/push", headers: {X-Scope-OrgID: media}, tls: {secret: mimir-tls, clientCertificate: true}}
+tempo: {endpoint: "tempo:4317", headers: {X-Scope-OrgID: media}, compression: zstd, tls: {secret: tempo-tls}}
+"""
 OPERATOR = """
 remoteWrite: {endpoint: ""}
 podMonitor: {enabled: true, labels: {release: stack}}
@@ -87,7 +91,9 @@ def test_the_documented_command_installs_the_chart() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("values", ["", EVERYTHING, NOTHING], indirect=True, ids=["defaults", "everything", "nothing"])
+@pytest.mark.parametrize(
+    "values", ["", EVERYTHING, NOTHING, TENANT], indirect=True, ids=["defaults", "everything", "nothing", "tenant"]
+)
 def test_rendered_objects_are_valid(values: Path, version: str) -> None:
     """Every rendered object satisfies that Kubernetes version's schema, unknown fields refused."""
     from kubernetes_validate import validate  # type: ignore[import-untyped]
@@ -154,6 +160,8 @@ def test_the_charts_readme_has_every_value() -> None:
         ("agents: {}", "agents"),
         ("agent: {image: {repository: x, tag: latest}}", "/agent/image/tag"),
         ("remoteWrite: {endpoint: prometheus}", "/remoteWrite/endpoint"),
+        ("tempo: {tls: {clientCertificate: true}}", "/tempo/tls"),
+        ("remoteWrite: {headers: {'not a name': x}}", "'not a name' does not match"),
         ("podMonitor: {enabled: true}", "would bring every series twice"),
     ],
     indirect=["values"],
@@ -189,7 +197,7 @@ def test_privileges_are_named_one_by_one(values: Path, more: tuple[str, ...]) ->
     assert {name for rule in role["rules"] for name in rule["resources"]} == {"pods"}
 
 
-@pytest.mark.parametrize("values", ["", NOTHING], indirect=True, ids=["defaults", "nothing"])
+@pytest.mark.parametrize("values", ["", NOTHING, TENANT], indirect=True, ids=["defaults", "nothing", "tenant"])
 def test_rendered_collector_configurations_are_valid(values: Path, tmp_path: Path) -> None:
     """The Collector accepts the configurations as they are rendered, with the variables that their pods get."""
     found = documents(values)
@@ -197,12 +205,14 @@ def test_rendered_collector_configurations_are_valid(values: Path, tmp_path: Pat
     checked = 0
     for one in found:
         if one["kind"] == "ConfigMap":
-            file = tmp_path / "collector.yaml"
-            file.write_text(one["data"]["collector.yaml"])
             containers = workloads[one["metadata"]["name"]]["spec"]["template"]["spec"]["containers"]
             (collector,) = [each for each in containers if each["name"] == "collector"]
             environment = {each["name"]: str(each.get("value", "node-1")) for each in collector["env"]}
-            argv = [program("collector"), "validate", "--config", str(file)]
+            argv = [program("collector"), "validate"]
+            for option in collector["args"]:
+                file = tmp_path / Path(option).name
+                file.write_text(one["data"][file.name].replace("/etc/otelcol-", f"{tmp_path}/"))
+                argv += ["--config", str(file)]
             done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, env=environment)
             assert done.returncode == 0, done.stderr[-2000:]
             checked += 1

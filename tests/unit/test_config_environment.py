@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from otel_jb.config.environment import read
-from otel_jb.config.model import Otlp, OtlpProtocol
+from otel_jb.config.model import Compression, Config, Otlp, OtlpProtocol, OtlpTls
+from otel_jb.config.yamlfile import parse
 from otel_jb.model.errors import ConfigError
 
 pytestmark = pytest.mark.unit
@@ -65,6 +68,31 @@ def test_file_then_environment_then_command_line() -> None:
     assert dict(settings.metrics.headers) == {"a": "file", "b": "env", "c": " env"}
     own = {**environ, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://own:4318/x"}
     assert read(own, file, Otlp("http://cli:4317")).metrics.endpoint == "http://cli:4317"
+
+
+def test_the_files_tls_and_compression_hold_until_the_environment_says_otherwise() -> None:
+    """`otlp.tls` and `otlp.compression` reach both signals; a variable wins, and a certificate never gets the other place's key."""
+    tls = OtlpTls("/ca", "/cert", "/key")
+    file = Otlp("https://file:4317", compression=Compression.GZIP, tls=tls)
+    for signal in (read({}, file).metrics, read({}, file).traces):
+        assert (signal.compression, signal.certificate) == ("gzip", "/ca")
+        assert (signal.client_certificate, signal.client_key) == ("/cert", "/key")
+    environ = {"OTEL_EXPORTER_OTLP_COMPRESSION": "none", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "/both.pem"}
+    metrics = read(environ, file).metrics
+    assert (metrics.compression, metrics.certificate) == ("none", "/ca")
+    assert (metrics.client_certificate, metrics.client_key) == ("/both.pem", None)
+    assert read({}, Otlp("file:4317", tls=tls)).metrics.endpoint == "https://file:4317"
+    assert read({}, Otlp("file:4317")).metrics.endpoint == "http://file:4317"
+
+
+def test_tls_that_would_not_be_used_is_refused() -> None:
+    """Files for TLS beside an http:// address, and a certificate without its key, are errors that name the key."""
+    for wrong, said in (
+        ("{endpoint: 'http://c:4317', tls: {ca_file: /ca}}", "http://c:4317 does not use TLS; write https://"),
+        ("{endpoint: 'https://c:4317', tls: {cert_file: /c}}", "cert_file and key_file go together"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            parse(f"otlp: {wrong}", "c.yaml", Config)
 
 
 @pytest.mark.parametrize(

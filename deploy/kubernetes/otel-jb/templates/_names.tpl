@@ -13,3 +13,20 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
+
+{{- /* Headers and TLS of an exporter. */ -}}
+{{- define "otel-jb.destination" -}}
+{{- with .to.headers -}}
+headers:
+  {{- toYaml . | nindent 2 }}
+{{ end -}}
+{{- if .to.tls.secret -}}
+tls:
+  insecure: false
+  ca_file: /etc/otelcol-{{ .name }}/ca.crt
+  {{- if .to.tls.clientCertificate }}
+  cert_file: /etc/otelcol-{{ .name }}/tls.crt
+  key_file: /etc/otelcol-{{ .name }}/tls.key
+  {{- end }}
+{{- end -}}
+{{- end -}}
