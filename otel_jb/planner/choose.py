@@ -11,7 +11,7 @@ from dataclasses import replace
 from otel_jb.arch.machine import named
 from otel_jb.code.facts import FunctionCode
 from otel_jb.model.plan import EndStrategy, Probe, ProbePlan, Skipped, Symbol
-from otel_jb.planner.detail import REASON, Told
+from otel_jb.planner.detail import REASON, UNTIMED, Told
 from otel_jb.planner.ends import SAFE_WAYS, Refusal, Way, entry_way, uretprobe_way
 from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
 from otel_jb.planner.marked import marked_probes
@@ -138,7 +138,10 @@ def _plan_one(
     if code.problem:
         return skip(code.problem)
     forced = _matches(symbols, options.unsafe_uretprobe)
-    way = choose(code, meaning, kernel, options.end_strategy, process=process, forced=forced)
+    if not options.detail and not options.functions and not forced and told.needs_no_time(meaning):
+        way = _say(entry_way(code, meaning, kernel, process=process), UNTIMED)
+    else:
+        way = choose(code, meaning, kernel, options.end_strategy, process=process, forced=forced)
     if isinstance(way, Refusal):
         return skip(way.reason)
     return Probe(

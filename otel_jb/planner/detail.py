@@ -10,6 +10,7 @@ from otel_jb.model.reads import Op, emits_rtp
 from otel_jb.planner.inputs import FunctionMeaning, MatchedFunction
 
 REASON = "its profile's primary functions measure as much; --detail all attaches it"
+UNTIMED = "its entry shows all that it is attached for; --detail all times it"
 _OF_BUFFERS = frozenset({Op.DEPTH, Op.OPEN, Op.CLOSE})
 
 _Group = tuple[str, str]  #: profile and role
@@ -36,6 +37,12 @@ class Told:
         if meaning.primary or meaning.generic or group not in self._primary or _sees_buffers(meaning):
             return True
         return not self._told[group].issuperset(_metrics(meaning))
+
+    def needs_no_time(self, meaning: FunctionMeaning) -> bool:
+        """Whether the entry shows all that this function is attached for: its end tells nothing, and its role's times are those of the primary."""
+        if meaning.primary or meaning.generic or meaning.asked or (meaning.profile, meaning.role) not in self._primary:
+            return False
+        return bool(meaning.program.entry) and not meaning.program.end
 
 
 def _metrics(meaning: FunctionMeaning) -> Sequence[str]:

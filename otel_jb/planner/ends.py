@@ -27,6 +27,8 @@ class Way:
 
 #: Assumed hits per call of a branch inside a loop; the code does not show the real number.
 LOOP_ROUNDS = 4
+#: Hits per call of an end that is in the function called last, which others call too: a packet's way through SRS passes it three times.
+LENT_HITS = 3
 READ_NS = 80.0  #: reading one word of the target's stack
 MOST_CODES = 64  #: maximum end sites of one function that need more than their condition; limited by the cookie
 
@@ -96,7 +98,8 @@ def tells_return(spot: Spot, meaning: FunctionMeaning) -> bool:
 def _end_cost(spot: Spot, kernel: KernelFacts) -> float:
     """What an end costs a call that takes this way out."""
     reads = len(spot.callers) + (spot.returned is not None and spot.returned.kind is Origin.STACK)
-    return kernel.cost_ns(spot.price) * (LOOP_ROUNDS if spot.looped else 1) + READ_NS * reads
+    hits = LOOP_ROUNDS if spot.looped else LENT_HITS if spot.callers else 1
+    return kernel.cost_ns(spot.price) * hits + READ_NS * reads
 
 
 def edge_way(

@@ -21,7 +21,9 @@ from otel_jb.model.plan import (
     Symbol,
     SymbolSource,
 )
+from otel_jb.model.reads import Op, ReadOp, ReadProgram
 from otel_jb.planner.choose import make_plan
+from otel_jb.planner.ends import LENT_HITS
 from otel_jb.planner.inputs import FileFacts, KernelFacts, Options
 from otel_jb.planner.peers import peer_note
 from otel_jb.planner.prices import of_processor
@@ -344,3 +346,28 @@ def test_a_function_that_no_profile_knows_is_measured_where_user_and_target_are_
     assert probed("jb_*s") == {"jb_puts"}
     assert probed("jb_*", "jb_puts") == {"jb_put", "jb_puts"}
     assert probed("jb_puts", named=False) == set()
+
+
+def test_an_end_lent_by_another_function_costs_all_calls_of_that() -> None:
+    """The price counts the calls that others make of it, so a vouched return probe is cheaper than such an end; without one the end stays."""
+    lent = replace(PLAIN, edges=Ends((replace(EDGE, callers=((-48, -0x20),)),)))
+    vouched = Meaning(uretprobe="jitter.c: arithmetic only")
+    assert only(plan(lent, vouched)).strategy is EndStrategy.URETPROBE
+    assert only(plan(PLAIN, vouched)).strategy is EndStrategy.EDGE_SITES
+    one, kernel = only(plan(lent)), KernelFacts()
+    assert one.strategy is EndStrategy.EDGE_SITES
+    assert one.cost_ns >= (1 + LENT_HITS) * kernel.emulated_ns
+
+
+def test_an_entry_is_enough_where_the_end_tells_nothing_more() -> None:
+    """By default a second function of a role, attached for what its entry shows, is not timed; `--detail all`, or its name, times it."""
+    depth = ReadProgram(entry=(ReadOp(Op.DEPTH, src=1), ReadOp(Op.END)))
+    files = facts_of(("jb_put", 0x1000, Meaning(primary=True)), ("jb_queue", 0x2000, Meaning(program=depth)))
+
+    def strategies(options: Options) -> dict[str, EndStrategy]:
+        return {probe.function: probe.strategy for probe in make_plan(files, options=options).probes}
+
+    both = dict.fromkeys(("jb_put", "jb_queue"), EndStrategy.EDGE_SITES)
+    assert strategies(Options(detail=False)) == both | {"jb_queue": EndStrategy.ENTRY_ONLY}
+    assert strategies(Options(detail=True)) == both
+    assert strategies(Options(detail=False, functions=("jb_queue",))) == {"jb_queue": EndStrategy.EDGE_SITES}

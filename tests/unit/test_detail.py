@@ -62,3 +62,29 @@ def test_what_a_profile_keeps_for_detail_is_needed_by_nothing() -> None:
     """It is not attached by default even where it alone tells something, and tells nothing in place of others."""
     assert not needed(replace(OTHER, detail=True, role="get", program=reads(Op.DEPTH)))
     assert needed(OTHER, replace(PRIMARY, detail=True))
+
+
+def untimed(other: Meaning, primary: Meaning = PRIMARY) -> bool:
+    """Whether a function that is attached by default beside a primary one needs no end."""
+    return Told([Known(symbol("a", 1), primary), Known(symbol("b", 2), other)]).needs_no_time(other)
+
+
+def test_a_function_whose_entry_shows_everything_needs_no_end() -> None:
+    """A depth read at the entry is all that it adds: the primary function of its role tells how long calls take."""
+    assert untimed(replace(OTHER, program=reads(Op.DEPTH)))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(PRIMARY, program=reads(Op.DEPTH)),
+        replace(OTHER, program=ReadProgram(end=reads(Op.DEPTH).entry)),
+        replace(OTHER, program=reads(Op.DEPTH), role="get"),
+        replace(OTHER, program=reads(Op.DEPTH), generic=True),
+        replace(OTHER, program=reads(Op.DEPTH), asked=True),
+        replace(OTHER),
+    ],
+)
+def test_what_else_the_end_tells_needs_it(other: Meaning) -> None:
+    """The times of a primary function or of a role without one, what is read at an end, and what the user or only a pattern named."""
+    assert not untimed(other)
