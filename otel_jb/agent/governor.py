@@ -25,7 +25,7 @@ FALLING = 0.1  #: while the load of the last RATES_S is this much below that of 
 LOAD_RATE = 5.0  #: calls a second; fewer do not show how the load changes
 COMPARE_S = 10.0  #: CPU time before and after a change is compared over this time
 STEADY = 0.05  #: the comparison counts if the calls of the other functions changed by no more
-WARM_S = 1e-3  #: of a function's calls that are this far apart, half are cold: packets come in bursts
+WARM_S = 2e-4  #: of a target's calls this far apart, half are cold: those of one packet follow each other
 MOST_CORRECTION = 3.0  #: an estimate is at most so many times too low
 NOTABLE = 0.01  #: of one CPU: smaller changes drown in the target's own
 
@@ -91,6 +91,7 @@ class _Target:
     correction: float = 1.0
     entries: dict[int, int] = field(default_factory=dict)
     tells: dict[int, Tells] = field(default_factory=dict)
+    prices: dict[int, tuple[float, float]] = field(default_factory=dict)  #: seconds of a call, and a cold one's more
     cpu_s: float | None = None
     seconds: deque[_Second] = field(default_factory=deque)  #: of the last COMPARE_S or DECIDE_S
     spent: deque[tuple[float, float]] = field(default_factory=deque)  #: (time, CPU seconds) of the last WINDOW_S
@@ -165,10 +166,19 @@ class Governor:
 
     def _shed(self, number: int, target: _Target, now: float, budget: float) -> Decision | None:
         busiest = max((s for s in target.seconds if s.time > now - RATES_S), key=lambda second: second.total)
-        costs = {
-            series: Cost(share * target.correction, target.tells[series]) for series, share in busiest.shares.items()
-        }
-        chosen = over_budget(costs, budget)
+        calls = {series: rate for series, rate in busiest.calls.items() if series in target.prices}
+        scale = target.correction * busiest.total / (sum(_shares(calls, target.prices).values()) or 1.0)
+        costs: dict[int, Cost] = {}
+        chosen: tuple[int, ...] = ()
+        while True:
+            # With fewer calls each is colder: what stays costs more than it did beside what goes.
+            left = {series: rate for series, rate in calls.items() if series not in chosen}
+            for series, share in _shares(left, target.prices).items():
+                costs[series] = Cost(share * scale, target.tells[series])
+            more = over_budget({series: costs[series] for series in left}, budget)
+            if not more:
+                break
+            chosen += more
         if not chosen:
             return None
         total = sum(cost.share for cost in costs.values())
@@ -226,16 +236,13 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
     calls: dict[int, float] = {}
     for reading in readings:
         target.tells[reading.series] = reading.tells
+        target.prices[reading.series] = (reading.cost_s, reading.cold_s)
         # A new probe's calls are all recent ones.
         recent = max(0, reading.entries - target.entries.get(reading.series, 0)) / length
         target.entries[reading.series] = reading.entries
         if reading.series not in target.shed:
             calls[reading.series] = recent
-    shares = {
-        reading.series: rate * (reading.cost_s + reading.cold_s / (1.0 + rate * WARM_S))
-        for reading in readings
-        if (rate := calls.get(reading.series)) is not None
-    }
+    shares = _shares(calls, target.prices)
     cpu = None
     if cpu_s is not None and target.cpu_s is not None:
         cpu = max(0.0, cpu_s - target.cpu_s) / length
@@ -245,7 +252,7 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
     target.cpu_s = cpu_s
     present = {reading.series for reading in readings}
     for gone in target.entries.keys() - present:
-        del target.entries[gone], target.tells[gone]
+        del target.entries[gone], target.tells[gone], target.prices[gone]
         target.shed.pop(gone, None)
     second = _Second(now, length, calls, shares, cpu, sum(shares.values()))
     target.seconds.append(second)
@@ -256,6 +263,12 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
         target.seconds.popleft()
     while target.spent[0][0] <= now - WINDOW_S:
         target.spent_s -= target.spent.popleft()[1]
+
+
+def _shares(calls: Mapping[int, float], prices: Mapping[int, tuple[float, float]]) -> dict[int, float]:
+    """What these calls a second cost, in shares of one CPU."""
+    cold = 1.0 / (1.0 + sum(calls.values()) * WARM_S)  # the part of the calls that find the caches cold
+    return {series: rate * (prices[series][0] + prices[series][1] * cold) for series, rate in calls.items()}
 
 
 def _changed(target: _Target, now: float, series: tuple[int, ...], *, shed: bool) -> None:

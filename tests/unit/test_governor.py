@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_jb.agent.governor import LAST_RETRY_S, SETTLE_S, Decision, Governor, Reading
+from otel_jb.agent.governor import LAST_RETRY_S, SETTLE_S, WARM_S, Decision, Governor, Reading
 from otel_jb.agent.shedding import WORTH, Cost, Tells, choose
 
 US = 1e-6
@@ -26,6 +26,7 @@ class Server:
         cost_s: of one call, as the agent believes.
         really: how many times that each call costs the target in truth.
         own: share of a CPU that the target uses itself at full load; None: its CPU time cannot be read.
+        cold_s: what a call costs more, the more of it the fewer calls there are.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class Server:
         cost_s: float = US,
         really: float = 1.0,
         own: float | None = None,
+        cold_s: float = 0.0,
     ) -> None:
+        self.cold_s = cold_s
         self.governor, self.rates, self.tells = governor, dict(rates), dict(tells or {})
         self.cost_s, self.really, self.own = cost_s, really, own
         self.load = 1.0
@@ -52,12 +55,14 @@ class Server:
         made = []
         for _ in range(seconds):
             self.now += 1
-            self.spent.append(sum(self.rates[s] for s in self.attached) * self.load * self.cost_s * self.really)
+            calls = sum(self.rates[s] for s in self.attached) * self.load
+            self.spent.append(calls * (self.cost_s + self.cold_s / (1 + calls * WARM_S)) * self.really)
             self.cpu_s += self.spent[-1] + (self.own or 0.0) * self.load
             for series in self.attached:
                 self.counts[series] += self.rates[series] * self.load
             readings = [
-                Reading(s, 1, self.tells.get(s, Tells.DETAIL), int(self.counts[s]), self.cost_s) for s in self.rates
+                Reading(s, 1, self.tells.get(s, Tells.DETAIL), int(self.counts[s]), self.cost_s, self.cold_s)
+                for s in self.rates
             ]
             cpu = {1: self.cpu_s} if self.own is not None else {}
             for decision in self.governor.observe(self.now, readings, cpu):
@@ -92,6 +97,18 @@ def test_what_is_shed_is_the_least_that_suffices_in_one_step(
     if made:
         assert made[0].reason.startswith("overhead budget: ")
         assert sum(made[0].shares) == pytest.approx(sum(REAL[s] for s in gone) * US, rel=0.01)
+
+
+@pytest.mark.parametrize(("budget", "gone"), [(0.05, {1}), (0.018, {1, 3}), (0.01, {1, 3, 4})])
+def test_what_stays_is_colder_and_the_decision_knows(budget: float, gone: set[int]) -> None:
+    """Without its busiest function a server's other probes find the caches cold: the set that goes is chosen for that, in one step."""
+    server = Server(
+        Governor(budget), {1: 60_000, 2: 2_000, 3: 2_000, 4: 2_000}, {1: Tells.IDLE, 2: Tells.PRIMARY}, cold_s=5 * US
+    )
+    made = server.run(120)
+    assert [set(decision.series) for decision in made] == [gone]
+    assert max(server.spent[30:]) <= budget
+    assert server.governor.overhead()[1] == pytest.approx(sum(server.spent[60:]) / 60, rel=0.02)
 
 
 def test_a_very_hot_function_goes_at_once() -> None:
