@@ -30,6 +30,7 @@ from tests.e2e.agent_process import TARGETS, AgentProcess, Conversation, agent
 BUDGETS = (1, 3, 5, 10)  #: percent of a CPU
 ROUNDS, WORK, SPARE = 2_000, 2_000, 30  #: see tests/targets/srs_like.cc
 FULL_S, LOW_S, WINDOW_S = 72, 45, 8
+READY_S = 120.0  #: four agents that start at once beside processes that never sleep need longer than usual
 WITHIN_S = 60.0
 LEAST = 0.1  #: percent of a CPU: what costs less is not worth shedding
 _FUNCTION = re.compile(r"([\w:~]+) \((\d+\.\d)%\)")
@@ -112,7 +113,7 @@ def measure(program: Path, budget: int, *, busy: bool) -> Shown:
         full = load(ROUNDS, FULL_S)
         own = Usage(server.pid).share(WINDOW_S)
         options = ("--pid", str(server.pid), "--overhead-budget", f"{budget}%", "--interval", "1s")
-        with agent(Path(name), *options) as measuring:
+        with agent(Path(name), *options, ready_within=READY_S) as measuring:
             usage = Usage(server.pid)
             seconds = wait_for(measuring, "detached", WITHIN_S - 10)
             before = usage.share() - own

@@ -166,11 +166,11 @@ class AgentProcess:
 
 
 @contextlib.contextmanager
-def agent(directory: Path, *arguments: str) -> Iterator[AgentProcess]:
+def agent(directory: Path, *arguments: str, ready_within: float = 30.0) -> Iterator[AgentProcess]:
     """A running agent whose probes are attached; it must end with 0 when it is told to stop."""
     running = AgentProcess(directory, *arguments)
     try:
-        running.wait_until_ready()
+        running.wait_until_ready(ready_within)
         yield running
         status = running.stop()
         assert status == 0, f"exit status {status}\n{running.log()}"
