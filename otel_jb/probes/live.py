@@ -191,7 +191,8 @@ class BpfBackend:
             if was == now or (now and item.set.private):
                 continue
             if item.set.private:
-                self._files.shed(item.function, item.set)
+                records += self._exchange(item, new)
+                continue
             self._files.flag([item.index], *((abi.FLAG_CLEARED, 0) if now else (0, abi.FLAG_CLEARED)))
             item.probe = replace(
                 item.probe, strategy=linked.strategy if now else EndStrategy.ENTRY_ONLY, reason=new.reason
@@ -199,6 +200,19 @@ class BpfBackend:
             item.series = _described(item.series, item.probe)
             records += [item.series, _status(item, ProbeState.ATTACHED, new.reason)]
         return records
+
+    def _exchange(self, item: Attached, new: Probe) -> list[StreamRecord]:
+        """Have another probe in the place of a return probe that only processes have which were examined."""
+        try:
+            self._files.exchange(item.function, item.set, item.pid, new)
+        except AttachError as error:
+            item.stop()
+            self._reader.settle([item.index], returned_unseen=True)
+            unverified = isinstance(error, UnverifiedError)
+            return [_status(item, ProbeState.UNVERIFIED if unverified else ProbeState.FAILED, error.message)]
+        item.probe = new
+        item.series = _described(item.series, new)
+        return [item.series, _status(item, ProbeState.ATTACHED, new.reason)]
 
     def _attach_probes(
         self, attached: AttachedTarget, probes: Sequence[Probe], *, alone: bool, running: bool

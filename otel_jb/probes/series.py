@@ -35,6 +35,13 @@ class Function:
     links: dict[int, Links] = field(default_factory=dict)  #: by PID; 0: of every process
     refused: AttachError | None = None  #: why it cannot be linked for all processes
     shed: bool = False  #: not linked, because nobody wants it now
+    instead: dict[int, Probe] = field(
+        default_factory=dict
+    )  #: by PID: for processes that must not have `probe` any more
+
+    def of(self, pid: int) -> Probe:
+        """The probe that is linked for a process, or for every one."""
+        return self.instead.get(pid, self.probe)
 
 
 @dataclass(slots=True, eq=False)

@@ -40,15 +40,14 @@ class Attacher:
         """Whether the probe must not reach a process that was not examined."""
         return probe.strategy.changes_return_address and not self.sessions
 
-    def link(self, function: Function, probes: ProbeSet, pid: int) -> Links:
-        """Attach a function's sites, ends first so that no call is entered whose end would not be seen; pid 0: every process.
+    def link(self, function: Function, probes: ProbeSet, pid: int, form: int) -> Links:
+        """Attach a function's sites, ends first so that no call is entered whose end would not be seen; pid 0: every process. `form`: of
+        the links, to tell them from those that they replace.
 
         Raises AttachError with nothing left attached.
         """
-        probe, made = function.probe, Links()
-        shape = shape_of(
-            probe.read, events=self._events, nests=probes.nests, form=probes.form, goroutine=probe.goroutine
-        )
+        probe, made = function.of(pid), Links()
+        shape = shape_of(probe.read, events=self._events, nests=probes.nests, form=form, goroutine=probe.goroutine)
         starts, stops = shape, shape
         if probe.pair is not None:
             starts, stops = (of_pair(shape, probe.pair, stop=stop) for stop in (False, True))

@@ -337,7 +337,7 @@ class Files:
         alike = [each for each in self.by_number.values() if each.key[:2] == probes.key[:2]]
         linked = [function for each in alike for function in each.functions if function.links]
         everywhere = {site.offset for f in linked if EVERYONE in f.links for site in f.probe.sites}
-        return {site.offset for f in linked for site in f.probe.sites}, everywhere
+        return {site.offset for f in linked for pid in f.links for site in f.of(pid).sites}, everywhere
 
     @staticmethod
     def _refusals(found: Iterable[tuple[Function, AttachError | None]]) -> dict[int, AttachError]:
@@ -350,7 +350,7 @@ class Files:
         if function.shed or pid in function.links:
             return None
         try:
-            function.links[pid] = self._attacher.link(function, probes, pid)
+            function.links[pid] = self._attacher.link(function, probes, pid, probes.form)
         except AttachError as error:
             return error
         return None
@@ -400,6 +400,35 @@ class Files:
             for pid in old:
                 del function.links[pid]
 
+    def exchange(self, function: Function, probes: ProbeSet, pid: int, wanted: Probe) -> None:
+        """Put another probe of a function in the place of the one that a process has links of its own for; no call is lost.
+
+        Raises AttachError; the old probe is out then, too.
+        """
+        old = function.links.pop(pid, None)
+        function.instead[pid] = wanted
+        if old is None:
+            return  # it is shed
+        index, form = probes.members[pid] + function.number, probes.form ^ 1
+        try:
+            verify.in_file(probes.file, [wanted])
+            verify.in_memory(pid, probes.file, [wanted], *self._linked(probes))
+            self.flag([index], abi.FLAG_EXCHANGE | (abi.FLAG_NEW if form else 0), abi.FLAG_NEW)
+            function.links[pid] = self._attacher.link(function, probes, pid, form)
+        except AttachError:
+            function.links[pid] = old
+            self._unlink([(function, pid)], [index])
+            raise
+        wait_for_grace()  # calls that began when only the old links were there
+        self._attacher.close_entries([old])
+        deadline = time.monotonic() + DRAIN_S
+        while not wanted.strategy.timed and time.monotonic() < deadline and self._reader.open_of({index}, probes.form):
+            time.sleep(0.005)
+        self._attacher.close([old])
+        for slot, key, start in self._reader.open_of({index}, probes.form) if not wanted.strategy.timed else ():
+            self._table.settle(slot, key, start, unseen=True)
+        self.flag([index], 0, abi.FLAG_EXCHANGE | abi.FLAG_NEW)
+
     def flag(self, indices: Iterable[int], on: int, off: int) -> None:
         """Change the flags of series (abi.FLAG_*)."""
         for index in indices:
@@ -412,6 +441,8 @@ class Files:
         """A process is no longer a member. If it keeps running, its calls in flight may still end for a moment, unless others share its links."""
         base = probes.members.pop(pid)
         probes.used_s = time.monotonic()
+        for function in probes.functions:
+            function.instead.pop(pid, None)
         own = [function for function in probes.functions if pid in function.links]
         if ended and own and os.path.exists(f"/proc/{pid}"):  # noqa: PTH110
             return  # it executes another program, perhaps the same: that has these links until it is known which
