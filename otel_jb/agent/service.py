@@ -20,6 +20,7 @@ from otel_jb.agent.loop import STOP_BUDGET_S, Agent
 from otel_jb.agent.notify import tell
 from otel_jb.agent.signals import Signals
 from otel_jb.config import environment
+from otel_jb.host.memory import return_large_blocks
 from otel_jb.host.privileges import keep_only
 from otel_jb.model.errors import AgentError
 from otel_jb.probes.features import kept_capabilities
@@ -51,6 +52,7 @@ def run(
         seconds: how long to measure, from when probes were first attached; None: until stopped.
     """
     log.configure(config.log.level.value, config.log.format.value)
+    return_large_blocks()
     with Service(config, sinks) as service:
         # What is opened once, a recording or a port below 1024, is open; threads, which would keep what they had, come later.
         keep_only(kept_capabilities(config.link.value))

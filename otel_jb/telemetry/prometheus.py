@@ -12,8 +12,9 @@ from __future__ import annotations
 import threading
 import zlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache, partial
+from typing import cast
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
@@ -42,6 +43,8 @@ from otel_jb.telemetry.state import StateView
 #: OpenTelemetry units as OpenMetrics units; annotations in braces are none.
 UNITS = {"s": "seconds", "By": "bytes", "packets": "packets"}
 _FOR_PEOPLE = {"code.function.name": "function", "jitterbuffer.stream": "stream"}  #: further labels, short ones
+_GZIP = 16 + zlib.MAX_WBITS
+_MOST_UNPACKED = 1 << 18  #: bytes of a part that is sent
 _TYPES = {Kind.COUNTER: "counter", Kind.UP_DOWN_COUNTER: "gauge", Kind.GAUGE: "gauge", Kind.HISTOGRAM: "histogram"}
 
 
@@ -92,41 +95,53 @@ class TargetCollector(Collector):
         of_target = [(_base_labels(each.target), dict(each.points)) for each in targets]
         labels = cache(_labels)
         for instrument in INSTRUMENTS:
-            family = self._family(instrument)
-            for base, points in of_target:
-                for point in points.get(instrument, ()):
-                    if isinstance(point, HistogramPoint):
-                        self._add_histogram(family, {**base, **labels(point.attributes)}, point)
-                    else:
-                        self._add_number(family, {**base, **labels(point.attributes)}, instrument.kind, point)
-            if family.samples:
+            if any(points.get(instrument) for _, points in of_target):
+                family = self._family(instrument)
+                family.samples = cast(
+                    list[Sample], _Samples(partial(self._samples, family, instrument, of_target, labels))
+                )
                 yield family
         info = self._target_info(targets)
         if info.samples:
             yield info
 
+    def _samples(
+        self,
+        family: Metric,
+        instrument: Instrument,
+        of_target: Iterable[tuple[dict[str, str], Mapping[Instrument, Sequence[NumberPoint | HistogramPoint]]]],
+        labels: Callable[[Attributes], dict[str, str]],
+    ) -> Iterator[Sample]:
+        for base, points in of_target:
+            for point in points.get(instrument, ()):
+                found = {**base, **labels(point.attributes)}
+                if isinstance(point, HistogramPoint):
+                    yield from self._of_histogram(family.name, found, point)
+                else:
+                    yield from self._of_number(family.name, found, instrument.kind, point)
+
     def _family(self, instrument: Instrument) -> Metric:
         name = instrument.prometheus.removesuffix("_total")
         return Metric(name, instrument.description, _TYPES[instrument.kind], UNITS.get(instrument.unit, ""))
 
-    def _add_number(self, family: Metric, labels: dict[str, str], kind: Kind, point: NumberPoint) -> None:
+    def _of_number(self, name: str, labels: dict[str, str], kind: Kind, point: NumberPoint) -> Iterator[Sample]:
         counter = kind is Kind.COUNTER
-        family.samples.append(Sample(family.name + "_total" if counter else family.name, labels, point.value))
+        yield Sample(name + "_total" if counter else name, labels, point.value)
         if counter and self._created:
-            family.samples.append(Sample(family.name + "_created", labels, point.start_unix_nano / 1e9))
+            yield Sample(name + "_created", labels, point.start_unix_nano / 1e9)
 
-    def _add_histogram(self, family: Metric, labels: dict[str, str], point: HistogramPoint) -> None:
+    def _of_histogram(self, name: str, labels: dict[str, str], point: HistogramPoint) -> Iterator[Sample]:
         exemplars = _by_bucket(point)
         cumulative = 0
         for position, (le, count) in enumerate(zip(self._le, point.counts, strict=True)):
             cumulative += count
             bucket = {**labels, "le": le}
             exemplar = exemplars.get(position)
-            family.samples.append(Sample(family.name + "_bucket", bucket, cumulative, None, exemplar))
-        family.samples.append(Sample(family.name + "_count", labels, cumulative))
-        family.samples.append(Sample(family.name + "_sum", labels, point.sum_ns / 1e9))
+            yield Sample(name + "_bucket", bucket, cumulative, None, exemplar)
+        yield Sample(name + "_count", labels, cumulative)
+        yield Sample(name + "_sum", labels, point.sum_ns / 1e9)
         if self._created:
-            family.samples.append(Sample(family.name + "_created", labels, point.start_unix_nano / 1e9))
+            yield Sample(name + "_created", labels, point.start_unix_nano / 1e9)
 
     def _target_info(self, targets: Iterable[TargetMetrics]) -> Metric:
         info = Metric("target", "Target metadata", "info")
@@ -145,6 +160,16 @@ class TargetCollector(Collector):
             labels = {label_name(key): str(value) for key, value in self._agent.items()}
             info.samples.append(Sample("target_info", labels, 1))
         return info
+
+
+class _Samples:
+    """A family's samples, made as they are read: those of a thousand histograms would take 10 MB at once."""
+
+    def __init__(self, make: Callable[[], Iterator[Sample]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[Sample]:
+        return self._make()
 
 
 def _base_labels(target: Target) -> dict[str, str]:
@@ -186,7 +211,7 @@ class MetricsPage:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._lock = threading.Lock()
-        self._text: dict[str, tuple[bytes, ...]] = {}
+        self._packed: dict[str, tuple[bytes, ...]] = {}  # by type; the text of a thousand processes would take 9 MB
         self._version: object = None
 
     def render(self, accept: str, accept_encoding: str, version: object = None) -> tuple[bytes, dict[str, str]]:
@@ -207,16 +232,16 @@ class MetricsPage:
         encoder, content_type = choose_encoder(accept)
         with self._lock:
             if version is None or version != self._version:
-                self._text.clear()
+                self._packed.clear()
                 self._version = version
-            text = self._text.get(content_type)
-            if text is None:
-                text = self._text[content_type] = tuple(self._written(encoder, content_type))
+            packed = self._packed.get(content_type)
+            if packed is None:
+                packed = self._packed[content_type] = tuple(_packed(self._written(encoder, content_type)))
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(accept_encoding):
             headers["Content-Encoding"] = "gzip"
-            return _packed(text), headers
-        return text, headers
+            return packed, headers
+        return _unpacked(packed), headers
 
     def _written(self, encoder: Callable[[CollectorRegistry], bytes], content_type: str) -> Iterable[bytes]:
         if (
@@ -229,8 +254,21 @@ class MetricsPage:
 
 
 def _packed(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The parts as one gzip stream, made as it is sent."""
-    packer = zlib.compressobj(level=4, wbits=16 + zlib.MAX_WBITS)
+    """The parts as one gzip stream."""
+    packer = zlib.compressobj(level=4, wbits=_GZIP)
     for part in parts:
-        yield packer.compress(part)
+        if packed := packer.compress(part):
+            yield packed
     yield packer.flush()
+
+
+def _unpacked(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The other way round, as it is sent."""
+    unpacker = zlib.decompressobj(wbits=_GZIP)
+    for part in parts:
+        while part:
+            if text := unpacker.decompress(part, _MOST_UNPACKED):
+                yield text
+            part = unpacker.unconsumed_tail
+    if text := unpacker.flush():
+        yield text
