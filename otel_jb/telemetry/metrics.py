@@ -537,10 +537,10 @@ def _add_series(
     untimed = sum(series.values.untimed for series in group)
     if untimed or len(timed) < len(group):
         points.add(CALLS, (*identity, ("outcome", "untimed")), time, untimed)
-    # What a call did with its packet is known only at its end, so a function whose ends are not seen says nothing of it.
+    # What a call did with its packet may be known at its entry, so a function whose ends are not seen may tell it too.
     for row in TABLE:
         if row.instrument is not None:
-            telling = [series for series in timed if getattr(series.series, row.told_by)]
+            telling = [series for series in group if getattr(series.series, row.told_by)]
             for attributes, value in _folded(row, telling):
                 points.add(row.instrument, (*identity, *attributes), time, value)
 

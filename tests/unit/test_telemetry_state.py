@@ -115,6 +115,22 @@ def test_an_entry_only_function_counts_and_claims_no_more() -> None:
         assert "SrsRtpJitterBuffer::reset" not in names
 
 
+def test_an_entry_only_function_tells_what_its_entry_shows() -> None:
+    """Packets and bytes that the entry knows are exported without any end, and no delay is."""
+    state = samples.state()
+    queue = samples.series(9, samples.SRS, "SrsRtcConsumer::enqueue", has_timing=False)
+    state.apply(queue)
+    state.apply(samples.snapshot(samples.snapshot_of(queue, [], untimed=5, packets=4, bytes=900)))
+    view, named = state.view(), {"code__function__name": queue.function}
+    assert value(view, 2, metrics.CALLS, outcome="untimed", **named) == 5
+    assert value(view, 2, metrics.PACKET_COUNT, **named) == 4
+    assert value(view, 2, metrics.BYTES, **named) == 900
+    assert value(view, 2, metrics.CALLS, outcome="returned", **named) is None
+    assert all(
+        ("code.function.name", queue.function) not in point.attributes for point in points(view, 2, metrics.DELAY)
+    )
+
+
 def test_two_probes_of_one_name_are_one_point() -> None:
     """Series with equal attributes (a probe planned anew, one name in two files) are added up, bucket by bucket."""
     state = samples.state()
