@@ -5,6 +5,31 @@
 
 say() { printf 'otel-jb: %s\n' "$*" >&2; }
 
+# meanwhile TEXT COMMAND...: says what is being done, and on a terminal for how long.
+meanwhile() {
+    doing=$1
+    shift
+    if ! [ -t 2 ] || [ "${TERM:-dumb}" = dumb ]; then
+        say "$doing"
+        "$@"
+        return
+    fi
+    # It ends with this shell, whatever ends that.
+    (
+        seconds=0
+        while kill -0 $$ 2>/dev/null; do
+            printf '\r\033[Kotel-jb: %s: %s s ' "$doing" "$seconds" >&2
+            sleep 1
+            seconds=$((seconds + 1))
+        done
+    ) 9>&- &
+    ticker=$! ended=0
+    "$@" || ended=$?
+    { kill "$ticker" && wait "$ticker"; } 2>/dev/null || true
+    printf '\r\033[Kotel-jb: %s\n' "$doing" >&2
+    return "$ended"
+}
+
 # die WHAT WHAT-TO-DO
 die() {
     printf 'otel-jb: error: %s\n' "$1" >&2
@@ -109,12 +134,14 @@ apt_install() {
     if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null 2>&1; then
         code=6 die "these packages are missing, and only root can install them: $wanted" "As root: $by_hand" "Then start this command again."
     fi
-    say "installing ${wanted% }"
     log=$(mktemp)
     # One variable for both commands: sudo keeps no environment.
-    if ! as_root env DEBIAN_FRONTEND=noninteractive sh -c '
-        apt-get -o DPkg::Lock::Timeout=600 -q update
-        apt-get -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends install "$@"' sh $wanted >"$log" 2>&1 </dev/null; then
+    apt_quietly() {
+        as_root env DEBIAN_FRONTEND=noninteractive sh -c '
+            apt-get -o DPkg::Lock::Timeout=600 -q update
+            apt-get -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends install "$@"' sh "$@" >"$log" 2>&1 </dev/null
+    }
+    if ! meanwhile "installing ${wanted% }" apt_quietly $wanted; then
         reason=$(why_apt_failed "$log")
         tail -n 3 "$log" >&2
         rm -f "$log"
@@ -130,8 +157,7 @@ dnf_install() {
     if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null 2>&1; then
         code=6 die "only root can install what is missing" "As root: dnf install $*"
     fi
-    say "installing $*"
-    as_root dnf -q -y install "$@" >&2 </dev/null || die "dnf could not install $*" "Try it by hand: dnf install $*"
+    meanwhile "installing $*" as_root dnf -q -y install "$@" >&2 </dev/null || die "dnf could not install $*" "Try it by hand: dnf install $*"
 }
 
 # Python with venv, and the distribution's BCC. Without root, BCC may be absent: discover and plan do not need it.
@@ -185,18 +211,17 @@ make_venv() {
     # `.unfinished` lies there while the environment is being changed: what was cut short is made anew.
     if [ -e "$venv/.unfinished" ] || { [ -e "$venv/.made-for" ] && [ "$(cat "$venv/.made-for")" != "$top" ]; } ||
         ! { new_enough "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; }; then
-        say "making the Python environment $venv"
         rm -rf "$venv"
         mkdir -p "$venv"
         : >"$venv/.unfinished"
-        "$python" -m venv "$venv" 9>&- || die "$python could not make an environment in $venv" "Is the disk full? On Debian and Ubuntu: apt-get install python3-venv"
+        meanwhile "making the Python environment $venv" "$python" -m venv "$venv" 9>&- || die "$python could not make an environment in $venv" "Is the disk full? On Debian and Ubuntu: apt-get install python3-venv"
         printf '%s' "$top" >"$venv/.made-for"
     fi
     : >"$venv/.unfinished"
     rm -f "$venv"/.ready-*
-    say "installing otel-jb with its dependencies (once)"
     case $mode in editable) set -- -e ".[$extras]" ;; *) set -- ".[$extras]" ;; esac
-    (cd "$top" && exec "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check "$@" >&2 </dev/null 9>&-) ||
+    install_packages() (cd "$top" && exec "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check "$@" >&2 </dev/null 9>&-)
+    meanwhile "installing otel-jb with its dependencies (once)" install_packages "$@" ||
         die "pip could not install otel-jb's dependencies (its own message is above)" \
             "Check the network and pip's configuration ($venv/bin/python -m pip config list), then start this command again."
     stamp="$key $(readlink -f "$venv/bin/python")"

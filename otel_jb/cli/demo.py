@@ -6,18 +6,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-import os
-import shutil
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_jb.cli import words
+from otel_jb.cli import showing, words
 from otel_jb.model.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -25,7 +21,7 @@ if TYPE_CHECKING:
     from otel_jb.config.model import Config
     from otel_jb.demo.ffmpeg import Receiver, Sender
     from otel_jb.demo.relay import Impairment, Relay, RelayCounts
-    from otel_jb.views.rows import Row
+    from otel_jb.views.rows import Picture
 
 FUNCTION = "ff_rtp_parse_packet"
 
@@ -110,6 +106,7 @@ def _measure(
     from otel_jb.demo.ffmpeg import Sender
     from otel_jb.demo.relay import Relay
     from otel_jb.views.rows import LiveTable
+    from otel_jb.views.screen import Screen
 
     service = stack.enter_context(Service(config))
     service.start()
@@ -128,68 +125,35 @@ def _measure(
     )
     if url:
         print(f"Look at {url} in a browser; metrics: {url}metrics    Ctrl-C ends.", flush=True)
-    deadline = time.monotonic() + seconds if seconds is not None else math.inf
+    live = showing.until(showing.deadline(seconds), stop)
 
-    def goes_on() -> bool:
+    def left() -> float:
+        """Until the end, which comes early if one of the two FFmpegs ends."""
         for child in (receiver, sender):
             status = child.process.poll()
             if status is not None:
-                print(f"FFmpeg, the {child.name}, ended with status {status}: {child.log()}", file=sys.stderr)
-                return False
-        return not stop.wait(min(1.0, max(0.0, deadline - time.monotonic()))) and time.monotonic() < deadline
+                failed[child.name] = f"FFmpeg, the {child.name}, ended with status {status}: {child.log()}"
+        return 0.0 if failed else live()
 
+    failed: dict[str, str] = {}
     table = LiveTable(agent.state)
 
-    def rows() -> list[Row]:
+    def picture() -> Picture:
         agent.read()
-        return table.rows()
+        return table.picture()
 
-    _show(rows, relay, goes_on)
+    def relayed() -> str:
+        return _relayed(relay.counts())
+
+    # What was printed above is hidden while the screen is shown.
+    hint = f"{url}  ? help  q quit  |  " if sys.stdout.isatty() else ""
+    showing.show(picture, lambda: hint + relayed(), left, stop)
+    for message in failed.values():
+        print(message, file=sys.stderr)
+    last = Screen(bars=False)
+    last.take(picture())
+    print("\n".join([*last.text_lines(showing.columns()), relayed()]), flush=True)
     return _compare(agent, receiver, relay, sender)
-
-
-def _show(rows: Callable[[], list[Row]], relay: Relay, goes_on: Callable[[], bool]) -> None:
-    """Show the table once a second for as long as `goes_on` (which waits) says, and once more at the end."""
-    if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        _show_in_place(rows, relay, goes_on)
-    else:
-        _show_changes(rows, relay, goes_on)
-    print("\n".join([*_lines(rows()), _relayed(relay.counts())]), flush=True)
-
-
-def _show_in_place(rows: Callable[[], list[Row]], relay: Relay, goes_on: Callable[[], bool]) -> None:
-    """Redraw the table on the alternate screen, so that resizing the terminal leaves nothing behind."""
-    from rich.console import Console
-    from rich.live import Live
-
-    from otel_jb.views.table import render
-
-    console = Console()
-    with Live(console=console, screen=True, auto_refresh=False) as live:
-        while True:
-            size = console.size
-            live.update(render(rows(), size.width, size.height, caption=_relayed(relay.counts())), refresh=True)
-            if not goes_on():
-                return
-
-
-def _show_changes(rows: Callable[[], list[Row]], relay: Relay, goes_on: Callable[[], bool]) -> None:
-    """Print the lines that changed, for a log, a pipe, or a terminal that cannot move its cursor."""
-    before: set[str] = set()
-    while True:
-        lines = [*_lines(rows()), _relayed(relay.counts())]
-        new = [line for line in lines if line not in before]
-        if new:
-            print("\n".join(new), flush=True)
-        before = set(lines)
-        if not goes_on():
-            return
-
-
-def _lines(rows: Sequence[Row]) -> list[str]:
-    from otel_jb.views.table import text_lines
-
-    return text_lines(rows, max(72, shutil.get_terminal_size((200, 24)).columns))
 
 
 def _compare(agent: Agent, receiver: Receiver, relay: Relay, sender: Sender) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from otel_jb.cli import target
+from otel_jb.cli.progress import Progress
 from otel_jb.doctor import preflight
 from otel_jb.doctor.preflight import Check, Status
 from otel_jb.doctor.system import System
@@ -64,7 +65,12 @@ def run(args: argparse.Namespace) -> int:
     settings = read(os.environ, config.otlp, config.otlp_command_line)
     system = System()
     checks: list[Check] = []
-    for check in all_checks(system, config, settings, targets):
+    progress, remaining = Progress(), all_checks(system, config, settings, targets)
+    while True:
+        with progress.during("checking"):
+            check = next(remaining, None)
+        if check is None:
+            break
         checks.append(check)
         if not args.json:
             sys.stdout.write(render(check))

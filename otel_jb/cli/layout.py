@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_jb.cli import target
+from otel_jb.cli.progress import Progress
 from otel_jb.model.errors import ExitCode, NoFunctionError
+from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
     from otel_jb.catalog.matching import Match
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = target.parse(args.target)
     path = wanted.file if wanted.file is not None else f"/proc/{target.process(wanted).pid}/exe"
     resolved = target.real_path(path)
-    with Inspector() as inspector:
+    with Inspector() as inspector, Progress().during(f"reading {printable(path)}"):
         planner = Planner(Config(profiles=tuple(args.profile)), inspector)
         examined = planner.files.examine(path, Path(resolved).name, resolved)
     placed = _placed(examined.matches)

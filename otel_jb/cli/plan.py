@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otel_jb.cli import target
+from otel_jb.cli.progress import Progress
 from otel_jb.model.errors import ExitCode, NoFunctionError, UsageError
 from otel_jb.model.text import printable
 
@@ -84,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
     if wanted is None:
         raise UsageError("plan needs a TARGET", f"TARGET is {target.HELP}.")
     with Inspector() as inspector:
-        cost = _measured() if args.measure else None
+        progress = Progress()
+        with progress.during("measuring what a probe costs"):
+            cost = _measured() if args.measure else None
         from otel_jb.planner.planner import Planner
 
         functions = Functions(include=tuple(args.function), exclude=tuple(args.exclude))
@@ -93,10 +96,11 @@ def run(args: argparse.Namespace) -> int:
         planner = Planner(config, inspector)
         if cost is not None:
             planner.use_costs(cost)
-        process, examined = _examine(planner, wanted)
-        default, everything = (
-            planner.plan(examined, named=True, process=process, detail=detail) for detail in (False, True)
-        )
+        with progress.during(f"examining {printable(str(wanted))}"):
+            process, examined = _examine(planner, wanted)
+            default, everything = (
+                planner.plan(examined, named=True, process=process, detail=detail) for detail in (False, True)
+            )
     plan, other = (everything, default) if args.detail is Detail.ALL else (default, everything)
     if not plan.probes:
         from otel_jb.planner.planner import no_function

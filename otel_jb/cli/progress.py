@@ -6,12 +6,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 FIRST_S = 1.0  #: shorter work shows nothing
 _EVERY_S = 0.2
+_TURNS = "|/-\\"
 
 
 class Progress:
@@ -39,6 +42,30 @@ class Progress:
         # The cursor goes back to where it was, so that a line of the log is written over the text, not behind it.
         print(f"\r\x1b[K{text[:width]}\r", end="", file=sys.stderr, flush=True)
         self._drawn = True
+
+    @contextmanager
+    def during(self, text: str) -> Iterator[None]:
+        """Show this text and the seconds while a step runs that cannot say how far it is. The line is gone afterwards."""
+        if not self._shown:
+            yield
+            return
+        done, began = threading.Event(), self._now()
+        self._next = began + FIRST_S
+
+        def tick() -> None:
+            turn = 0
+            while not done.wait(_EVERY_S):
+                turn += 1
+                self(f"{text} {_TURNS[turn % len(_TURNS)]} {self._now() - began:.0f} s")
+
+        ticker = threading.Thread(target=tick, name="progress", daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            done.set()
+            ticker.join()
+            self.clear()
 
     def clear(self) -> None:
         """Remove the line, before something else is printed."""

@@ -7,27 +7,22 @@ import argparse
 import dataclasses
 import logging
 import os
-import shutil
 import signal
-import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from otel_jb.cli import demo, target, words
+from otel_jb.cli import demo, showing, target, words
 from otel_jb.cli import run as run_command
 from otel_jb.model.errors import AgentError, TargetError, UsageError
 from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
     from otel_jb.views.rows import Picture
-    from otel_jb.views.screen import Screen
 
 OWN_AGENT = "http://127.0.0.1:9310"
-_PERIOD_S = 1.0
 
 EXAMPLES = """\
 examples:
@@ -65,8 +60,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Show until stopped. Raises AgentError."""
     warnings: deque[str] = deque(maxlen=1)
-    with _quiet_log(warnings), _source(args) as (picture, caption):
-        show(picture, lambda: warnings[0] if warnings else caption, args.seconds)
+    with _quiet_log(warnings), _source(args) as (picture, caption), _stopping() as stop:
+        left = showing.until(showing.deadline(args.seconds), stop)
+        showing.show(picture, lambda: warnings[0] if warnings else caption, left, stop)
     return 0
 
 
@@ -185,65 +181,13 @@ def _measured(args: argparse.Namespace) -> Iterator[tuple[Callable[[], Picture],
             loop.join(5.0)
 
 
-def show(picture: Callable[[], Picture], note: Callable[[], str], seconds: float | None) -> None:
-    """Show pictures once a second until a key, a signal or the time ends it."""
-    from otel_jb.views.screen import Screen
-
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Set by the signals that end `top`."""
     stop = threading.Event()
     before = [(number, signal.signal(number, lambda *_: stop.set())) for number in (signal.SIGINT, signal.SIGTERM)]
-    deadline = time.monotonic() + seconds if seconds is not None else None
-    screen = Screen(bars=(sys.stdout.encoding or "").lower().replace("-", "") == "utf8")
     try:
-        if sys.stdout.isatty() and sys.stdin.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-            _on_screen(screen, picture, note, stop, deadline)
-        else:
-            _as_lines(screen, picture, stop, deadline)
+        yield stop
     finally:
         for number, handler in before:
             signal.signal(number, handler)
-
-
-def _on_screen(
-    screen: Screen,
-    picture: Callable[[], Picture],
-    note: Callable[[], str],
-    stop: threading.Event,
-    deadline: float | None,
-) -> None:
-    from rich.console import Console, Group
-    from rich.live import Live
-
-    from otel_jb.views.keyboard import keyboard
-    from otel_jb.views.table import styled
-
-    console = Console()
-    due, trouble = 0.0, ""
-    with keyboard(sys.stdin.fileno()) as keys, Live(console=console, screen=True, auto_refresh=False) as live:
-        while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
-            if time.monotonic() >= due:
-                try:
-                    screen.take(picture())
-                    trouble = ""
-                except AgentError as error:
-                    trouble = error.message  # an agent that is started again answers again
-                due = time.monotonic() + _PERIOD_S
-            size = console.size
-            live.update(Group(*styled(screen.frame(size.width, size.height, trouble or note()))), refresh=True)
-            for key in keys.keys(due - time.monotonic()):
-                if not screen.press(key):
-                    return
-
-
-def _as_lines(screen: Screen, picture: Callable[[], Picture], stop: threading.Event, deadline: float | None) -> None:
-    """Print the lines that changed, for a log, a pipe, or a terminal that cannot move its cursor."""
-    screen.bars = False  # they would change every line
-    before: set[str] = set()
-    while True:
-        screen.take(picture())
-        lines = screen.text_lines(max(72, shutil.get_terminal_size((200, 24)).columns))
-        if new := [line for line in lines if line not in before]:
-            print("\n".join(new), flush=True)
-        before = set(lines)
-        left = _PERIOD_S if deadline is None else min(_PERIOD_S, deadline - time.monotonic())
-        if left <= 0 or stop.wait(left):
-            return

@@ -17,7 +17,6 @@ from otel_jb.views.numbers import NONE, at_most_text, rate, whole
 from otel_jb.views.rows import Row
 
 if TYPE_CHECKING:
-    from rich.console import Group
     from rich.text import Text
 
 
@@ -115,16 +114,6 @@ def cells(row: Row) -> dict[str, str]:
     }
 
 
-def item(row: Row) -> Item:
-    """A function as an item of the table."""
-    return Item(cells(row), idle=not row.calls, weak=row.ended, alarm=bool(row.drops))
-
-
-def lines(rows: Sequence[Row], width: int = 200, height: int | None = None) -> list[Line]:
-    """The table of functions in this many columns and, if given, lines."""
-    return arrange([item(row) for row in rows], FUNCTIONS, width, height)
-
-
 def arrange(
     items: Sequence[Item], layout: Layout, width: int, height: int | None = None, chosen: int | None = None
 ) -> list[Line]:
@@ -151,20 +140,6 @@ def arrange(
         what = "not called yet" if layout is FUNCTIONS else "nothing yet"
         found.append(Line(_cut(f"{what}: {names}", width), weak=True))
     return found
-
-
-def text_lines(rows: Sequence[Row], width: int = 200, height: int | None = None) -> list[str]:
-    """The same without style."""
-    return [line.text for line in lines(rows, width, height)]
-
-
-def render(rows: Sequence[Row], width: int, height: int, caption: str = "") -> Group:
-    """The table for a terminal of this size, with a line below it."""
-    from rich.console import Group
-    from rich.text import Text
-
-    below = [Text(""), Text(_cut(printable(caption), width), no_wrap=True)] if caption else []
-    return Group(*styled(lines(rows, width, height - len(below))), *below)
 
 
 def styled(shown_lines: Sequence[Line]) -> list[Text]:

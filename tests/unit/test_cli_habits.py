@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -424,6 +425,27 @@ def test_progress_is_shown_only_after_a_second_and_taken_away(capsys: pytest.Cap
     assert capsys.readouterr().err == "\r\x1b[K"
     clock[0] = 9.0
     Progress(lambda: clock[0], shown=False)("never")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_step_that_cannot_say_how_far_it_is_shows_the_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    """A step of a second and more moves a line, also while the program is busy; afterwards the line is gone, also after an error."""
+    clock = itertools.count()
+    progress, shown = Progress(lambda: float(next(clock)), shown=True), ""
+
+    def step() -> None:
+        nonlocal shown
+        with progress.during("reading srs"):
+            while shown.count("reading srs") < 2:
+                shown += capsys.readouterr().err
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        step()
+    assert re.search(r"\r\x1b\[Kreading srs [|/\\-] \d+ s\r", shown)
+    assert capsys.readouterr().err.endswith("\r\x1b[K")
+    with Progress(shown=False).during("nothing"):
+        pass
     assert capsys.readouterr().err == ""
 
 

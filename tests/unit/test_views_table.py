@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from otel_jb.model.stream import DepthSnapshot, Series, SeriesSnapshot, Snapshot
 from otel_jb.telemetry.state import StreamState
 from otel_jb.views.numbers import at_most, at_most_text
 from otel_jb.views.rows import LiveTable, Row, rows_between
-from otel_jb.views.table import cells, lines, render, text_lines
+from otel_jb.views.table import FUNCTIONS, Item, Line, arrange, cells, styled
 
 pytestmark = pytest.mark.unit
 
@@ -162,10 +163,20 @@ def test_a_name_cannot_move_the_cursor() -> None:
 
     out = io.StringIO()
     hostile = replace(rows()[0], function="\x1b[2J[bold]x[/bold]", process="\x07p")
-    Console(file=out, width=150, force_terminal=False).print(render([hostile], 150, 40))
+    Console(file=out, width=150, force_terminal=False).print(*styled(lines([hostile], 150)))
     assert "\x1b" not in out.getvalue()
     assert "[bold]x[/bold]" in out.getvalue()
     assert "\x1b" not in "".join(text_lines([hostile]))
+
+
+def lines(some: Sequence[Row], width: int = 200, height: int | None = None) -> list[Line]:
+    """These functions as the screen arranges them."""
+    items = [Item(cells(row), idle=not row.calls, weak=row.ended, alarm=bool(row.drops)) for row in some]
+    return arrange(items, FUNCTIONS, width, height)
+
+
+def text_lines(some: Sequence[Row], width: int = 200, height: int | None = None) -> list[str]:
+    return [line.text for line in lines(some, width, height)]
 
 
 #: A host as a user has it: long names, large numbers, idle functions, one process that ended.
