@@ -112,5 +112,5 @@ def _as_lines(
 
 
 def deadline(seconds: float | None) -> float:
-    """When (monotonic) something that lasts so many seconds ends; infinite for None."""
+    """The time (monotonic) at which something ends that begins now and lasts `seconds`; infinite for None."""
     return math.inf if seconds is None else time.monotonic() + seconds

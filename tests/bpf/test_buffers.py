@@ -56,7 +56,7 @@ def test_the_depth_is_the_sum_over_all_buffers(child: Child, kernel: BpfBackend)
 
 
 def test_a_buffer_that_nobody_touches_is_as_full_as_it_was(child: Child, kernel: BpfBackend) -> None:
-    """In an interval without a call the highest depth is what is held; the peak of the interval before is forgotten, and an empty
+    """In an interval without a call, the highest depth equals what is held; the peak of the interval before is forgotten, and an empty
     buffer says 0."""
     for depth in (40, 5):
         assert child.ask(f"7 1 {depth}") == "done"

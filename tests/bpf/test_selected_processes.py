@@ -17,7 +17,7 @@ from tests.bpf.test_agent import running
 
 pytestmark = pytest.mark.bpf
 
-#: a Python that loads the jitter buffer at once, and opens a port when it is told to
+#: a Python that loads the jitter buffer at once, and opens a port on request
 LISTENS_LATER = """
 import ctypes, socket, sys
 speex = ctypes.CDLL("libspeexdsp.so.1")

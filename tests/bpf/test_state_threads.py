@@ -101,7 +101,7 @@ def test_latencies_of_blocking_functions_equal_the_servers_own_log(
         backend.close()
     assert child.end(patience(30)) == "status 7"
     names = {record.id: record.function for record in records if isinstance(record, Series)}
-    # An entry and an end hit; where they are stepped, that is what the agent says that a stepped one costs.
+    # An entry and an end hit; if they are stepped, at the agent's own figure for a stepped hit.
     cost_ns = patience(2e9 * max(costs.values()))
     near_ns = int(1.25 * cost_ns)  # the cost is that of undisturbed hits
     logs = read_log(log)

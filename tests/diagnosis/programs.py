@@ -98,7 +98,7 @@ def media_server(directory: Path, fault: str) -> Iterator[Program]:
 
 @contextlib.contextmanager
 def ortp(every_s: float) -> Iterator[Program]:
-    """The installed oRTP, of whose packets somebody takes those that are due every so many seconds."""
+    """The installed oRTP, with a reader that takes the packets that are due at a fixed interval."""
     with speaking("/usr/bin/python3", TARGETS / "ortp_driver.py", str(every_s)) as program:
         runs_first(program.pid)
         yield program

@@ -167,7 +167,7 @@ class AgentProcess:
 
 @contextlib.contextmanager
 def agent(directory: Path, *arguments: str, ready_within: float = 30.0) -> Iterator[AgentProcess]:
-    """A running agent whose probes are attached; it must end with 0 when it is told to stop."""
+    """A running agent whose probes are attached; it must end with 0 when it is stopped."""
     running = AgentProcess(directory, *arguments)
     try:
         running.wait_until_ready(ready_within)

@@ -95,7 +95,7 @@ class Host:
         self.state.apply(self.made.pop() if self.made else self._next())
 
     def prepare(self, seconds: int) -> None:
-        """Make what so many calls of `go_on` need, so that they take as long as they do in the agent."""
+        """Prepare the data for this many calls of `go_on`, so that each takes as long as in the agent."""
         self.made = [self._next() for _ in range(seconds)][::-1]
 
     def _next(self) -> Snapshot:

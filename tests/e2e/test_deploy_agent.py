@@ -30,7 +30,7 @@ def found(server: Prometheus, query: str, pid: int) -> dict[tuple[tuple[str, str
 
 
 def test_an_ffmpegs_packets_are_the_same_number_by_every_way(tmp_path: Path) -> None:
-    """What the relay forwarded is what 9310, the Collector's scrape and its remote write say; the guide's queries agree."""
+    """Port 9310, the Collector's scrape and its remote write all report what the relay forwarded; the guide's queries agree."""
     with prometheus(tmp_path, name="written") as written, collector(tmp_path, prometheus=written) as otel:
         through = scrape_configuration({"otel_jb": otel.scrape}, DEPLOY / "prometheus-collector.yml")
         with (

@@ -302,7 +302,7 @@ def test_dockerfile_copies_what_exists_and_installs_what_the_bootstrap_does() ->
 
 
 def test_traffic_of_the_demo_flows() -> None:
-    """What the demo's traffic container runs sends packets through its relay until it is told to end."""
+    """The command of the demo's traffic container sends packets through its relay until it is stopped."""
     child = subprocess.Popen([sys.executable, "-m", "otel_jb.demo"], stdout=subprocess.PIPE, cwd=ROOT, text=True)
     assert child.stdout is not None
     try:

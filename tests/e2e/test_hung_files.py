@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs on file systems that do not answer, or are gone: they cost themselves their series, and nobody else."""
+"""Programs on file systems that do not answer, or are gone: such programs lose their own series, and no others do."""
 
 from __future__ import annotations
 

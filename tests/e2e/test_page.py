@@ -136,7 +136,7 @@ COLOURED = """() => { const canvas = document.querySelector('canvas');
 
 
 def test_its_numbers_are_those_of_metrics(browser: Browser) -> None:
-    """Calls, packets, drops, packets held, and what was lost of each stream are equal to what a scrape says, and so is what follows."""
+    """Calls, packets, drops, packets held and each stream's losses equal those of a scrape, and keep doing so."""
     host = Host(3, 5)
     with serving(host) as endpoint, opened(browser, endpoint.url) as page:
         cells(page, "Processes")

@@ -25,7 +25,7 @@ PLANS = (
     Plan(jitter_s=0.015, seed=5),
     Plan(loss=0.03, delayed=0.05, duplicated=0.03, jitter_s=0.01, seed=6),
 )
-ATTEMPTS = 6  #: a busy machine delays packets on their way; one stream in so many is not disturbed
+ATTEMPTS = 6  #: a busy machine delays packets on their way; one stream in this many arrives undisturbed
 
 
 def _told(scraped: Exposition, pid: int, stream: str) -> Truth:

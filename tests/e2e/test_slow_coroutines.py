@@ -19,7 +19,7 @@ COROUTINES, SECONDS, WAIT_US = 20, 5, 150_000
 CALLS = COROUTINES * SECONDS * 1_000_000 // WAIT_US
 #: While the agent is stopped.
 UNREAD = 240
-#: The library's own sleep, which is what makes the calls slow, waits by its role.
+#: The library's own sleep makes the calls slow; its role is to wait.
 PROFILE = """\
 profile: state-threads
 title: State Threads

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Receives one RTP stream with the installed libortp, and takes its packets every so many seconds.
+"""Receives one RTP stream with the installed libortp, and takes its packets at a fixed interval.
 
 Any Python 3 without packages runs it: `ortp_driver.py SECONDS`. It prints the port that it listens on, and ends at end of file. The session's
 queue holds 100 packets; a reader that comes too seldom makes oRTP throw the rest away.

@@ -236,7 +236,7 @@ def test_what_is_no_jitter_buffer_is_not_matched(catalog: Catalog) -> None:
     ],
 )
 def test_a_name_tells_a_role_or_nothing(name: str, role: str | None) -> None:
-    """A generic match needs a jitter buffer and one verb in the name; what is found is what the search would find."""
+    """A generic match needs a jitter buffer and one verb in the name, and the quick check agrees with the full search."""
     found = role_of(name)
     assert (found.value if found else None) == role
     if role is not None:

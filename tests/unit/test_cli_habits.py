@@ -380,7 +380,7 @@ def test_a_hosts_list_begins_with_what_will_be_measured() -> None:
 
 
 def test_root_is_not_told_to_become_root() -> None:
-    """Where root may not look, a security module is named; another user is told to use sudo."""
+    """If root may not look, the message names a security module; it advises other users to use sudo."""
     assert "sudo" in "\n".join(host.lines(a_host(), 100, root=False))
     as_root = "\n".join(host.lines(a_host(), 100, root=True))
     assert "sudo" not in as_root

@@ -136,7 +136,7 @@ def test_probes_of_one_name_are_one_point(fold: Fold, expected: int) -> None:
 
 
 def test_seconds_are_counted_in_nanoseconds() -> None:
-    """The value of a metric in seconds is what the kernel counted in nanoseconds."""
+    """A metric in seconds equals the nanoseconds that the kernel counted."""
     assert points(row("made", Fold.SUM, unit="s"), snapshot(made=1_500_000_000)) == [((), 1.5)]
 
 

@@ -37,7 +37,7 @@ class Minute:
         self.seconds = 0
 
     def second(self, trouble: Callable[[Minute], None] | None = None) -> list[StreamRecord]:
-        """What the agent tells of the next second."""
+        """What the agent reports for the next second."""
         self.seconds += 1
         for name in STREAMS:
             self.add(name, received=50, bytes=5000)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`discover`: what it prints, that its JSON is what the schema says, and how it refuses what it cannot read."""
+"""`discover`: what it prints, that its JSON conforms to the schema, and how it refuses what it cannot read."""
 
 from __future__ import annotations
 

@@ -228,7 +228,7 @@ def test_names_demangle_as_cxxfilt_does() -> None:
 
 
 def test_names_without_arguments_are_what_cxxfilt_prints_without_parameters() -> None:
-    """Of every function of libstdc++ the name without arguments is what `c++filt -p` prints."""
+    """For every function of libstdc++, the name without arguments equals the output of `c++filt -p`."""
     names = mangled_names()
     expected = output("c++filt", "-p", "-i", text="\n".join(names)).splitlines()
     # Without parameters c++filt spells std::string and its kin out, and leaves the arguments of thunks alone.
@@ -295,7 +295,7 @@ def test_any_text_keeps_a_name(text: str) -> None:
 @settings(max_examples=300)
 @given(st.text(alphabet="_ZNSKIELTijPRv0123456789abcXst", max_size=80).map(lambda text: "_Z" + text))
 def test_any_mangled_text_demangles_or_stays(name: str) -> None:
-    """Nonsense that looks mangled is what c++filt's own library makes of it, or unchanged, and is bounded."""
+    """Nonsense that looks mangled becomes what c++filt's own library makes of it, or stays unchanged; its length is bounded."""
     assert 0 < len(demangle.demangle(name)) <= demangle.MAX_DEMANGLED
 
 

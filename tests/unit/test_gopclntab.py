@@ -146,7 +146,7 @@ def test_a_table_without_the_texts_address_is_read_by_the_runtimes_module_data(t
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_go_functions_are_entered_behind_their_stack_check_and_left_at_ret_alone(form: str, tmp_path: Path) -> None:
-    """The entry is what a call runs once however often its stack grows; there are no edges and no return probes."""
+    """The entry is an instruction that a call runs once, however often its stack grows; there are no edges and no return probes."""
     push = examined(built(tmp_path, form))["pkg.(*Buffer).Push"]
     assert push.problem == ""
     assert push.goroutine

@@ -92,7 +92,7 @@ def receiver() -> Iterator[socket.socket]:
 
 
 def test_dropped_datagrams_are_those_that_never_arrive(receiver: socket.socket) -> None:
-    """What was sent and cannot be read is what the kernel says it dropped, by port; what waits is told in bytes."""
+    """By port, the datagrams sent but never readable equal the drops that the kernel counts; waiting ones are counted in bytes."""
     share = Follower(1, os.getpid())
     port = receiver.getsockname()[1]
     before = dict(share.read().udp_drops)

@@ -213,7 +213,7 @@ def test_nothing_comes_of_a_process_that_ended_while_it_was_attached() -> None:
 
 
 def test_a_refusal_of_a_process_that_runs_is_the_kernels_and_of_one_that_ended_its_own() -> None:
-    """The error names the process that ended, since its files went with it; else it is what the kernel said."""
+    """If the process ended, and its files with it, the error names the process; otherwise it repeats what the kernel said."""
     world = World()
     world.backend.refused = AttachError("the kernel refuses")
     with pytest.raises(AttachError, match="the kernel refuses"):

@@ -174,7 +174,7 @@ def test_the_page_shows_what_the_state_holds() -> None:
 
 
 def test_the_script_is_small_and_may_load_nothing_else() -> None:
-    """The browser is told to take scripts, styles and data from this agent only, and all it gets is less than 150 KB."""
+    """The browser may load scripts, styles and data from this agent only, and loads less than 150 KB in all."""
     pages = site.pages(lambda wake: Feed(lambda: None, lambda: lambda: Tables({}, {})).subscribe(wake))
     size = 0
     for path, page in pages.items():

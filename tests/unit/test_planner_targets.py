@@ -193,7 +193,7 @@ def look_at_all(discovery: Discovery) -> None:
 
 
 def test_a_file_that_is_named_means_what_had_its_name_and_what_has_it(inspector: Inspector, tmp_path: Path) -> None:
-    """A process of a deleted file, of one that was replaced or renamed since, and of one that got the name later; nobody else."""
+    """A path selects the processes of its file, whether that was deleted, replaced or renamed since, or got the name later, and no others."""
     path = tmp_path / "server"
     with running(tmp_path, "server") as deleted:
         path.unlink()

@@ -109,7 +109,7 @@ def agree(operations: tuple[ReadOp, ...], given: list[int]) -> None:
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(OPERATION, max_size=24), st.one_of(WORDS, st.lists(st.integers(0, 4000), min_size=7, max_size=7)))
 def test_the_instructions_do_what_the_operations_mean(operations: list[ReadOp], given: list[int]) -> None:
-    """Every emission and every fault is what the description of the operations says, whatever the program jumps over."""
+    """Every value and every fault is as the description of the operations has it, whatever the program skips."""
     most = len(operations)
     program = tuple(
         replace(op, skip=min(op.skip, most - at)) if op.op in (Op.JEQ, Op.JNE, Op.JLT, Op.JGE, Op.JMP) else op

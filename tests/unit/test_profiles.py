@@ -273,7 +273,7 @@ class OwnMemory(Memory):
 
 
 def test_speexdsp_drops_are_those_of_the_real_library(catalog: Catalog) -> None:
-    """On the installed libspeexdsp, under loss, reordering and lateness, each put's outcome is what the buffer then holds."""
+    """On the installed libspeexdsp, under loss, reordering and lateness, each put's outcome matches what the buffer then holds."""
     library = ctypes.CDLL("libspeexdsp.so.1")
     library.jitter_buffer_init.restype = ctypes.c_void_p
     library.jitter_buffer_init.argtypes = [ctypes.c_int]

@@ -118,7 +118,7 @@ def test_readme_shows_commands() -> None:
 
 
 def test_readme_claims_of_each_server_what_its_profiles_yield() -> None:
-    """The table of servers has every profile of the program, and each of its cells is what those profiles can tell."""
+    """The table of servers has every shipped profile, and each cell says what those profiles can measure."""
     functions: dict[str, list[FunctionProfile]] = {}
     for function in load().functions():
         functions.setdefault(function.profile, []).append(function)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stream of records in a file: what is written is what is read, and damage is met with one clear message."""
+"""Recordings: a file gives back the records that were written, and damage ends in one clear message."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_integers_are_written_exactly_and_enums_by_value(tmp_path: Path) -> None
 
 
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
-    """A recording may hold memory of the target, so nobody else may read it."""
+    """A recording may hold memory of the target, so only its owner may read it."""
     path = tmp_path / "r.jsonl"
     write(path, [])
     assert path.stat().st_mode & 0o777 == 0o600

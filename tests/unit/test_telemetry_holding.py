@@ -234,7 +234,7 @@ def test_what_waits_is_bounded_and_told_at_the_end(made: Maker) -> None:
 
 
 def test_the_outer_calls_sampling_holds_for_the_inner() -> None:
-    """Where the outer call is not sampled, neither is what ran in it."""
+    """If the outer call is not sampled, neither are the calls inside it."""
     made = Maker(sampling.ALWAYS_OFF)
     made.take(INNER, MIDDLE, OUTER)
     made.pass_time(2 * HOLD_S)

@@ -147,7 +147,7 @@ def test_a_text_is_made_once_a_version() -> None:
 
 
 def test_names_follow_the_standard_translation() -> None:
-    """Every Prometheus name is what the translation of OpenTelemetry makes of instrument name, unit and kind."""
+    """Every Prometheus name follows from instrument name, unit and kind by OpenTelemetry's rules."""
     from otel_jb.model.instruments import Kind
 
     units = {"s": "_seconds", "By": "_bytes", "packets": "_packets", "1": "_ratio"}

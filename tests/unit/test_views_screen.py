@@ -199,7 +199,7 @@ def text(state: StreamState) -> str:
 
 @pytest.mark.parametrize("page", ["<html>", "a{b=", 'jitterbuffer_calls_total{pid="x",function="f"} 1', "\0"])
 def test_a_page_that_is_none_is_an_error_or_nothing(page: str) -> None:
-    """Whoever answers at the address: no traceback."""
+    """Whatever answers at the address, there is no traceback."""
     try:
         found = picture_between(read_page(page, 0.0), read_page(page, 1.0))
     except TargetError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command itself, `otel-jb run --pid`, on hazards: what it chooses by default, and what it does when told to be unsafe."""
+"""The command itself, `otel-jb run --pid`, on hazards: what it chooses by default, and what it does when forced to be unsafe."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ways = pytest.mark.parametrize(("build", "wish"), [("O2", "auto"), ("O0", "auto"
 
 
 class Load:
-    """A target that calls its probed function as long as it is told to."""
+    """A target that calls its probed function until it is stopped."""
 
     def __init__(self, directory: Path, build: str) -> None:
         self.path = compiled("load.c", *BUILDS[build])

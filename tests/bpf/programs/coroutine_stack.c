@@ -2,7 +2,7 @@
 // Calls `put` on a coroutine's stack, from State Threads (-DSTATE_THREADS -lst), from boost::context (-DBOOST -lboost_context, as C++), as
 // Tencent's libco does it (-DLIBCO, x86-64), or from ucontext's makecontext. One line of input, one of output:
 //   plain        coroutine > outer > middle > put
-//   frame BYTES  the same where `middle` has a frame of so many bytes
+//   frame BYTES  the same, with a frame of BYTES for `middle`
 // The answer is as that of stacks.c: the return addresses that backtrace(3) finds in `put`, then the address where the program is mapped.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads Debian's jitter buffer when it is told to, and calls it at once, as often as it is told; `close` unloads it after that.
+// Loads Debian's jitter buffer on request and calls it at once, as often as requested; `close` unloads it afterwards.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

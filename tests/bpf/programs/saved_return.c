@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions that keep their own return address and come back through it a second time: setjmp, and contexts that are exchanged.
-// Standard input: "COUNT\n"; so many rounds of each; answers "done".
+// Standard input: "COUNT\n": makes COUNT rounds of each and answers "done".
 #include <setjmp.h>
 #include <stdio.h>
 #include <ucontext.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls `put` along a known path, and says what its own unwinder makes of the stack there. One line of input, one of output:
 //   plain           main > outer > middle > put
-//   deep BYTES      the same with so many bytes of stack between `outer` and `put`
+//   deep BYTES      the same with BYTES of stack between `outer` and `put`
 //   signal          put runs in the handler of a signal that interrupts `middle`
 //   leaf            the same with a timer that interrupts `spin`, which `middle` calls, and which calls nothing
 //   thread          begin > outer > middle > put, in a thread of its own

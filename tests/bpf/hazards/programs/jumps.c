@@ -23,7 +23,7 @@ PROBED int jitterbuffer_put(long packet) {
   return copy[5] & 0x7f;
 }
 
-// No call, no throw, no switch: a leaf. It says that it is inside and ends when it is told to.
+// No call, no throw, no switch: a leaf. It reports that it is inside and returns on request.
 PROBED int jitterbuffer_get(volatile int *until, volatile int *said) {
   int turns = 0;
   *said = 1;
