@@ -60,7 +60,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Show until stopped. Raises AgentError."""
     warnings: deque[str] = deque(maxlen=1)
-    with _quiet_log(warnings), _source(args) as (picture, caption), _stopping() as stop:
+    # Signals first: an interrupt in the middle of the start could leave a lock held that one of the agent's threads waits for.
+    with _quiet_log(warnings), _stopping() as stop, _source(args) as (picture, caption):
         left = showing.until(showing.deadline(args.seconds), stop)
         showing.show(picture, lambda: warnings[0] if warnings else caption, left, stop)
     return 0
@@ -183,9 +184,15 @@ def _measured(args: argparse.Namespace) -> Iterator[tuple[Callable[[], Picture],
 
 @contextmanager
 def _stopping() -> Iterator[threading.Event]:
-    """Set by the signals that end `top`."""
+    """Set by the first signal that ends `top`; a second one interrupts whatever takes so long."""
     stop = threading.Event()
-    before = [(number, signal.signal(number, lambda *_: stop.set())) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    def end(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = [(number, signal.signal(number, end)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         yield stop
     finally:

@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -447,6 +448,24 @@ def test_a_step_that_cannot_say_how_far_it_is_shows_the_seconds(capsys: pytest.C
     with Progress(shown=False).during("nothing"):
         pass
     assert capsys.readouterr().err == ""
+
+
+def test_an_interrupt_while_top_starts_ends_it_once_it_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SIGINT in the middle of the start raises nothing there, where it could leave a lock held: top ends what it started, then itself."""
+    from otel_jb.cli import top
+    from otel_jb.views.rows import Picture
+
+    ended = []
+
+    @contextmanager
+    def source(_: object) -> Iterator[tuple[Callable[[], Picture], str]]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield Picture, ""
+        ended.append(True)
+
+    monkeypatch.setattr(top, "_source", source)
+    assert main(["top"]) == ExitCode.OK
+    assert ended == [True]
 
 
 def test_why_shows_how_long_it_still_looks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
