@@ -26,6 +26,7 @@
 #define RTP_PROBES 16                       // slots that are tried for one stream
 #define RTP_WORDS 32                        // of 32 numbers each: the window in which duplicates and reordering are told
 #define RTP_TRIES 8
+#define RTP_GAPS 32                         // buckets of the time between packets
 #define RTP_DROPOUT 3000                    // RFC 3550, A.1: a longer gap is another sequence
 #define RTP_MISORDER (32 * RTP_WORDS - 32)  // a packet that is later than this is not of this sequence
 #define RTP_LONGEST_STEP (1 << 26)          // of the RTP time, of which jitter is told
@@ -280,14 +281,17 @@ struct rtp_stream {
   u64 lost;  // signed
   u64 reordered;
   u64 duplicated;
-  u64 strays;  // received, of numbers so far away that nothing follows from them
-  u64 bad;     // RTP_NEXT | the number that would begin another sequence
-  u64 last;    // when the last packet came (1024 ns) << 32 | its RTP time
-  u64 tick;    // of the last packet's clock
-  u64 jitter;  // 16 times, in ns
-  u64 moved;   // the sum of what jitter is the moving average of, in ns
-  u64 pad;
+  u64 strays;             // received, of numbers so far away that nothing follows from them
+  u64 bad;                // RTP_NEXT | the number that would begin another sequence
+  u64 last;               // when the last packet came (1024 ns) << 32 | its RTP time
+  u64 tick;               // of the last packet's clock
+  u64 jitter;             // 16 times, in ns
+  u64 moved;              // the sum of what jitter is the moving average of, in ns
+  u64 passed_ns;          // when the last packet passed
   u64 window[RTP_WORDS];  // block << 32 | which of its 32 numbers were seen
+  u64 gaps_ns;            // the sum of the times between packets
+  u64 gaps[RTP_GAPS];     // how many of these times were how long
+  u64 pad[3];
 };
 
 // RTP packets of streams that found no room.

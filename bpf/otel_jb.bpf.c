@@ -44,6 +44,7 @@ BPF_F_TABLE("array", u32, struct buffer, buffers, BUFFER_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct thread, threads, THREAD_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct rtp_stream, rtp_streams, RTP_STREAMS, MMAPABLE);
 BPF_F_TABLE("array", u32, u64, rtp_clocks, 128, MMAPABLE);  // 2^-16 ns of a step of the RTP time, by payload type; 0: not known
+BPF_F_TABLE("array", u32, u64, rtp_gap_buckets, BUCKETS, MMAPABLE);  // which bucket of the time between packets each is part of
 BPF_F_TABLE("array", u32, struct rtp_unplaced, rtp_unplaced, SERIES, MMAPABLE);  // by series
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 BPF_PROG_ARRAY(nowhere, 1);
@@ -203,6 +204,23 @@ INLINE struct rtp_unplaced *rtp_unplaced_of(u32 series) { return rtp_unplaced.lo
 INLINE u64 rtp_tick(u32 payload_type) {
   u64 *tick = rtp_clocks.lookup(&payload_type);
   return tick ? *tick : 0;
+}
+INLINE u64 rtp_gap_bucket(u32 bucket) {
+  u64 *place = rtp_gap_buckets.lookup(&bucket);
+  return place ? *place : 0;
+}
+
+// The bucket of the histograms that a duration falls into.
+INLINE u64 bucket_of(u64 ns) {
+  u32 exponent = log2_floor(ns | 1);
+  u64 at = (exponent << CELL_BITS) | (((ns << (63 - exponent)) >> (63 - CELL_BITS)) & ((1 << CELL_BITS) - 1));
+  asm volatile("" : "+r"(at));  // else the compiler leaves out the mask below, and Linux 6.1 knows no bound of an "or"
+  struct cell *cell = &hole_cells()[at & ((64 << CELL_BITS) - 1)];
+  u64 bucket = cell->bucket;
+  if (ns > cell->above1) bucket++;
+  if (ns > cell->above2) bucket++;
+  asm volatile("" : "+r"(bucket));  // keeps check and use on one 64-bit register, for the verifier
+  return bucket >= BUCKETS ? BUCKETS - 1 : bucket;
 }
 #include "rtp.h"
 
@@ -694,15 +712,7 @@ INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 n
 
 INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct call *c, u64 now, u64 frame, u64 rv, u32 rv_known) {
   u64 d = now - c->start;
-  u32 exponent = log2_floor(d | 1);
-  u64 at = (exponent << CELL_BITS) | (((d << (63 - exponent)) >> (63 - CELL_BITS)) & ((1 << CELL_BITS) - 1));
-  asm volatile("" : "+r"(at));  // else the compiler leaves out the mask below, and Linux 6.1 knows no bound of an "or"
-  struct cell *cell = &hole_cells()[at & ((64 << CELL_BITS) - 1)];
-  u64 bucket = cell->bucket;
-  if (d > cell->above1) bucket++;
-  if (d > cell->above2) bucket++;
-  asm volatile("" : "+r"(bucket));  // keeps check and use on one 64-bit register, for the verifier
-  if (bucket >= BUCKETS) bucket = BUCKETS - 1;
+  u64 bucket = bucket_of(d);
   // The loops come before what branches on outcomes: the verifier walks what follows a branch once for each way.
   u32 half = this_half();
   ADD(s->sum_ns[half], d);

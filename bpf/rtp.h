@@ -49,9 +49,18 @@ INLINE u32 rtp_mark(struct rtp_stream *r, u64 number) {
   return 2;
 }
 
+// How long after the packet before it this one passes. Of two that pass at once, one may see the other as later: no time lies between them.
+INLINE void rtp_gap(struct rtp_stream *r, u64 now) {
+  u64 before = __sync_lock_test_and_set(&r->passed_ns, now);
+  if (UNLIKELY(!before)) return;
+  u64 gap = now > before ? now - before : 0;
+  ADD(r->gaps_ns, gap);
+  ADD(r->gaps[rtp_gap_bucket(bucket_of(gap)) & (RTP_GAPS - 1)], 1);
+}
+
 // RFC 3550, A.8, in nanoseconds. When the last packet came (in 1024 ns) and its RTP time are one word, so that they belong together.
-INLINE void rtp_jitter(struct rtp_stream *r, u64 tick, u32 rtp_time) {
-  u64 now = bpf_ktime_get_ns() >> 10;
+INLINE void rtp_jitter(struct rtp_stream *r, u64 tick, u32 rtp_time, u64 now) {
+  now >>= 10;
   u64 last = __sync_lock_test_and_set(&r->last, now << 32 | rtp_time);
   if (UNLIKELY(*(volatile u64 *)&r->tick != tick)) {  // the first packet, or another clock
     *(volatile u64 *)&r->tick = tick;
@@ -87,6 +96,8 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
   }
   ADD(r->received, 1);
   ADD(r->bytes, size);
+  u64 now = bpf_ktime_get_ns();
+  rtp_gap(r, now);
   u32 seq = first & 0xffff, raised = 0;
   u64 max = *(volatile u64 *)&r->max;
   if (UNLIKELY(!max)) {
@@ -137,7 +148,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
     if (number >= *(volatile u64 *)&r->base) ADD(r->lost, -1);
   }
   u64 tick = rtp_tick(second & 127);
-  if (tick) rtp_jitter(r, tick, __builtin_bswap32(head[1]));
+  if (tick) rtp_jitter(r, tick, __builtin_bswap32(head[1]), now);
 }
 
 #endif

@@ -56,7 +56,9 @@ SRS = Target(
 )
 
 
-RTP_INSTRUMENTS = frozenset(each for each in INSTRUMENTS if each.name.startswith("rtp."))
+RTP_INSTRUMENTS = frozenset(
+    each for each in INSTRUMENTS if each.name.startswith("rtp.") or each.name == "jitterbuffer.interarrival"
+)
 #: Metrics that the sample world has no value of: those of counters that a snapshot holds by name (tests/unit/test_counters.py), those of
 #: RTP streams, and the verdict, which a healthy world has none of.
 WITHOUT_VALUE = frozenset(row.instrument for row in TABLE if row.name not in OWN_FIELDS) | RTP_INSTRUMENTS | {VERDICT}

@@ -182,6 +182,10 @@ class RtpSnapshot:
     strays: int  #: received, of sequence numbers so far away that nothing follows from them
     jitter_ns: int | None  #: RFC 3550, A.8; of several streams the highest; None: no clock rate is known
     moved_ns: int | None = None  #: the sum of the differences in spacing that jitter averages; None: an older recording
+    gaps_ns: int = 0  #: the sum of the times between packets of one stream
+    gaps: tuple[
+        int, ...
+    ] = ()  #: how many of these times fell into each bucket of `Snapshot.gap_bounds_ns`; empty: not known
 
     def __post_init__(self) -> None:
         make_printable(self, "stream")
@@ -198,6 +202,9 @@ class Snapshot:
     depths: tuple[DepthSnapshot, ...] = ()
     interval_ns: int = 0  #: length of the last complete interval
     rtp: tuple[RtpSnapshot, ...] = ()
+    gap_bounds_ns: tuple[
+        int, ...
+    ] = ()  #: inclusive upper bounds of `RtpSnapshot.gaps`; there is one more bucket than bounds
 
 
 @dataclass(

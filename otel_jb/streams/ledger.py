@@ -32,6 +32,8 @@ class Counts:
     duplicated: int = 0
     strays: int = 0  #: received, of sequence numbers that belong nowhere
     moved_ns: int = 0  #: by how much packets were out of step with the one before, in all
+    gaps_ns: int = 0  #: the sum of the times between packets
+    gaps: tuple[int, ...] = ()  #: how many of these were how long
 
     def plus(self, other: Counts, sign: int = 1) -> Counts:
         """The sum, or with a `sign` of -1 the difference."""
@@ -43,7 +45,18 @@ class Counts:
             self.duplicated + sign * other.duplicated,
             self.strays + sign * other.strays,
             self.moved_ns + sign * other.moved_ns,
+            self.gaps_ns + sign * other.gaps_ns,
+            _added(self.gaps, other.gaps, sign),
         )
+
+
+def _added(some: tuple[int, ...], others: tuple[int, ...], sign: int) -> tuple[int, ...]:
+    """Of equally many, or of none, which is as good as as many zeros."""
+    if not others:
+        return some
+    if not some:
+        return tuple([sign * other for other in others])
+    return tuple([one + sign * other for one, other in zip(some, others, strict=True)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +247,8 @@ class Ledger:
                     strays=account.counts.strays,
                     jitter_ns=max(jitters, default=None),
                     moved_ns=account.counts.moved_ns,
+                    gaps_ns=account.counts.gaps_ns,
+                    gaps=account.counts.gaps,
                 )
             )
         return found

@@ -124,6 +124,14 @@ RTP_JITTER = Instrument(
     "Interarrival jitter (RFC 3550, A.8); absent where the clock rate is not known.",
 )
 
+INTERARRIVAL = Instrument(
+    "jitterbuffer.interarrival",
+    Kind.HISTOGRAM,
+    "s",
+    "jitterbuffer_interarrival_seconds",
+    "Time between successive packets of one stream.",
+)
+
 HOST_RUN_DELAY = Instrument(
     "jitterbuffer.host.run_delay",
     Kind.COUNTER,
@@ -184,6 +192,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     RTP_REORDERED,
     RTP_DUPLICATED,
     RTP_JITTER,
+    INTERARRIVAL,
     HOST_RUN_DELAY,
     HOST_CPU_TIME,
     HOST_THROTTLED_TIME,
@@ -508,7 +517,7 @@ def _metrics_of(view: TargetView, shape: HistogramShape, exemplars: ExemplarSour
         _add_series(points, key, group, shape, exemplars)
         if view.ended_unix_nano is None:  # what a process held is gone with it
             _add_depth(points, key, [series for series in group if series.depth is not None])
-        _add_rtp(points, key, group)
+        _add_rtp(points, key, group, shape)
     if view.host is not None:
         _add_host(points, view.host)
     for culprit, stream in view.accused:
@@ -570,7 +579,7 @@ _FOLDS: dict[Fold, Callable[[list[int]], int]] = {
 }
 
 
-def _add_rtp(points: _Points, identity: Attributes, group: Sequence[SeriesView]) -> None:
+def _add_rtp(points: _Points, identity: Attributes, group: Sequence[SeriesView], shape: HistogramShape) -> None:
     by_stream: dict[str, list[RtpSnapshot]] = {}
     for each in (stream for series in group for stream in series.rtp):
         by_stream.setdefault(each.stream, []).append(each)
@@ -587,6 +596,13 @@ def _add_rtp(points: _Points, identity: Attributes, group: Sequence[SeriesView])
         jitters = [each.jitter_ns for each in values if each.jitter_ns is not None]
         if jitters:
             of_stream.add(RTP_JITTER, key, time, max(jitters) / 1e9)
+        bounds = group[0].gap_bounds_ns
+        gaps = [each.gaps for each in values if len(each.gaps) == len(bounds) + 1]
+        if gaps and set(bounds) >= set(shape.bounds_ns):
+            counts = fold_explicit(_added(gaps), bounds, shape.bounds_ns)
+            total_ns = sum(each.gaps_ns for each in values)
+            point = HistogramPoint(key, start, time, shape.bounds_ns, counts, total_ns)
+            points.by_instrument.setdefault(INTERARRIVAL, []).append(point)
 
 
 def _add_host(points: _Points, host: HostShare) -> None:

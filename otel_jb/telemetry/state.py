@@ -44,6 +44,7 @@ class SeriesView:
     time_unix_nano: int  #: when the values were read
     depth: DepthSnapshot | None  #: None where the function reads no depth, or none was read
     rtp: tuple[RtpSnapshot, ...] = ()  #: by label
+    gap_bounds_ns: tuple[int, ...] = ()  #: of the times between packets in `rtp`
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +310,7 @@ class StreamState:
                     known.time_unix_nano,
                     self._depths.get(series_id) if self._series[series_id].has_depth else None,
                     self._rtp.get(series_id, ()) if self._series[series_id].has_rtp else (),
+                    () if self._snapshot is None else self._snapshot.gap_bounds_ns,
                 )
             )
         probes = self._probes.get(target.id, {})

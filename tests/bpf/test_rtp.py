@@ -121,6 +121,9 @@ def test_thousand_streams_of_four_threads_are_exact(kernel: BpfBackend, play: Pl
     assert told(snapshot.rtp) == expected
     assert sum(each.received for each in snapshot.rtp) == sum(map(len, threads)) == snapshot.series[0].returned
     assert all(each.strays == 0 for each in snapshot.rtp)
+    assert {each.ssrc: sum(each.gaps) for each in snapshot.rtp} == {
+        ssrc: told.received - 1 for ssrc, told in expected.items()
+    }
 
 
 def test_one_stream_put_by_four_threads_loses_and_doubles_nothing(kernel: BpfBackend, play: Player) -> None:
@@ -203,6 +206,27 @@ def test_jitter_is_the_formula_over_the_programs_own_clock(
     assert one.moved_ns / 1e9 == pytest.approx(moved, rel=0.05)
     play([(packet(n, n, 6, 96), BUFFER, 0) for n in range(9)])
     assert [each.jitter_ns for each in kernel.snapshot().rtp if each.ssrc == 6] == [None]
+
+
+def test_the_time_between_packets_is_in_its_bucket(kernel: BpfBackend, play: Player) -> None:
+    """A packet that comes at least 2 ms after the one before is in the bucket beyond 1 ms, the sum is the time from the first to the last,
+    and another stream's packets between them change nothing."""
+    waits = [2000 if n % 3 else 0 for n in range(300)]
+    (path,) = play(
+        [
+            each
+            for n, wait in enumerate(waits)
+            for each in ((packet(n, n, 8), BUFFER, wait), (packet(n, n, 9), BUFFER + 64, 0))
+        ]
+    )
+    data, step = path.read_bytes(), 2 * (16 + 172)
+    first, last = (struct.unpack_from("=q", data, step * n + 16 + 12)[0] for n in (1, 299))
+    snapshot = kernel.snapshot()
+    assert snapshot.gap_bounds_ns == (1_000_000,)
+    (one,) = (each for each in snapshot.rtp if each.ssrc == 8)
+    assert sum(one.gaps) == 299
+    assert one.gaps[1] >= sum(wait == 2000 for wait in waits[1:])
+    assert one.gaps_ns == pytest.approx(last - first, rel=0.05)
 
 
 def test_streams_beyond_the_room_count_under_other_and_ended_ones_give_theirs_back(

@@ -53,7 +53,10 @@ _STRUCTS = {
         "tick",
         "jitter",
         "moved",
+        "passed_ns",
         "window",
+        "gaps_ns",
+        "gaps",
     ),
 }
 _WORDS = {

@@ -69,7 +69,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[reader.Reader, Wor
         probe=SimpleNamespace(read=SimpleNamespace(entry=(1,), end=())),
         time_attached=lambda now: now,
     )
-    rtp = cast(Any, SimpleNamespace(snapshot=lambda *_, **__: ()))
+    rtp = cast(Any, SimpleNamespace(snapshot=lambda *_, **__: (), gap_bounds_ns=()))
     made = reader.Reader(BOUNDS, **arrays, overflow=cast(Any, None), attached=cast(Any, {0: item}), rtp=rtp)
     yield made, arrays["series"], arrays["control"]
     for array in arrays.values():

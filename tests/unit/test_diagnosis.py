@@ -24,13 +24,16 @@ SECOND = 1_000_000_000
 PUT = series(2, SRS, "SrsRtcPublishStream::on_rtp_plaintext", "parse", has_rtp=True, drop_reasons=("late", "full"))
 STREAMS = tuple(f"live/cam{number}" for number in range(4))
 HURT = "live/cam2"
+NO_GAPS = (0,) * (len(DEFAULT_BOUNDS_NS) + 1)
 
 
 class Minute:
     """A server with four streams of 50 packets a second, all well unless a test says otherwise."""
 
     def __init__(self) -> None:
-        self.streams = {name: RtpSnapshot(PUT.id, name, None, START, 0, 0, 0, 0, 0, 0, 2_000_000) for name in STREAMS}
+        self.streams = {
+            name: RtpSnapshot(PUT.id, name, None, START, 0, 0, 0, 0, 0, 0, 2_000_000, gaps=NO_GAPS) for name in STREAMS
+        }
         self.share = HostShare(SRS.id, START, 0, 0, 0, ((8000, 0),), ((8000, 0),))
         self.durations: list[int] = []
         self.full = 0
@@ -50,7 +53,7 @@ class Minute:
         rtp = tuple(self.streams.values())
         return [
             replace(self.share, time_unix_nano=now),
-            Snapshot(now, self.seconds * SECOND, DEFAULT_BOUNDS_NS, (values,), (), SECOND, rtp),
+            Snapshot(now, self.seconds * SECOND, DEFAULT_BOUNDS_NS, (values,), (), SECOND, rtp, DEFAULT_BOUNDS_NS),
         ]
 
     def add(self, name: str, **more: int) -> None:

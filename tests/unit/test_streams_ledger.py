@@ -12,8 +12,9 @@ from otel_jb.streams.ledger import IDLE_NS, OTHER, Counts, Key, Ledger, Reading
 SECOND = 1_000_000_000
 
 
-def reading(ssrc: int, received: int, buffer: int = 1, **more: int) -> Reading:
-    return Reading((ssrc, buffer), ssrc, Counts(received=received, **more), 1000 * ssrc)
+def reading(ssrc: int, received: int, buffer: int = 1, lost: int = 0) -> Reading:
+    counts = Counts(received=received, lost=lost, gaps=(received, 0), gaps_ns=7 * received)
+    return Reading((ssrc, buffer), ssrc, counts, 1000 * ssrc)
 
 
 def received(ledger: Ledger) -> dict[str, int]:
@@ -52,6 +53,8 @@ def test_no_label_falls_and_the_sum_is_what_all_streams_counted(
         assert sum(after.values()) <= credited
         if not gone and not ended:
             assert sum(after.values()) == credited
+            assert sum(sum(each.gaps) for each in ledger.shown(1)) == credited
+            assert sum(each.gaps_ns for each in ledger.shown(1)) == 7 * credited
         assert len(after) <= 2 * most + 1
         before = after
 

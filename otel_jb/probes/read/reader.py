@@ -146,7 +146,9 @@ class Reader:
         items = self._items(only)
         series = tuple(self._one(item, now) for item in items)
         rtp = self._rtp.snapshot({item.index: item for item in items}, rank=roll)
-        return Snapshot(unix, now, self._bounds_ns, series, self._depths(only), self._interval_ns, rtp)
+        return Snapshot(
+            unix, now, self._bounds_ns, series, self._depths(only), self._interval_ns, rtp, self._rtp.gap_bounds_ns
+        )
 
     def _items(self, only: set[int] | None) -> list[Attached]:
         """What is attached, of these indices if there are any given."""

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from otel_jb.model.stream import RtpSnapshot
@@ -30,6 +31,9 @@ class RtpReader:
         streams: the table.
         unplaced: packets of streams that found no room in it, by series.
         clocks: what is written here is what the kernel knows of payload types.
+        gap_buckets: what is written here says which of the kernel's buckets make one of the time between packets.
+        bounds_ns: upper bounds of the kernel's buckets.
+        gap_bounds_ns: those of the time between packets, some of them. With more than there is room for, the time is not known.
         rates: clock rates in Hz by payload type, beside those of RFC 3551.
         most: streams of a function that have a label of their own.
         name: what people call a stream.
@@ -40,6 +44,9 @@ class RtpReader:
         streams: WordArray,
         unplaced: WordArray,
         clocks: WordArray,
+        gap_buckets: WordArray,
+        bounds_ns: Sequence[int],
+        gap_bounds_ns: Sequence[int],
         rates: Mapping[int, int],
         most: int,
         name: Namer,
@@ -51,6 +58,9 @@ class RtpReader:
         self._of_target: dict[int, list[int]] = {}  # indices of series
         for payload_type, tick in ticks(rates).items():
             clocks.words[payload_type] = tick
+        self.gap_bounds_ns = tuple(gap_bounds_ns) if len(gap_bounds_ns) < abi.RTP_GAPS else ()
+        for bucket, bound in enumerate((*bounds_ns, abi.NEVER)):
+            gap_buckets.words[bucket] = bisect_left(self.gap_bounds_ns, bound)
 
     def snapshot(self, attached: Mapping[int, Attached], *, rank: bool) -> tuple[RtpSnapshot, ...]:
         """What the streams of these series have told, by label."""
@@ -109,6 +119,8 @@ class RtpReader:
             duplicated=words[abi.RTP_STREAM_DUPLICATED],
             strays=words[abi.RTP_STREAM_STRAYS],
             moved_ns=words[abi.RTP_STREAM_MOVED],
+            gaps_ns=words[abi.RTP_STREAM_GAPS_NS],
+            gaps=tuple(words[abi.RTP_STREAM_GAPS :][: len(self.gap_bounds_ns) + 1]) if self.gap_bounds_ns else (),
         )
         clocked = words[abi.RTP_STREAM_TICK] and counts.received > 1
         jitter = words[abi.RTP_STREAM_JITTER] >> 4 if clocked else None
