@@ -77,6 +77,7 @@ class _Stream:
     active_ns: int = 0  #: when a packet was last seen
     ranked: int = 0  #: packets received when streams were last ranked
     attempts: int = 0
+    named: bool = False  #: `label` is what people call it
 
 
 @dataclass(slots=True)
@@ -131,10 +132,12 @@ class Ledger:
             self._streams[reading.key] = stream
             self._in_buffer.setdefault(reading.key[1], set()).add(reading.key)
         if reading.key != _UNPLACED:
-            self._call(stream)
+            self._call(stream, now_ns)
         more = reading.counts.plus(stream.reading.counts, -1)
         if more.received:
             stream.active_ns = now_ns
+            if stream.named and (stream.bears or self._has_room_for(stream.label)):
+                self._confirm(stream, now_ns)
             if not stream.bears and reading.key != _UNPLACED and self._has_room_for(stream.label):
                 self._bear(stream, bears=True)
         label = stream.label if stream.bears else OTHER
@@ -143,17 +146,33 @@ class Ledger:
         account.left_ns = None
         stream.reading = reading
 
-    def _call(self, stream: _Stream) -> None:
+    def _call(self, stream: _Stream, now_ns: int) -> None:
         """Look for a stream's name, now and a little later: it may be known only after the first packets."""
         if stream.attempts >= NAME_ATTEMPTS:
             return
         stream.attempts += 1
         name = self._name(stream.reading.key)
         if name and name != OTHER:
-            self._bear(stream, bears=False)
-            stream.label, stream.attempts = name, NAME_ATTEMPTS
+            self._leave(stream, now_ns)
+            stream.label, stream.attempts, stream.named = name, NAME_ATTEMPTS, True
         elif stream.label == OTHER:
-            stream.label = f"ssrc:{stream.reading.ssrc:08x}"
+            stream.label = _unnamed(stream)
+
+    def _confirm(self, stream: _Stream, now_ns: int) -> None:
+        """A name holds as long as the memory says so: the server may give it to another stream, or the memory to something else."""
+        name = self._name(stream.reading.key)
+        if name == stream.label:
+            return
+        self._leave(stream, now_ns)
+        stream.named = bool(name) and name != OTHER
+        stream.label = name if name and stream.named else _unnamed(stream)
+        stream.attempts = NAME_ATTEMPTS if stream.named else 0
+
+    def _leave(self, stream: _Stream, now_ns: int) -> None:
+        """It is called something else from now on; what it has counted stays under its label, for as long as that of an ended one."""
+        self._bear(stream, bears=False)
+        if stream.label in self._accounts and stream.label not in self._borne:
+            self._accounts[stream.label].left_ns = now_ns
 
     def _has_room_for(self, label: str) -> bool:
         return label in self._borne or len(self._borne) < self._most
@@ -252,3 +271,7 @@ class Ledger:
                 )
             )
         return found
+
+
+def _unnamed(stream: _Stream) -> str:
+    return f"ssrc:{stream.reading.ssrc:08x}"

@@ -95,6 +95,33 @@ def test_streams_of_one_name_share_a_label() -> None:
     assert (named.received, named.lost, named.jitter_ns, named.ssrc) == (11, 1, 2000, None)
 
 
+def test_streams_that_swap_names_count_under_what_they_are_called_now() -> None:
+    """From the next packet on each counts under the other's name, and what it had counted stays where it was."""
+    names: dict[Key, str] = {(1, 1): "live/a", (2, 1): "live/b"}
+    ledger = Ledger(2, names.get)
+    ledger.read([reading(1, 10), reading(2, 20)], SECOND, 0, rank=True)
+    assert received(ledger) == {"live/a": 10, "live/b": 20}
+    names.update({(1, 1): "live/b", (2, 1): "live/a"})
+    ledger.read([reading(1, 11), reading(2, 25)], 2 * SECOND, 0, rank=True)
+    assert received(ledger) == {"live/a": 15, "live/b": 21}
+    assert [each.ssrc for each in ledger.shown(1)] == [2, 1]
+
+
+def test_a_name_ends_with_the_memory_that_says_it() -> None:
+    """A stream whose name is not there any more, or says something else, never counts under it again; what was counted stays for a minute."""
+    names: dict[Key, str] = {(1, 1): "live/a"}
+    ledger = Ledger(2, names.get)
+    ledger.read([reading(1, 10)], SECOND, 0, rank=True)
+    del names[1, 1]
+    ledger.read([reading(1, 15)], 2 * SECOND, 0, rank=True)
+    assert received(ledger) == {"live/a": 10, "ssrc:00000001": 5}
+    names[1, 1] = "live/c"
+    ledger.read([reading(1, 17)], 3 * SECOND, 0, rank=True)
+    assert received(ledger) == {"live/a": 10, "live/c": 2, "ssrc:00000001": 5}
+    ledger.read([reading(1, 18)], 2 * SECOND + IDLE_NS, 0)
+    assert "live/a" not in received(ledger)
+
+
 def test_what_found_no_room_is_in_other() -> None:
     """Packets of streams that the kernel does not follow are received under `_other`, each once."""
     ledger = Ledger(3)
