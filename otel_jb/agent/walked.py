@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otel_jb.model.stream import NestedCall, Series, SlowCall
 from otel_jb.telemetry.holding import Key, key_of
+from otel_jb.telemetry.nesting import told_apart
 
 if TYPE_CHECKING:
     from otel_jb.stacks.unwinder import Stacks
@@ -30,6 +31,8 @@ _GATHERED = 128  #: enough of them to begin
 _KNOWN_LINES = 1024
 _KEPT = 4096  #: more than wait to become spans
 
+_NONE: tuple[list[NestedCall], list[NestedCall], int] = ([], [], 0)
+
 Lines = tuple[str, ...]
 
 
@@ -39,7 +42,8 @@ class Walked(NamedTuple):
     call: SlowCall
     lines: int  #: number of the stack's lines, innermost first
     around: tuple[int, ...] | None  #: frames of the probed calls that it ran in; None where its stack does not tell
-    together: tuple[bool | None, ...]  #: of each nested call: whether it ran on this call's stack
+    nested: Sequence[NestedCall]  #: those that ran inside it
+    doubtful: int  #: of how many that cannot be told
 
 
 _NAMES = [each.name for each in fields(SlowCall)]
@@ -47,22 +51,25 @@ _STACK, _NESTED = _NAMES.index("stack"), _NAMES.index("nested")
 #: What lies between these two, the target's stack and registers, has been walked and stays behind.
 _LEFT: list[Any] = [each.default for each in fields(SlowCall)[_STACK:_NESTED]]
 _OF_CALL = attrgetter(*_NAMES[:_STACK])
-_OF_REST = attrgetter(*_NAMES[_NESTED + 1 :])
+_OF_REST = attrgetter(*_NAMES[_NESTED + 2 :])
 _OF_NESTED = attrgetter(*(each.name for each in fields(NestedCall)))
 
 
 def packed(batch: Sequence[Walked]) -> bytes:
     """As bytes, in a tenth of the time that pickling takes."""
     return marshal.dumps(
-        [(_OF_CALL(call), [*map(_OF_NESTED, call.nested)], _OF_REST(call), *found) for call, *found in batch]
+        [
+            (_OF_CALL(call), [*map(_OF_NESTED, nested)], doubtful, _OF_REST(call), lines, around)
+            for call, lines, around, nested, doubtful in batch
+        ]
     )
 
 
-def unpacked(data: bytes) -> list[Walked]:
-    """What was packed by this very program, but for what only a walk needs."""
+def unpacked(data: bytes) -> list[tuple[SlowCall, int, tuple[int, ...] | None]]:
+    """What was packed by this very program: calls without what only a walk needs, `Walked.lines` and `Walked.around`."""
     return [
-        Walked(SlowCall(*values, *_LEFT, tuple([NestedCall(*each) for each in nested]), *rest), *found)  # type: ignore[call-arg]
-        for values, nested, rest, *found in marshal.loads(data)  # noqa: S302 - from the process that started this one
+        (SlowCall(*values, *_LEFT, tuple([NestedCall(*each) for each in nested]), doubtful, *rest), lines, around)  # type: ignore[call-arg]
+        for values, nested, doubtful, rest, lines, around in marshal.loads(data)  # noqa: S302 - from the process that started this one
     ]
 
 
@@ -149,8 +156,8 @@ class Walker:
             number = self._numbers[lines] = self._next_number
             self._next_number += 1
             new[number] = lines
-        together = tuple(self._stacks.same_stack(pid, call, nested) for nested in call.nested)
-        return Walked(call, number, None if around is None else tuple(around), together)
+        inside, doubtful, _ = told_apart(call, pid, self._stacks.same_stack) if call.nested else _NONE
+        return Walked(call, number, None if around is None else tuple(around), inside, len(doubtful))
 
 
 class Walks:
@@ -158,15 +165,15 @@ class Walks:
 
     def __init__(self) -> None:
         self._lines: OrderedDict[int, Lines] = OrderedDict()
-        self._kept: OrderedDict[Key, tuple[Lines, Walked]] = OrderedDict()
+        self._kept: OrderedDict[Key, tuple[Lines, tuple[int, ...] | None]] = OrderedDict()
 
-    def note(self, batch: Sequence[Walked], new: Mapping[int, Lines]) -> None:
-        """Keep what was found of these calls."""
+    def note(self, batch: Sequence[tuple[SlowCall, int, tuple[int, ...] | None]], new: Mapping[int, Lines]) -> None:
+        """Keep what was found of these calls, see `unpacked`."""
         self._lines.update(new)
         while len(self._lines) > 2 * _KNOWN_LINES:
             self._lines.popitem(last=False)
-        for walked in batch:
-            self._kept[key_of(walked.call)] = (self._lines.get(walked.lines, ()), walked)
+        for call, lines, around in batch:
+            self._kept[key_of(call)] = (self._lines.get(lines, ()), around)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
 
@@ -178,14 +185,11 @@ class Walks:
     def around(self, _: Series, call: SlowCall) -> Collection[int] | None:
         """See `Telemetry`."""
         kept = self._kept.get(key_of(call))
-        return kept[1].around if kept is not None else ()
+        return kept[1] if kept is not None else ()
 
     def same_stack(self, _: int, outer: SlowCall, inner: NestedCall) -> bool | None:
         """See `Telemetry`. A call that the outer one does not name was slow itself: what it ran in is known of its own stack."""
-        kept = self._kept.get(key_of(outer))
-        if kept is not None:
-            for nested, together in zip(kept[1].call.nested, kept[1].together, strict=True):
-                if nested == inner:
-                    return together
+        if any(inner is nested for nested in outer.nested):  # the others have been left out
+            return True
         kept = self._kept.get(key_of(inner))
-        return True if kept is not None and outer.frame in (kept[1].around or ()) else None
+        return True if kept is not None and outer.frame in (kept[1] or ()) else None

@@ -245,6 +245,9 @@ class SlowCall:
     link_register: int = 0  #: AArch64: the register in which a call leaves the return address
     stack_copy: Memory = b""  #: memory from `stack_pointer` upwards
     nested: tuple[NestedCall, ...] = ()
+    nested_doubtful: int = (
+        0  #: left out of `nested`, since it cannot be told where they ran; only once the stack was walked
+    )
     nested_omitted: int = 0  #: more calls ran inside than the event has room for
     stream_name: str = ""  #: the label of the RTP stream whose buffer `stream` is; empty: not known
     ssrc: int | None = None  #: of that stream; None: not known, or several go through the buffer

@@ -28,6 +28,18 @@ class Nesting:
 
 def nest(call: SlowCall, pid: int, same_stack: SameStack, more: Sequence[NestedCall] = ()) -> Nesting:
     """Sort the nested calls of a slow one into a tree; `more` are known of besides those that its event names."""
+    inside, doubtful, elsewhere = told_apart(call, pid, same_stack, more)
+    children: list[tuple[NestedCall, int | None]] = []
+    # Of two that begin at one instant the outer one has the higher frame.
+    for nested in sorted(inside, key=lambda one: (one.start_ns, -one.frame)):
+        children.append((nested, _parent(children, nested)))
+    return Nesting(tuple(children), tuple(doubtful), elsewhere)
+
+
+def told_apart(
+    call: SlowCall, pid: int, same_stack: SameStack, more: Sequence[NestedCall] = ()
+) -> tuple[list[NestedCall], list[NestedCall], int]:
+    """The calls that ran inside a slow one, those of which that is uncertain, and how many ran on another stack."""
     inside: list[NestedCall] = []
     doubtful: list[NestedCall] = []
     elsewhere = 0
@@ -43,11 +55,7 @@ def nest(call: SlowCall, pid: int, same_stack: SameStack, more: Sequence[NestedC
             doubtful.append(nested)
         else:
             inside.append(nested)
-    children: list[tuple[NestedCall, int | None]] = []
-    # Of two that begin at one instant the outer one has the higher frame.
-    for nested in sorted(inside, key=lambda one: (one.start_ns, -one.frame)):
-        children.append((nested, _parent(children, nested)))
-    return Nesting(tuple(children), tuple(doubtful), elsewhere)
+    return inside, doubtful, elsewhere
 
 
 def _parent(children: list[tuple[NestedCall, int | None]], nested: NestedCall) -> int | None:

@@ -230,8 +230,8 @@ class SpanMaker:
             named = set(map(key_of, call.nested))
             more = [held.nested() for key, held in inner.items() if held.around is not None and key not in named]
         nesting = nest(call, target.pid, self._same_stack, more) if more or call.nested else _NOTHING
-        if nesting.doubtful:
-            self._doubtful[series.id] = self._doubtful.get(series.id, 0) + len(nesting.doubtful)
+        if doubtful := len(nesting.doubtful) + call.nested_doubtful:
+            self._doubtful[series.id] = self._doubtful.get(series.id, 0) + doubtful
         if inner:
             self._holding.remove([inner[key] for one, _ in nesting.children if (key := key_of(one)) in inner])
 
@@ -344,6 +344,8 @@ class SpanMaker:
 
 def _without_copy(call: SlowCall) -> SlowCall:
     """The call without its copy of the stack, which has been walked: what waits need not be large."""
+    if not call.stack_copy:
+        return call
     return SlowCall(
         call.series,
         call.thread_id,
@@ -356,6 +358,7 @@ def _without_copy(call: SlowCall) -> SlowCall:
         call.return_value,
         call.outcome,
         nested=call.nested,
+        nested_doubtful=call.nested_doubtful,
         nested_omitted=call.nested_omitted,
         stream_name=call.stream_name,
         ssrc=call.ssrc,

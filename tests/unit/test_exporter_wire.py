@@ -24,7 +24,7 @@ from otel_jb.stacks.unwinder import Stacks
 from tests import telemetry_samples as samples
 
 SERIES = samples.PUT
-INNER = NestedCall(SERIES.id, 90, 110, 120)
+INNER, DOUBTFUL, ELSEWHERE = (NestedCall(SERIES.id, frame, 110, 120) for frame in (90, 91, 92))
 CALL = replace(
     SlowCall(SERIES.id, 7, "worker", 100, 100, 200, 160, 0xFFFF800000000000, -1, None),
     stack=(1, 2),
@@ -33,7 +33,8 @@ CALL = replace(
     frame_pointer=82,
     link_register=83,
     stack_copy=b"secret",
-    nested=(INNER,),
+    nested=(INNER, DOUBTFUL),
+    nested_doubtful=2,
     nested_omitted=3,
     stream_name="live/cam0",
     ssrc=0x1A2B3C4D,
@@ -65,16 +66,15 @@ def test_every_kind_of_record_arrives_as_it_was_sent() -> None:
 
 
 def test_a_slow_call_crosses_without_what_it_saw_of_the_stack() -> None:
-    """Everything of the call arrives but the target's stack and registers, which have been walked."""
+    """Everything of the call arrives but what has been walked: the target's stack and registers, and calls on other stacks."""
     of_walk = {"stack": (), "stack_copy": b"", "stack_pointer": 0}
     of_walk |= dict.fromkeys(("instruction_pointer", "frame_pointer", "link_register"), 0)
     assert all(getattr(CALL, each.name) not in ((), b"", 0) for each in fields(SlowCall)), (
         "one that would not be missed"
     )
-    walked = Walked(CALL, 4, None, (True,))
-    data = packed([walked])
+    data = packed([Walked(CALL, 4, None, (INNER,), 2)])
     assert b"secret" not in data
-    assert unpacked(data) == [walked._replace(call=replace(CALL, **of_walk))]  # type: ignore[arg-type]
+    assert unpacked(data) == [(replace(CALL, nested=(INNER,), **of_walk), 4, None)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -113,33 +113,39 @@ class _Stacks:
             raise RuntimeError
         return (call.frame + 1,)
 
-    def same_stack(self, pid: int, _: SlowCall, inner: NestedCall) -> bool:
-        return pid == 42 and inner == INNER
+    def same_stack(self, pid: int, _: SlowCall, inner: NestedCall) -> bool | None:
+        return {INNER: True, DOUBTFUL: None, ELSEWHERE: False}[inner] if pid == 42 else None
 
 
 def test_what_stacks_mean_is_known_where_spans_are_made() -> None:
     """Lines cross once for all calls of one shape; a call that is not known has its function's name; a defect costs one call."""
     walks, sent, lost, came = Walks(), list[Mapping[int, Lines]](), list[int](), threading.Event()
+    arrived: list[SlowCall] = []
 
     def take(batch: Sequence[Walked], lines: Mapping[int, Lines]) -> None:
-        walks.note(unpacked(packed(batch)), lines)
+        there = unpacked(packed(batch))
+        walks.note(there, lines)
+        arrived.extend(call for call, *_ in there)
         sent.append(lines)
         came.set()
 
     walker = Walker(
         cast(Stacks, _Stacks()), lambda number: (SERIES, 42) if number == SERIES.id else None, take, lost.append
     )
-    others = [replace(CALL, start_ns=number) for number in range(3)]
-    for call in (CALL, *others, replace(CALL, series=99), replace(CALL, thread_name="defect")):
+    seen = replace(CALL, nested=(INNER, DOUBTFUL, ELSEWHERE))
+    others = [replace(seen, start_ns=number) for number in range(3)]
+    for call in (seen, *others, replace(CALL, series=99), replace(CALL, thread_name="defect")):
         walker.take(call)
     walker.finish(10)
     assert came.is_set()
     assert [lines for each in sent for lines in each.values()] == [("worker",)]
     assert lost == [1]
-    for call in (CALL, *others):
+    assert [call.start_ns for call in arrived] == [each.start_ns for each in (seen, *others)]
+    for call in arrived:
+        assert (call.nested, call.nested_doubtful) == ((INNER,), 1)
         assert walks.symbolise(SERIES, call) == ("worker",)
         assert walks.around(SERIES, call) == (101,)
-        assert walks.same_stack(42, call, INNER)
+        assert walks.same_stack(42, call, call.nested[0])
     assert walks.same_stack(
         42, replace(CALL, frame=101), NestedCall(SERIES.id, 100, 100, 200)
     )  # by the inner one's own stack

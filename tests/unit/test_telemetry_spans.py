@@ -387,7 +387,7 @@ def test_the_store_keeps_the_latest_of_each_bucket_and_forgets_the_gone() -> Non
 def test_what_waits_for_its_trace_keeps_all_but_its_stack() -> None:
     """The call that is held back is the call itself, without registers, return addresses and the copy of its stack."""
     whole = SlowCall(
-        1, 2, "t", 3, 4, 5, 6, 7, 8, 9, (10,), 11, 12, 13, 14, b"15", (NestedCall(1, 2, 3, 4),), 16, "cam", 17
+        1, 2, "t", 3, 4, 5, 6, 7, 8, 9, (10,), 11, 12, 13, 14, b"15", (NestedCall(1, 2, 3, 4),), 16, 17, "cam", 18
     )
     of_the_stack: dict[str, Any] = {"stack": (), "stack_copy": b""}
     of_the_stack |= dict.fromkeys(("stack_pointer", "instruction_pointer", "frame_pointer", "link_register"), 0)
