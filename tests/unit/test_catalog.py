@@ -121,13 +121,20 @@ def test_a_generic_name_without_a_mark_or_a_verb_is_nothing(catalog: Catalog) ->
 
 def test_an_unknown_layout_leaves_what_the_return_tells(catalog: Catalog) -> None:
     """In another version of the library neither bytes nor depth are claimed, but duplicates by return value are."""
-    known = matched(catalog, "rtp_putq", soname="libortp.so.16")["rtp_putq"]
+
+    def in_version(version: str, name: str) -> FunctionProfile:
+        matches = catalog.match("libortp.so.16", "x", [symbol(name)])
+        found = Findings(versions={"oRTP-": (version,)})
+        return catalog.place(matches, found)[0].function
+
+    known = in_version("5.1.64", "rtp_putq")
     assert (known.has_bytes, known.has_depth, known.has_duplicates) == (True, True, True)
-    other = matched(catalog, "rtp_putq", soname="libortp.so.13")["rtp_putq"]
-    assert (other.has_bytes, other.has_depth, other.has_duplicates) == (False, False, True)
-    assert other.has_packets
-    parse = matched(catalog, "rtp_session_rtp_parse", soname="libortp.so.13")["rtp_session_rtp_parse"]
-    assert (parse.drop_reasons, parse.program) == ((), ReadProgram())
+    for version in ("5.1.63", "5.2.0"):
+        other = in_version(version, "rtp_putq")
+        assert (other.has_bytes, other.has_depth, other.has_duplicates) == (False, False, True)
+        assert other.has_packets
+    older = matched(catalog, "rtp_session_rtp_parse", soname="libortp.so.13")["rtp_session_rtp_parse"]
+    assert (older.drop_reasons, older.program) == ((), ReadProgram())
 
 
 def test_clones_are_counted_and_timed_only(catalog: Catalog) -> None:

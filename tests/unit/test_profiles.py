@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import otel_jb.catalog
 from otel_jb.catalog import Catalog, FunctionProfile, Match, Role, check, load
 from otel_jb.catalog.expression import Text
 from otel_jb.catalog.layouts import Findings
@@ -28,7 +29,7 @@ from otel_jb.catalog.model import (
 )
 from otel_jb.elf.types import Field
 from otel_jb.model.plan import Symbol, SymbolSource
-from otel_jb.model.reads import MAX_DROP_REASONS, MAX_FIELDS, MAX_OPS, Outcome
+from otel_jb.model.reads import MAX_DROP_REASONS, MAX_FIELDS, MAX_OPS, Op, Outcome
 from tests.unit import readvm
 from tests.unit.readvm import Memory
 
@@ -40,8 +41,19 @@ def catalog() -> Catalog:
     return load()
 
 
-def function(catalog: Catalog, name: str, profile: str | None = None) -> FunctionProfile:
-    return next(f for f in catalog.functions() if f.name == name and profile in (None, f.profile))
+#: Files that show the versions whose layouts the profiles have: Debian 12's FFmpeg, oRTP, libre and speexdsp.
+KNOWN = Findings(
+    build_id="df18b6c39abea2b7b2a574bf760fd839f74baf7a",
+    symbols=frozenset({"jitter_buffer_put", "jitter_buffer_update_delay", "packet_sequencer_insert"}),
+    strings=frozenset({"1.22.0", "rtp_jitter_buffer_flush", "10.5.3.5"}),
+    versions={"Lavf": ("59.27.100",), "oRTP-": ("5.1.64",), "libre v": ("1.1.0",), "SRS/": ("4.0.126",)},
+)
+
+
+def function(catalog: Catalog, name: str, profile: str | None = None, found: Findings = KNOWN) -> FunctionProfile:
+    """The function as it is in a file that shows this."""
+    known = next(f for f in catalog.functions() if f.name == name and profile in (None, f.profile))
+    return catalog.place([Match(Symbol(name, 0, 0, SymbolSource.SYMTAB, name), known)], found)[0].function
 
 
 #: Of SRS 7.0.128, as gdb prints them (`ptype /o`).
@@ -63,8 +75,39 @@ SRS = Findings(
 
 def in_srs(catalog: Catalog, name: str) -> FunctionProfile:
     """The function as it is in SRS 7.0.128."""
-    known = function(catalog, name)
-    return catalog.place([Match(Symbol(name, 0, 0, SymbolSource.SYMTAB, name), known)], SRS)[0].function
+    return function(catalog, name, found=SRS)
+
+
+def test_no_shipped_profile_assumes_where_a_field_is(catalog: Catalog) -> None:
+    """Every field is named, so that its place takes evidence; no expression reads memory at a distance that it states itself."""
+    for profile in catalog.profiles:
+        for struct, fields in profile.structs.items():
+            assert all(place.paths and place.offset is None for place in fields.values()), (profile.profile, struct)
+    shipped = sorted(Path(otel_jb.catalog.__file__).parent.glob("profiles/*.yaml"))
+    assert len(shipped) == len(catalog.profiles)
+    for path in shipped:
+        assert not re.search(r"@ *\(?[\w.>-]*\)? *[+-] *\d", path.read_text()), path.name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rtp_session_rtp_parse",
+        "jbuf_put",
+        "jb_put",
+        "pjmedia_jbuf_put_frame3",
+        "jitter_buffer_put",
+        "rtp_jitter_buffer_pop",
+    ],
+)
+def test_a_file_that_shows_no_version_has_no_value_of_a_field(catalog: Catalog, name: str) -> None:
+    """Without evidence nothing is read from a struct, and each value that is absent has its reason."""
+    unknown = function(catalog, name, found=Findings(problem="it has no debug information"))
+    assert not unknown.has_depth
+    assert not any(
+        operation.op is Op.READ and operation.imm for operation in (*unknown.program.entry, *unknown.program.end)
+    )
+    assert "install its debug symbols" in " ".join(unknown.absent)
 
 
 def test_every_shipped_profile_is_sound(catalog: Catalog) -> None:
