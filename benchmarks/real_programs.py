@@ -18,7 +18,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.real import players, telephony
+from benchmarks.real import languages, players, telephony
 from benchmarks.real.row import Measure, NotMeasuredError, Row, table
 from benchmarks.report import machine, replaced
 
@@ -34,6 +34,8 @@ PROGRAMS: dict[str, tuple[str, Measure]] = {
     "baresip": ("baresip", telephony.baresip),
     "rtpengine": ("rtpengine, transcoding", telephony.rtpengine),
     "rtpengine-jitter-buffer": ("rtpengine `--jitter-buffer`", telephony.rtpengine_buffer),
+    "pion": ("Go, with pion", languages.pion),
+    "webrtc-rs": ("Rust, with webrtc-rs", languages.webrtc_rs),
     "asterisk": ("Asterisk", telephony.asterisk),
     "pjsip": ("PJSIP", telephony.pjsip),
 }

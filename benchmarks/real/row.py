@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from otel_jb.elf.image import Image
 from tests.e2e.agent_process import AgentProcess, Exposition, run_command, until
 
 OPTIONS = ("--interval", "1s")
@@ -57,11 +58,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """A function of a running process, as `discover` sees it."""
+    """A function of a running process, as `discover` sees it; `offset` is where it begins in the file."""
 
     function: str
     path: Path
-    address: int
+    offset: int
     source: str
 
 
@@ -92,12 +93,18 @@ def probed(pid: int, *functions: str, options: Sequence[str] = ()) -> list[Probe
     for target in listed["targets"]:
         for each in target["functions"]:
             if each.get("address") is not None and each["function"] in functions:
-                place = Probed(each["function"], Path(each["file"]), int(each["address"]), each["source"])
+                path, address = Path(each["file"]), int(each["address"])
+                place = Probed(each["function"], path, _offset(path, address), each["source"])
                 found.setdefault(each["function"], place)
     missing = [name for name in functions if name not in found]
     if missing:
         raise NotMeasuredError(f"not found: {', '.join(missing)}")
     return [found[name] for name in functions]
+
+
+def _offset(path: Path, address: int) -> int:
+    with path.open("rb") as file:
+        return Image.from_file(file).offset(address)
 
 
 @dataclass
@@ -122,7 +129,7 @@ class Counter:
 def bpftrace(pid: int, directory: Path, *clauses: tuple[Probed, str, str]) -> Iterator[Counter]:
     """Count beside the agent, by clauses of (function, condition, actions). Other processes of the same file do not count."""
     text = 'BEGIN { printf("attached\\n"); } ' + " ".join(
-        f"uprobe:{place.path}:{place.address:#x} /pid == {pid} && ({condition})/ {{ {actions} }}"
+        f"uprobe:{place.path}:{place.offset:#x} /pid == {pid} && ({condition})/ {{ {actions} }}"
         for place, condition, actions in clauses
     )
     log = directory / "bpftrace.log"

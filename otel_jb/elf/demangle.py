@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Demangles C++ names with the C++ runtime's own demangler; `otel_jb.model.names` reduces them to the function's name.
+"""Demangles Rust names, and C++ names with the C++ runtime's own demangler; `otel_jb.model.names` reduces them to the function's name.
 
 `__cxa_demangle` comes from the host's libstdc++ (or libc++abi), loaded by its soname: `cxxfilt`, which wraps the same
 function, runs ldconfig and a compiler at import to find it. Wherever `bcc` is installed, so is libstdc++, because LLVM needs it.
@@ -12,6 +12,8 @@ import ctypes
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
+
+from otel_jb.elf.rust_names import demangle_rust
 
 _LIBRARIES = ("libstdc++.so.6", "libc++abi.so.1", "libc++.so.1")
 MAX_MANGLED = 8192  #: longer names are left mangled
@@ -52,11 +54,16 @@ def available() -> bool:
 
 
 def demangle(name: str) -> str:
-    """The full C++ name with arguments, or `name` itself if it is not mangled or cannot be demangled.
+    """The full C++ name with arguments or the Rust name, or `name` itself if it is not mangled or cannot be demangled.
 
     A symbol version (`name@@VERSION`) is not part of the name; the demangled one omits it.
     """
-    if not name.startswith(("_Z", "__Z")) or len(name) > MAX_MANGLED:
+    if not name.startswith(("_Z", "__Z", "_R")) or len(name) > MAX_MANGLED:
+        return name
+    rust = demangle_rust(name.partition("@")[0])
+    if rust is not None:
+        return rust
+    if name.startswith("_R"):
         return name
     function = _demangler()
     if function is None:
