@@ -36,6 +36,9 @@ PROGRAMS: dict[str, tuple[str, Measure]] = {
     "rtpengine-jitter-buffer": ("rtpengine `--jitter-buffer`", telephony.rtpengine_buffer),
     "pion": ("Go, with pion", languages.pion),
     "webrtc-rs": ("Rust, with webrtc-rs", languages.webrtc_rs),
+    "janus": ("Janus", telephony.needs_a_peer),
+    "chromium": ("Chromium, headless", telephony.needs_a_peer),
+    "wrtc": ("`@roamhq/wrtc`", telephony.needs_a_peer),
     "asterisk": ("Asterisk", telephony.asterisk),
     "pjsip": ("PJSIP", telephony.pjsip),
 }

@@ -58,11 +58,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """A function of a running process, as `discover` sees it; `offset` is where it begins in the file."""
+    """A function of a running process, as `discover` sees it; `at` is where bpftrace wants it."""
 
     function: str
     path: Path
-    offset: int
+    at: int
     source: str
 
 
@@ -94,7 +94,9 @@ def probed(pid: int, *functions: str, options: Sequence[str] = ()) -> list[Probe
         for each in target["functions"]:
             if each.get("address") is not None and each["function"] in functions:
                 path, address = Path(each["file"]), int(each["address"])
-                place = Probed(each["function"], path, _offset(path, address), each["source"])
+                # bpftrace takes an address for one if a symbol is there, and else for a place in the file.
+                at = address if each["source"] in (".symtab", ".dynsym") else _offset(path, address)
+                place = Probed(each["function"], path, at, each["source"])
                 found.setdefault(each["function"], place)
     missing = [name for name in functions if name not in found]
     if missing:
@@ -129,7 +131,7 @@ class Counter:
 def bpftrace(pid: int, directory: Path, *clauses: tuple[Probed, str, str]) -> Iterator[Counter]:
     """Count beside the agent, by clauses of (function, condition, actions). Other processes of the same file do not count."""
     text = 'BEGIN { printf("attached\\n"); } ' + " ".join(
-        f"uprobe:{place.path}:{place.offset:#x} /pid == {pid} && ({condition})/ {{ {actions} }}"
+        f"uprobe:{place.path}:{place.at:#x} /pid == {pid} && ({condition})/ {{ {actions} }}"
         for place, condition, actions in clauses
     )
     log = directory / "bpftrace.log"

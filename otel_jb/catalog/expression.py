@@ -137,7 +137,9 @@ class Text:
         return ConfigError(f"{self.where}: {self.text!r}: {message}")
 
 
-_TOKEN = re.compile(r"\s*(?:(0x[0-9a-fA-F]+|[0-9]+)|([A-Za-z_][A-Za-z_0-9]*)|(->|\.\.|<<|>>|[=!<>]=|[-+()@&<>.]))")
+_TOKEN = re.compile(
+    r"\s*(?:(0x[0-9a-fA-F]+|[0-9]+)|([A-Za-z_][A-Za-z_0-9]*(?:::[A-Za-z_][A-Za-z_0-9]*)*)|(->|\.\.|<<|>>|[=!<>]=|[-+()@&<>.]))"
+)
 _COMPARISONS = {"==": (False, 0, False), "!=": (False, 0, True), "<": (True, 0, False), ">=": (True, 0, True),
                 ">": (True, 1, True), "<=": (True, 1, False)}  # fmt: skip
 _MAX_NESTING = 12
@@ -290,7 +292,7 @@ class _Parser:
 
     def word(self) -> str:
         token = self.take()
-        if not re.fullmatch(r"[A-Za-z_]\w*", token):
+        if not re.fullmatch(r"[A-Za-z_]\w*(?:::[A-Za-z_]\w*)*", token):
             raise self.fail(f"expected a name, got {token!r}")
         return token
 

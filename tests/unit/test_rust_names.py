@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_jb.catalog import load
+from otel_jb.catalog.layouts import Findings
 from otel_jb.elf.demangle import demangle
 from otel_jb.elf.rust_names import demangle_rust
+from otel_jb.elf.types import Field
 from otel_jb.model.plan import Symbol, SymbolSource
+from otel_jb.model.reads import Op
 
 PUSH = "_ZN12webrtc_media2io14sample_builder22SampleBuilder$LT$T$GT$4push17hce3f42fbf9ac7896E"
 NAMES = {
@@ -87,3 +90,16 @@ def test_the_profile_finds_a_function_without_its_hash() -> None:
         (match,) = catalog.match(None, "app", [Symbol(name, 0x1000, 64, SymbolSource.SYMTAB, demangled)])
         assert match.function.profile == "webrtc-rs"
         assert match.function.role == "put"
+
+
+def test_a_type_of_a_module_is_named_with_its_path() -> None:
+    """A packet's size comes from `rtp::packet::Packet`, wherever this build has the length of its payload."""
+    catalog = load()
+    (match,) = catalog.match(None, "app", [Symbol(PUSH, 0x1000, 64, SymbolSource.SYMTAB, NAMES[PUSH])])
+    for offset in (16, 56):
+        found = Findings({"rtp::packet::Packet": {"payload.len": Field(offset, 8, False)}})
+        (placed,) = catalog.place([match], found)
+        assert placed.function.has_bytes
+        assert [operation.imm for operation in placed.function.program.entry if operation.op is Op.READ] == [offset]
+    (unknown,) = catalog.place([match], Findings({"Packet": {"payload.len": Field(16, 8, False)}}))
+    assert not unknown.function.has_bytes
