@@ -5,6 +5,7 @@
     scripts/test-kernels 6.1 newest-arm64                  on these
     scripts/test-kernels --quick 6.1 6.1-arm64             the core of it, as .ci/run does
     scripts/test-kernels --markdown docs/kernels.md        on every kernel, and renew the table there
+    scripts/test-kernels --capabilities --markdown docs/kernels.md   what each asks of an agent that is not root, by trying
     scripts/test-kernels 6.1 -- python3 -m pytest tests/bpf/hazards -x
 
 Emulation is slow: tests do a part of their usual rounds and wait longer (tests/scale.py); what they assert is as exact as ever.
@@ -36,6 +37,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel_jb/kernels"
@@ -127,6 +129,7 @@ class Result:
     status: int | None = None
     problem: str = ""
     suites: dict[str, Suite] = dataclasses.field(default_factory=dict)
+    capabilities: dict[str, Any] = dataclasses.field(default_factory=dict)  #: as tests/bpf/capabilities.py found them
     seconds: float = 0.0
     day: str = ""
 
@@ -160,9 +163,36 @@ def _suites(report: Path) -> dict[str, Suite]:
     return found
 
 
+def _needed(result: Result) -> str:
+    """One row of the table of capabilities: what suffices, and what becomes of an agent without each of them."""
+    found = result.capabilities
+    short = {each: each.removeprefix("CAP_") for each in (*found.get("without", {}), *found.get("capabilities", []))}
+    suffice = (
+        "none that were tried" if found.get("refused") else " ".join(short[each] for each in found["capabilities"])
+    )
+    # A message may name a PID or a path of that run, or hold what a table cannot.
+    without = [
+        f"{short[each]}: {re.sub(r' b?.?/[^ ]*', '', re.sub(r'process [0-9]+', 'the process', why)).replace('|', '/') or 'works'}"
+        for each, why in found["without"].items()
+    ]
+    return f"| {result.kernel} | {result.release} ({result.arch}) | {result.links} | {suffice} | {'<br>'.join(without)} | {result.day} |"
+
+
+def _renew_capabilities(document: Path, results: Sequence[Result]) -> None:
+    """Replace the rows of these kernels; those of others stay as they are."""
+    before, _, rest = document.read_text().partition(CAPABILITY_MARKS[0])
+    table, _, after = rest.partition(CAPABILITY_MARKS[1])
+    rows = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
+    rows |= {result.kernel: _needed(result) for result in results if result.capabilities}
+    head = ["| kernel | release | links | suffice | without one of them | on |", "|---|---|---|---|---|---|"]
+    lines = [*head, *(rows[name] for name in KERNELS if name in rows)]
+    document.write_text(f"{before}{CAPABILITY_MARKS[0]}\n\n" + "\n".join(lines) + f"\n\n{CAPABILITY_MARKS[1]}{after}")
+
+
 # --------------------------------------------------------------------------------------------------------------
 # The document
 
+CAPABILITY_MARKS = ("<!-- written by scripts/test-kernels --capabilities --markdown -->", "<!-- to here, too -->")
 MARKS = ("<!-- written by scripts/test-kernels --markdown -->", "<!-- to here -->")
 
 
@@ -233,6 +263,11 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="only the core of the tests, some two minutes a kernel")
     parser.add_argument(
+        "--capabilities",
+        action="store_true",
+        help="instead of the tests, find out what an agent needs that is not root",
+    )
+    parser.add_argument(
         "--markdown",
         type=Path,
         metavar="FILE",
@@ -252,10 +287,13 @@ def main() -> int:
     unknown = [name for name in names if name not in KERNELS]
     if unknown:
         parser.error(f"unknown kernel {', '.join(unknown)}; there are {', '.join(KERNELS)}")
-    if separator and (args.quick or args.markdown):
-        parser.error("--quick and --markdown are about the tests, not a command of your own")
+    if separator and (args.quick or args.markdown or args.capabilities):
+        parser.error("--quick, --capabilities and --markdown are about the tests, not a command of your own")
     if separator and not command:
         parser.error("no command after --")
+    if args.capabilities:
+        settings = [f"{name}={value}" for name, value in SCALE.items()]
+        command = ["env", *settings, "python3", "-m", "tests.bpf.capabilities", "/out/capabilities.json"]
     chosen = [KERNELS[name] for name in names]
     problems = {it.name: _prepare(it) for it in chosen}
 
@@ -279,7 +317,9 @@ def main() -> int:
                 print(f"== {result.kernel}\n{log.read_text(errors='replace')}")
     if len(results) > 1:
         print("\n" + "\n".join(map(_line, results)))
-    if args.markdown:
+    if args.markdown and args.capabilities:
+        _renew_capabilities(args.markdown, results)
+    elif args.markdown:
         _renew(args.markdown, _kept())
     return 0 if all(result.passed for result in results) else 1
 
@@ -783,10 +823,11 @@ def _run(
     if not all(path.exists() for path in answers.values()):
         return lost
     release, status, bcc, links = (path.read_text().strip() for path in answers.values())
-    report = results / "results.xml"
+    report, capabilities = results / "results.xml", results / "capabilities.json"
     return Result(
         it.name, it.arch, release, links, "".join(re.findall(r"'(.+)'", bcc)), int(status),
         suites=_suites(report) if report.exists() else {},
+        capabilities=json.loads(capabilities.read_text()) if capabilities.exists() else {},
     )  # fmt: skip
 
 

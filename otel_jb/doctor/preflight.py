@@ -144,6 +144,10 @@ def capabilities(system: System) -> Check:
     missing = [
         each for each in needed if each not in have and (old not in have or each not in ("CAP_BPF", "CAP_PERFMON"))
     ]
+    if missing == [old] and system.defines_events():
+        return Check(
+            name, Status.OK, f"{', '.join(sorted(have))}; probes by tracefs, without {old}", error=PermissionDeniedError
+        )
     if not missing:
         return Check(name, Status.OK, ", ".join(sorted(have)), error=PermissionDeniedError)
     if set(missing) <= {"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"}:
@@ -154,7 +158,11 @@ def capabilities(system: System) -> Check:
             safe_way(system),
             PermissionDeniedError,
         )
-    why = "" if missing != [old] else f" (without multi links, which Linux 6.6 brought, it asks {old})"
+    why = (
+        ""
+        if missing != [old]
+        else f" (without multi links, which Linux 6.6 brought, it asks {old}, or write access to tracefs)"
+    )
     in_container = " ".join(f"--cap-add {each.removeprefix('CAP_')}" for each in needed)
     return Check(
         name,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from otel_jb.host.privileges import CAPABILITIES
 from otel_jb.probes import features
+from otel_jb.probes.attach import tracefs
 from otel_jb.sandbox import seccomp
 
 
@@ -122,6 +123,10 @@ class System:
     def multi_link_error(self) -> int:
         """0 if uprobe multi links work, otherwise the error number that says why not (`features.multi_link_error`)."""
         return features.multi_link_error()
+
+    def defines_events(self) -> bool:
+        """Whether this process may define uprobes in tracefs."""
+        return tracefs.events_file() is not None
 
     def compile(self) -> str:
         """Compile the BPF program in the loader child and load it, as `run` does; describes the result. Raises AgentError."""

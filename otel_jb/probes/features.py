@@ -8,6 +8,7 @@ import errno
 import os
 import struct
 
+from otel_jb.host.privileges import holds
 from otel_jb.model.errors import UnsupportedError
 from otel_jb.probes.bpf import (
     ATTACH_UPROBE_MULTI,
@@ -27,6 +28,8 @@ _ARRAY_MAP = 2
 CAPABILITIES = ("CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH")
 #: Without multi links a probe is a perf event, for which the kernel asks this one too (since the fix of CVE-2025-38466).
 OLD_KERNELS = "CAP_SYS_ADMIN"
+#: Lets the agent define probes in tracefs instead; whoever may write there needs neither (docs/adr/0107).
+TRACEFS = "CAP_DAC_OVERRIDE"
 #: Like CAP_SYS_ADMIN, opens the deleted or replaced files of a process; kept if it was granted (proc_pid(5), map_files).
 DELETED_FILES = "CAP_CHECKPOINT_RESTORE"
 MULTI_LINKS_SINCE = (6, 6)
@@ -34,8 +37,9 @@ MULTI_LINKS_SINCE = (6, 6)
 
 def kept_capabilities(links: str) -> tuple[str, ...]:
     """Those that the agent keeps of what it was started with; `links` is how probes are to be attached (`auto`, `multi`, `perf`)."""
-    old = () if links != "perf" and multi_link_error() == 0 else (OLD_KERNELS,)
-    return (*CAPABILITIES, DELETED_FILES, *old)
+    if links != "perf" and multi_link_error() == 0:
+        return (*CAPABILITIES, DELETED_FILES)
+    return (*CAPABILITIES, DELETED_FILES, OLD_KERNELS if holds(OLD_KERNELS) else TRACEFS)
 
 
 def bpf_error() -> int:

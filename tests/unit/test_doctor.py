@@ -58,6 +58,7 @@ class FakeSystem(System):
     marked: tuple[str, ...] = ()
     bpf = 0
     multi = 0
+    events = False
     seccomp = ""
     listen = 0
     connect: str | None = None
@@ -117,6 +118,9 @@ class FakeSystem(System):
     def multi_link_error(self) -> int:
         return self.multi
 
+    def defines_events(self) -> bool:
+        return self.events
+
     def listen_error(self, host: str, port: int) -> int:  # noqa: ARG002
         return self.listen
 
@@ -162,6 +166,14 @@ def test_from_linux_6_6_four_capabilities_suffice() -> None:
     assert preflight.capabilities(FakeSystem(capabilities=both, multi=errno.EINVAL)).status is Status.OK
 
 
+def test_who_may_write_to_tracefs_needs_no_sys_admin() -> None:
+    """Before Linux 6.6 the four are enough where probes can be defined in tracefs, and fewer are not."""
+    check = preflight.capabilities(FakeSystem(capabilities=FOUR, multi=errno.EINVAL, events=True))
+    assert (check.status, "by tracefs, without CAP_SYS_ADMIN" in check.detail) == (Status.OK, True)
+    fewer = FakeSystem(capabilities=FOUR - {"CAP_PERFMON"}, multi=errno.EINVAL, events=True)
+    assert preflight.capabilities(fewer).status is Status.FAILED
+
+
 CROSSES: list[tuple[str, FakeSystem, str, str, type[AgentError] | None]] = [
     # check, machine, part of the detail, part of the remedy, what run raises
     ("architecture", FakeSystem(machine="riscv64"), "riscv64", "cannot be supported", UnsupportedError),
@@ -204,7 +216,7 @@ CROSSES: list[tuple[str, FakeSystem, str, str, type[AgentError] | None]] = [
     (
         "capabilities",
         FakeSystem(capabilities=FOUR, multi=errno.EINVAL),
-        "lacks CAP_SYS_ADMIN: the kernel will not let it attach probes (without multi links, which Linux 6.6 brought, it asks CAP_SYS_ADMIN)",
+        "lacks CAP_SYS_ADMIN: the kernel will not let it attach probes (without multi links, which Linux 6.6 brought, it asks CAP_SYS_ADMIN, or write access to tracefs)",
         "DAC_READ_SEARCH CAP_SYS_ADMIN\n",
         PermissionDeniedError,
     ),

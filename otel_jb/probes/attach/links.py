@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from otel_jb.arch.machine import here
+from otel_jb.probes.attach import tracefs
 from otel_jb.probes.bpf import (
     ATTACH_PERF_EVENT,
     ATTACH_UPROBE_MULTI,
@@ -27,8 +28,9 @@ from otel_jb.probes.bpf import (
 )
 
 _BPF_F_UPROBE_MULTI_RETURN = 1
-_PERF_FLAG_FD_CLOEXEC = 8
+_CLOEXEC = 8  #: PERF_FLAG_FD_CLOEXEC
 REMEDY = "Run `otel-jb doctor`; it checks every requirement and names the remedy."
+_REFUSED = (errno.EPERM, errno.EACCES)
 _SEMAPHORE_SHIFT = 32  #: format/ref_ctr_offset of the uprobe PMU is config:32-63
 _PMU = "/sys/bus/event_source/devices/uprobe"
 #: The frame is the place of the return address on x86-64, the CFA itself on AArch64, which keeps it in a register.
@@ -72,23 +74,53 @@ def link_multi(program: int, path: str, points: Sequence[Point], pid: int = 0, *
 
 
 def link_perf(program: int, path: str, point: Point, pid: int = -1) -> tuple[int, int]:
-    """A perf uprobe event with the program and its cookie; returns the descriptors (link, event). pid -1: every process."""
-    with open(f"{_PMU}/type") as file:
-        pmu = int(file.read())
-    config = (1 << _return_bit() if point.is_return else 0) | point.semaphore << _SEMAPHORE_SHIFT
-    name = ctypes.create_string_buffer(os.fsencode(path))
-    attributes = bytearray(128)
-    # struct perf_event_attr: type, size, config, sample_period; uprobe_path and probe_offset are config1 and config2
-    struct.pack_into("=IIQQQQ", attributes, 0, pmu, 128, config, 1, 0, 0)
-    struct.pack_into("=QQ", attributes, 56, ctypes.addressof(name), point.offset)
+    """A perf uprobe event with the program and its cookie; returns the descriptors (link, event). pid -1: every process.
+
+    Without CAP_SYS_ADMIN the event is one that tracefs defines, where this process may write there.
+    """
     cpu = -1 if pid > 0 else 0
-    event = perf_event_open(bytes(attributes), pid, cpu, _PERF_FLAG_FD_CLOEXEC)
+    name = ctypes.create_string_buffer(
+        os.fsencode(path)
+    )  # the event has its address, so it lives until the call is over
+    try:
+        event = perf_event_open(_of_pmu(name, point), pid, cpu, _CLOEXEC)
+    except BpfError as error:
+        if error.errno not in _REFUSED or tracefs.events_file() is None:
+            raise
+        event = _by_tracefs(path, point, pid, cpu)
     try:
         attributes_link = struct.pack("=IIII", program, event, ATTACH_PERF_EVENT, 0) + struct.pack("=Q", point.cookie)
         return bpf(LINK_CREATE, attributes_link), event
     except BpfError:
-        os.close(event)
+        close([event])
         raise
+
+
+def _of_pmu(path: ctypes.Array[ctypes.c_char], point: Point) -> bytes:
+    """A perf_event_attr: type, size, config, sample_period; uprobe_path and probe_offset are config1 and config2."""
+    with open(f"{_PMU}/type") as file:
+        pmu = int(file.read())
+    config = (1 << _return_bit() if point.is_return else 0) | point.semaphore << _SEMAPHORE_SHIFT
+    attributes = bytearray(128)
+    struct.pack_into("=IIQQQQ", attributes, 0, pmu, 128, config, 1, 0, 0)
+    struct.pack_into("=QQ", attributes, 56, ctypes.addressof(path), point.offset)
+    return bytes(attributes)
+
+
+def _by_tracefs(path: str, point: Point, pid: int, cpu: int) -> int:
+    try:
+        name, number = tracefs.define(path, point.offset, is_return=point.is_return, semaphore=point.semaphore)
+    except (OSError, ValueError) as error:
+        code = error.errno if isinstance(error, OSError) and error.errno else errno.EINVAL
+        raise BpfError(code, os.strerror(code)) from error
+    attributes = struct.pack("=IIQQQQ", tracefs.PERF_TYPE_TRACEPOINT, 128, number, 1, 0, 0).ljust(128, b"\0")
+    try:
+        event = perf_event_open(attributes, pid, cpu, _CLOEXEC)
+    except BpfError:
+        tracefs.remove(name)
+        raise
+    tracefs.keep(event, name)
+    return event
 
 
 def _return_bit() -> int:
@@ -121,17 +153,19 @@ def attach(kind: str, program: int, path: str, points: Sequence[Point], pid: int
 
 def close(descriptors: Sequence[int]) -> None:
     """Detach. Each close waits for a grace period (about 24 ms), so links are closed in parallel."""
+    defined = tracefs.taken(descriptors)
     if len(descriptors) < 3:
-        for fd in descriptors:
-            os.close(fd)
-        return
-    step = -(-len(descriptors) // 32)
-    parts = [descriptors[at : at + step] for at in range(0, len(descriptors), step)]
-    threads = [threading.Thread(target=_close_in_turn, args=(part,)) for part in parts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+        _close_in_turn(descriptors)
+    else:
+        step = -(-len(descriptors) // 32)
+        parts = [descriptors[at : at + step] for at in range(0, len(descriptors), step)]
+        threads = [threading.Thread(target=_close_in_turn, args=(part,)) for part in parts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for name in defined:
+        tracefs.remove(name)
 
 
 def _close_in_turn(descriptors: Sequence[int]) -> None:
@@ -142,8 +176,8 @@ def _close_in_turn(descriptors: Sequence[int]) -> None:
 def explain(error: BpfError) -> str:
     """Why the kernel refused a probe, in words."""
     return {
-        errno.EPERM: "not permitted (it takes CAP_BPF and CAP_PERFMON; perf events, where there are no multi links, CAP_SYS_ADMIN)",
-        errno.EACCES: "not permitted (it takes CAP_BPF and CAP_PERFMON; perf events, where there are no multi links, CAP_SYS_ADMIN)",
+        errno.EPERM: "not permitted (it takes CAP_BPF and CAP_PERFMON; perf events, where there are no multi links, CAP_SYS_ADMIN or tracefs)",
+        errno.EACCES: "not permitted (it takes CAP_BPF and CAP_PERFMON; perf events, where there are no multi links, CAP_SYS_ADMIN or tracefs)",
         errno.ENOENT: "the file is gone",
         errno.ESRCH: "the process ended",
         errno.EINVAL: "the kernel refuses this instruction or offset",
