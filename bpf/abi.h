@@ -33,6 +33,21 @@
 #define RTP_FIRST (1ULL << 32)
 #define RTP_NEXT (1ULL << 32)
 #define RTP_KEY_VALID (1ULL << 62)
+#define FLOW_BITS 11
+#define FLOWS (1 << FLOW_BITS)  // buffers whose packets are followed at once
+#define FLOW_PROBES 16          // slots that are tried for one
+#define FLOW_ENDED 1ULL         // a key that no buffer has
+#define WAITING_BITS 13         // rows of packets that wait in buffers
+#define WAITING_PLACES 7        // packets of one row, whose tags are a cache line with `lost_ns`
+#define WAITING_BUSY 1ULL       // a tag that no packet has: somebody changes the place
+#define WAITING_VALID 0x10000ULL
+#define WAITING_TWICE 1ULL
+#define RESIDENCES 512                    // groups of buffers with a histogram
+#define RESIDENCE_LONGEST 10000000000ULL  // ns; who waits longer is not believed to be the packet that was put
+#define UNMATCHED_WORDS 3
+#define UNMATCHED_UNSEEN 0  // no put of this packet is known
+#define UNMATCHED_TWICE 1   // it was put more than once, or others were put that found no place
+#define UNMATCHED_OLD 2     // it was put so long ago that it may have been another
 
 // The attach cookie: which function of which set, and for an end site when and where the frame ends.
 #define COOKIE_NUMBER 0x3ffULL  // bits 0-9: the function's number within its set; bits 10-18: the set
@@ -54,10 +69,12 @@ struct call {
   u64 start;
   u32 tid;
   u32 flags;  // CALL_*
-  u64 bytes;
+  u64 bytes;  // of a packet that enters a buffer: 1 + its place among those that wait in the upper half
   u64 stream;
   u64 save[3];
 };
+#define CALL_BYTES 0xffffffffULL
+#define CALL_PLACE_SHIFT 32
 #define CALL_FAULTED 1u  // the entry program faulted: the outcome is unknown
 #define CALL_FORM (1u << 31)
 #define CALL_MARK (1u << 30)  // no call: the links of this form have counted it, those of the other must not
@@ -83,6 +100,7 @@ struct cell {
 #define HOLE_SETS 32521
 #define HOLE_USERS 32522
 #define HOLE_SITE 32523  // what the end at this site is: r0 = SITE_*
+#define HOLE_WAITING 32524
 
 // Words that the code of a site works on: the general registers by hardware number, then these.
 #define SITE_FRAME 16
@@ -109,8 +127,14 @@ struct cell {
 #define FEATURE_GO 2048u        // Go code: its calls are a goroutine's, whose depth is kept in the nesting position's place
 #define FEATURE_KEY_SHIFT 12    // bits 12-14: what tells the calls of a pair of functions apart; 0: it is none
 #define FEATURE_KEY (7u << FEATURE_KEY_SHIFT)
-#define KEY_THREAD 7u            // 1 to 6: an argument
-#define FEATURE_SITE (1u << 20)  // bits 21-32 say where in its page the entry is
+#define KEY_THREAD 7u                // 1 to 6: an argument
+#define FEATURE_ENTERS (1u << 15)    // a packet goes into a buffer
+#define FEATURE_LEAVES (1u << 16)    // a packet comes out of one, and is known at the end
+#define FEATURE_LEFT (1u << 17)      // the same, known at the entry
+#define FEATURE_EMPTIES (1u << 18)   // all packets of a buffer are thrown away
+#define FEATURE_NUMBERED (1u << 19)  // what enters is known by the sequence number of its RTP header
+#define FEATURE_PACKET (FEATURE_ENTERS | FEATURE_LEFT | FEATURE_EMPTIES)  // what an entry tells of one
+#define FEATURE_SITE (1u << 20)                                           // bits 21-32 say where in its page the entry is
 #define FEATURE_SITE_SHIFT 21
 
 // Words that reads work on: 0 to 15 are their own; what they emit are words too, so that an emission is a store.
@@ -123,7 +147,11 @@ struct cell {
 #define REG_OPEN 24
 #define REG_BROKEN 25  // 25 and 26: 1 + the field of a size or a depth that cannot be; 0: none
 #define REG_RTP 27     // the RTP packet's address, then 1 + the field that a fault counts under; 0: no packet
+#define REG_PACKET \
+  24  // in the place of REG_OPEN: what a packet that enters or leaves is known by, or the buffer that is emptied; then PACKET_PASSED
 #define REGISTERS 29
+#define PACKET_NONE (~0ULL)
+#define PACKET_PASSED 1u  // it came out again within this call
 #define DEPTH_NONE (~0ULL)
 #define OUTCOME_PACKET 0
 #define OUTCOME_NO_PACKET 1
@@ -298,6 +326,29 @@ struct rtp_stream {
 struct rtp_unplaced {
   u64 packets;
   u64 bytes;
+};
+
+// A buffer whose packets are followed. Freed by user space alone.
+struct flow {
+  u64 key;   // as of a buffer; 0: free
+  u64 born;  // when this content of it began: what was put before is no more in it. 0: its next packet begins one
+  u64 seen_ns;
+  u64 pad;
+};
+
+// Packets that wait in buffers, by a hash of buffer and identity.
+struct waiting {
+  u64 tag[WAITING_PLACES];  // hash | WAITING_VALID | group; 0: free
+  u64 lost_ns;              // when a packet last found no place in this row
+  u64 put[WAITING_PLACES];  // when it was put << 1 | WAITING_TWICE
+  u64 pad;
+};
+
+// How long packets stayed in the buffers of one group.
+struct residence {
+  u64 sum_ns;
+  u64 unmatched[UNMATCHED_WORDS];
+  u64 buckets[BUCKETS];
 };
 
 // A process came or ended: what happened is where it is read from, this only wakes the reader.

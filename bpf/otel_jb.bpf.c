@@ -30,6 +30,9 @@ struct sets {
 struct users {
   u8 bytes[sizeof(struct user) * USERS];
 };
+struct waitings {
+  u8 bytes[sizeof(struct waiting) << WAITING_BITS];
+};
 BPF_F_TABLE("array", u32, struct calls, calls, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct cells, cells, 1, MMAPABLE);
 BPF_TABLE("hash", u64, struct call, overflow, 4096);
@@ -46,6 +49,9 @@ BPF_F_TABLE("array", u32, struct rtp_stream, rtp_streams, RTP_STREAMS, MMAPABLE)
 BPF_F_TABLE("array", u32, u64, rtp_clocks, 128, MMAPABLE);  // 2^-16 ns of a step of the RTP time, by payload type; 0: not known
 BPF_F_TABLE("array", u32, u64, rtp_gap_buckets, BUCKETS, MMAPABLE);  // which bucket of the time between packets each is part of
 BPF_F_TABLE("array", u32, struct rtp_unplaced, rtp_unplaced, SERIES, MMAPABLE);  // by series
+BPF_F_TABLE("array", u32, struct flow, flows, FLOWS, MMAPABLE);
+BPF_F_TABLE("array", u32, struct waitings, waiting, 1, MMAPABLE);
+BPF_F_TABLE("array", u32, struct residence, residences, RESIDENCES, MMAPABLE);  // by group of buffers
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 BPF_PROG_ARRAY(nowhere, 1);
 BPF_PROG_ARRAY(nowhere_in_session, 1);  // put in its place in session programs: an array is for one kind of programs only
@@ -74,6 +80,7 @@ static struct control *(*hole_control)(void) = (void *)HOLE_CONTROL;
 static u64 *(*hole_cache)(void) = (void *)HOLE_CACHE;
 static struct set *(*hole_sets)(void) = (void *)HOLE_SETS;
 static struct user *(*hole_users)(void) = (void *)HOLE_USERS;
+static struct waiting *(*hole_waiting)(void) = (void *)HOLE_WAITING;
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ADD(field, n) __sync_fetch_and_add(&(field), (n))
@@ -223,6 +230,11 @@ INLINE u64 bucket_of(u64 ns) {
   return bucket >= BUCKETS ? BUCKETS - 1 : bucket;
 }
 #include "rtp.h"
+
+INLINE struct flow *flow_at(u32 slot) { return flows.lookup(&slot); }
+INLINE struct residence *residence_of(u32 group) { return residences.lookup(&group); }
+
+#include "residence.h"
 
 INLINE u64 frame_of(REGS *ctx, u64 cookie) {
   u64 sp = REG_SP(ctx), fp = REG_FP(ctx);
@@ -497,8 +509,16 @@ INLINE void count_broken(struct series *s, u64 *r) {
   if (UNLIKELY(r[REG_BROKEN + 1])) ADD(s->faults[(r[REG_BROKEN + 1] - 1) & (FIELDS - 1)], 1);
 }
 
+// What an entry tells of a packet that goes into a buffer, or comes out of one. Returns where it waits, as packet_enters.
+INLINE u32 packet_moves(struct series *s, u64 features, u64 stream, u64 packet, u64 now) {
+  if (packet == PACKET_NONE) return 0;
+  if (features & FEATURE_ENTERS) return any_value(packet_enters(s, stream, packet, now));
+  packet_leaves(s, stream, packet, now);
+  return 0;
+}
+
 // Counts an entry and, if its end is to be seen (`timed`), opens the call. 1: no end is wanted.
-INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features, u32 timed) {
+INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features, u32 timed, u64 *r) {
   u64 frame = frame_of(ctx, cookie);
   struct owner owner = owner_of(ctx, features, frame);
   u64 key = key_of(owner, index);
@@ -516,7 +536,6 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
   // A goroutine outlives the thread that it began in, and an object the one that it was given to.
   u32 owned = features & (FEATURE_GO | FEATURE_KEY), of_thread = !owned || owned == KEY_THREAD << FEATURE_KEY_SHIFT;
   u32 tid = of_thread ? id : id >> 32, flags = form | mark;
-  u64 r[REGISTERS];
   r[REG_BYTES] = 0;
   r[REG_STREAM] = 0;
   r[REG_SAVE] = 0;
@@ -548,6 +567,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
       r[REG_RTP] = 0;
       r[REG_RTP + 1] = 0;
     }
+    if (features & FEATURE_PACKET) r[REG_PACKET] = PACKET_NONE;
     u32 fault = hole_entry_reads(r);
     count_broken(s, r);
     if (UNLIKELY(fault)) {
@@ -558,12 +578,16 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
       r[REG_SAVE] = 0;
       r[REG_SAVE + 1] = 0;
       r[REG_SAVE + 2] = 0;
+      if (features & FEATURE_PACKET) r[REG_PACKET] = PACKET_NONE;
     } else {
       if (features & FEATURE_DEPTH && r[REG_DEPTH] != DEPTH_NONE && r[REG_STREAM])
         note_depth(s, r[REG_STREAM], r[REG_DEPTH], bpf_ktime_get_ns());
       if (features & FEATURE_CLOSE && r[REG_CLOSE]) forget_buffer(s, r[REG_CLOSE]);
+      if (features & FEATURE_CLOSE && r[REG_CLOSE]) flow_ends(s, r[REG_CLOSE]);
+      if (features & FEATURE_EMPTIES && r[REG_PACKET] != PACKET_NONE) flow_ends(s, r[REG_PACKET]);
       flags |= (u32)(r[REG_OUTCOME] & 0x7f) << 1;
-      if (features & FEATURE_RTP && r[REG_RTP]) note_rtp(s, index, r[REG_RTP], r[REG_BYTES], r[REG_STREAM], r[REG_RTP + 1]);
+      if (features & FEATURE_RTP && r[REG_RTP])
+        note_rtp(s, index, r[REG_RTP], r[REG_BYTES], r[REG_STREAM], r[REG_RTP + 1], features, r);
     }
   }
   if (!timed) {
@@ -575,7 +599,10 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
       ADD(s->packets, 1);
     }
     ADD(s->untimed, 1);
-    if (!mark) return 1;
+    if (!mark) {
+      if (features & (FEATURE_ENTERS | FEATURE_LEFT)) packet_moves(s, features, r[REG_STREAM], r[REG_PACKET], bpf_ktime_get_ns());
+      return 1;
+    }
   } else if (features & (FEATURE_GO | FEATURE_KEY)) {
     flags |= owner.mark << CALL_NEST_SHIFT;
   } else if (features & FEATURE_NEST) {
@@ -605,7 +632,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     forget_spilled(s, key);
   }
   c->tid = tid;
-  c->bytes = r[REG_BYTES];
+  c->bytes = features & FEATURE_ENTERS ? r[REG_BYTES] & CALL_BYTES : r[REG_BYTES];
   c->stream = r[REG_STREAM];
   if (features & (FEATURE_ENTRY_READS | FEATURE_END_READS)) {
     c->save[0] = r[REG_SAVE];
@@ -613,7 +640,8 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     c->save[2] = r[REG_SAVE + 2];
   }
   c->flags = flags;
-  *(volatile u64 *)&c->start = bpf_ktime_get_ns();
+  u64 now = bpf_ktime_get_ns();
+  *(volatile u64 *)&c->start = now;
   if (UNLIKELY(taken)) {
     struct call *o = overflow.lookup(&key);
     if (o) {
@@ -627,17 +655,22 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
       return 1;
     }
   }
+  if (features & (FEATURE_ENTERS | FEATURE_LEFT)) {
+    u64 place = packet_moves(s, features, r[REG_STREAM], r[REG_PACKET], now);
+    if (place && !taken) *(volatile u64 *)&c->bytes = (r[REG_BYTES] & CALL_BYTES) | place << CALL_PLACE_SHIFT;
+  }
   return !timed;
 }
 
 int on_entry(REGS *ctx) {
+  u64 r[REGISTERS];
   u64 cookie = hole_cookie(ctx), features = hole_features();
   u32 index = base_of(cookie, bpf_get_current_pid_tgid() >> 32);
   if (index >= BASE_IGNORED) return 0;
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
   if (s)
-    enter(ctx, s, index, cookie, features, !(cookie & COOKIE_ENTRY_ONLY));
+    enter(ctx, s, index, cookie, features, !(cookie & COOKIE_ENTRY_ONLY), r);
   else
     nowhere.call(ctx, 0);  // see above: for the stack
   return 0;
@@ -656,8 +689,8 @@ INLINE u32 let_through(struct series *s, u64 now) {
 }
 
 // One event for a slow call, as far as the ring buffer has room.
-INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 now, u64 frame, u64 rv, u32 rv_known, u32 outcome,
-                   u32 faulted, u32 inside, u32 next, u32 nest_known, struct thread *t) {
+INLINE void report(REGS *ctx, struct series *s, u64 features, u32 index, struct call *c, u64 now, u64 frame, u64 rv, u32 rv_known,
+                   u32 outcome, u32 faulted, u32 inside, u32 next, u32 nest_known, struct thread *t) {
   struct event *e = events.ringbuf_reserve(sizeof(struct event));
   if (!e) {
     ADD(s->events_lost, 1);
@@ -667,7 +700,7 @@ INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 n
   e->start = c->start;
   e->end = now;
   e->frame = frame;
-  e->bytes = c->bytes;
+  e->bytes = features & FEATURE_ENTERS ? c->bytes & CALL_BYTES : c->bytes;
   e->stream = c->stream;
   e->return_value = rv;
   u64 sp = REG_SP(ctx), ip = REG_IP(ctx), fp = REG_FP(ctx), lr = REG_LR(ctx);
@@ -710,7 +743,20 @@ INLINE void report(REGS *ctx, struct series *s, u32 index, struct call *c, u64 n
   events.ringbuf_submit(e, 0);
 }
 
-INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct call *c, u64 now, u64 frame, u64 rv, u32 rv_known) {
+// What the end of a call tells of the packet that it put or got. What it needs is read again from where it is kept, for the stack is full.
+INLINE void packet_ends(struct series *s, u64 features, struct call *c, u64 now, u64 *r) {
+  u64 outcome = *(volatile u64 *)&r[REG_OUTCOME], packet = *(volatile u64 *)&r[REG_PACKET];
+  if (features & FEATURE_LEAVES) {
+    if (outcome != OUTCOME_NO_PACKET && outcome != OUTCOME_UNKNOWN) packet_leaves(s, c->stream, packet, now);
+    return;
+  }
+  u32 where = c->bytes >> CALL_PLACE_SHIFT, passed = packet == PACKET_PASSED && outcome == OUTCOME_PACKET;
+  if (where && (passed || outcome != OUTCOME_PACKET)) packet_stays_out(where, c->start);
+  if (passed) count_residence(s->group & 0xffff, 0);
+}
+
+INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct call *c, u64 now, u64 frame, u64 rv, u32 rv_known,
+                   u64 *r) {
   u64 d = now - c->start;
   u64 bucket = bucket_of(d);
   // The loops come before what branches on outcomes: the verifier walks what follows a branch once for each way.
@@ -730,12 +776,13 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   }
 
   u64 bytes = c->bytes, outcome = c->flags >> 1 & 0x7f;
+  if (features & FEATURE_ENTERS) bytes &= CALL_BYTES;
+  if (features & (FEATURE_ENTERS | FEATURE_LEAVES)) *(volatile u64 *)&r[REG_PACKET] = PACKET_NONE;
   u32 faulted = c->flags & CALL_FAULTED;
   if (UNLIKELY(faulted)) {
     outcome = OUTCOME_UNKNOWN;
   } else if (features & FEATURE_END_READS) {
     if (rv_known || !(features & FEATURE_RETURN)) {
-      u64 r[REGISTERS];
       r[0] = rv;
       r[1] = bytes;
       r[2] = c->stream;
@@ -747,7 +794,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
       r[REG_OUTCOME] = outcome;
       r[REG_DEPTH] = DEPTH_NONE;
       r[REG_CLOSE] = 0;
-      r[REG_OPEN] = 0;
+      if (!(features & (FEATURE_ENTERS | FEATURE_LEAVES))) r[REG_OPEN] = 0;
       r[REG_BROKEN] = 0;
       r[REG_BROKEN + 1] = 0;
       u32 fault = hole_end_reads(r);
@@ -764,11 +811,14 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
         if (features & FEATURE_OPEN && r[REG_OPEN]) note_depth(s, r[REG_OPEN], 0, now);
         if (features & FEATURE_DEPTH && r[REG_DEPTH] != DEPTH_NONE && stream) note_depth(s, stream, r[REG_DEPTH], now);
         if (features & FEATURE_CLOSE && r[REG_CLOSE]) forget_buffer(s, r[REG_CLOSE]);
+        if (features & FEATURE_OPEN && r[REG_OPEN]) flow_ends(s, r[REG_OPEN]);
+        if (features & FEATURE_CLOSE && r[REG_CLOSE]) flow_ends(s, r[REG_CLOSE]);
       }
     } else {
       outcome = OUTCOME_UNKNOWN;
     }
   }
+  if (features & (FEATURE_ENTERS | FEATURE_LEAVES)) *(volatile u64 *)&r[REG_OUTCOME] = outcome;
   if (UNLIKELY(outcome == OUTCOME_NO_PACKET)) {
     ADD(s->no_packet, 1);
   } else if (UNLIKELY(outcome == OUTCOME_UNKNOWN)) {
@@ -794,15 +844,18 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
       next = position & (NESTED - 1);
     }
   }
-  if (UNLIKELY(told)) report(ctx, s, index, c, now, frame, rv, rv_known, (u32)outcome, faulted, inside, next, nest_known, t);
-  if (!t) return;
-  struct nested *n = &t->recent[next & (NESTED - 1)];
-  n->frame = frame;
-  n->start = c->start;
-  n->end = now;
-  n->series = index;
-  n->tid = c->tid;
-  *(volatile u64 *)&t->position = t->position + 1;
+  if (UNLIKELY(told))
+    report(ctx, s, features, index, c, now, frame, rv, rv_known, (u32)outcome, faulted, inside, next, nest_known, t);
+  if (t) {
+    struct nested *n = &t->recent[next & (NESTED - 1)];
+    n->frame = frame;
+    n->start = c->start;
+    n->end = now;
+    n->series = index;
+    n->tid = c->tid;
+    *(volatile u64 *)&t->position = t->position + 1;
+  }
+  if (features & (FEATURE_ENTERS | FEATURE_LEAVES)) packet_ends(s, features, c, now, r);
 }
 
 // The end of a call that is not open. A missed call has an end too.
@@ -814,8 +867,10 @@ INLINE void note_orphan(struct series *s, u64 cookie) {
 }
 
 // What the code of a site says of an end there: SITE_*, and the return value.
-INLINE u32 at_site(REGS *ctx, u64 cookie, u64 frame, u64 *value) {
-  u64 r[SITE_WORDS] = {GENERAL_REGISTERS(ctx)};
+INLINE u32 at_site(REGS *ctx, u64 cookie, u64 frame, u64 *value, u64 *r) {
+  u64 general[SITE_FRAME] = {GENERAL_REGISTERS(ctx)};
+#pragma clang loop unroll(full)
+  for (int i = 0; i < SITE_FRAME; i++) r[i] = general[i];
   r[SITE_FRAME] = frame;
   r[SITE_IP] = REG_IP(ctx);
   r[SITE_NUMBER] = cookie >> COOKIE_OFFSET_SHIFT & ((1 << COOKIE_SITE_BITS) - 1);
@@ -825,7 +880,7 @@ INLINE u32 at_site(REGS *ctx, u64 cookie, u64 frame, u64 *value) {
   return verdict;
 }
 
-INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
+INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
   u64 cc = REG_CC(ctx), rv = REG_RV(ctx);
   if (cookie & COOKIE_CONDITIONAL) {
     if (condition_holds(cookie >> COOKIE_CC_SHIFT & 15, cc) != !!(cookie & COOKIE_TAKEN)) return;
@@ -858,7 +913,7 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
     }
   }
   if (cookie & COOKIE_SITE) {
-    verdict = at_site(ctx, cookie, frame, &rv);
+    verdict = at_site(ctx, cookie, frame, &rv, r);
     if (verdict == SITE_OTHER) return;
   }
   // A copy either way: the verifier would walk all that follows once for each place that a pointer may lead to.
@@ -882,12 +937,12 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features) {
     if (v.flags & CALL_MARK) return;
     if (!overflow.delete(&key)) ADD(hole_control()->spilled, -1);
   }
-  finish(ctx, s, features, index, &v, now, frame, rv, !(cookie & COOKIE_NO_RETURN) && verdict == SITE_KNOWN);
+  finish(ctx, s, features, index, &v, now, frame, rv, !(cookie & COOKIE_NO_RETURN) && verdict == SITE_KNOWN, r);
 }
 
 int on_end(REGS *ctx) {
-  u64 now = bpf_ktime_get_ns();
-  leave(ctx, now, hole_cookie(ctx), hole_features());
+  u64 r[REGISTERS], now = bpf_ktime_get_ns();
+  leave(ctx, now, hole_cookie(ctx), hole_features(), r);
   return 0;
 }
 
@@ -902,9 +957,10 @@ INLINE int is_end(REGS *ctx, u64 features) {
 // Entry and end of a return probe whose entry can leave the end out (session links, Linux 6.13), by answering 1. No return address is
 // touched then.
 int on_session(REGS *ctx) {
+  u64 r[REGISTERS];
   u64 cookie = hole_cookie(ctx), features = hole_features();
   if (is_end(ctx, features)) {
-    leave(ctx, bpf_ktime_get_ns(), cookie, features);
+    leave(ctx, bpf_ktime_get_ns(), cookie, features, r);
     return 0;
   }
   u32 index = base_of(cookie, bpf_get_current_pid_tgid() >> 32);
@@ -913,7 +969,7 @@ int on_session(REGS *ctx) {
   struct series *s = all_series.lookup(&index);
   if (!s) return 1;
   u32 timed = !!(*(volatile u32 *)&s->flags & FLAG_CLEARED);
-  return enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features, timed);  // the stack pointer is at the return address there
+  return enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features, timed, r);  // the stack pointer is at the return address there
 }
 
 // -- processes that end, and what user space asks for -----------------------------------------------------------------------------

@@ -75,8 +75,8 @@ INLINE void rtp_jitter(struct rtp_stream *r, u64 tick, u32 rtp_time, u64 now) {
   ADD(r->jitter, moved - ((jitter + 8) >> 4));
 }
 
-// A packet of `size` bytes passes. What is no RTP is none of ours: it is not counted.
-INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stream, u64 field) {
+// A packet of `size` bytes passes. What is no RTP is none of ours: it is not counted. Its number is what enters, where packets are known by it.
+INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stream, u64 field, u64 features, u64 *words) {
   u32 head[3];
   if (size < sizeof(head)) return;
   if (UNLIKELY(read_user(head, sizeof(head), (void *)packet))) {
@@ -86,6 +86,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
   u32 first = __builtin_bswap32(head[0]), second = first >> 16 & 0xff;
   if (first >> 30 != 2) return;
   if (second >= 192 && second <= 223) return;  // RTCP on the same port: RFC 5761, section 4
+  if (features & FEATURE_NUMBERED) *(volatile u64 *)&words[REG_PACKET] = first & 0xffff;
   struct rtp_stream *r = rtp_slot(RTP_KEY_VALID | (u64)index << 32 | __builtin_bswap32(head[2]), stream << 1 | 1);
   if (UNLIKELY(!r)) {
     struct rtp_unplaced *u = rtp_unplaced_of(index);

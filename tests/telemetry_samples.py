@@ -23,7 +23,7 @@ from otel_jb.model.stream import (
     Target,
 )
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
-from otel_jb.telemetry.metrics import INSTRUMENTS, VERDICT
+from otel_jb.telemetry.metrics import INSTRUMENTS, RESIDENCE, RESIDENCE_UNMATCHED, VERDICT
 from otel_jb.telemetry.state import StreamState
 
 START = 1_700_000_000_000_000_000
@@ -60,8 +60,16 @@ RTP_INSTRUMENTS = frozenset(
     each for each in INSTRUMENTS if each.name.startswith("rtp.") or each.name == "jitterbuffer.interarrival"
 )
 #: Metrics that the sample world has no value of: those of counters that a snapshot holds by name (tests/unit/test_counters.py), those of
-#: RTP streams, and the verdict, which a healthy world has none of.
-WITHOUT_VALUE = frozenset(row.instrument for row in TABLE if row.name not in OWN_FIELDS) | RTP_INSTRUMENTS | {VERDICT}
+#: RTP streams and residence, and the verdict, which a healthy world has none of.
+WITHOUT_VALUE = frozenset(
+    {
+        *(row.instrument for row in TABLE if row.name not in OWN_FIELDS),
+        *RTP_INSTRUMENTS,
+        RESIDENCE,
+        RESIDENCE_UNMATCHED,
+        VERDICT,
+    }
+)
 
 
 def series(number: int, target: Target, function: str, role: str = "put", **changes: object) -> Series:

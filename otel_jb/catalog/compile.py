@@ -20,6 +20,7 @@ from otel_jb.catalog.expression import (
     Compare,
     Expression,
     Junction,
+    Name,
     Number,
     Read,
     Return,
@@ -73,6 +74,13 @@ class Meaning:
     capacity: int = MAX_DEPTH  #: packets that a buffer can hold
     rtp: Expression | None = None  #: address of the RTP packet, of the size that `bytes_entry` gives
     stream_name: tuple[NamePart, ...] = ()
+    enters: Expression | None = (
+        None  #: identity of the packet that goes into the stream's buffer, at the entry; RTP_SEQUENCE
+    )
+    leaves_entry: Expression | None = None  #: of the one that comes out
+    leaves_end: Expression | None = None
+    passes: Expression | None = None  #: whether the packet that went in came out again within the call
+    empties: Expression | None = None  #: the buffer all of whose packets are thrown away
     packets_known: bool = True  #: False: which calls carry a packet cannot be told
 
 
@@ -80,7 +88,8 @@ def compile_meaning(meaning: Meaning) -> ReadProgram:
     """The cheapest program that reads the profile's values. Raises ValueError if it exceeds the kernel's limits."""
     fields: list[str] = []
     saved, early = _saved(meaning)
-    flagged = meaning.packet_when is not None and bool(meaning.rules or meaning.bytes_end)
+    told_at_end = bool(meaning.rules or meaning.bytes_end or meaning.leaves_end or meaning.passes)
+    flagged = meaning.packet_when is not None and told_at_end
     by_bytes = flagged and meaning.bytes_entry is not None
     slots = [*saved, *([None] if flagged and not by_bytes else [])]
     if len(slots) > len(_SAVED):
@@ -113,6 +122,8 @@ def compile_of_buffer(tree: Expression) -> tuple[ReadOp, ...]:
     return code.finish()
 
 
+#: stands for the number in the RTP header that is read anyway
+RTP_SEQUENCE = Name("rtp_sequence")
 BUFFER = Argument(6)  #: stands for the buffer's address in what `compile_of_buffer` takes
 
 
@@ -139,7 +150,7 @@ def _saved(meaning: Meaning) -> tuple[list[Expression], int]:
 
     collect((meaning.depth_end, meaning.opens, meaning.closes))
     early = len(found)
-    collect([*(rule.when for rule in meaning.rules), meaning.bytes_end])
+    collect([*(rule.when for rule in meaning.rules), meaning.bytes_end, meaning.leaves_end, meaning.passes])
     return found, early
 
 
@@ -179,6 +190,8 @@ def _entry(
         code.emit_checked(Op.DEPTH, meaning.depth_entry, "depth", meaning.capacity)
     for slot, tree in enumerate(saved[:early]):
         code.emit(Op.SAVE, tree, "saved", slot)
+    if meaning.empties is not None:
+        code.emit(Op.EMPTIES, meaning.empties, "buffer")
     none, end = code.label(), code.label()
     if meaning.packet_when is not None:
         code.field = "packet"
@@ -187,6 +200,12 @@ def _entry(
         code.emit_checked(Op.BYTES, meaning.bytes_entry, "bytes", meaning.largest)
         if meaning.rtp is not None:
             code.emit_packet(meaning.rtp)
+    if meaning.enters == RTP_SEQUENCE:
+        code.add(ReadOp(Op.ENTERS, imm=1))
+    elif meaning.enters is not None:
+        code.emit(Op.ENTERS, meaning.enters, "identity")
+    if meaning.leaves_entry is not None:
+        code.emit(Op.LEAVES, meaning.leaves_entry, "identity")
     for slot, tree in enumerate(saved[early:], early):
         code.emit(Op.SAVE, tree, "saved", slot)
     if flag_slot is not None:
@@ -215,6 +234,14 @@ def _end(meaning: Meaning, held: dict[Expression, int], flag: int | None, fields
     finish, packet = code.label(), code.label()
     if flag is not None:
         code.add_jump(ReadOp(Op.JEQ, dst=flag, imm=0), finish)
+    if (
+        meaning.passes is not None
+    ):  # before the rules, so that what they read does not take the place of what was read for the depth
+        stays = code.label()
+        code.field = "identity"
+        code.jump_unless(meaning.passes, stays)
+        code.add(ReadOp(Op.PASSES))
+        code.place(stays)
     code.field = "outcome"
     decided = False
     for rule in meaning.rules:
@@ -234,6 +261,8 @@ def _end(meaning: Meaning, held: dict[Expression, int], flag: int | None, fields
     code.place(packet)
     if meaning.bytes_end is not None:
         code.emit_checked(Op.BYTES, meaning.bytes_end, "bytes", meaning.largest)
+    if meaning.leaves_end is not None:
+        code.emit(Op.LEAVES, meaning.leaves_end, "identity")
     code.place(finish)
     return code.finish()
 

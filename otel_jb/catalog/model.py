@@ -13,7 +13,15 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Literal
 
-from otel_jb.catalog.compile import BUFFER, Meaning, Rule, compile_meaning, compile_of_buffer, registers_read
+from otel_jb.catalog.compile import (
+    BUFFER,
+    RTP_SEQUENCE,
+    Meaning,
+    Rule,
+    compile_meaning,
+    compile_of_buffer,
+    registers_read,
+)
 from otel_jb.catalog.expression import (
     WIDTHS,
     Argument,
@@ -268,6 +276,9 @@ class FunctionSpec:
     bytes: Text | TimedSpec | None = None
     rtp: Text | None = None
     stream_name: tuple[NamePartSpec, ...] = ()
+    enters: Text | None = None  #: what the packet that goes into the buffer is known by
+    leaves: Text | TimedSpec | None = None  #: the same of the one that comes out
+    passes: Text | None = None  #: whether the packet that went in comes out within the same call
     depth: Text | TimedSpec | None = None
     largest: int = MAX_PACKET
     capacity: int = MAX_DEPTH
@@ -275,6 +286,7 @@ class FunctionSpec:
     errors: tuple[ReturnRange, ...] = ()
     opens: Text | None = None
     closes: Text | None = None
+    empties: Text | None = None
     may_yield: bool = False
     throws: bool = False
     static: bool = False  #: not visible outside its source file, so that a compiler may give it other arguments
@@ -305,6 +317,16 @@ class FunctionSpec:
             raise KeyValueError("rtp", "an RTP packet has a size that is known at the entry: the key 'bytes'")
         if self.stream_name and (self.rtp is None or self.stream is None):
             raise KeyValueError("stream_name", "only a function with 'rtp' and 'stream' has streams to name")
+        if (self.enters is not None or self.leaves is not None) and (self.stream is None or not self.handles_packets):
+            raise KeyValueError("enters", "packets enter and leave a 'stream', by functions that handle packets")
+        if self.enters is not None and self.leaves is not None:
+            raise KeyValueError("leaves", "what enters and leaves within one call is what 'passes'")
+        if self.opens is not None and (self.enters is not None or self.leaves is not None or self.empties is not None):
+            raise KeyValueError("opens", "a function that opens a buffer moves no packets")
+        if self.enters is not None and self.enters.tree == RTP_SEQUENCE and self.rtp is None:
+            raise KeyValueError("enters", "rtp_sequence is read with 'rtp'")
+        if self.passes is not None and self.enters is None:
+            raise KeyValueError("passes", "only a packet that 'enters' can pass")
         if self.bytes is not None and not self.handles_packets:
             raise KeyValueError("bytes", f"a function of role {self.role.value} handles no packet")
 
@@ -427,7 +449,7 @@ class FunctionProfile:
 
     @cached_property
     def sources(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """The structs that each value is read from: of `bytes`, `depth`, `outcome`, `rtp` and `packet`, those that need any."""
+        """The structs that each value is read from: of `bytes`, `depth`, `outcome`, `rtp`, `residence` and `packet`, those that need any."""
         if not self.whole or not self.trusted:
             return ()
         texts = {
@@ -435,6 +457,7 @@ class FunctionProfile:
             "depth": [_text(self.spec.depth)] if self.has_depth else [],
             "outcome": [rule.when for rule in self.spec.outcomes[: len(self.meaning.rules)]],
             "rtp": [self.spec.rtp, _text(self.spec.bytes)] if self.has_rtp else [],
+            "residence": [self.spec.enters, _text(self.spec.leaves), self.spec.passes] if self.moves_packets else [],
             "packet": [self.spec.packet_when, *(rule.when for rule in self.spec.outcomes if rule.is_ == "no_packet")],
         }
         found = {
@@ -471,6 +494,13 @@ class FunctionProfile:
     def has_rtp(self) -> bool:
         """Whether the RTP header of a packet can be read."""
         return self.whole and self.meaning.rtp is not None
+
+    @property
+    def moves_packets(self) -> bool:
+        """Whether it is known which packet goes into the buffer, or comes out of it."""
+        meaning = self.meaning
+        told = (meaning.enters, meaning.leaves_entry, meaning.leaves_end)
+        return self.whole and any(each is not None for each in told)
 
     @property
     def stream_name(self) -> tuple[NamePart, ...]:
@@ -644,6 +674,18 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
             Rule(when, outcomes[rule.is_] if reason is None else Outcome.DROP + spec.drop_reasons.index(reason))
         )
     rtp = place("RTP", spec.rtp, at_entry=True) if bytes_entry is not None and packets_known else None
+    enters: Expression | None = None
+    passes = leaves_entry = leaves_end = None
+    if stream is not None and packets_known:
+        if spec.enters is not None and spec.enters.tree == RTP_SEQUENCE:
+            enters = RTP_SEQUENCE if rtp is not None else None
+        else:
+            enters = place("residence", spec.enters, at_entry=True)
+        if spec.leaves is not None:
+            leaves_entry, leaves_end = timed("residence", spec.leaves, "end")
+        if enters is not None and spec.passes is not None:
+            passes = place("residence", spec.passes, condition=True)
+            enters = enters if passes is not None else None  # without those that pass, the mean would be too high
     stream_name = place_name() if rtp is not None and stream is not None and spec.stream is not None else ()
     meaning = Meaning(
         stream=stream,
@@ -660,6 +702,11 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         opens=place("opened buffers", spec.opens),
         closes=place("closed buffers", spec.closes, at_entry=True),
         return_width=0 if spec.returns == "void" else WIDTHS[spec.returns],
+        enters=enters,
+        leaves_entry=leaves_entry,
+        leaves_end=leaves_end,
+        passes=passes,
+        empties=place("emptied buffers", spec.empties, at_entry=True),
         packets_known=packets_known,
     )
     return meaning, tuple(absent)

@@ -45,6 +45,10 @@ class Op(IntEnum):
     CLOSE = 21  #: forget the buffer whose identity is src (its depth no longer counts)
     OPEN = 22  #: the buffer whose identity is src exists from now on and holds 0
     RTP = 23  #: an RTP packet of the size that BYTES emits begins at the address src (entry only); faults count under the field `skip`
+    ENTERS = 24  #: a packet goes into the stream's buffer, identified by src, or if imm is 1 by the sequence number of its RTP header (entry only)
+    LEAVES = 25  #: a packet that src identifies comes out of the stream's buffer (entry or end)
+    PASSES = 26  #: the packet that went in came out again within this call (end only, with ENTERS at the entry)
+    EMPTIES = 27  #: all packets of the buffer whose identity is src are thrown away (entry only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +92,15 @@ OPERANDS = {
     Op.CLOSE: _EMITS,
     Op.OPEN: _EMITS,
     Op.RTP: _EMITS,
+    Op.ENTERS: _EMITS,
+    Op.LEAVES: _EMITS,
+    Op.PASSES: Operands(),
+    Op.EMPTIES: _EMITS,
 }
 
 SIGNED = 0x10
 BIG_ENDIAN = 0x20
-MAX_OPS = 32  #: maximum number of operations per program, including the final END
+MAX_OPS = 40  #: maximum number of operations per program, including the final END
 MAX_DROP_REASONS = 8
 MAX_FIELDS = 8  #: maximum number of fields with separate fault counts
 MAX_PACKET = 65536  #: maximum plausible bytes of a packet
@@ -140,7 +148,17 @@ def emits_rtp(reads: ReadProgram) -> bool:
     return any(operation.op is Op.RTP for operation in reads.entry)
 
 
+def moves_packets(reads: ReadProgram) -> bool:
+    """Whether it says which packet goes into a buffer, or comes out of one."""
+    return any(operation.op in (Op.ENTERS, Op.LEAVES) for operation in (*reads.entry, *reads.end))
+
+
+def numbered(operation: ReadOp) -> bool:
+    """Whether a packet enters that is known by its RTP header."""
+    return operation.op is Op.ENTERS and bool(operation.imm)
+
+
 def without_rtp(reads: ReadProgram) -> ReadProgram:
     """The same program that leaves RTP packets alone. A copy onto itself stands for what falls away, so that jumps stay right."""
-    entry = (ReadOp(Op.MOV, op.src, op.src) if op.op is Op.RTP else op for op in reads.entry)
+    entry = (ReadOp(Op.MOV, op.src, op.src) if op.op is Op.RTP or numbered(op) else op for op in reads.entry)
     return replace(reads, entry=tuple(entry)) if emits_rtp(reads) else reads

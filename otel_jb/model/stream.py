@@ -60,6 +60,7 @@ class Series:
     ] = ()  #: structs that `bytes`, `depth`, `outcome`, `packet` are read from
     error_return: tuple[tuple[int, int], ...] = ()
     has_rtp: bool = False  #: the RTP headers of its packets are read
+    has_residence: bool = False  #: it is known which packets go into the buffer, or come out of it
 
     def __post_init__(self) -> None:
         make_printable(self, "function", "role", "profile", "strategy", "reason", "file", "drop_reasons", "fields")
@@ -167,6 +168,20 @@ class DepthSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class ResidenceSnapshot:
+    """How long packets stayed in the buffers of one target, of the functions of one profile. Cumulative.
+
+    The packets that came out are those in `buckets` and those in `unmatched`, each of them in one.
+    """
+
+    target: int
+    series: int  #: the series whose packets come out; of several one
+    sum_ns: int
+    buckets: tuple[int, ...]  #: as `SeriesSnapshot.buckets`
+    unmatched: tuple[tuple[str, int], ...]  #: packets whose put is not known for sure, by reason
+
+
+@dataclass(frozen=True, slots=True)
 class RtpSnapshot:
     """What RTP packets told of the streams under one label, since `since_unix_nano`. Cumulative but for the jitter."""
 
@@ -205,6 +220,7 @@ class Snapshot:
     gap_bounds_ns: tuple[
         int, ...
     ] = ()  #: inclusive upper bounds of `RtpSnapshot.gaps`; there is one more bucket than bounds
+    residences: tuple[ResidenceSnapshot, ...] = ()
 
 
 @dataclass(

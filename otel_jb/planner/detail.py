@@ -11,7 +11,7 @@ from otel_jb.planner.inputs import FunctionMeaning, MatchedFunction
 
 REASON = "its profile's primary functions measure as much; --detail all attaches it"
 UNTIMED = "its entry shows all that it is attached for; --detail all times it"
-_OF_BUFFERS = frozenset({Op.DEPTH, Op.OPEN, Op.CLOSE})
+_OF_BUFFERS = frozenset({Op.DEPTH, Op.OPEN, Op.CLOSE, Op.ENTERS, Op.LEAVES, Op.EMPTIES})
 
 _Group = tuple[str, str]  #: profile and role
 

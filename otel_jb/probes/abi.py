@@ -33,6 +33,14 @@ RTP_GAPS = 32
 RTP_MISORDER = 992
 RTP_DROPOUT = 3000
 RTP_KEY_VALID = 1 << 62
+FLOW_BITS = 11
+FLOWS = 1 << FLOW_BITS
+FLOW_ENDED = 1  #: a key that no buffer has
+WAITING_BITS = 13
+WAITING_PLACES = 7
+RESIDENCES = 512
+RESIDENCE_LONGEST = 10_000_000_000  #: ns
+UNMATCHED = ("unseen", "twice", "old")  #: why the put of a packet that came out is not known, in the kernel's order
 
 COOKIE_CC_SHIFT = 20
 COOKIE_CONDITIONAL = 1 << 24
@@ -56,6 +64,7 @@ HOLE_CACHE = 32520
 HOLE_SETS = 32521
 HOLE_USERS = 32522
 HOLE_SITE = 32523
+HOLE_WAITING = 32524
 SITE_FRAME = 16
 SITE_IP = 17
 SITE_NUMBER = 18
@@ -78,6 +87,11 @@ FEATURE_RTP = 1024
 FEATURE_GO = 2048
 FEATURE_KEY_SHIFT = 12
 KEY_THREAD = 7
+FEATURE_ENTERS = 1 << 15
+FEATURE_LEAVES = 1 << 16
+FEATURE_LEFT = 1 << 17
+FEATURE_EMPTIES = 1 << 18
+FEATURE_NUMBERED = 1 << 19
 FEATURE_SITE = 1 << 20
 FEATURE_SITE_SHIFT = 21
 
@@ -90,6 +104,8 @@ REG_CLOSE = 23
 REG_OPEN = 24
 REG_BROKEN = 25
 REG_RTP = 27
+REG_PACKET = 24
+PACKET_PASSED = 1
 OUTCOME_UNKNOWN = 255
 
 EVENT_RETURN = 1
@@ -192,6 +208,23 @@ RTP_STREAM_GAPS = RTP_STREAM_GAPS_NS + 1
 RTP_CLOCKS = 128
 RTP_UNPLACED_WORDS = 2
 
+# struct flow, in words
+FLOW_WORDS = 4
+FLOW_KEY, FLOW_BORN, FLOW_SEEN_NS = 0, 1, 2
+
+# struct waiting, in words
+WAITING_WORDS = 16
+WAITING_TAG, WAITING_LOST_NS, WAITING_PUT = 0, 7, 8
+
+# struct residence, in words
+RESIDENCE_SUM_NS, RESIDENCE_UNMATCHED, RESIDENCE_BUCKETS = 0, 1, 1 + len(UNMATCHED)
+
+
+def residence_words(buckets: int) -> int:
+    """Words of one `struct residence` with that many buckets."""
+    return RESIDENCE_BUCKETS + buckets
+
+
 # struct event: (name, struct format) in order; all little-endian on both architectures
 EVENT_HEADER = "<10Q 6I I i I I 16s"
 EVENT_STACK = 10 * 8 + 10 * 4 + 16
@@ -218,6 +251,9 @@ MAPS = (
     "rtp_clocks",
     "rtp_gap_buckets",
     "rtp_unplaced",
+    "flows",
+    "waiting",
+    "residences",
     "events",
     "nowhere",
     "nowhere_in_session",

@@ -14,26 +14,27 @@ from functools import partial
 from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, AttachError
 from otel_jb.model.plan import EndStrategy, Probe, ProbePlan
-from otel_jb.model.reads import emits_rtp, without_rtp
+from otel_jb.model.reads import Op, emits_rtp, moves_packets, without_rtp
 from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, Series, SlowCall, Snapshot, StreamRecord, Target
 from otel_jb.probes import abi, cost
 from otel_jb.probes.attach import links
 from otel_jb.probes.attach.attacher import Attacher
 from otel_jb.probes.attach.blocks import MORE_ROOM, NO_ROOM
 from otel_jb.probes.attach.files import Files
-from otel_jb.probes.attach.places import Indices
+from otel_jb.probes.attach.places import Groups
 from otel_jb.probes.attach.table import Block, Table
 from otel_jb.probes.attach.verify import UnverifiedError
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.bpf import BpfError
 from otel_jb.probes.programs.compiled import RING_BYTES, Loaded, Loading
 from otel_jb.probes.programs.instances import Instances
-from otel_jb.probes.programs.reading import told_at_entry
+from otel_jb.probes.programs.reading import emits, told_at_entry
 from otel_jb.probes.read import names
 from otel_jb.probes.read.boundaries import Buckets, build
 from otel_jb.probes.read.events import decode
 from otel_jb.probes.read.maps import HashMap, Ring, WordArray, wait_for_grace
 from otel_jb.probes.read.reader import Reader
+from otel_jb.probes.read.residence import ResidenceReader
 from otel_jb.probes.read.rtp import RtpReader
 from otel_jb.probes.series import Attached, AttachedTarget, ProbeSet
 
@@ -58,7 +59,7 @@ class BpfBackend:
         self._by_index: dict[int, Attached] = {}
         self._by_series: dict[int, Attached] = {}
         self._ids = itertools.count(1)
-        self._groups = Indices(1, 0xFFFF, "groups of buffers")
+        self._groups = Groups()
         self._block_groups: dict[int, dict[str, int]] = {}  # first series of a block -> groups by profile
         self._waiting: dict[int, Block] = {}  # first series -> processes that came and that nobody has named
         self._told: set[int] = set()  # of these, those that were told of
@@ -115,8 +116,22 @@ class BpfBackend:
             self._options.streams,
             self._stream_name,
         )
+        residence_words = abi.residence_words(len(self.buckets.bounds_ns) + 1)
+        self._residence = ResidenceReader(
+            self._array(maps["flows"], abi.FLOWS * abi.FLOW_WORDS),
+            self._array(maps["residences"], abi.RESIDENCES * residence_words, residence_words),
+            len(self.buckets.bounds_ns) + 1,
+        )
         self._reader = Reader(
-            self.buckets.bounds_ns, self._series, calls, control, buffers, overflow, self._by_index, self._rtp
+            self.buckets.bounds_ns,
+            self._series,
+            calls,
+            control,
+            buffers,
+            overflow,
+            self._by_index,
+            self._rtp,
+            self._residence,
         )
         self._instances = Instances(loaded.templates, maps, multi=loaded.links == "multi")
         self._opened.callback(self._instances.close)
@@ -327,6 +342,8 @@ class BpfBackend:
         index, function = base + number, probes.functions[number]
         series = self._new_series(attached.target, probe)
         group = attached.groups[probe.profile]
+        if group >= abi.RESIDENCES:
+            series = replace(series, has_residence=False)
         item = Attached(series, probes, function, attached.target.pid, probe, index, group, time.monotonic_ns())
         attached.probes.append(item)
         self._by_index[index] = self._by_series[series.id] = item
@@ -369,7 +386,11 @@ class BpfBackend:
 
     def _configure(self, probes: ProbeSet, base: int) -> None:
         """Zero a block and write its configuration; no process has it yet."""
-        groups = self._block_groups[base] = {profile: self._groups.take() for profile in probes.profiles}
+        moving = {each.probe.profile for each in probes.functions if moves_packets(each.probe.read)}
+        groups = {profile: self._groups.take(followed=profile in moving) for profile in probes.profiles}
+        self._block_groups[base] = groups
+        for group in groups.values():
+            self._residence.begin(group)
         words, options, size = self._series.words, self._options, self._series_words
         self._series.write(base * size, bytes(size * 8 * len(probes.functions)))
         for function in probes.functions:
@@ -463,6 +484,7 @@ class BpfBackend:
                 self._groups.give_back(group)
             self._table.free(block)
         self._reader.forget_buffers(groups)
+        self._residence.forget(groups)
         self._rtp.forget(block.base + at for block in blocks for at in range(block.functions))
 
     def drop_idle(self) -> None:
@@ -605,6 +627,8 @@ class BpfBackend:
             except AttachError as error:
                 state = ProbeState.UNVERIFIED if isinstance(error, UnverifiedError) else ProbeState.SHED
                 return _status(item, state, error.message)
+        if item.series.has_residence:
+            self._residence.forget({item.group})  # what came out meanwhile was not seen
         item.since_ns = time.monotonic_ns()
         self._files.flag([item.index], 0, abi.FLAG_SHUT)
         return _status(item, ProbeState.ATTACHED, f"{item.probe.reason} ({reason})")
@@ -667,6 +691,9 @@ def _described(series: Series, probe: Probe) -> Series:
         has_duplicates=probe.has_duplicates and told,
         drop_reasons=probe.drop_reasons if told else (),
         has_rtp=emits_rtp(probe.read),
+        # Without the end nobody knows which packets came out, or passed.
+        has_residence=moves_packets(probe.read)
+        and (timed or not any(emits(probe.read.end, op) for op in (Op.LEAVES, Op.PASSES))),
     )
 
 

@@ -81,6 +81,21 @@ BUFFER_SIZE_MAX = Instrument(
     "Packets held by the fullest buffer in the last complete interval.",
 )
 
+RESIDENCE = Instrument(
+    "jitterbuffer.residence",
+    Kind.HISTOGRAM,
+    "s",
+    "jitterbuffer_residence_seconds",
+    "Time that a packet stayed in the buffer, from its put to its get; 0 for one that passed straight through.",
+)
+RESIDENCE_UNMATCHED = Instrument(
+    "jitterbuffer.residence.unmatched",
+    Kind.COUNTER,
+    "{packet}",
+    "jitterbuffer_residence_unmatched_total",
+    "Packets that came out of the buffer and whose put is not known for sure, by reason.",
+)
+
 RTP_RECEIVED = Instrument(
     "rtp.packets_received",
     Kind.COUNTER,
@@ -186,6 +201,8 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     *(row.instrument for row in TABLE if row.instrument is not None),
     BUFFER_SIZE,
     BUFFER_SIZE_MAX,
+    RESIDENCE,
+    RESIDENCE_UNMATCHED,
     RTP_RECEIVED,
     RTP_BYTES,
     RTP_LOST,
@@ -518,6 +535,7 @@ def _metrics_of(view: TargetView, shape: HistogramShape, exemplars: ExemplarSour
         if view.ended_unix_nano is None:  # what a process held is gone with it
             _add_depth(points, key, [series for series in group if series.depth is not None])
         _add_rtp(points, key, group, shape)
+        _add_residence(points, key, [series for series in group if series.residence is not None], shape)
     if view.host is not None:
         _add_host(points, view.host)
     for culprit, stream in view.accused:
@@ -605,6 +623,23 @@ def _add_rtp(points: _Points, identity: Attributes, group: Sequence[SeriesView],
             points.by_instrument.setdefault(INTERARRIVAL, []).append(point)
 
 
+def _add_residence(points: _Points, identity: Attributes, group: Sequence[SeriesView], shape: HistogramShape) -> None:
+    found = [series.residence for series in group if series.residence is not None]
+    if not found:
+        return
+    time = max(series.time_unix_nano for series in group)
+    counts = _added(each.buckets for each in found)
+    histogram = _shaped(
+        (points.start_unix_nano, time), identity, counts, group[0].bounds_ns, sum(each.sum_ns for each in found), shape
+    )
+    points.by_instrument.setdefault(RESIDENCE, []).append(histogram)
+    reasons: dict[str, int] = {}
+    for reason, count in (each for one in found for each in one.unmatched):
+        reasons[reason] = reasons.get(reason, 0) + count
+    for reason, count in reasons.items():
+        points.add(RESIDENCE_UNMATCHED, (*identity, ("reason", reason)), time, count)
+
+
 def _add_host(points: _Points, host: HostShare) -> None:
     """The host's share is the process's: its points bear no function."""
     times = (
@@ -634,23 +669,36 @@ def _histogram(
     shape: HistogramShape,
     exemplars: ExemplarSource | None,
 ) -> HistogramPoint:
-    bounds = group[0].bounds_ns
-    counts = _added(series.values.buckets for series in group)
-    exponential = None
-    if shape.exponential_scale is not None:
-        exponential = fold_exponential(counts, bounds, shape.exponential_scale)
     found: list[Exemplar] = []
     if exemplars is not None:
         for series in group:
             found.extend(exemplars(series.series.id))
+    counts = _added(series.values.buckets for series in group)
+    total_ns = sum(series.values.sum_ns for series in group)
+    return _shaped(span, identity, counts, group[0].bounds_ns, total_ns, shape, found)
+
+
+def _shaped(
+    span: tuple[int, int],
+    identity: Attributes,
+    counts: tuple[int, ...],
+    bounds: tuple[int, ...],
+    sum_ns: int,
+    shape: HistogramShape,
+    exemplars: Sequence[Exemplar] = (),
+) -> HistogramPoint:
+    """What was counted by the kernel's `bounds`, in the configured shape; `span`: start and time."""
+    exponential = None
+    if shape.exponential_scale is not None:
+        exponential = fold_exponential(counts, bounds, shape.exponential_scale)
     return HistogramPoint(
         identity,
         *span,
         shape.bounds_ns,
         fold_explicit(counts, bounds, shape.bounds_ns),
-        sum(series.values.sum_ns for series in group),
+        sum_ns,
         exponential,
-        tuple(found),
+        tuple(exemplars),
     )
 
 

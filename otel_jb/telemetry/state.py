@@ -20,6 +20,7 @@ from otel_jb.model.stream import (
     DepthSnapshot,
     HostShare,
     ProbeStatus,
+    ResidenceSnapshot,
     RtpSnapshot,
     Series,
     SeriesSnapshot,
@@ -45,6 +46,7 @@ class SeriesView:
     depth: DepthSnapshot | None  #: None where the function reads no depth, or none was read
     rtp: tuple[RtpSnapshot, ...] = ()  #: by label
     gap_bounds_ns: tuple[int, ...] = ()  #: of the times between packets in `rtp`
+    residence: ResidenceSnapshot | None = None  #: of the buffers that packets leave by this function
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class StreamState:
         self._in_snapshot: frozenset[int] = frozenset()
         self._depths: dict[int, DepthSnapshot] = {}
         self._rtp: dict[int, tuple[RtpSnapshot, ...]] = {}
+        self._residences: dict[int, ResidenceSnapshot] = {}
         self._shares: dict[int, HostShare] = {}
         self._cost = AgentCost()
         self._slow_calls = 0
@@ -193,6 +196,7 @@ class StreamState:
         # The buffers of an ended target are gone from the kernel; what they held last stays as long as its other values.
         kept = {key: depth for key, depth in self._depths.items() if depth.target in self._ended}
         self._depths = {**kept, **live}
+        self._residences.update((each.series, each) for each in snapshot.residences if each.series in self._series)
         streams: dict[int, list[RtpSnapshot]] = {values.series: [] for values in snapshot.series}
         for each in snapshot.rtp:
             streams.setdefault(each.series, []).append(each)
@@ -243,6 +247,7 @@ class StreamState:
             self._off.pop(series, None)
             self._depths.pop(series, None)
             self._rtp.pop(series, None)
+            self._residences.pop(series, None)
 
     def retain_at_least(self, seconds: float) -> None:
         """Keep ended targets at least this long; for an exporter that looks only now and then."""
@@ -311,6 +316,7 @@ class StreamState:
                     self._depths.get(series_id) if self._series[series_id].has_depth else None,
                     self._rtp.get(series_id, ()) if self._series[series_id].has_rtp else (),
                     () if self._snapshot is None else self._snapshot.gap_bounds_ns,
+                    self._residences.get(series_id) if self._series[series_id].has_residence else None,
                 )
             )
         probes = self._probes.get(target.id, {})

@@ -55,8 +55,16 @@ def test_three_programs_in_one_run_each_have_their_own_exact_counts(tmp_path: Pa
     where = {"pid": ffmpeg.pid, "function": "ff_rtp_parse_packet"}
     assert scraped.value("jitterbuffer_packet_count_total", **where) == relayed.forwarded_packets
     assert scraped.value("jitterbuffer_bytes_total", **where) == relayed.forwarded_bytes
+    # In this build no function shows which packets leave the queue, and those that pass at once are not the whole.
+    assert not scraped.find("jitterbuffer_residence_seconds_count", pid=ffmpeg.pid)
     check_speexdsp(scraped, speex.pid, played)
     check_ortp(scraped, listener.pid, session)
+
+
+def came_out(scraped: Exposition, **labels: object) -> float:
+    """Packets that left buffers, matched with their put or not."""
+    matched = scraped.total("jitterbuffer_residence_seconds_count", **labels)
+    return matched + scraped.total("jitterbuffer_residence_unmatched_total", **labels)
 
 
 def check_speexdsp(scraped: Exposition, pid: int, played: dict[str, Any]) -> None:
@@ -72,6 +80,12 @@ def check_speexdsp(scraped: Exposition, pid: int, played: dict[str, Any]) -> Non
     assert scraped.value("jitterbuffer_calls_total", outcome="returned", **get) == ROUNDS == sum(returns.values())
     assert scraped.value("jitterbuffer_packet_count_total", **get) == returns["0"]
     assert scraped.value("jitterbuffer_bytes_total", **get) == played["get"]["bytes"]
+    residence = played["residence"]
+    assert (
+        scraped.value("jitterbuffer_residence_seconds_count", **get) == residence["packets"] == came_out(scraped, **get)
+    )
+    total_ns = scraped.total("jitterbuffer_residence_seconds_sum", **get) * 1e9
+    assert residence["shortest_ns"] <= total_ns <= residence["longest_ns"]
     tick = {"pid": pid, "function": "jitter_buffer_tick"}
     assert scraped.value("jitterbuffer_calls_total", outcome="returned", **tick) == played["tick"]["calls"]
     assert not scraped.find("jitterbuffer_packet_count_total", **tick)
@@ -88,3 +102,6 @@ def check_ortp(scraped: Exposition, pid: int, session: SessionStatistics) -> Non
     assert scraped.value("jitterbuffer_dropped_packets_total", reason="late", **parse) == session.late
     assert scraped.value("jitterbuffer_packet_count_total", **put) == session.packets - session.late
     assert scraped.value("jitterbuffer_duplicated_packets_total", **put) == session.duplicated
+    get = {"pid": pid, "function": "rtp_session_recvm_with_ts"}
+    assert came_out(scraped, **get) == scraped.value("jitterbuffer_packet_count_total", **get)
+    assert scraped.total("jitterbuffer_residence_seconds_count", **get) > 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
+import time
 from collections import Counter
 
 STEP = 160  # timestamp units and bytes: 20 ms of G.711
@@ -65,6 +66,8 @@ def run(rounds: int) -> dict[str, object]:
     returns: Counter[int] = Counter()
     put = put_bytes = thrown_away = got_bytes = 0
     late: dict[int, list[int]] = {}
+    entered: dict[int, tuple[int, int]] = {}  # by a packet's time: the clock's before and after it was put
+    stayed = shortest = longest = 0
     for number in range(rounds):
         due = late.pop(number, [])
         if number % 17 == 16:
@@ -78,22 +81,30 @@ def run(rounds: int) -> dict[str, object]:
         for each in due:
             size = STEP - each % 5  # sizes differ, so that a sum of bytes says more than a count
             packet = Packet(storage, size, each * STEP, STEP, each & 0xFFFF, 0)
+            before = time.monotonic_ns()
             library.jitter_buffer_put(buffer, ctypes.byref(packet))
+            entered[each * STEP] = (before, time.monotonic_ns())
             put += 1
             put_bytes += size
             thrown_away += not kept(buffer, each * STEP)
         packet = Packet(storage, len(storage), 0, 0, 0, 0)
         offset = ctypes.c_int32()
+        before = time.monotonic_ns()
         code = library.jitter_buffer_get(buffer, ctypes.byref(packet), STEP, ctypes.byref(offset))
+        after = time.monotonic_ns()
         returns[code] += 1
         if code == 0:
             got_bytes += packet.len
+            stayed += 1
+            shortest += before - entered[packet.timestamp][1]
+            longest += after - entered[packet.timestamp][0]
         library.jitter_buffer_tick(buffer)
     library.jitter_buffer_destroy(buffer)
     return {
         "put": {"calls": put, "bytes": put_bytes, "late": thrown_away},
         "get": {"calls": rounds, "bytes": got_bytes, "returns": {str(code): count for code, count in returns.items()}},
         "tick": {"calls": rounds},
+        "residence": {"packets": stayed, "shortest_ns": shortest, "longest_ns": longest},
     }
 
 

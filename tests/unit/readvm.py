@@ -41,6 +41,9 @@ class Call:
     depths: list[int] = field(default_factory=list)
     opened: list[int] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
+    moved: list[int] = field(
+        default_factory=list
+    )  #: packets that enter or leave, buffers that are emptied; 1: it passed
     fault: str | None = None
     broken: list[tuple[Op, str]] = field(default_factory=list)  #: sizes and depths that cannot be
     steps: int = 0
@@ -128,6 +131,10 @@ def run(program: tuple[ReadOp, ...], fields: tuple[str, ...], start: list[int], 
             call.opened.append(value)
         elif kind is Op.CLOSE:
             call.closed.append(value)
+        elif kind in (Op.LEAVES, Op.EMPTIES) or (kind is Op.ENTERS and not imm):
+            call.moved.append(value)
+        elif kind is Op.PASSES:
+            call.moved.append(1)
 
 
 def entry(program: ReadProgram, arguments: list[int], memory: Memory) -> Call:

@@ -58,6 +58,9 @@ _STRUCTS = {
         "gaps_ns",
         "gaps",
     ),
+    "flow": ("key", "born", "seen_ns"),
+    "waiting": ("tag", "lost_ns", "put"),
+    "residence": ("sum_ns", "unmatched", "buckets"),
 }
 _WORDS = {
     **{("series", name): place for name, place in abi.PLACES.items()},
@@ -88,6 +91,9 @@ _SIZES = {
     "buffer": abi.BUFFER_WORDS * 8,
     "nested": abi.NESTED_WORDS * 8,
     "rtp_stream": abi.RTP_STREAM_WORDS * 8,
+    "flow": abi.FLOW_WORDS * 8,
+    "waiting": abi.WAITING_WORDS * 8,
+    "residence": abi.residence_words(5) * 8,
     "event": abi.EVENT_SIZE,
     "wake": abi.WAKE_SIZE,
 }

@@ -69,8 +69,10 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[reader.Reader, Wor
         probe=SimpleNamespace(read=SimpleNamespace(entry=(1,), end=())),
         time_attached=lambda now: now,
     )
-    rtp = cast(Any, SimpleNamespace(snapshot=lambda *_, **__: (), gap_bounds_ns=()))
-    made = reader.Reader(BOUNDS, **arrays, overflow=cast(Any, None), attached=cast(Any, {0: item}), rtp=rtp)
+    none = cast(Any, SimpleNamespace(snapshot=lambda *_, **__: (), gap_bounds_ns=()))
+    made = reader.Reader(
+        BOUNDS, **arrays, overflow=cast(Any, None), attached=cast(Any, {0: item}), rtp=none, residence=none
+    )
     yield made, arrays["series"], arrays["control"]
     for array in arrays.values():
         array.close()

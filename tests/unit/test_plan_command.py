@@ -60,15 +60,15 @@ def test_both_details_have_their_price(capsys: pytest.CaptureFixture[str]) -> No
     default = capsys.readouterr().out
     assert main(["plan", SPEEX, "--rate", "1000", "--detail", "all"]) == 0
     everything = capsys.readouterr().out
-    assert "jitter_buffer_get_another" not in default
-    assert "jitter_buffer_get_another" in everything
+    assert "jitter_buffer_remaining_span" not in default
+    assert "jitter_buffer_remaining_span" in everything
     assert "with --detail all: " in default
     assert "with --detail default: " in everything
     assert main(["plan", SPEEX, "--rate", "1000", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["cpu"] == pytest.approx(plan["cpu_by_detail"]["default"])
     assert plan["cpu_by_detail"]["default"] < plan["cpu_by_detail"]["all"]
-    (reason,) = {s["reason"] for s in plan["skipped"] if s["function"] == "jitter_buffer_get_another"}
+    (reason,) = {s["reason"] for s in plan["skipped"] if s["function"] == "jitter_buffer_remaining_span"}
     assert "--detail all attaches it" in reason
 
 

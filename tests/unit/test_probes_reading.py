@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_jb.catalog import load
-from otel_jb.model.reads import SIGNED, Op, Outcome, ReadOp
+from otel_jb.model.reads import MAX_OPS, SIGNED, Op, Outcome, ReadOp
 from otel_jb.probes import abi
 from otel_jb.probes.programs.reading import compiled, emits, reads_return
 from tests.unit import bpfvm, readvm
@@ -45,7 +45,7 @@ def test_whether_the_return_value_is_read_is_told(operations: tuple[ReadOp, ...]
         (ReadOp(Op.SHRI, dst=1, imm=64), END),
         (ReadOp(Op.EXT, dst=1, width=5), END),
         (ReadOp(Op.MOV, dst=99, src=0), END),
-        (END,) * 33,
+        (END,) * (MAX_OPS + 1),
     ],
 )
 def test_an_impossible_program_is_refused(operations: tuple[ReadOp, ...]) -> None:
@@ -99,7 +99,7 @@ def agree(operations: tuple[ReadOp, ...], given: list[int]) -> None:
     assert words[abi.REG_SAVE : abi.REG_SAVE + 3] == call.saved
     assert words[abi.REG_OUTCOME] == call.outcome
     assert words[abi.REG_DEPTH] == (call.depths[-1] & bpfvm.MASK if call.depths else bpfvm.MASK)
-    assert words[abi.REG_OPEN] == (call.opened[-1] if call.opened else 0)
+    assert words[abi.REG_OPEN] == [0, *call.opened, *call.moved][-1]  # no call opens a buffer and moves a packet
     for kind, word in ((Op.BYTES, abi.REG_BROKEN), (Op.DEPTH, abi.REG_BROKEN + 1)):
         broken = [field for broken_kind, field in call.broken if broken_kind is kind]
         assert words[word] == (1 + FIELDS.index(broken[-1]) if broken else 0)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from otel_jb.model.stream import SlowCall
+from otel_jb.model.stream import ResidenceSnapshot, SlowCall
 from otel_jb.telemetry.metrics import INSTRUMENTS, target_metrics
 from otel_jb.telemetry.spans import _attributes
 from otel_jb.telemetry.state import StreamState
@@ -39,12 +39,17 @@ def referred(group: dict[str, Any]) -> dict[str, bool]:
 
 
 def exported() -> dict[str, list[dict[str, Any]]]:
-    """Attributes of every point that two worlds export, by metric: a healthy one, and one that loses packets of a stream."""
+    """Attributes of every point that three worlds export, by metric: a healthy one, one that loses packets of a stream, and one that keeps packets."""
     losing = StreamState()
     for record in records(lose):
         losing.apply(record)
+    buffering = samples.state()
+    buffering.apply(replace(samples.GET, has_residence=True))
+    got = samples.snapshot_of(samples.GET, [20_000_000])
+    stayed = ResidenceSnapshot(samples.SRS.id, samples.GET.id, 5, got.buckets, (("unseen", 1),))
+    buffering.apply(replace(samples.snapshot(got), residences=(stayed,)))
     found: dict[str, list[dict[str, Any]]] = {}
-    for state in (samples.state(), losing):
+    for state in (samples.state(), losing, buffering):
         for target in target_metrics(state.view()):
             for instrument, points in target.points:
                 found.setdefault(instrument.name, []).extend(dict(point.attributes) for point in points)
@@ -102,6 +107,6 @@ def test_the_text_says_what_the_model_says() -> None:
             members = [member["value"] for member in each["type"]["members"]]
             assert re.findall(r"`([a-z]+)`", attributes[name]) == members
     elsewhere = TEXT.split("## The same quantities elsewhere")[1]
-    here = set(re.findall(r"`((?:rtp|jitterbuffer)\.[a-z_.]+)`", elsewhere)) - {"jitterbuffer.residence"}
+    here = set(re.findall(r"`((?:rtp|jitterbuffer)\.[a-z_.]+)`", elsewhere))
     assert len(here) >= 8
     assert here <= set(METRICS)

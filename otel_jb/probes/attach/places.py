@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 
 from otel_jb.model.errors import AttachError
+from otel_jb.probes import abi
 
 
 class Indices:
@@ -14,6 +15,11 @@ class Indices:
     def __init__(self, first: int, last: int, what: str) -> None:
         self._free = deque(range(first, last + 1))
         self._what = what
+
+    @property
+    def left(self) -> int:
+        """How many are free."""
+        return len(self._free)
 
     def take(self) -> int:
         """A free number; raises AttachError when there is none."""
@@ -26,3 +32,22 @@ class Indices:
     def give_back(self, number: int) -> None:
         """Free it."""
         self._free.append(number)
+
+
+class Groups:
+    """Numbers of groups of buffers. The kernel has histograms for the lowest ones, which are kept for groups whose packets are followed."""
+
+    def __init__(self) -> None:
+        what = "groups of buffers"
+        self._followed = Indices(1, abi.RESIDENCES - 1, what)
+        self._others = Indices(abi.RESIDENCES, 0xFFFF, what)
+
+    def take(self, *, followed: bool) -> int:
+        """A free number; another one where all of those with a histogram are taken. Raises AttachError where there is none."""
+        if followed and self._followed.left:
+            return self._followed.take()
+        return self._others.take()
+
+    def give_back(self, number: int) -> None:
+        """Free it."""
+        (self._followed if number < abi.RESIDENCES else self._others).give_back(number)

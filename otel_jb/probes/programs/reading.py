@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otel_jb.model.reads import BIG_ENDIAN, MAX_FIELDS, MAX_OPS, OPERANDS, SIGNED, Op, ReadOp, ReadProgram
+from otel_jb.model.reads import BIG_ENDIAN, MAX_FIELDS, MAX_OPS, OPERANDS, SIGNED, Op, ReadOp, ReadProgram, numbered
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs.instructions import Instruction
@@ -28,6 +28,9 @@ _EMITTED = {
     Op.CLOSE: abi.REG_CLOSE,
     Op.OPEN: abi.REG_OPEN,
     Op.RTP: abi.REG_RTP,
+    Op.ENTERS: abi.REG_PACKET,
+    Op.LEAVES: abi.REG_PACKET,
+    Op.EMPTIES: abi.REG_PACKET,
 }
 #: values that are emitted only if they can be, and the word that says that one was not
 _CHECKED = {Op.BYTES: abi.REG_BROKEN, Op.DEPTH: abi.REG_BROKEN + 1}
@@ -183,6 +186,10 @@ def _translate(made: _Code, op: ReadOp, at: int) -> None:
         made.set(op.dst, op.imm)
     elif kind is Op.OUTCOME:
         made.set(abi.REG_OUTCOME, op.imm)
+    elif kind is Op.PASSES:
+        made.set(abi.REG_PACKET, abi.PACKET_PASSED)
+    elif numbered(op):
+        pass  # the kernel program takes it from the header
     elif kind in _CHECKED and op.imm:
         made.load(op.src)
         broken = [Instruction(bpf.STORE_IMMEDIATE, _WORDS, offset=8 * _CHECKED[kind], immediate=1 + op.skip)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from otel_jb.model.plan import PairKey
-from otel_jb.model.reads import Op, ReadOp, ReadProgram
+from otel_jb.model.reads import Op, ReadOp, ReadProgram, numbered
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs import sitecode
@@ -33,6 +33,7 @@ _MAP_HOLES = {
     abi.HOLE_CACHE: "cache",
     abi.HOLE_SETS: "sets",
     abi.HOLE_USERS: "users",
+    abi.HOLE_WAITING: "waiting",
 }
 
 
@@ -67,6 +68,11 @@ def shape_of(
         abi.FEATURE_FORM: bool(form),
         abi.FEATURE_RTP: emits(reads.entry, Op.RTP),
         abi.FEATURE_GO: goroutine,
+        abi.FEATURE_ENTERS: emits(reads.entry, Op.ENTERS),
+        abi.FEATURE_LEAVES: emits(reads.end, Op.LEAVES),
+        abi.FEATURE_LEFT: emits(reads.entry, Op.LEAVES),
+        abi.FEATURE_EMPTIES: emits(reads.entry, Op.EMPTIES),
+        abi.FEATURE_NUMBERED: any(map(numbered, reads.entry)),
     }
     features = sum(feature for feature, is_on in wanted.items() if is_on)
     return Shape(cookie, features, reads)

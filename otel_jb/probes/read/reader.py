@@ -13,6 +13,7 @@ from otel_jb.model.counters import TABLE, Counter, Fold
 from otel_jb.model.stream import OWN_FIELDS, DepthSnapshot, Interval, SeriesSnapshot, Snapshot
 from otel_jb.probes import abi
 from otel_jb.probes.read.maps import HashMap, WordArray, wait_for_grace
+from otel_jb.probes.read.residence import ResidenceReader
 from otel_jb.probes.read.rtp import RtpReader
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Reader:
         overflow: HashMap,
         attached: Mapping[int, Attached],
         rtp: RtpReader,
+        residence: ResidenceReader,
     ) -> None:
         self._bounds_ns = bounds_ns
         self._words = abi.series_words(len(bounds_ns) + 1)
@@ -56,6 +58,7 @@ class Reader:
         self._overflow = overflow
         self._attached = attached
         self._rtp = rtp
+        self._residence = residence
         self._bases: dict[int, tuple[int, int]] = {}  # index -> (count, sum_ns) of a half when it was last read
         self._intervals: dict[int, Interval | None] = {}
         self._extremes: dict[int, dict[str, int]] = {}  # of the last interval, where there was one
@@ -146,8 +149,17 @@ class Reader:
         items = self._items(only)
         series = tuple(self._one(item, now) for item in items)
         rtp = self._rtp.snapshot({item.index: item for item in items}, rank=roll)
+        residences = self._residence.snapshot(items, roll=roll)
         return Snapshot(
-            unix, now, self._bounds_ns, series, self._depths(only), self._interval_ns, rtp, self._rtp.gap_bounds_ns
+            unix,
+            now,
+            self._bounds_ns,
+            series,
+            self._depths(only),
+            self._interval_ns,
+            rtp,
+            self._rtp.gap_bounds_ns,
+            residences,
         )
 
     def _items(self, only: set[int] | None) -> list[Attached]:

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+// How long packets stay in a buffer: each one's put is matched with its get by what the profile knows it by, a pointer or a number.
+//
+// A place among the packets that wait is changed only by who has put WAITING_BUSY there, so a get never reads another packet's put. What
+// cannot be matched for sure is counted as such: a packet that was put twice, whose place was needed, that nobody saw go in.
+#ifndef OTEL_JB_RESIDENCE_H
+#define OTEL_JB_RESIDENCE_H
+
+INLINE u64 flow_key(struct series *s, u64 stream) { return stream << 16 | (s->group & 0xffff); }
+
+// The slot of a buffer; 0 where it has none.
+INLINE struct flow *flow_of(u64 key) {
+  u32 h = (key * 0x9E3779B97F4A7C15ULL) >> (64 - FLOW_BITS);
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < FLOW_PROBES; i++) {
+    struct flow *f = flow_at((h + i) & (FLOWS - 1));
+    if (!f) return 0;
+    if (*(volatile u64 *)&f->key == key) return f;
+  }
+  return 0;
+}
+
+// The same, taken if there is none. Two threads may take one each where a slot before them is freed meanwhile: packets of one are then
+// not found in the other, which counts as unmatched.
+INLINE struct flow *flow_slot(u64 key) {
+  struct flow *f = flow_of(key);
+  if (f) return f;
+  u32 h = (key * 0x9E3779B97F4A7C15ULL) >> (64 - FLOW_BITS);
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < FLOW_PROBES; i++) {
+    f = flow_at((h + i) & (FLOWS - 1));
+    if (!f) return 0;
+    u64 was = __sync_val_compare_and_swap(&f->key, 0, key);
+    if (!was || was == key) return f;
+  }
+  return 0;
+}
+
+// What a packet is found by. A buffer that was emptied, or whose memory has become another, is born anew, so its packets are others.
+INLINE u64 packet_tag(u64 key, u64 born, u64 packet) {
+  u64 x = (key ^ born * 0xD6E8FEB86659FD93ULL) * 0x9E3779B97F4A7C15ULL;
+  x = (x ^ x >> 32 ^ packet) * 0xD6E8FEB86659FD93ULL;
+  x = (x ^ x >> 32) * 0x9E3779B97F4A7C15ULL;
+  return (x & ~0xffffULL) | WAITING_VALID | (key & 0xffff);
+}
+
+INLINE struct waiting *waiting_row(u64 tag) { return &hole_waiting()[tag >> (64 - WAITING_BITS) & ((1 << WAITING_BITS) - 1)]; }
+
+// A place of a row that has this tag, which the caller has then for itself: 1 + its number, or 0.
+INLINE u32 own_place(struct waiting *row, u64 tag) {
+#pragma clang loop unroll(disable)
+  for (u32 i = 0; i < WAITING_PLACES; i++) {
+    if (*(volatile u64 *)&row->tag[i] == tag && __sync_val_compare_and_swap(&row->tag[i], tag, WAITING_BUSY) == tag) return i + 1;
+  }
+  return 0;
+}
+
+// Others see what was written before.
+INLINE void give_place(u64 *place, u64 tag) { __sync_lock_test_and_set(place, tag); }
+
+INLINE void count_residence(u64 group, u64 ns) {
+  struct residence *r = residence_of(group);
+  if (!r) return;
+  ADD(r->sum_ns, ns);
+  ADD(r->buckets[bucket_of(ns)], 1);
+}
+
+INLINE void count_unmatched(u64 group, u32 why) {
+  struct residence *r = residence_of(group);
+  if (r) ADD(r->unmatched[why], 1);
+}
+
+// A packet goes into a buffer at `now`. Returns 1 + its place among those that wait, 0 where it has none of its own.
+INLINE u32 packet_enters(struct series *s, u64 stream, u64 packet, u64 now) {
+  u64 key = flow_key(s, stream);
+  struct flow *f = flow_slot(key);
+  if (!f) return 0;
+  *(volatile u64 *)&f->seen_ns = now;
+  u64 born = *(volatile u64 *)&f->born;
+  if (UNLIKELY(!born)) {
+    born = __sync_val_compare_and_swap(&f->born, 0, now);
+    if (!born) born = now;
+  }
+  u64 tag = packet_tag(key, born, packet);
+  struct waiting *row = waiting_row(tag);
+  u32 number = tag >> (64 - WAITING_BITS), at = any_value(own_place(row, tag));
+  if (UNLIKELY(at)) {
+    at = (at - 1) & 7;
+    if (at >= WAITING_PLACES) return 0;
+    // It is in the buffer already, or was: which of the two comes out is not known, unless the first is older than any that is believed.
+    u64 old = row->put[at] >> 1, again = now - old > RESIDENCE_LONGEST;
+    row->put[at] = again ? now << 1 : old << 1 | WAITING_TWICE;
+    give_place(&row->tag[at], tag);
+    return again ? 1 + (number << 3 | at) : 0;
+  }
+  u64 oldest_ns = ~0ULL, was = 0;
+  u32 place = 0;
+#pragma clang loop unroll(disable)
+  for (u32 i = 0; i < WAITING_PLACES; i++) {
+    u64 there = *(volatile u64 *)&row->tag[i], since = there ? *(volatile u64 *)&row->put[i] >> 1 : 0;
+    if (there == WAITING_BUSY) continue;
+    if (!there && !__sync_val_compare_and_swap(&row->tag[i], 0, WAITING_BUSY)) {
+      place = i + 1;
+      break;
+    }
+    if (since < oldest_ns) {
+      oldest_ns = since;
+      was = there;
+      at = i;
+    }
+  }
+  if (UNLIKELY(!place)) {
+    // The oldest gives way. If it may still be in the buffer, nobody in this row is believed for as long as it may be.
+    if (oldest_ns == ~0ULL || now - oldest_ns < RESIDENCE_LONGEST) *(volatile u64 *)&row->lost_ns = now;
+    if (at >= WAITING_PLACES || !was || __sync_val_compare_and_swap(&row->tag[at], was, WAITING_BUSY) != was) {
+      *(volatile u64 *)&row->lost_ns = now;
+      return 0;
+    }
+    place = at + 1;
+  }
+  place = any_value(place - 1) & 7;
+  if (place >= WAITING_PLACES) return 0;
+  u64 lost = *(volatile u64 *)&row->lost_ns;
+  row->put[place] = now << 1 | (lost && now - lost < RESIDENCE_LONGEST ? WAITING_TWICE : 0);
+  give_place(&row->tag[place], tag);
+  return 1 + (number << 3 | place);
+}
+
+// The packet that this call put at `since` is not in the buffer: it was refused, or has passed.
+INLINE void packet_stays_out(u32 where, u64 since) {
+  struct waiting *row = &hole_waiting()[(where - 1) >> 3 & ((1 << WAITING_BITS) - 1)];
+  u32 place = (where - 1) & 7;
+  if (place >= WAITING_PLACES) return;
+  u64 tag = *(volatile u64 *)&row->tag[place];
+  if (tag <= WAITING_BUSY || row->put[place] >> 1 != since) return;
+  if (__sync_val_compare_and_swap(&row->tag[place], tag, WAITING_BUSY) != tag) return;
+  give_place(&row->tag[place], row->put[place] >> 1 == since ? 0 : tag);
+}
+
+// A packet comes out of a buffer at `now`.
+INLINE void packet_leaves(struct series *s, u64 stream, u64 packet, u64 now) {
+  u64 key = flow_key(s, stream), group = key & 0xffff;
+  struct flow *f = packet == PACKET_NONE ? 0 : flow_of(key);
+  if (!f) {
+    count_unmatched(group, UNMATCHED_UNSEEN);
+    return;
+  }
+  *(volatile u64 *)&f->seen_ns = now;
+  u64 tag = packet_tag(key, *(volatile u64 *)&f->born, packet);
+  struct waiting *row = waiting_row(tag);
+  u32 place = any_value(own_place(row, tag));
+  if (UNLIKELY(!place)) {
+    count_unmatched(group, UNMATCHED_UNSEEN);
+    return;
+  }
+  place = (place - 1) & 7;
+  if (place >= WAITING_PLACES) return;
+  u64 put = row->put[place], stayed = now - (put >> 1);
+  give_place(&row->tag[place], 0);
+  if (UNLIKELY(put & WAITING_TWICE)) {
+    count_unmatched(group, UNMATCHED_TWICE);
+  } else if (UNLIKELY(stayed > RESIDENCE_LONGEST)) {
+    count_unmatched(group, UNMATCHED_OLD);
+  } else {
+    count_residence(group, stayed);
+  }
+}
+
+// Nothing that was put into the buffer until now will come out of it.
+INLINE void flow_ends(struct series *s, u64 stream) {
+  struct flow *f = flow_of(flow_key(s, stream));
+  if (f) *(volatile u64 *)&f->born = 0;
+}
+
+#endif
