@@ -11,6 +11,7 @@ from otel_jb.catalog import load
 from otel_jb.catalog.layouts import Findings
 from otel_jb.elf.demangle import demangle
 from otel_jb.elf.rust_names import demangle_rust
+from otel_jb.elf.symbols import Matcher
 from otel_jb.elf.types import Field
 from otel_jb.model.plan import Symbol, SymbolSource
 from otel_jb.model.reads import Op
@@ -103,3 +104,8 @@ def test_a_type_of_a_module_is_named_with_its_path() -> None:
         assert [operation.imm for operation in placed.function.program.entry if operation.op is Op.READ] == [offset]
     (unknown,) = catalog.place([match], Findings({"Packet": {"payload.len": Field(16, 8, False)}}))
     assert not unknown.function.has_bytes
+
+
+def test_its_names_leave_symbol_tables_searchable() -> None:
+    """Every shipped pattern has a fragment to search for: without one, each symbol of a large file would be demangled."""
+    assert "" not in Matcher(load().patterns())._fragments
