@@ -80,12 +80,7 @@ def check_speexdsp(scraped: Exposition, pid: int, played: dict[str, Any]) -> Non
     assert scraped.value("jitterbuffer_calls_total", outcome="returned", **get) == ROUNDS == sum(returns.values())
     assert scraped.value("jitterbuffer_packet_count_total", **get) == returns["0"]
     assert scraped.value("jitterbuffer_bytes_total", **get) == played["get"]["bytes"]
-    residence = played["residence"]
-    assert (
-        scraped.value("jitterbuffer_residence_seconds_count", **get) == residence["packets"] == came_out(scraped, **get)
-    )
-    total_ns = scraped.total("jitterbuffer_residence_seconds_sum", **get) * 1e9
-    assert residence["shortest_ns"] <= total_ns <= residence["longest_ns"]
+    assert not scraped.find("jitterbuffer_residence_seconds_count", **get)  # which packet came out is not known
     tick = {"pid": pid, "function": "jitter_buffer_tick"}
     assert scraped.value("jitterbuffer_calls_total", outcome="returned", **tick) == played["tick"]["calls"]
     assert not scraped.find("jitterbuffer_packet_count_total", **tick)
