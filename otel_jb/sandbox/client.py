@@ -30,7 +30,8 @@ from otel_jb.sandbox.server import serve_and_exit, write_all
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-DEFAULT_TIMEOUT_SECONDS = 20.0
+DEFAULT_CPU_SECONDS = 20
+BUSY = 5  #: times as long as that a request may wait for its share of a busy machine's processors
 MAX_ANSWER_BYTES = 64 << 20
 DYING_MS = 2000  #: how long a sandbox that ends is given to close its socket
 _PF_EXITING = 4  # include/linux/sched.h
@@ -39,11 +40,14 @@ _PF_EXITING = 4  # include/linux/sched.h
 class Inspector:
     """Runs functions of `otel_jb.sandbox` on open files in the sandbox. Safe to call from several threads.
 
+    `cpu_seconds`: of processor time, at most, for one request. On a busy machine, where media servers are in trouble and an agent is wanted most,
+    it may take BUSY times as long.
+
     Start it before the process has threads. Also a context manager.
     """
 
-    def __init__(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
-        self.timeout_seconds = timeout_seconds
+    def __init__(self, cpu_seconds: int = DEFAULT_CPU_SECONDS) -> None:
+        self.cpu_seconds = cpu_seconds
         self.asked = threading.Event()  #: a request was sent, so that the caller waits
         self._lock = threading.Lock()
         self._pid, self._socket = _early.pop() if _early else _fork_server()
@@ -64,7 +68,8 @@ class Inspector:
         request = {
             "function": function,
             "arguments": arguments,
-            "timeout": self.timeout_seconds,
+            "cpu_seconds": self.cpu_seconds,
+            "seconds": self.cpu_seconds * BUSY,
             "bytes": sizes,
             "patient": patient,
         }
@@ -91,7 +96,7 @@ class Inspector:
             os.close(body)
         self.asked.set()
         try:
-            return _read_answer(reading, self.timeout_seconds, name)
+            return _read_answer(reading, self.cpu_seconds * BUSY, name)
         finally:
             os.close(reading)
 
@@ -235,7 +240,7 @@ def _read_answer(reading: int, timeout: float, name: str) -> bytes:
         if left <= 0 or not poll.poll(left * 1000):
             raise ElfError(
                 f"{name}: reading it took longer than {timeout:g} s",
-                "The file is far larger than any known program, or made to keep its reader busy; it is not measured.",
+                "The machine is too busy, or the file is made to keep its reader busy; it is not measured.",
             )
         chunk = os.read(reading, 1 << 16)
         if not chunk:
@@ -258,5 +263,5 @@ def _result(answer: bytes, name: str) -> Any:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ElfError(
             f"{name}: reading it crashed, or exceeded the limits on memory or time",
-            "The file is damaged or made to harm its reader; it is not measured.",
+            "The file is damaged, far larger than any known program, or made to harm its reader; it is not measured.",
         ) from error

@@ -123,11 +123,10 @@ def _work_and_exit(server: int, address_space: int, requests: socket.socket, des
         requests.close()
         answering, body, *files = descriptors
         request = json.loads(os.pread(body, os.lseek(body, 0, os.SEEK_END), 0))
-        seconds = int(request["timeout"]) + 1
-        signal.alarm(seconds)
+        signal.alarm(int(request["seconds"]) + 1)
         if request["patient"]:
             os.nice(19)
-        limit_worker(seconds, address_space + _ADDRESS_SPACE_BYTES + 2 * request["bytes"], server)
+        limit_worker(int(request["cpu_seconds"]), address_space + _ADDRESS_SPACE_BYTES + 2 * request["bytes"], server)
         answer = _answer(request, files)
         write_all(answering, struct.pack("<Q", len(answer)) + answer)
         status = 0

@@ -68,7 +68,7 @@ REQUESTS = [spin, crash, devour, recurse, leave_something, nonsense]
 def inspector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inspector]:
     for request in REQUESTS:
         monkeypatch.setattr(report, request.__name__, request, raising=False)
-    with Inspector(timeout_seconds=5.0) as running:  # busy machines are slow to start one
+    with Inspector(cpu_seconds=2) as running:
         yield running
 
 
@@ -126,7 +126,7 @@ def test_many_files_are_read_by_one_request(inspector: Inspector, monkeypatch: p
 @pytest.mark.parametrize(
     ("request_name", "message"),
     [
-        ("spin", "took longer than"),
+        ("spin", "limits on memory or time"),
         ("crash", "crashed"),
         ("devour", "crashed, or exceeded the limits"),
         ("recurse", "RecursionError"),
@@ -138,6 +138,15 @@ def test_a_request_that_misbehaves_is_an_elf_error(inspector: Inspector, request
         ask(inspector, request_name)
     assert "\n" not in caught.value.message
     assert ask(inspector, "leave_something", value="") == ""
+
+
+def test_a_busy_machine_delays_an_answer_up_to_a_bound(inspector: Inspector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that gets no processor time is given up at last, by the clock, and the next one is served."""
+    monkeypatch.setattr("otel_jb.sandbox.client.BUSY", 0.5)
+    with pytest.raises(ElfError, match="took longer than 1 s"):
+        ask(inspector, "spin")
+    monkeypatch.undo()
+    assert ask(inspector, "nonsense") == [1, "x", {"a": None}]
 
 
 def test_nothing_of_a_request_stays_for_the_next(inspector: Inspector) -> None:
