@@ -115,6 +115,7 @@ def tables_of(path: Path) -> list[tuple[int, int]]:
     return found
 
 
+@pytest.mark.timeout(max(450, MUTANTS))
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_damaged_file_is_read_or_refused(path: Path) -> None:
     """Whatever is wrong with a real file, reading it takes at most 5 s of CPU and 300 MB, and ends with an answer or an ElfError."""
