@@ -79,6 +79,7 @@ class Writer:
     ) -> None:
         self.path = path
         self.written = 0
+        self.complete = True  #: False once something could not be written
         self._clock_ns = clock_ns
         self._began_ns = clock_ns()
         self._lock = threading.Lock()
@@ -126,6 +127,7 @@ class Writer:
         except OSError as error:
             _logger.error("%s: the recording ends here: %s", self.path, error.strerror or error)  # noqa: TRY400 - no defect
             self._file = None
+            self.complete = False
             return False
         return True
 

@@ -22,11 +22,12 @@ from otel_jb.agent.signals import Signals
 from otel_jb.config import environment
 from otel_jb.host.memory import return_large_blocks
 from otel_jb.host.privileges import keep_only
-from otel_jb.model.errors import AgentError
+from otel_jb.model.errors import AgentError, ExitCode
 from otel_jb.probes.features import kept_capabilities
 
 if TYPE_CHECKING:
     from otel_jb.agent.measuring import Sink
+    from otel_jb.agent.recording import Writer
     from otel_jb.agent.shares import Shares
     from otel_jb.config.model import Config
 
@@ -68,7 +69,7 @@ def run(
         service.run()
         tell("STOPPING=1")
     signals.close()
-    return 0
+    return int(service.exit_code)
 
 
 def _stop_at(deadline: float, agent: Agent) -> Callable[[], None]:
@@ -107,6 +108,7 @@ class Service:
         self.config = config
         settings = environment.read(os.environ, config.otlp, config.otlp_command_line)
         self._shares: Shares | None = None
+        self._writer: Writer | None = None
         self._stack = ExitStack()
         try:
             # Its address is taken before anything is attached: an address in use is the most frequent error of all.
@@ -116,9 +118,9 @@ class Service:
             if config.record_to:
                 from otel_jb.agent.recording import Writer
 
-                writer = Writer(config.record_to, config.histogram.boundaries, config.retain)
-                self._stack.callback(writer.close)
-                takers.append(writer.write)
+                self._writer = Writer(config.record_to, config.histogram.boundaries, config.retain)
+                self._stack.callback(self._writer.close)
+                takers.append(self._writer.write)
             # Without a receiver for traces, do not emit slow calls in the kernel, unless they are recorded or shown.
             events = config.traces and (self.exporter.takes_slow_calls or config.record_to is not None)
             self.agent = Agent(config, takers, events=events)
@@ -131,6 +133,11 @@ class Service:
     def url(self) -> str:
         """Of the agent's pages; empty where none are served."""
         return self.exporter.url
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Of a run that ended as it was told to: RESOURCES if its recording is incomplete."""
+        return ExitCode.OK if self._writer is None or self._writer.complete else ExitCode.RESOURCES
 
     def start(self) -> None:
         """Attach, then have everything exported. Raises AgentError."""

@@ -13,7 +13,17 @@ from pathlib import Path
 import pytest
 
 from otel_jb.model.errors import ExitCode
-from tests.e2e.agent_process import COMMAND, AgentProcess, Exposition, fetch, free_tcp_port, run_command, until
+from tests.e2e.agent_process import (
+    COMMAND,
+    TARGETS,
+    AgentProcess,
+    Conversation,
+    Exposition,
+    fetch,
+    free_tcp_port,
+    run_command,
+    until,
+)
 from tests.e2e.streams import LossyStream
 
 pytestmark = pytest.mark.e2e
@@ -121,3 +131,18 @@ def test_a_recording_is_never_overwritten(recorded: tuple[Path, dict[str, float]
     assert ended.returncode == ExitCode.USAGE, ended
     assert "exists" in ended.stderr
     assert file.read_bytes() == before
+
+
+def test_a_recording_that_cannot_be_completed_is_an_exit_code(tmp_path: Path) -> None:
+    """On a full device the agent goes on measuring, says that the recording ended, and its exit code says so at last."""
+    with Conversation("/usr/bin/python3", TARGETS / "speex_driver.py") as driver:
+        running = AgentProcess(tmp_path, "--pid", str(driver.pid), command=("record", "/dev/full"))
+        try:
+            running.wait_until_ready()
+            puts = driver.ask("run 10")["put"]["calls"]
+            scraped = running.settled(driver.pid)
+            assert scraped.total("jitterbuffer_calls_total", function="jitter_buffer_put", outcome="returned") == puts
+            assert running.stop() == ExitCode.RESOURCES
+        finally:
+            running.kill()
+        assert running.log().count("the recording ends here: No space left on device") == 1

@@ -216,6 +216,7 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(caplog: pytest.LogCaptu
         writer.write(SNAPSHOT)
     writer.close()
     assert writer.written == 0
+    assert not writer.complete
     assert caplog.text.count("the recording ends here") == 1
 
 
