@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import signal
 import socket
 import subprocess
@@ -46,9 +47,12 @@ def until(condition: Callable[[], Result], what: str, timeout: float = 30.0, eve
 
 
 def free_tcp_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nobody uses, outside of the range from which the kernel gives ports to connections that are made meanwhile."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 200):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("200 ports are in use")
 
 
 def fetch(url: str, accept: str = "") -> tuple[int, str]:
