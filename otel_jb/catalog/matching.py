@@ -251,7 +251,8 @@ def _placed_in(match: Match, structs: Structs | None, note: str) -> Match:
     if structs is None:
         return match
     scope = Scope(function.scope.values, structs)
-    return replace(match, function=replace(function, scope=scope, notes=f"{note} {function.notes}".strip()))
+    notes = f"{note} {function.notes}".strip()
+    return replace(match, function=replace(function, scope=scope, notes=notes, unchecked=bool(note)))
 
 
 def _names(symbol: Symbol) -> tuple[str, ...]:

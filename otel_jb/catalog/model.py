@@ -426,6 +426,7 @@ class FunctionProfile:
     return_trusted: bool = True  #: False in clones, whose return value may differ
     inferred: bool = False  #: found by marks, without a name
     doubtful: bool = False  #: found by marks that do not all agree, so it may be another function
+    unchecked: bool = False  #: in a version that the profile was not checked with
     whole: bool = True  #: False for `.part` clones: a call of one is not a call of the function
     notes: str = ""
 
@@ -562,8 +563,11 @@ class FunctionProfile:
 
     @property
     def uretprobe(self) -> Vouch | None:
-        """The profile's claim that a return probe is safe here; None of a function without a name, of which only its own code is proof."""
-        if self.inferred:
+        """The profile's claim that a return probe is safe here.
+
+        None of a function without a name and in a version that the profile was not checked with: only its own code is proof there.
+        """
+        if self.inferred or self.unchecked:
             return None
         vouch = self.spec.uretprobe.vouch if self.spec.uretprobe else None
         return Vouch(vouch) if vouch else None

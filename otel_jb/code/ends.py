@@ -143,6 +143,7 @@ def _crossed(body: Body, crossing: Crossing, end: int, *, looped: bool, inner: b
         looped=looped and branch,
         rare=crossing.rare,
         returned=_returned(body, crossing, end, state),
+        writes=state is None or state.writes,
     )
     return _End(spot, state)
 
@@ -233,7 +234,7 @@ def _lent(body: Body, crossing: Crossing, end: int, lenders: _Found) -> _Found:
             found.ends.append(_End(replace(called.lent(body, call, each.spot), returned=None), None))
             continue
         _run(body, path, behind)
-        spot = replace(called.lent(body, call, each.spot), returned=behind.returned())
+        spot = replace(called.lent(body, call, each.spot), returned=behind.returned(), writes=behind.writes)
         found.ends.append(_End(spot, behind))
     return found
 

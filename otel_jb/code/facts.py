@@ -29,6 +29,7 @@ class Spot:
     ret: bool = False  #: an end that is a return instruction itself
     looped: bool = False  #: a branch inside a loop, which is hit in every round
     rare: bool = False  #: only an error or an exception leads here
+    writes: bool = False  #: an end: memory other than the function's own frame may be written between it and the return
 
     def __post_init__(self) -> None:
         if any(not -(1 << 31) <= number < 1 << 31 for pair in self.callers for number in pair):

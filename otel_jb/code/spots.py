@@ -95,4 +95,5 @@ def _joined(one: Spot, other: Spot) -> Spot | None:
         returned=returned,
         looped=one.looped or other.looped,
         rare=one.rare and other.rare,
+        writes=one.writes or other.writes,
     )

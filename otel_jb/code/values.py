@@ -131,6 +131,11 @@ class State:
         self.through_arguments = True
         self.stores = [(at, n, kept if at + n <= 0 else None) for at, n, kept in self.stores]
 
+    @property
+    def writes(self) -> bool:
+        """Whether something was stored since the site that is not known to be in the frame."""
+        return self.through_pointers or self.through_arguments
+
     def returned(self) -> ReturnPlace | None:
         """Where the return value of a function that returns now was at the site."""
         value = self.registers[_RESULT]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -141,6 +142,11 @@ class ReadProgram:
     entry: tuple[ReadOp, ...] = ()
     end: tuple[ReadOp, ...] = ()
     fields: tuple[str, ...] = ()
+
+
+def reads_memory(program: Sequence[ReadOp]) -> bool:
+    """Whether a program reads the target's memory."""
+    return any(operation.op is Op.READ for operation in program)
 
 
 def emits_rtp(reads: ReadProgram) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import Ends, FunctionCode, Spot
 from otel_jb.model.plan import IN_RESULT, EndStrategy, FrameBase, Origin, ProbeSite, SiteKind
+from otel_jb.model.reads import reads_memory
 from otel_jb.planner.inputs import FunctionMeaning, KernelFacts
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
@@ -112,6 +113,8 @@ def edge_way(
         return Refusal("it never returns")
     if meaning.uses_return and any(not tells_return(spot, meaning) for spot in code.edges.spots):
         return Refusal("the return value, which is needed, is made after the last branch")
+    if reads_memory(meaning.program.end) and any(spot.writes for spot in code.edges.spots):
+        return Refusal("memory, which is read at the end, may be written after the last branch")
     entry = entry_site(code, meaning, kernel, code.edges.spots, process=process)
     if entry is None:
         return Refusal("no instruction before the first end can carry the entry probe")

@@ -119,6 +119,17 @@ def test_what_forbids_a_return_probe(code: FunctionCode, meaning: Meaning, kerne
     assert why in probe.reason
 
 
+def test_memory_that_is_read_at_the_end_must_be_written_by_then() -> None:
+    """Where memory may be written behind the last branch, edges serve only functions at whose end none is read."""
+    written = replace(PLAIN, edges=Ends((EDGE, replace(EDGE, address=0x1070, writes=True))))
+    reads = Meaning(program=ReadProgram(end=(ReadOp(Op.READ, 1, 0, width=4), ReadOp(Op.BYTES, 0, 1), ReadOp(Op.END))))
+    assert only(plan(written)).strategy is EndStrategy.EDGE_SITES
+    assert only(plan(PLAIN, reads)).strategy is EndStrategy.EDGE_SITES
+    probe = only(plan(written, reads))
+    assert probe.strategy is EndStrategy.RET_SITES
+    assert "no edge sites: memory, which is read at the end, may be written after the last branch" in probe.reason
+
+
 def test_a_profile_may_vouch() -> None:
     """Where the closure is not bounded the profile's word counts, and its reference is in the reason."""
     probe = only(plan(NO_EDGES, Meaning(uretprobe="jitter.c: arithmetic only")))

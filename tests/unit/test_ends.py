@@ -32,6 +32,26 @@ def end_behind_branch(directory: Path, *straight: str, before: tuple[str, ...] =
 
 
 @pytest.mark.parametrize(
+    ("straight", "writes"),
+    [
+        (("mov eax, ebx",), False),
+        (("mov [rsp + 8], rbx",), False),  # in its own frame
+        (("mov dword ptr [rbx], 7",), True),
+        (("mov rcx, [rsp + 8]", "inc qword ptr [rcx + 16]"), True),
+    ],
+)
+def test_what_is_written_behind_the_last_branch_is_noticed(
+    straight: tuple[str, ...], writes: bool, tmp_path: Path
+) -> None:
+    """A store between an end and the return, but for one into the function's own frame, may change what is read at that end."""
+    lines = (*_ENTER, "call t_g", "test rbx, rbx", "jne 1f", "inc qword ptr [rbx]", "jmp 1f", "1:", *straight)
+    source = assembly("t_f", *lines, *_LEAVE) + assembly("t_g", "ret")
+    spots = analysed(tmp_path, source, language="assembler")["t_f"].edges.spots
+    assert spots
+    assert {spot.writes for spot in spots} == {writes}
+
+
+@pytest.mark.parametrize(
     ("straight", "place"),
     [
         ((), IN_RESULT),

@@ -72,9 +72,9 @@ def known(name: str, found: Findings) -> FunctionProfile:
     ],
 )
 def test_a_version_that_was_not_checked_is_named(versions: tuple[str, ...], note: str) -> None:
-    """A newer server than those that the profile was checked with is said to be one, with the functions that are measured all the same."""
+    """A newer server than those that the profile was checked with is said to be one; what the profile vouches for does not count there."""
     text = PROFILE.replace("structs:", "checked: {prefix: server/, from: 1.0, to: '1.10'}\nstructs:", 1)
-    text = text.replace("  - name: put\n", "  - name: put\n    notes: A note.\n")
+    text = text.replace("  - name: put\n", "  - name: put\n    notes: A note.\n    uretprobe: {vouch: server.c}\n")
     catalog = Catalog([yamlfile.parse(text, "server.yaml", ProfileSpec)])
     matches = catalog.match(None, "server", [Symbol("put", 0, 0, SymbolSource.SYMTAB, "put")])
     asked = catalog.questions(matches)
@@ -82,6 +82,7 @@ def test_a_version_that_was_not_checked_is_named(versions: tuple[str, ...], note
     assert asked.prefixes == ("server/",)
     placed_there = catalog.place(matches, Findings(versions={"server/": versions}))
     assert placed_there[0].function.notes == (note or "A note.")
+    assert (placed_there[0].function.uretprobe is None) == bool(note)
 
 
 def test_debug_information_wins_over_every_layout() -> None:
