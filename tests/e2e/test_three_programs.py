@@ -61,6 +61,12 @@ def test_three_programs_in_one_run_each_have_their_own_exact_counts(tmp_path: Pa
     check_ortp(scraped, listener.pid, session)
 
 
+def came_out(scraped: Exposition, **labels: object) -> float:
+    """Packets that left buffers, matched with their put or not."""
+    matched = scraped.total("jitterbuffer_residence_seconds_count", **labels)
+    return matched + scraped.total("jitterbuffer_residence_unmatched_total", **labels)
+
+
 def check_speexdsp(scraped: Exposition, pid: int, played: dict[str, Any]) -> None:
     """The driver knows what it put, what became of it, and what each get returned."""
     put = {"pid": pid, "function": "jitter_buffer_put"}
@@ -74,7 +80,12 @@ def check_speexdsp(scraped: Exposition, pid: int, played: dict[str, Any]) -> Non
     assert scraped.value("jitterbuffer_calls_total", outcome="returned", **get) == ROUNDS == sum(returns.values())
     assert scraped.value("jitterbuffer_packet_count_total", **get) == returns["0"]
     assert scraped.value("jitterbuffer_bytes_total", **get) == played["get"]["bytes"]
-    assert not scraped.find("jitterbuffer_residence_seconds_count", **get)  # which packet came out is not known
+    residence = played["residence"]
+    assert (
+        scraped.value("jitterbuffer_residence_seconds_count", **get) == residence["packets"] == came_out(scraped, **get)
+    )
+    total_ns = scraped.total("jitterbuffer_residence_seconds_sum", **get) * 1e9
+    assert residence["shortest_ns"] <= total_ns <= residence["longest_ns"]
     tick = {"pid": pid, "function": "jitter_buffer_tick"}
     assert scraped.value("jitterbuffer_calls_total", outcome="returned", **tick) == played["tick"]["calls"]
     assert not scraped.find("jitterbuffer_packet_count_total", **tick)
