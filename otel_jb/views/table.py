@@ -7,7 +7,6 @@ truncates a number. Functions without calls share one line; rows that do not fit
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -208,9 +207,10 @@ def _width(text: str) -> int:
     """The number of columns that printable text takes on a terminal."""
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text
-    )
+    # Python's and the terminal library's tables are of different Unicode versions; the latter's has the last word.
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def _cut(text: str, width: int) -> str:

@@ -93,6 +93,24 @@ AFTER = snapshot(
 )
 
 
+def _idle(function: str) -> Row:
+    return Row(
+        process="",
+        pid=1,
+        function=function,
+        role="put",
+        calls=0,
+        calls_per_second=None,
+        p50_at_most_ns=None,
+        p99_at_most_ns=None,
+        bytes_per_second=None,
+        packets=None,
+        drops=None,
+        depth=None,
+        ended=False,
+    )
+
+
 def rows() -> list[Row]:
     state = state_after(BEFORE)
     before = state.view()
@@ -241,6 +259,12 @@ def test_whatever_the_rows_the_table_fits(width: int, height: int, some: list[Ro
         assert cell_len(line.text) <= width
         if line.alarm is not None:
             assert line.text[slice(*line.alarm)].strip().isdigit()
+
+
+def test_a_character_that_is_newer_than_pythons_tables_takes_two_columns() -> None:
+    """A name whose character became wide with Unicode 16 is cut where the terminal's own table says."""
+    idle = [_idle("one"), _idle("\U0001d300"), _idle("three")]
+    assert all(cell_len(line.text) <= 20 for line in lines(idle, 20, 5))
 
 
 def test_functions_that_were_never_called_share_a_line() -> None:
