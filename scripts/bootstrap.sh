@@ -190,6 +190,22 @@ system_packages() {
         "Install one (with its venv module) so that python3.10 or later is on the PATH, and start this command again."
 }
 
+# An environment with pip. `python -m venv` installs pip file by file, which takes a third of the whole set-up; pip is a wheel that only
+# needs to be unpacked, and Python keeps it where these two places are. Where it is in neither, `venv` does it all.
+bare_environment() {
+    wheel=$("$python" -c 'import ensurepip, glob, os, sysconfig
+for place in sysconfig.get_config_var("WHEEL_PKG_DIR"), os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"):
+    for wheel in glob.glob(os.path.join(glob.escape(place or "/nowhere"), "pip-*.whl")): print(wheel)' | head -n 1)
+    [ -n "$wheel" ] || { "$python" -m venv "$venv"; return; }
+    "$python" -m venv --without-pip "$venv" || return
+    "$venv/bin/python" -m zipfile -e "$wheel" "$(packages_directory)" && compile_packages
+}
+
+packages_directory() { "$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
+
+# On every processor, where pip would compile on one.
+compile_packages() { "$venv/bin/python" -m compileall -q -j 0 "$(packages_directory)" >/dev/null 2>&1 || true; }
+
 # make_venv EXTRAS: complete or not at all; whoever comes second waits and finds it ready.
 make_venv() {
     extras=$1
@@ -214,13 +230,16 @@ make_venv() {
         rm -rf "$venv"
         mkdir -p "$venv"
         : >"$venv/.unfinished"
-        meanwhile "making the Python environment $venv" "$python" -m venv "$venv" 9>&- || die "$python could not make an environment in $venv" "Is the disk full? On Debian and Ubuntu: apt-get install python3-venv"
+        meanwhile "making the Python environment $venv" bare_environment 9>&- || die "$python could not make an environment in $venv" "Is the disk full? On Debian and Ubuntu: apt-get install python3-venv"
         printf '%s' "$top" >"$venv/.made-for"
     fi
     : >"$venv/.unfinished"
     rm -f "$venv"/.ready-*
     case $mode in editable) set -- -e ".[$extras]" ;; *) set -- ".[$extras]" ;; esac
-    install_packages() (cd "$top" && exec "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check "$@" >&2 </dev/null 9>&-)
+    install_packages() (
+        cd "$top" && exec 9>&- </dev/null >&2 &&
+            "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-compile "$@" && compile_packages
+    )
     meanwhile "installing otel-jb with its dependencies (once)" install_packages "$@" ||
         die "pip could not install otel-jb's dependencies (its own message is above)" \
             "Check the network and pip's configuration ($venv/bin/python -m pip config list), then start this command again."

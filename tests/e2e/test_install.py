@@ -121,7 +121,9 @@ def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pyt
     environment = tmp_path_factory.mktemp(f"python{request.param}") / "venv"
     made = _run(INTERPRETERS[request.param], "-m", "venv", environment, cwd=environment.parent)
     assert made.returncode == 0, made.stderr
-    result = _run(environment / "bin/python", "-m", "pip", "install", "-q", wheel, cwd=environment.parent)
+    result = _run(
+        environment / "bin/python", "-m", "pip", "install", "-q", "--no-compile", wheel, cwd=environment.parent
+    )
     assert result.returncode == 0, result.stderr
     yield environment
     shutil.rmtree(environment)
