@@ -212,7 +212,8 @@ struct set {
 // What one process is part of.
 struct process {
   u64 count;
-  u16 sets[PROCESS_SETS];
+  u64 member[(1 << SET_BITS) / 64];  // a bit for each set that it is part of
+  u16 sets[PROCESS_SETS];            // the same, for its end
 };
 
 // What the processes of one user have taken.

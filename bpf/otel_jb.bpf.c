@@ -85,29 +85,20 @@ static struct waiting *(*hole_waiting)(void) = (void *)HOLE_WAITING;
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ADD(field, n) __sync_fetch_and_add(&(field), (n))
 
+// Without branches: the verifier would go each way through them, 32 in all, to the end of the program.
 INLINE u32 log2_floor(u64 v) {
-  u32 r = 0;
-  if (v >> 32) {
-    v >>= 32;
-    r = 32;
-  }
-  if (v >> 16) {
-    v >>= 16;
-    r += 16;
-  }
-  if (v >> 8) {
-    v >>= 8;
-    r += 8;
-  }
-  if (v >> 4) {
-    v >>= 4;
-    r += 4;
-  }
-  if (v >> 2) {
-    v >>= 2;
-    r += 2;
-  }
-  return r + (v >> 1);
+  u64 r = v >> 32 ? 32 : 0, more;
+  v >>= r;
+#define HALVE(bits)                                   \
+  more = (((1ULL << (bits)) - 1 - v) >> 63) * (bits); \
+  v >>= more;                                         \
+  r |= more
+  HALVE(16);
+  HALVE(8);
+  HALVE(4);
+  HALVE(2);
+#undef HALVE
+  return r | v >> 1;
 }
 
 INLINE void raise_to(u64 *p, u64 v, struct series *s, int tries) {
@@ -350,8 +341,7 @@ INLINE struct user *user_of(u32 uid) {
 #pragma clang loop unroll(disable)
   for (u32 i = 0; i < 16; i++) {
     struct user *u = &hole_users()[(h + i) & (USERS - 1)];
-    u64 was = *(volatile u64 *)&u->id;
-    if (!was) was = __sync_val_compare_and_swap(&u->id, 0, id);
+    u64 was = __sync_val_compare_and_swap(&u->id, 0, id);
     if (!was || was == id) return u;
   }
   return 0;
@@ -367,13 +357,15 @@ INLINE int join_set(u32 tgid, u32 set) {
     p = processes.lookup(&id);
     if (!p) return 0;
   }
-#pragma clang loop unroll(disable)
-  for (u32 i = 0; i < PROCESS_SETS; i++) {
-    if (i < *(volatile u64 *)&p->count && p->sets[i & (PROCESS_SETS - 1)] == set) return 1;
-  }
+  u64 bit = 1ULL << (set & 63), *word = &p->member[set >> 6 & ((1 << SET_BITS) / 64 - 1)];
+  if (*(volatile u64 *)word & bit) return 1;
   if (*(volatile u64 *)&p->count >= PROCESS_SETS) return 0;
+  if (__sync_fetch_and_or(word, bit) & bit) return 1;
   u32 at = ADD(p->count, 1);
-  if (at >= PROCESS_SETS) return 0;
+  if (at >= PROCESS_SETS) {
+    __sync_fetch_and_and(word, ~bit);
+    return 0;
+  }
   p->sets[at & (PROCESS_SETS - 1)] = set;
   return 1;
 }
@@ -763,8 +755,8 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   u32 half = this_half();
   ADD(s->sum_ns[half], d);
   ADD(s->count[half], 1);
-  note_highest(s, s->duration_max, half, d, 32);
-  note_lowest(s, s->duration_min, half, d, 32);
+  note_highest(s, s->duration_max, half, d, 16);
+  note_lowest(s, s->duration_min, half, d, 16);
   ADD(s->buckets[bucket], 1);
   u32 told = 0;
   if (UNLIKELY(d >= s->slow_ns)) {
@@ -983,7 +975,7 @@ INLINE void end_process(u32 tgid, u64 state) {
   u64 id = tgid;
   struct process *p = processes.lookup(&id);
   if (!p) return;
-  u32 ended = 0;
+  u64 ended = any_value(0);  // else the verifier walks the loop once for each value that it may have
 #pragma clang loop unroll(disable)
   for (u32 i = 0; i < PROCESS_SETS; i++) {
     if (i >= p->count) break;
@@ -996,7 +988,7 @@ INLINE void end_process(u32 tgid, u64 state) {
     struct series *s = all_series.lookup(&base);
     if (!s) continue;
     *(volatile u64 *)&s->state = state;
-    ended = 1;
+    ended = any_value(1);
   }
   processes.delete(&id);
   if (!ended) return;
