@@ -18,7 +18,7 @@ import re
 import struct
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import translate
 from typing import NamedTuple
@@ -44,8 +44,11 @@ _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_GNU_HASH = 4, 5, 6, 10, 0x6FFFF
 
 _GLOBAL_CXX = re.compile(rb"_ZL?(\d+)")
 _COLD = re.compile(r"\.cold(?:\.\d+)*$")
-_GLOB = re.compile(r"\[[^\]]*\]|[*?]")
+_GLOB = re.compile(r"\[!?\]?[^\]]*\]|[*?]")
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*|[\w$]+")
+#: What a glob is made of: one of two letters, any other wildcard, the rest of an identifier.
+_PART = re.compile(r"\[(\w\w)\]|(\[!?\]?[^\]]*\]|[*?])|([\w$]+)")
+_MOST_SPELLINGS = 8
 #: words of a demangled name that do not appear in the mangled one
 _UNMANGLED_WORDS = frozenset(
     re.findall(
@@ -80,12 +83,12 @@ class SymbolTable:
         """The number of entries, whether functions or not."""
         return len(self.entries) // _ENTRY.size
 
-    def functions(self) -> Iterator[tuple[int, bytes, int, int, bool]]:
-        """(position of the name, name, address, size, indirect) of every defined function."""
+    def functions(self, only: Container[int] | None = None) -> Iterator[tuple[int, bytes, int, int, bool]]:
+        """(position of the name, name, address, size, indirect) of every defined function; `only`: of those at these addresses."""
         strings, find = self.strings, self.strings.find
         for position, info, _, section, address, size in _ENTRY.iter_unpack(self.entries):
             kind = info & 15
-            if kind not in _FUNCTIONS or section == _SHN_UNDEF:
+            if kind not in _FUNCTIONS or section == _SHN_UNDEF or (only is not None and address not in only):
                 continue
             if section >= _SHN_LORESERVE and section != _SHN_XINDEX:
                 continue
@@ -187,9 +190,8 @@ def find(image: Image, patterns: Iterable[str], debug: Sequence[tuple[Image, Sym
         return []
     others: dict[int, list[RawSymbol]] = {address: [] for address in matched}
     for table in every_table:
-        for _, name, address, size, indirect in table.functions():
-            if address in others:
-                others[address].append(RawSymbol(_text(name), address, size, table.source, indirect))
+        for _, name, address, size, indirect in table.functions(others):
+            others[address].append(RawSymbol(_text(name), address, size, table.source, indirect))
     return [_fold(matched[address], others[address]) for address in sorted(matched)]
 
 
@@ -266,7 +268,7 @@ class Matcher:
             at = bisect_left(positions, position) if last else 0
             if (
                 name in exact
-                or (exact and self._is_exact_variant(name))
+                or (exact and (b"." in name or b"@" in name or name.startswith(b"_Z")) and self._is_exact_variant(name))
                 or (
                     (positions is _EVERYWHERE or (at < last and positions[at] < position + len(name)))
                     and self.matches(_text(name))
@@ -317,19 +319,36 @@ def _union(patterns: Iterable[str]) -> Callable[[str], bool]:
     return lambda name: name in exact or expression.match(name) is not None
 
 
-def _pieces(pattern: str) -> list[str]:
-    """Literal parts that the mangled name must also contain if its demangled form matches; may be empty."""
+def _pieces(pattern: str) -> list[tuple[str, ...]]:
+    """Literal parts that the mangled name must also contain if its demangled form matches, each with its spellings: one of them must be
+    there. `*[jJ]buf[A-Z]*` has one part, jbuf or Jbuf. May be empty.
+    """
     name = pattern.replace("(anonymous namespace)", "").partition("(")[0]
     name = re.sub(r"<.*", "", name)  # types of template arguments may be abbreviated when mangled
-    words = [word for part in _GLOB.split(name) for word in _IDENTIFIER.findall(part)]
-    return [word for word in words if word not in _UNMANGLED_WORDS]
+    pieces: list[tuple[str, ...]] = []
+    ended = 0  # where the piece that may go on ends
+    for part in _PART.finditer(name):
+        letters, wildcard, word = part.groups()
+        if wildcard:
+            continue
+        spellings = tuple(letters or (word,))
+        if part.start() == ended and pieces and len(pieces[-1]) * len(spellings) <= _MOST_SPELLINGS:
+            pieces[-1] = tuple(each + more for each in pieces[-1] for more in spellings)
+        else:
+            pieces.append(spellings)
+        ended = part.end()
+    return [piece for piece in pieces if not _UNMANGLED_WORDS.intersection(piece)]
 
 
 def _fragments(patterns: Iterable[str]) -> set[str]:
-    """A small set of literal fragments, at least one from each pattern; each costs a pass over the string table."""
-    needs = [pieces if (pieces := _pieces(pattern)) else [""] for pattern in patterns]
+    """A small set of literal fragments, one of them in whatever a pattern matches; each costs a pass over the string table."""
+    needs = [pieces if (pieces := _pieces(pattern)) else [("",)] for pattern in patterns]
     uses = Counter(piece for pieces in needs for piece in set(pieces))
-    chosen = {max(pieces, key=lambda piece: (uses[piece] if len(piece) > 7 else 0, len(piece))) for pieces in needs}
+    chosen = {
+        spelling
+        for pieces in needs
+        for spelling in max(pieces, key=lambda piece: (uses[piece] if len(piece[0]) > 7 else 0, len(piece[0])))
+    }
     if "" in chosen:
         return {""}
     return {piece for piece in chosen if not any(other in piece for other in chosen if other != piece)}

@@ -8,10 +8,11 @@ import re
 import struct
 import subprocess
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from otel_jb.elf import demangle, symbols
@@ -114,6 +115,8 @@ def test_the_full_table_is_preferred_and_complete(program: Path) -> None:
         ("jitterbuffer_put", ["jitterbuffer_put"]),
         ("jitterbuffer_get", ["jitterbuffer_get"]),
         ("jitterbuffer_g?t", ["jitterbuffer_get"]),
+        ("*[jJ]itter[bB]uffer*::[pq]ut", ["SrsRtpJitterBuffer::put"]),
+        ("[Jj]itter[bB]uffer_[]xg]et", ["jitterbuffer_get"]),
         ("jitterbuffer_alias", ["jitterbuffer_alias"]),
         ("JITTERBUFFER_PUT", []),
         ("put", []),
@@ -124,6 +127,18 @@ def test_a_pattern_finds_exactly_what_it_names(program: Path, pattern: str, func
     """Exact, mangled and demangled names and globs find their functions and no other."""
     found = symbols.find(Image.from_file(program), [pattern])
     assert [symbol.function for symbol in sorted(found, key=lambda s: s.function)] == functions
+
+
+@given(st.text(alphabet="ab_[]!*?", min_size=1, max_size=12), st.text(alphabet="ab_]", min_size=1, max_size=8))
+@example("[]b]a", "ba")
+@example("[a]b]_", "a")
+@example("[ab][ab][ab][ab]a", "baba_")
+def test_a_glob_finds_the_names_that_fnmatch_says(pattern: str, name: str) -> None:
+    """The search by literal parts of a glob misses no name that it matches, however its brackets are written."""
+    entry = struct.pack("<IBBHQQ", 1, 2, 0, 1, 0x1000, 16)
+    table = symbols.SymbolTable(SymbolSource.SYMTAB, memoryview(entry), b"\0" + name.encode() + b"\0")
+    found = [raw.name for raw in symbols.Matcher([pattern]).search(table)]
+    assert found == ([name] if fnmatchcase(name, pattern) else [])
 
 
 def test_names_of_one_address_are_one_function(program: Path) -> None:
