@@ -101,6 +101,7 @@ struct cell {
 #define HOLE_USERS 32522
 #define HOLE_SITE 32523  // what the end at this site is: r0 = SITE_*
 #define HOLE_WAITING 32524
+#define HOLE_ARGUMENTS 32525  // puts the arguments of a USDT probe into words 0 to 5, r0 = 0 or 1 + the field that faulted
 
 // Words that the code of a site works on: the general registers by hardware number, then these.
 #define SITE_FRAME 16
@@ -136,6 +137,7 @@ struct cell {
 #define FEATURE_PACKET (FEATURE_ENTERS | FEATURE_LEFT | FEATURE_EMPTIES)  // what an entry tells of one
 #define FEATURE_SITE (1u << 20)                                           // bits 21-32 say where in its page the entry is
 #define FEATURE_SITE_SHIFT 21
+#define FEATURE_ARGUMENTS (1ULL << 33)  // a USDT probe, whose arguments are where its note says
 
 // Words that reads work on: 0 to 15 are their own; what they emit are words too, so that an emission is a store.
 #define REG_BYTES 16

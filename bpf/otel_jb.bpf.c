@@ -74,6 +74,7 @@ static u64 (*hole_features)(void) = (void *)HOLE_FEATURES;
 static u64 (*hole_entry_reads)(u64 *r) = (void *)HOLE_ENTRY_READS;
 static u64 (*hole_end_reads)(u64 *r) = (void *)HOLE_END_READS;
 static u64 (*hole_site)(u64 *r) = (void *)HOLE_SITE;
+static u64 (*hole_arguments)(void *ctx, u64 *r) = (void *)HOLE_ARGUMENTS;
 static struct call *(*hole_calls)(void) = (void *)HOLE_CALLS;
 static struct cell *(*hole_cells)(void) = (void *)HOLE_CELLS;
 static struct control *(*hole_control)(void) = (void *)HOLE_CONTROL;
@@ -560,7 +561,9 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
       r[REG_RTP + 1] = 0;
     }
     if (features & FEATURE_PACKET) r[REG_PACKET] = PACKET_NONE;
-    u32 fault = hole_entry_reads(r);
+    u32 fault = 0;
+    if (features & FEATURE_ARGUMENTS) fault = hole_arguments(ctx, r);
+    if (!fault) fault = hole_entry_reads(r);
     count_broken(s, r);
     if (UNLIKELY(fault)) {
       ADD(s->faults[(fault - 1) & (FIELDS - 1)], 1);

@@ -34,6 +34,9 @@ class Machine:
     #: the nop in whose place the kernel (Linux 6.18) puts a call, where a probe is, and how that call begins
     replaced_nop: bytes = b""
     call: bytes = b""
+    #: where struct pt_regs, as a probe's program sees it, holds the general registers by hardware number, and the instruction pointer
+    saved_registers: tuple[int, ...] = ()
+    saved_instruction_pointer: int = 0
     undescribed_frame_pointers: bool = False  #: Go's functions keep a frame pointer and have no `.eh_frame`
     derives_frames: bool = (
         False  #: the analysis follows the stack pointer and what is on the stack through instructions
@@ -66,6 +69,8 @@ X86_64 = Machine(
     derives_frames=True,
     replaced_nop=bytes.fromhex("0f1f440000"),
     call=b"\xe8",
+    saved_registers=(80, 88, 96, 40, 152, 32, 104, 112, 72, 64, 56, 48, 24, 16, 8, 0),
+    saved_instruction_pointer=128,
 )
 AARCH64 = Machine(
     name="aarch64",
@@ -82,6 +87,8 @@ AARCH64 = Machine(
     breakpoint=bytes.fromhex("a00020d4"),
     keeps_order=False,
     signal_return=bytes.fromhex("681180d2 010000d4"),  # arch/arm64/kernel/vdso/sigreturn.S
+    saved_registers=tuple(8 * number for number in range(32)),  # x0 to x30, then the stack pointer
+    saved_instruction_pointer=256,
 )
 MACHINES: Mapping[str, Machine] = {machine.name: machine for machine in (X86_64, AARCH64)}
 

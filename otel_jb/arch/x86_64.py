@@ -49,6 +49,12 @@ _NUMBERS = {
 }
 
 
+def register_number(name: str, *, wide: bool = False) -> int | None:
+    """The hardware number of a general register whose low bits this name means; `wide`: all 64 of them."""
+    known = _NUMBERS.get(name)
+    return None if name in _HIGH or (wide and known is not None and not re.fullmatch(r"r(\w\w|[89])", name)) else known
+
+
 @lru_cache(maxsize=2)
 def _capstone(detail: bool) -> Any:
     import capstone

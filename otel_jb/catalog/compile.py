@@ -82,11 +82,15 @@ class Meaning:
     passes: Expression | None = None  #: whether the packet that went in came out again within the call
     empties: Expression | None = None  #: the buffer all of whose packets are thrown away
     packets_known: bool = True  #: False: which calls carry a packet cannot be told
+    at_mark: bool = False  #: of a USDT probe: it has no end, so the entry tells all
 
 
 def compile_meaning(meaning: Meaning) -> ReadProgram:
     """The cheapest program that reads the profile's values. Raises ValueError if it exceeds the kernel's limits."""
     fields: list[str] = []
+    if meaning.at_mark:
+        entry = _entry(meaning, [], 0, fields, flag_slot=None)
+        return ReadProgram(entry, (), _counted(fields))
     saved, early = _saved(meaning)
     told_at_end = bool(meaning.rules or meaning.bytes_end or meaning.leaves_end or meaning.passes)
     flagged = meaning.packet_when is not None and told_at_end
@@ -103,9 +107,13 @@ def compile_meaning(meaning: Meaning) -> ReadProgram:
     held.update({_at_entry(tree): _SAVED[slot] for slot, tree in enumerate(saved)})
     flag = (_BYTES if by_bytes else _SAVED[len(saved)]) if flagged else None
     end = _end(meaning, held, flag, fields)
+    return ReadProgram(entry, end, _counted(fields))
+
+
+def _counted(fields: list[str]) -> tuple[str, ...]:
     if len(fields) > MAX_FIELDS:
         raise ValueError(f"{len(fields)} fields are read, but the kernel distinguishes at most {MAX_FIELDS}")
-    return ReadProgram(entry, end, tuple(fields))
+    return tuple(fields)
 
 
 def compile_of_buffer(tree: Expression) -> tuple[ReadOp, ...]:
@@ -196,6 +204,11 @@ def _entry(
     if meaning.packet_when is not None:
         code.field = "packet"
         code.jump_unless(meaning.packet_when, none)
+    if meaning.at_mark and meaning.rules:
+        packet = code.label()
+        code.field = "outcome"
+        _decide(code, meaning.rules, packet, end)
+        code.place(packet)
     if meaning.bytes_entry is not None:
         code.emit_checked(Op.BYTES, meaning.bytes_entry, "bytes", meaning.largest)
         if meaning.rtp is not None:
@@ -243,8 +256,19 @@ def _end(meaning: Meaning, held: dict[Expression, int], flag: int | None, fields
         code.add(ReadOp(Op.PASSES))
         code.place(stays)
     code.field = "outcome"
-    decided = False
-    for rule in meaning.rules:
+    _decide(code, meaning.rules, packet, finish)
+    code.place(packet)
+    if meaning.bytes_end is not None:
+        code.emit_checked(Op.BYTES, meaning.bytes_end, "bytes", meaning.largest)
+    if meaning.leaves_end is not None:
+        code.emit(Op.LEAVES, meaning.leaves_end, "identity")
+    code.place(finish)
+    return code.finish()
+
+
+def _decide(code: _Code, rules: Sequence[Rule], packet: int, no_packet: int) -> None:
+    """Go to the label `packet`, or to the other one, with the outcome of the first rule that holds."""
+    for rule in rules:
         if rule.outcome == Outcome.PACKET:
             if rule.when is not None:
                 code.jump_if(rule.when, packet)
@@ -253,18 +277,10 @@ def _end(meaning: Meaning, held: dict[Expression, int], flag: int | None, fields
             if rule.when is not None:
                 code.jump_unless(rule.when, other)
             code.add(ReadOp(Op.OUTCOME, imm=rule.outcome))
-            code.jump(finish if rule.outcome == Outcome.NO_PACKET else packet)
+            code.jump(no_packet if rule.outcome == Outcome.NO_PACKET else packet)
             code.place(other)
-        decided = rule.when is None
-        if decided:
+        if rule.when is None:
             break
-    code.place(packet)
-    if meaning.bytes_end is not None:
-        code.emit_checked(Op.BYTES, meaning.bytes_end, "bytes", meaning.largest)
-    if meaning.leaves_end is not None:
-        code.emit(Op.LEAVES, meaning.leaves_end, "identity")
-    code.place(finish)
-    return code.finish()
 
 
 class _Code:

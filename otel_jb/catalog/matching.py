@@ -48,19 +48,29 @@ class Catalog:
         self.profiles = tuple(profiles)
         self._entries: dict[str, list[_Entry]] = {}
         self._globs: list[_Entry] = []
+        self._marks: list[_Entry] = []  # USDT probes: no function's name means one
         self._ignored: dict[str, str] = {}
         for profile in self.profiles:
             for entry in _entries(profile):
+                if entry.spec.is_mark:
+                    self._marks.append(entry)
+                    continue
                 self._entries.setdefault(entry.name, []).append(entry)
                 if "*" in literal_receiver(entry.name).replace("[*]", ""):
                     self._globs.append(entry)
             for ignored in profile.ignored:
                 self._ignored.update(dict.fromkeys(ignored.names, f"{profile.profile}: {ignored.reason}"))
 
+    @property
+    def has_marks(self) -> bool:
+        """Whether a profile knows USDT probes, which may be in any library."""
+        return bool(self._marks)
+
     def functions(self) -> list[FunctionProfile]:
         """Every function of every profile, with a dummy place for every field."""
         return [
-            _profile(entry, assumed(entry.profile.structs)) for entries in self._entries.values() for entry in entries
+            _profile(entry, assumed(entry.profile.structs))
+            for entry in (*(entry for entries in self._entries.values() for entry in entries), *self._marks)
         ]
 
     def patterns(self, *, generic: bool = True) -> tuple[str, ...]:
@@ -109,6 +119,27 @@ class Catalog:
                 function = asked_profile(symbol)
             if function is not None:
                 found.append(Match(symbol, function))
+        return found
+
+    def match_marks(
+        self, soname: str | None, executable_name: str, marks: Sequence[Symbol], symbols: Sequence[Symbol]
+    ) -> list[Match]:
+        """The USDT probes of one file, as symbols, that a profile knows."""
+        names = frozenset(name for symbol in symbols for name in (*_names(symbol), symbol.function))
+        found = []
+        for mark in marks if self._marks else ():
+            for entry in self._marks:
+                only = (entry.profile.only, entry.spec.only)
+                if fnmatchcase(mark.name, entry.name) and all(
+                    each is None or each.holds(soname, executable_name, names) for each in only
+                ):
+                    function = replace(_profile(entry), name=mark.name)
+                    layouts = (entry.profile.layout, entry.spec.layout)
+                    if not all(each is None or each.holds(soname, executable_name, names) for each in layouts):
+                        note = "The layout of this version is unknown: hits are counted, nothing is read."
+                        function = function.untrusted(note, return_trusted=False)
+                    found.append(Match(mark, function))
+                    break
         return found
 
     def questions(self, matches: Sequence[Match]) -> Questions | None:

@@ -42,7 +42,7 @@ from otel_jb.catalog.expression import (
 from otel_jb.config.yamlfile import KeyValueError
 from otel_jb.model.errors import ConfigError
 from otel_jb.model.marks import MAX_SLOT, MAX_TEXT, Mark, MarkKind
-from otel_jb.model.plan import NamePart
+from otel_jb.model.plan import USDT, NamePart
 from otel_jb.model.reads import MAX_DEPTH, MAX_DROP_REASONS, MAX_PACKET, SIGNED, Outcome, ReadOp, ReadProgram
 
 
@@ -327,8 +327,29 @@ class FunctionSpec:
             raise KeyValueError("enters", "rtp_sequence is read with 'rtp'")
         if self.passes is not None and self.enters is None:
             raise KeyValueError("passes", "only a packet that 'enters' can pass")
+        if self.is_mark:
+            self._check_mark()
         if self.bytes is not None and not self.handles_packets:
             raise KeyValueError("bytes", f"a function of role {self.role.value} handles no packet")
+
+    def _check_mark(self) -> None:
+        """A USDT probe has no end, so it returns nothing and all of it is read when it is hit."""
+        for key in ("errors", "opens", "passes", "marks", "uretprobe", "static", "may_yield", "throws"):
+            if getattr(self, key):
+                raise KeyValueError(key, "a USDT probe is a place in a function: it has no end, and no name to lose")
+        if self.returns != "void":
+            raise KeyValueError("returns", "a USDT probe returns nothing")
+        if any(not name.startswith(USDT) or name.count(":") != 2 for name in (self.name, *self.also)):
+            raise KeyValueError("name", f"a USDT probe is called {USDT}PROVIDER:NAME")
+        for key in ("bytes", "depth", "leaves"):
+            given = getattr(self, key)
+            if isinstance(given, TimedSpec) and given.when == "end":
+                raise KeyValueError(key, "a USDT probe has no end: it is read when it is hit")
+
+    @property
+    def is_mark(self) -> bool:
+        """Whether it is a USDT probe, and no function."""
+        return any(name.startswith(USDT) for name in (self.name, *self.also))
 
     @property
     def handles_packets(self) -> bool:
@@ -660,7 +681,8 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
     text = _text(spec.bytes)
     if bytes_entry is not None and text is not None:
         scope = Scope({**scope.values, "bytes": replace(text, tree=AtEntry(bytes_entry))}, scope.structs)
-    depth_entry, depth_end = timed("depth", spec.depth, "end") if stream is not None else (None, None)
+    last = "entry" if spec.is_mark else "end"
+    depth_entry, depth_end = timed("depth", spec.depth, last) if stream is not None else (None, None)
     outcomes = {"packet": Outcome.PACKET, "no_packet": Outcome.NO_PACKET, "duplicate": Outcome.DUPLICATE}
     rules: list[Rule] = []
     for number, rule in enumerate(spec.outcomes):
@@ -686,7 +708,7 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         else:
             enters = place("residence", spec.enters, at_entry=True)
         if spec.leaves is not None:
-            leaves_entry, leaves_end = timed("residence", spec.leaves, "end")
+            leaves_entry, leaves_end = timed("residence", spec.leaves, last)
         if enters is not None and spec.passes is not None:
             passes = place("residence", spec.passes, condition=True)
             enters = enters if passes is not None else None  # without those that pass, the mean would be too high
@@ -712,6 +734,7 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         passes=passes,
         empties=place("emptied buffers", spec.empties, at_entry=True),
         packets_known=packets_known,
+        at_mark=spec.is_mark,
     )
     return meaning, tuple(absent)
 

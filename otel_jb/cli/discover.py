@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from otel_jb.cli.listing import File, Row, Target
     from otel_jb.cli.target import Target as Named
     from otel_jb.host.procfs import Process
-    from otel_jb.model.plan import Probe, ProbePlan, Skipped
+    from otel_jb.model.plan import Probe, ProbePlan, Skipped, Symbol
     from otel_jb.planner.files import Examined
     from otel_jb.planner.planner import Planner
     from otel_jb.planner.process import ProcessFacts
@@ -252,7 +252,7 @@ class _Looker:
 
         plan = self.planner.plan(examined, named=named, process=process)
         facts = self.planner.process_facts(process, examined) if process is not None else UNKNOWN
-        matches = {(each.path, match.symbol.address): (each, match) for each in examined for match in each.matches}
+        matches = {_key(each.path, match.symbol): (each, match) for each in examined for match in each.matches}
         found = [*self._planned(plan, matches, facts), *self._left_out(plan, examined)]
         order = {each.path: number for number, each in enumerate(examined)}
         for row in sorted(found, key=lambda row: (order.get(row.file or "", 0), row.address or 0)):
@@ -268,8 +268,11 @@ class _Looker:
         """The USDT probes of a file."""
         from otel_jb.cli.listing import Row
 
+        known = {match.symbol.name for match in examined.matches if match.symbol.source is SymbolSource.USDT}
         for mark in examined.facts.marks:
             name = f"usdt:{mark.full_name}"
+            if name in known:
+                continue  # a profile says what it means
             told = f"; its arguments: {mark.arguments}" if mark.arguments else ""
             yield Row(
                 function=name,
@@ -278,22 +281,23 @@ class _Looker:
                 profile="none",
                 reason=f"a USDT probe: `run --usdt {mark.full_name}` counts its hits{told}",
                 symbol=name,
-                address=mark.places[0][0],
+                address=mark.places[0].address,
                 source=SymbolSource.USDT.value,
                 file=file,
             )
 
     def _planned(
-        self, plan: ProbePlan, matches: dict[tuple[str, int], tuple[Examined, Match]], facts: ProcessFacts
+        self, plan: ProbePlan, matches: dict[tuple[str, int, str], tuple[Examined, Match]], facts: ProcessFacts
     ) -> Iterator[Row]:
         from otel_jb.cli.listing import Row
         from otel_jb.planner.peers import peer_note
 
         for probe in plan.probes:
             symbol = probe.symbol
-            if symbol.source is SymbolSource.USDT:
-                continue
-            examined, match = matches[probe.file, symbol.address]
+            known = matches.get(_key(probe.file, symbol))
+            if known is None:
+                continue  # a USDT probe that no profile knows
+            examined, match = known
             code = examined.facts.code.get(symbol.address)
             spec = match.function.spec
             kernel, yields, throws = self.planner.kernel, spec.may_yield, spec.throws
@@ -410,6 +414,11 @@ class _Looker:
                 source=symbol.source.value,
                 file=path,
             )
+
+
+def _key(path: str, symbol: Symbol) -> tuple[str, int, str]:
+    """A function is where it is; a USDT probe may be where a function begins."""
+    return path, symbol.address, symbol.name if symbol.source is SymbolSource.USDT else ""
 
 
 def _other_names(probe: Probe) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 
+from otel_jb.model.arguments import SiteArguments
 from otel_jb.model.names import base_name, literal_receiver, without_arguments
 from otel_jb.model.reads import ReadOp, ReadProgram
 from otel_jb.model.text import make_printable
@@ -27,6 +28,9 @@ class SymbolSource(Enum):
     USDT = ".note.stapsdt"
     PLACE = "named by its address"  #: no table has it
     INFERRED = "inferred"  #: no table has it; the profile's marks lead to it
+
+
+USDT = "usdt:"  #: what the names of USDT probes begin with; PROVIDER:NAME follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,7 @@ class ProbeSite:
     #: stack: (offset from the frame, distance from `address` to the return address).
     callers: tuple[tuple[int, int], ...] = ()
     semaphore: int = 0  #: file offset of the counter that the kernel raises while the probe is attached; 0: none
+    arguments: SiteArguments | None = None  #: of a USDT probe that reads some
 
     @property
     def has_code(self) -> bool:
@@ -224,8 +229,9 @@ class Probe:
 
     @property
     def place(self) -> tuple[int, str]:
-        """What tells the probes of one file apart: where the function is, and the pair's name where it begins one."""
-        return self.symbol.address, self.function if self.pair is not None else ""
+        """What tells the probes of one file apart: where the function is, and the name of the pair that it begins, or of the USDT probe there."""
+        apart = self.pair is not None or self.symbol.source is SymbolSource.USDT
+        return self.symbol.address, self.function if apart else ""
 
     def __post_init__(self) -> None:
         make_printable(self, "function")

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from otel_jb.arch.machine import named
 from otel_jb.code.facts import FunctionCode
-from otel_jb.model.plan import EndStrategy, Probe, ProbePlan, Skipped, Symbol
+from otel_jb.model.plan import USDT, EndStrategy, Probe, ProbePlan, Skipped, Symbol, SymbolSource
 from otel_jb.planner.detail import REASON, UNTIMED, Told
 from otel_jb.planner.ends import SAFE_WAYS, Refusal, Way, entry_way, uretprobe_way
 from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
-from otel_jb.planner.marked import marked_probes
+from otel_jb.planner.marked import marked_probes, meant_probe
 from otel_jb.planner.pairs import pair_probe
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
 
@@ -48,7 +48,9 @@ def make_plan(
                 probes.append(made)
             else:
                 skipped.append(made)
-        probes += marked_probes(facts, options.usdt if options.target_named else (), facts.kernel or kernel)
+        known = {probe.symbol.name for probe in probes if probe.symbol.source is SymbolSource.USDT}
+        globs = options.usdt if options.target_named else ()
+        probes += marked_probes(facts, globs, facts.kernel or kernel, known)
         for pair in options.pairs:
             of_pair = pair_probe(facts, pair, facts.kernel or kernel, process, named=options.target_named)
             if isinstance(of_pair, Probe):
@@ -61,9 +63,12 @@ def make_plan(
 
 def _folded(matches: Sequence[MatchedFunction]) -> Iterable[list[MatchedFunction]]:
     """Functions grouped by address, the deciding one first: primaries, then a profile's, then a pattern's."""
-    groups: dict[int, list[MatchedFunction]] = {}
+    groups: dict[tuple[int, str], list[MatchedFunction]] = {}
     for match in matches:
-        groups.setdefault(match.symbol.address, []).append(match)
+        mark = (
+            match.symbol.name if match.symbol.source is SymbolSource.USDT else ""
+        )  # a mark may be where a function begins
+        groups.setdefault((match.symbol.address, mark), []).append(match)
     for group in groups.values():
         yield sorted(group, key=lambda match: (match.function.generic, not match.function.primary))
 
@@ -116,7 +121,9 @@ def _plan_one(
     def skip(reason: str) -> Skipped:
         return Skipped(name, facts.file, meaning.profile, reason)
 
-    if options.functions and not _matches(symbols, options.functions):
+    is_mark = symbol.source is SymbolSource.USDT
+    by_usdt = is_mark and options.target_named and _matches(symbols, [f"{USDT}{glob}" for glob in options.usdt])
+    if options.functions and not by_usdt and not _matches(symbols, options.functions):
         return skip(NOT_ASKED_FOR)
     if _matches(symbols, options.exclude):
         return skip("excluded")
@@ -128,10 +135,18 @@ def _plan_one(
         return skip(NOT_ASKED_FOR)
     if meaning.asked and not options.target_named:
         return skip("no profile knows it: name the process or file in which to measure it")
-    if not options.functions and not meaning.attach_by_default and not (meaning.generic and options.target_named):
+    if (
+        not options.functions
+        and not by_usdt
+        and not meaning.attach_by_default
+        and not (meaning.generic and options.target_named)
+    ):
         return skip("attached only if named explicitly")
-    if not options.detail and not options.functions and not told.needs(meaning):
+    if not options.detail and not options.functions and not by_usdt and not told.needs(meaning):
         return skip(REASON)
+    if is_mark:
+        made = meant_probe(facts, symbol, meaning, kernel)
+        return made if isinstance(made, Probe) else skip(made)
     code = facts.code.get(symbol.address)
     if code is None:
         return skip("its code was not examined")

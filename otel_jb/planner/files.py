@@ -23,6 +23,7 @@ from otel_jb.model.text import printable
 from otel_jb.planner.findings import findings, open_foreign, opened_file
 from otel_jb.planner.inferred import with_inferred
 from otel_jb.planner.inputs import FileFacts
+from otel_jb.planner.marked import symbols_of
 from otel_jb.sandbox.limits import MAX_FILES
 
 if TYPE_CHECKING:
@@ -172,12 +173,14 @@ class Files:
                 report = self._inspect(file, shown, debug)
         report = with_inferred(self._inspector, self._catalog, file, shown, report)
         matches = self._few(shown, self._catalog.match(report.soname, executable_name, report.symbols, self._asked))
+        marks = symbols_of(report.marks)
+        matches += self._catalog.match_marks(report.soname, executable_name, marks, report.symbols)
         asked = self._catalog.questions(matches)
         if asked is not None:
             matches = self._catalog.place(matches, self._find(opened, file, shown, report, root, asked))
         code: Mapping[int, FunctionCode] = {}
         if matches:
-            functions = [(match.symbol.address, match.symbol.size) for match in matches]
+            functions = [(each.symbol.address, each.symbol.size) for each in matches if each.symbol not in marks]
             others = [opened_file(opened, other) for other in libraries[: MAX_FILES - 1 - len(debug)] if other != path]
             code = examine_file(
                 self._inspector,
@@ -191,11 +194,9 @@ class Files:
         text = {address: _text(file, each) for address, each in code.items()}
         head = os.pread(file, HEAD, 0) if matches else b""
         if report.marks:
-            places = [place for mark in report.marks for place in mark.places]
-            text = {
-                **text,
-                **{at: ((offset, os.pread(file, MOST_SITE, offset)),) for at, offset, _ in places if at not in text},
-            }
+            places = {place.address: place.offset for mark in report.marks for place in mark.places}
+            new = {at: offset for at, offset in places.items() if at not in text}
+            text = {**text, **{at: ((offset, os.pread(file, MOST_SITE, offset)),) for at, offset in new.items()}}
         if file_key(file) != key:
             raise TargetError(f"{shown} was changed while it was read", "Wait until it is installed, and try again.")
         return Examined(

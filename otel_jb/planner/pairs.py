@@ -8,7 +8,17 @@ from dataclasses import dataclass
 
 from otel_jb.code.facts import FunctionCode, Spot
 from otel_jb.config.model import Pair
-from otel_jb.model.plan import EndStrategy, FrameBase, PairKey, Probe, ProbeSite, SiteKind, Skipped, Symbol
+from otel_jb.model.plan import (
+    EndStrategy,
+    FrameBase,
+    PairKey,
+    Probe,
+    ProbeSite,
+    SiteKind,
+    Skipped,
+    Symbol,
+    SymbolSource,
+)
 from otel_jb.model.reads import ReadProgram
 from otel_jb.planner.inputs import FileFacts, KernelFacts
 from otel_jb.planner.process import ProcessFacts
@@ -33,7 +43,8 @@ def pair_probe(
     def skip(reason: str) -> Skipped:
         return Skipped(pair.name, facts.file, PROFILE, reason)
 
-    symbols = list({match.symbol.address: match.symbol for match in facts.matches}.values())
+    functions_of_file = [each.symbol for each in facts.matches if each.symbol.source is not SymbolSource.USDT]
+    symbols = list({symbol.address: symbol for symbol in functions_of_file}.values())
     found = {name: [symbol for symbol in symbols if symbol.is_meant([name])] for name in (pair.start, pair.stop)}
     if not any(found.values()):
         return None

@@ -85,7 +85,7 @@ class Planner:
     @property
     def asks_any(self) -> bool:
         """Whether functions of any file of a process may be meant, a system library's among them."""
-        return bool(_asked(self.config) or self.config.usdt)
+        return bool(_asked(self.config) or self.config.usdt or self.catalog.has_marks)
 
     def with_config(self, config: Config, catalog: Catalog) -> Planner:
         """A planner for another configuration, with what this one has learned of files as far as it holds there."""

@@ -12,7 +12,7 @@ from otel_jb.probes import features
 from otel_jb.probes.attach import cookies, links
 from otel_jb.probes.bpf import BpfError
 from otel_jb.probes.programs.instances import Instances, shared
-from otel_jb.probes.programs.template import Shape, at_site, of_pair, shape_of
+from otel_jb.probes.programs.template import Shape, at_site, of_pair, shape_of, with_arguments
 from otel_jb.probes.series import Function, Links, ProbeSet
 
 MOST_COOKIES = (
@@ -48,7 +48,7 @@ class Attacher:
         """
         probe, made = function.of(pid), Links()
         shape = shape_of(probe.read, events=self._events, nests=probes.nests, form=form, goroutine=probe.goroutine)
-        starts, stops = shape, shape
+        starts, stops = with_arguments(shape, cookies.marks(probe)), shape
         if probe.pair is not None:
             starts, stops = (of_pair(shape, probe.pair, stop=stop) for stop in (False, True))
         entries, ends = cookies.points(probe, probes.number, function.number)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from otel_jb.model.plan import FrameBase, Probe, ProbeSite, SiteKind
 from otel_jb.probes import abi
 from otel_jb.probes.attach.links import FRAME_BELOW_CFA, Point
+from otel_jb.probes.programs.markcode import MarkCode, mark_codes
 from otel_jb.probes.programs.sitecode import SiteCode
 
 
@@ -25,6 +26,11 @@ def points(probe: Probe, of_set: int, number: int) -> tuple[list[Point], list[Po
 def site_codes(probe: Probe) -> tuple[SiteCode, ...]:
     """The code of a probe's end sites, by the number that their cookies carry."""
     return tuple(dict.fromkeys(_code(site) for site in probe.sites if site.has_code))
+
+
+def marks(probe: Probe) -> tuple[MarkCode, ...]:
+    """Where the arguments of a USDT probe are."""
+    return mark_codes([(site.offset, site.arguments) for site in probe.sites if site.arguments is not None])
 
 
 def _code(site: ProbeSite) -> SiteCode:

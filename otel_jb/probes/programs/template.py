@@ -16,8 +16,9 @@ from otel_jb.model.plan import PairKey
 from otel_jb.model.reads import Op, ReadOp, ReadProgram, numbered
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
-from otel_jb.probes.programs import sitecode
+from otel_jb.probes.programs import markcode, sitecode
 from otel_jb.probes.programs.instructions import Instruction
+from otel_jb.probes.programs.markcode import MarkCode
 from otel_jb.probes.programs.reading import LOWEST, compiled, emits, reads_return, told_at_entry
 from otel_jb.probes.programs.sitecode import SiteCode
 
@@ -25,7 +26,16 @@ _PAGE_MASK = 0xFFF  #: of the smallest page: files are mapped in whole ones
 _MAP_REFERENCE = 1  #: source register BPF_PSEUDO_MAP_FD of a 64-bit load: the immediate is a descriptor
 _GET_ATTACH_COOKIE = 174
 _MAP_VALUE = 2  #: BPF_PSEUDO_MAP_VALUE: the address within the only element, whose offset is in the second instruction
-_HOLES = frozenset({abi.HOLE_COOKIE, abi.HOLE_FEATURES, abi.HOLE_ENTRY_READS, abi.HOLE_END_READS, abi.HOLE_SITE})
+_HOLES = frozenset(
+    {
+        abi.HOLE_COOKIE,
+        abi.HOLE_FEATURES,
+        abi.HOLE_ENTRY_READS,
+        abi.HOLE_END_READS,
+        abi.HOLE_SITE,
+        abi.HOLE_ARGUMENTS,
+    }
+)
 _MAP_HOLES = {
     abi.HOLE_CALLS: "calls",
     abi.HOLE_CELLS: "cells",
@@ -45,6 +55,7 @@ class Shape:
     features: int
     reads: ReadProgram
     sites: tuple[SiteCode, ...] = ()  #: of an end program: what its sites are, by number
+    marks: tuple[MarkCode, ...] = ()  #: of a USDT probe: where its arguments are
 
 
 def shape_of(
@@ -82,6 +93,11 @@ def of_pair(shape: Shape, key: PairKey, *, stop: bool) -> Shape:
     """The shape for the start, or the stop, of a pair of functions, whose calls are in no thread's order."""
     number = (key.stop if stop else key.start) or abi.KEY_THREAD
     return replace(shape, features=shape.features & ~abi.FEATURE_NEST | number << abi.FEATURE_KEY_SHIFT)
+
+
+def with_arguments(shape: Shape, marks: tuple[MarkCode, ...]) -> Shape:
+    """The shape for a USDT probe that reads arguments."""
+    return replace(shape, features=shape.features | abi.FEATURE_ARGUMENTS, marks=marks) if marks else shape
 
 
 def at_site(shape: Shape, offset: int) -> Shape:
@@ -157,6 +173,8 @@ def _piece(hole: int, shape: Shape) -> Sequence[Instruction]:
         if shape.cookie is None:
             return (Instruction(bpf.CALL, immediate=_GET_ATTACH_COOKIE),)
         return bpf.load_immediate(0, shape.cookie)
+    if hole == abi.HOLE_ARGUMENTS:
+        return markcode.compiled(shape.marks)
     if hole == abi.HOLE_SITE:
         only = None if shape.cookie is None else sitecode.number_in(shape.cookie)
         return sitecode.compiled(shape.sites if shape.cookie is None or only is not None else (), only)
