@@ -130,7 +130,7 @@ def test_the_grammar_names_every_type() -> None:
 
 def test_the_errors_of_a_profile_are_as_shown(tmp_path: Path) -> None:
     """The mistakes that docs/profiles.md shows, made in the example on that page, are reported in its words."""
-    (example,) = (block.text for block in of_language("yaml") if block.text.startswith("profile: my-server\n"))
+    (example,) = (block.text for block in of_language("yaml") if block.text.startswith("profile: my-server "))
     file = tmp_path / "mine.yaml"
     reported = []
     for right, wrong in (("role: put", "rolle: put"), ("arg2->Packet.size", "arg1->Buffer.size")):
