@@ -50,6 +50,7 @@ _STRIPPED_ADVICE = (
     "It is stripped, so only exported functions have names. Install its debug symbols (Debian and Ubuntu: the "
     "-dbgsym package; Fedora: dnf debuginfo-install), or run a build that keeps its symbols."
 )
+_LINKED_ADVICE = "These are the libraries that this host's linker finds for it. A process may map others (RPATH, LD_LIBRARY_PATH): name its PID to see them."
 _LIBRARIES_ADVICE = (
     "It uses {count} libraries ({some}), which are searched while it runs: name its PID, or the file of a library."
 )
@@ -199,14 +200,17 @@ class _Looker:
 
         resolved = target.real_path(path)
         name = Path(resolved).name
-        examined = self.planner.files.examine(path, name, resolved)
-        files = (self._describe(examined, resolved),)
-        rows = tuple(self._rows([examined], {examined.path: files[0].path}, named=True))
+        examined = self.planner.examine_file(path, resolved)
+        paths = {each.path: resolved if each is examined[0] else each.path for each in examined}
+        files = tuple(self._describe(each, paths[each.path]) for each in examined)
+        rows = tuple(self._rows(examined, paths, named=True))
         advice = _advice(name, files, rows)
-        needed = examined.report.needed
-        if examined.report.kind == "executable" and needed and not any(row.state == "probe" for row in rows):
-            some = ", ".join(needed[:4]) + (", ..." if len(needed) > 4 else "")
-            advice += (_LIBRARIES_ADVICE.format(count=len(needed), some=some),)
+        report = examined[0].report
+        if len(examined) > 1:
+            advice = (_LINKED_ADVICE, *advice)
+        elif report.kind == "executable" and report.needed and not any(row.state == "probe" for row in rows):
+            some = ", ".join(report.needed[:4]) + (", ..." if len(report.needed) > 4 else "")
+            advice += (_LIBRARIES_ADVICE.format(count=len(report.needed), some=some),)
         return Target(name, files[0].path, None, None, files, rows, advice)
 
     def _process(self, process: Process, *, named: bool = True) -> Target:

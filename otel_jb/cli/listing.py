@@ -12,6 +12,8 @@ from otel_jb.model.text import printable, printable_lines
 
 SCHEMA_VERSION = 1
 _WIDTH = 100
+_ROWS = ("probe", "unknown")  #: states that have a row of their own
+_FOLDED = ("skipped", "missing")
 _HEADS = ("FUNCTION", "ROLE", "PROFILE", "ADDRESS", "FROM", "PROBE")
 
 
@@ -83,8 +85,10 @@ def to_json(targets: Sequence[Target], not_permitted: int, demangles: bool) -> d
 
 
 def table(targets: Sequence[Target], *, everything: bool, width: int = _WIDTH) -> Iterator[str]:
-    """Lines for people. `everything`: include unusable functions and files."""
-    shown = [(target, _wanted(target, everything)) for target in targets]
+    """Lines for people: first what is measured, a row each, then the rest, folded by reason. `everything`: rows of that too, and of
+    functions and files that cannot be used.
+    """
+    shown = [(target, [row for row in target.functions if everything or row.state in _ROWS]) for target in targets]
     cells = [_cells(row) for _, rows in shown for row in rows]
     widths = [max((len(cell[column]) for cell in [_HEADS, *cells]), default=0) for column in range(len(_HEADS))]
     widths[0] = min(widths[0], max(24, width - sum(widths[1:]) - 2 * len(widths)))
@@ -106,13 +110,24 @@ def table(targets: Sequence[Target], *, everything: bool, width: int = _WIDTH) -
                 row.notes if everything else "",
             ):
                 yield from _wrapped(text, "      ", width)
+        if not everything:
+            yield from _folded(target.functions, width)
         for advice in target.advice:
             yield from _wrapped(advice, "  ", width)
         yield ""
 
 
-def _wanted(target: Target, everything: bool) -> list[Row]:
-    return [row for row in target.functions if everything or row.state != "ignored"]
+def _folded(rows: Sequence[Row], width: int) -> Iterator[str]:
+    """The functions that are not measured, by reason; `--all` gives each a row."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row.state in _FOLDED:
+            names.setdefault(row.reason, []).append(printable(row.function) + (" *" if row.primary else ""))
+    if names:
+        yield "  not measured (--all: a row each):"
+    for reason, functions in names.items():
+        yield from _wrapped(f"{reason}:", "    ", width)
+        yield from _wrapped(", ".join(functions), "      ", width)
 
 
 def _heading(target: Target, everything: bool) -> Iterator[str]:

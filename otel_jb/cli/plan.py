@@ -228,13 +228,13 @@ def _examine(planner: Planner, wanted: Target) -> tuple[Process | None, Sequence
         process = target.process(wanted)
         return process, planner.examine_process(process)
     resolved = target.real_path(wanted.file)
-    examined = planner.files.examine(wanted.file, Path(resolved).name, resolved)
-    if not examined.matches:
+    examined = planner.examine_file(wanted.file, resolved)
+    if not any(each.matches for each in examined):
         raise NoFunctionError(
             f"no jitter-buffer function in {printable(wanted.file)}",
             f"see what was examined and what would help:\n  otel-jb discover {shlex.quote(wanted.file)}",
         )
-    return None, [examined]
+    return None, examined
 
 
 def _measured() -> AgentCost:

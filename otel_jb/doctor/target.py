@@ -154,10 +154,14 @@ def functions(system: System, config: Config, found: Inspected, target: int | st
 
 
 def inspect_target(target: int | str, config: Config) -> Inspected:
-    """Read the files of a process (by PID) or one file (by path) in the sandbox. Raises AgentError if there is nothing to read."""
+    """Read the files of a process (by PID), or one file (by path) and the libraries that `discover` searches with it, in the sandbox.
+
+    Raises AgentError if there is nothing to read.
+    """
     from otel_jb import catalog
     from otel_jb.planner.findings import open_foreign
     from otel_jb.planner.inferred import with_inferred
+    from otel_jb.planner.planner import linked_libraries
     from otel_jb.sandbox.client import Inspector
     from otel_jb.sandbox.report import inspect_file
 
@@ -195,6 +199,8 @@ def inspect_target(target: int | str, config: Config) -> Inspected:
                     tuple(match.symbol.function for match in matches if match.function.asked),
                 )
             )
+            if isinstance(target, str) and shown == target and report.kind == "executable" and not matches:
+                places += [(each, partial(open_foreign, each)) for each in linked_libraries(report, known)]
     if not inspected:
         raise errors[0] if errors else TargetError(f"{what} maps no file")
     return Inspected(what, tuple(inspected), tuple(errors))
@@ -213,7 +219,7 @@ def plan_target(target: int | str, config: Config) -> ProbePlan:
             examined, plan = planner.examined_plan(process, named=True)
             name, what = process.name, f"process {target}"
         else:
-            examined = [planner.files.examine(target, Path(target).name)]
+            examined = planner.examine_file(target, os.path.realpath(target))
             plan = planner.plan(examined, named=True)
             name, what = Path(target).name, target
     if not plan.probes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import glob
 import logging
 import platform
 import re
@@ -33,6 +34,7 @@ from otel_jb.planner.process import UNKNOWN, ProcessFacts, signal_stacks
 if TYPE_CHECKING:
     from otel_jb.config.model import Config
     from otel_jb.sandbox.client import Inspector
+    from otel_jb.sandbox.report import FileReport
 
 _logger = logging.getLogger(__name__)
 
@@ -62,6 +64,13 @@ class _Kind:
         probes = tuple(replace(probe, file=here[probe.file]) for probe in self.plan.probes)
         skipped = tuple(replace(each, file=here[each.file]) for each in self.plan.skipped)
         return examined, ProbePlan(probes, skipped)
+
+
+def linked_libraries(report: FileReport, catalog: Catalog) -> list[str]:
+    """The libraries that profiles know, of those that a program is linked with, as this host's linker finds them."""
+    globs = catalog.libraries()
+    known = [each for each in report.needed if any(fnmatch.fnmatchcase(each, one) for one in globs)]
+    return libraries.find([glob.escape(each) for each in known])
 
 
 class Planner:
@@ -117,6 +126,33 @@ class Planner:
                     raise
                 _logger.debug("%s", error.message)
         return examined
+
+    def examine_file(self, path: str, resolved: str) -> list[Examined]:
+        """A file that perhaps nobody runs; after a program without functions of its own come the libraries with some that it is linked with.
+        `resolved`: the path without links. Raises ElfError, TargetError, PermissionDeniedError.
+        """
+        name = Path(resolved).name
+        own = self.files.examine(path, name, resolved)
+        if own.matches or own.report.kind != "executable":
+            return [own]
+        examined = [own]
+        for library in linked_libraries(own.report, self.catalog):
+            try:
+                examined.append(self._examine_library(library, "/", name))
+            except (ElfError, TargetError) as error:
+                _logger.debug("%s", error.message)
+        return examined if any(each.matches for each in examined) else [own]
+
+    def _examine_library(self, path: str, root: str, program: str) -> Examined:
+        """A library that no process maps yet; `path` as it is called inside `root`."""
+        inside = "" if root == "/" else root
+        examined = self.files.examine(inside + path, program, path, root)
+        if not examined.matches:
+            return examined
+        # The calls of its functions are followed into the libraries that it will be loaded with.
+        needed = [inside + each for each in libraries.find(examined.report.needed, root)]
+        beside = frozenset((each, 0) for each in needed)
+        return self.files.examine(inside + path, program, path, root, [inside + path, *needed], beside)
 
     def plan(
         self,
@@ -211,15 +247,7 @@ class Planner:
     def plan_library(self, path: str, root: str, *, named: bool) -> ProbePlan:
         """The plan for a library that no process maps yet; `path` as it is called inside `root`. Raises ElfError, TargetError."""
         with self._planning:
-            inside = "" if root == "/" else root
-            examined = self.files.examine(inside + path, "", path, root)
-            if (
-                examined.matches
-            ):  # the calls of its functions are followed into the libraries that it will be loaded with
-                needed = [inside + each for each in libraries.find(examined.report.needed, root)]
-                beside = frozenset((each, 0) for each in needed)
-                examined = self.files.examine(inside + path, "", path, root, [inside + path, *needed], beside)
-            return self.plan([examined], named=named)
+            return self.plan([self._examine_library(path, root, "")], named=named)
 
     # -- what holds of a whole process ----------------------------------------------------------------------
 

@@ -158,17 +158,30 @@ def test_a_library_is_listed_with_everything_that_is_known(capsys: pytest.Captur
 
 
 def test_the_table_fits_and_tells_the_same(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table for people has a row for each function, its reason below it, within 100 columns."""
+    """The table of everything has a row for each function, its reason below it, within 100 columns."""
     monkeypatch.setenv("COLUMNS", "100")
     (target,) = document(capsys, LIBRARY)["targets"]
-    assert main(["discover", LIBRARY]) == 0
+    assert main(["discover", "--all", LIBRARY]) == 0
     text = capsys.readouterr().out
     for function in target["functions"]:
-        row = next(line for line in text.splitlines() if line.split()[:1] == [function["function"]])
+        row = next(line for line in text.splitlines() if line.startswith(f"  {function['function']} "))
         assert function["role"] in row
         if function["address"] is not None:
             assert f"{function['address']:#x}" in row
     assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def test_what_is_not_measured_is_folded_below_what_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each measured function has a row; below the last, the others share a line for each reason."""
+    (target,) = document(capsys, LIBRARY)["targets"]
+    assert main(["discover", LIBRARY]) == 0
+    measured, _, rest = capsys.readouterr().out.partition("  not measured (--all: a row each):\n")
+    rows = {line.split()[0] for line in measured.splitlines() if re.search(r" 0x[0-9a-f]+ ", line)}
+    assert rows == {row["function"] for row in target["functions"] if row["state"] == "probe"}
+    for row in target["functions"]:
+        if row["state"] != "probe":
+            assert row["reason"] in " ".join(rest.split())
+            assert re.search(rf"\b{row['function']}\b", rest)
 
 
 def test_a_process_is_searched_with_its_libraries(capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,14 +245,32 @@ def test_what_a_profile_names_and_the_file_has_not_is_a_row(capsys: pytest.Captu
         assert row["address"] is None
 
 
-def test_a_stripped_ffmpeg_says_what_helps(capsys: pytest.CaptureFixture[str]) -> None:
-    """Debian's FFmpeg has no names for its RTP functions: exit code 5, and debug symbols or a build with them are advised."""
-    assert main(["discover", "/usr/bin/ffmpeg"]) == ExitCode.NO_FUNCTION
+def test_a_programs_libraries_are_searched_as_its_linker_finds_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """Debian's ffmpeg has its jitter buffer in libavformat: `discover` and `plan` find it there, and say that a process may map another."""
+    assert main(["discover", "/usr/bin/ffmpeg"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"libavformat\.so\.[0-9]+: x86_64, library", printed)
+    assert re.search(r"ff_rtp_parse_packet \* +put +ffmpeg +0x[0-9a-f]+ +inferred", printed)
+    assert "name its PID" in printed
+    (target,) = document(capsys, "/usr/bin/ffmpeg")["targets"]
+    program, library = target["files"]
+    assert (program["kind"], library["kind"], program["stripped"]) == ("executable", "library", True)
+    assert library["path"] == by_name(target)["ff_rtp_parse_packet"]["file"]
+    assert main(["plan", "/usr/bin/ffmpeg", "--json"]) == 0
+    planned = {each["function"] for each in json.loads(capsys.readouterr().out)["functions"]}
+    assert planned == {row["function"] for row in target["functions"] if row["state"] == "probe"}
+
+
+def test_a_stripped_ffmpeg_says_what_helps(program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A build without names and marks: exit code 5, and debug symbols or a build with them are advised."""
+    stripped = tmp_path / "ffmpeg"
+    subprocess.run(["strip", "--strip-all", "-o", stripped, program], check=True)
+    assert main(["discover", str(stripped)]) == ExitCode.NO_FUNCTION
     printed = capsys.readouterr()
-    assert "no jitter-buffer function in /usr/bin/ffmpeg" in printed.err
+    assert f"no jitter-buffer function in {stripped}" in printed.err
     assert "-dbgsym" in printed.err
     assert "--disable-stripping" in printed.err
-    (target,) = document(capsys, "/usr/bin/ffmpeg", code=ExitCode.NO_FUNCTION)["targets"]
+    (target,) = document(capsys, str(stripped), code=ExitCode.NO_FUNCTION)["targets"]
     assert target["files"][0]["stripped"]
 
 

@@ -542,6 +542,14 @@ def test_a_real_file_is_really_looked_at() -> None:
     assert found[3].status is Status.FAILED
 
 
+def test_a_program_is_looked_at_with_its_libraries() -> None:
+    """Debian's ffmpeg has its jitter buffer in libavformat, where `doctor` finds it as `discover` does."""
+    found = list(doctor_target.target_checks(System(), Config(), "/usr/bin/ffmpeg"))
+    assert {check.status for check in found} == {Status.OK}
+    assert "2 files read" in found[0].detail
+    assert "rtp_parse_queued_packet" in found[3].detail
+
+
 def test_a_target_is_ready_only_if_run_would_probe_it() -> None:
     """Where every function is left out, doctor has a ✗ with the reasons, as `run` has; where one is not, it counts them."""
     speex = "/usr/lib/x86_64-linux-gnu/libspeexdsp.so.1"
