@@ -60,6 +60,8 @@ class World:
     packets_held: int = 0
     streams: bool = False  #: whether there are RTP streams and the host's share too
     steps: int = 0
+    counted: dict[str, dict[str, int]] = field(default_factory=dict)  #: by function: values of its next snapshots
+    overhead: dict[int, float] = field(default_factory=dict)  #: by target: the share of a CPU that its probes take
 
     def call(self, function: str, *durations_ns: int) -> None:
         """Calls that return now."""
@@ -99,7 +101,10 @@ class World:
             drops = tuple(count // (20 * (1 + n)) for n in range(len(one.drop_reasons)))
             slow = sum(duration > 10 * MILLISECOND for duration in all_durations)
             taken.append(
-                replace(values, interval=last, drops=drops, duplicates=count // 50, slow=slow, events_emitted=slow)
+                replace(
+                    replace(values, interval=last, drops=drops, duplicates=count // 50, slow=slow, events_emitted=slow),
+                    **self.counted.get(one.function, {}),  # type: ignore[arg-type]
+                )
             )
         self.fresh.clear()
         parse = self.functions["ff_rtp_parse_packet"].id
@@ -164,11 +169,12 @@ def world(
     }
     state = StreamState(retain_seconds=retain)
     exemplars: dict[int, list[Exemplar]] = {}
+    overhead = {ffmpeg.id: 0.004, srs.id: 0.031}
     telemetry = Telemetry(
         state,
         read(variables),
         interval_seconds=0.5,
-        overhead=lambda: {ffmpeg.id: 0.004, srs.id: 0.031},
+        overhead=lambda: overhead,
         exemplars=lambda number: exemplars.get(number, []),
     )
     telemetry.start()
@@ -178,7 +184,16 @@ def world(
     endpoint.start()
     spans = OTLPSpanExporter(f"http://{otlp}", insecure=True, timeout=10) if otlp else None
     made = World(
-        state, telemetry, endpoint.address, spans, ffmpeg, srs, functions, exemplars=exemplars, streams=streams
+        state,
+        telemetry,
+        endpoint.address,
+        spans,
+        ffmpeg,
+        srs,
+        functions,
+        exemplars=exemplars,
+        streams=streams,
+        overhead=overhead,
     )
     records: list[StreamRecord] = [AgentCost((("edge", 1.1e-6), ("uretprobe", 0.9e-6))), ffmpeg, srs]
     for record in (*records, *functions.values()):
