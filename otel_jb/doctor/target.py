@@ -199,7 +199,7 @@ def inspect_target(target: int | str, config: Config) -> Inspected:
                     tuple(match.symbol.function for match in matches if match.function.asked),
                 )
             )
-            if isinstance(target, str) and shown == target and report.kind == "executable" and not matches:
+            if isinstance(target, str) and shown == target and report.kind == "executable":
                 places += [(each, partial(open_foreign, each)) for each in linked_libraries(report, known)]
     if not inspected:
         raise errors[0] if errors else TargetError(f"{what} maps no file")

@@ -128,20 +128,23 @@ class Planner:
         return examined
 
     def examine_file(self, path: str, resolved: str) -> list[Examined]:
-        """A file that perhaps nobody runs; after a program without functions of its own come the libraries with some that it is linked with.
+        """A file that perhaps nobody runs; after a program come the libraries with functions that it is linked with.
         `resolved`: the path without links. Raises ElfError, TargetError, PermissionDeniedError.
         """
         name = Path(resolved).name
         own = self.files.examine(path, name, resolved)
-        if own.matches or own.report.kind != "executable":
+        if own.report.kind != "executable":
             return [own]
         examined = [own]
         for library in linked_libraries(own.report, self.catalog):
             try:
-                examined.append(self._examine_library(library, "/", name))
+                found = self._examine_library(library, "/", name)
             except (ElfError, TargetError) as error:
                 _logger.debug("%s", error.message)
-        return examined if any(each.matches for each in examined) else [own]
+                continue
+            if found.matches:
+                examined.append(found)
+        return examined
 
     def _examine_library(self, path: str, root: str, program: str) -> Examined:
         """A library that no process maps yet; `path` as it is called inside `root`."""

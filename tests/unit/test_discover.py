@@ -259,6 +259,10 @@ def test_a_programs_libraries_are_searched_as_its_linker_finds_them(capsys: pyte
     assert main(["plan", "/usr/bin/ffmpeg", "--json"]) == 0
     planned = {each["function"] for each in json.loads(capsys.readouterr().out)["functions"]}
     assert planned == {row["function"] for row in target["functions"] if row["state"] == "probe"}
+    # A program with a function of its own beside those of its library.
+    (target,) = document(capsys, "/usr/bin/baresip")["targets"]
+    assert Path(by_name(target)["stream_jbuf_reset"]["file"]).name == "baresip"
+    assert Path(by_name(target)["jbuf_put"]["file"]).name == "libre.so.0"
 
 
 def test_a_stripped_ffmpeg_says_what_helps(program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
