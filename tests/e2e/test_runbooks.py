@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of docs/runbooks.md, as they are printed, on a server that has something to say to each.
+
+1234 becomes the server's number. The commands run in a network namespace of their own, so that port 9310 is theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS
+from tests.blocks import ROOT
+from tests.e2e.agent_process import COMMAND, until
+from tests.e2e.test_commands import PROGRAM, started
+
+pytestmark = pytest.mark.e2e
+
+PAGE = (ROOT / "docs" / "runbooks.md").read_text()
+#: What each command must print for its step to make sense.
+PRINTS = {
+    "otel-jb why 1234": r"\(process {pid}\): .*\n(.*\n)*.*server .*refused",
+    "otel-jb discover --json 1234": r'"JitterBuffer::put"',
+    "otel-jb doctor 1234": r"jitter-buffer functions: JitterBuffer::put",
+    "otel-jb doctor --otlp-endpoint URL": r"OTLP endpoint: .*127\.0\.0\.1:9310",
+    "curl http://127.0.0.1:9310/ready": r'"ready": true',
+    "curl http://127.0.0.1:9310/health": r'"status": "ok"',
+}
+#: What other tests run.
+ELSEWHERE = {
+    "otel-jb discover 1234": "tests/e2e/test_commands.py",
+    "otel-jb plan 1234 --rate CALLS_PER_SECOND": "tests/e2e/test_commands.py",
+    "otel-jb doctor": "tests/e2e/test_bare_machine.py",
+}
+#: They need a machine of another kind: one with a systemd that runs, a cluster, packets from outside.
+NOT_HERE = {"systemctl status otel-jb", "kubectl get pods", "tcpdump -i any -c 10 -n udp port PORT"}
+
+
+def inline() -> list[str]:
+    """The texts in code that stand in the page's sentences."""
+    return [
+        part.content
+        for token in MarkdownIt("commonmark").parse(PAGE)
+        for part in token.children or ()
+        if part.type == "code_inline"
+    ]
+
+
+def test_every_command_is_run_here() -> None:
+    """The page's commands are those that are run here or in other tests, and those that need a machine of another kind."""
+    programs = {command.split()[0] for command in (*PRINTS, *ELSEWHERE, *NOT_HERE)}
+    bare = {text.removeprefix("sudo ") for text in inline()}
+    assert {text for text in bare if text.split()[0] in programs and " " in text} == {*PRINTS, *ELSEWHERE, *NOT_HERE}
+    assert all((ROOT / test).is_file() for test in ELSEWHERE.values())
+
+
+def test_every_name_is_one_that_there_is() -> None:
+    """Metrics that the page's sentences name are exported, and the dashboard that it sends people to has that title."""
+    names = {each.prometheus for each in (*INSTRUMENTS, *SELF_INSTRUMENTS)}
+    named = {text for text in inline() if re.fullmatch(r"(jitterbuffer|otel_jb|process|rtp)_\w+", text)}
+    assert "otel_jb_spans_dropped_total" in named
+    assert named - {"jitterbuffer_role"} <= names
+    titles = {json.loads(file.read_text())["title"] for file in (ROOT / "deploy/grafana/dashboards").glob("*.json")}
+    (title,) = re.findall(r"dashboard \*([^*]+)\*", PAGE)
+    assert title in titles
+
+
+def test_commands_print_what_their_steps_need(tmp_path: Path) -> None:
+    """Each command ends with 0 beside a running agent, and prints what its step speaks of: functions, costs, the culprit's measures, readiness."""
+    (tmp_path / "server.cc").write_text(PROGRAM)
+    subprocess.run(["g++", "-O1", "-g", "-o", "my-server", "server.cc"], cwd=tmp_path, check=True)
+    bin_directory = tmp_path / "bin"
+    bin_directory.mkdir()
+    (bin_directory / "otel-jb").symlink_to(COMMAND)
+    path = f"{bin_directory}:{os.environ['PATH']}"
+    with (
+        started(["unshare", "--net", "sh", "-c", "ip link set lo up && exec sleep infinity"], tmp_path, "net") as net,
+        started(["./my-server"], tmp_path, "server") as server,
+    ):
+
+        def shell(line: str) -> list[str]:
+            text = line.replace("1234", str(server.pid)).replace("CALLS_PER_SECOND", "1000")
+            text = text.replace("URL", "http://127.0.0.1:9310")
+            return ["nsenter", f"--net=/proc/{net.pid}/ns/net", "env", f"PATH={path}", "sh", "-c", f"exec {text}"]
+
+        def ask(line: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(shell(line), cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
+
+        until(lambda: ask("ip -brief address show lo | grep -q 127.0.0.1").returncode == 0, "loopback")
+        with started(shell("otel-jb run --pid 1234"), tmp_path, "serving"):
+            until(lambda: ask("curl --fail -s http://127.0.0.1:9310/ready").returncode == 0, "the agent is ready")
+            for command, wanted in PRINTS.items():
+                # A minute of looking is the default, and no more a test of the page than three seconds.
+                done = ask(command.replace("why 1234", "why 1234 --for 3s"))
+                assert done.returncode == 0, (command, done)
+                assert re.search(wanted.replace("{pid}", str(server.pid)), done.stdout), (command, done)
