@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +26,7 @@ from otel_jb.model.stream import (
     HostShare,
     ProbeState,
     ProbeStatus,
+    ResidenceSnapshot,
     RtpSnapshot,
     Series,
     Snapshot,
@@ -111,7 +113,14 @@ class World:
         depth = DepthSnapshot(self.ffmpeg.id, parse, self.packets_held, 2, 9)
         self.steps += 1
         rtp = self._rtp(parse) if self.streams else ()
-        self.state.apply(Snapshot(now, time.monotonic_ns(), DEFAULT_BOUNDS_NS, tuple(taken), (depth,), 10**9, rtp))
+        snapshot = Snapshot(now, time.monotonic_ns(), DEFAULT_BOUNDS_NS, tuple(taken), (depth,), 10**9, rtp)
+        if self.streams:
+            got = self.functions["SrsRtpJitterBuffer::get"].id
+            stayed = ResidenceSnapshot(
+                self.srs.id, got, 9 * self.steps * 40 * MILLISECOND, self._of_40_ms(9), (("unseen", self.steps),)
+            )
+            snapshot = replace(snapshot, gap_bounds_ns=DEFAULT_BOUNDS_NS, residences=(stayed,))
+        self.state.apply(snapshot)
         for target in (self.ffmpeg, self.srs) if self.streams else ():
             n = self.steps * MILLISECOND
             dropped = ((5004, self.steps),)
@@ -120,7 +129,14 @@ class World:
     def _rtp(self, series_id: int) -> tuple[RtpSnapshot, ...]:
         """One stream of which a tenth is lost, and some packets are late or come twice."""
         n, since = self.steps, self.ffmpeg.attached_unix_nano
-        return (RtpSnapshot(series_id, "live/cam0", 7, since, 90 * n, 90_000 * n, 10 * n, n, n, 0, 40 * MILLISECOND),)
+        stream = RtpSnapshot(series_id, "live/cam0", 7, since, 90 * n, 90_000 * n, 10 * n, n, n, 0, 40 * MILLISECOND)
+        return (replace(stream, gaps_ns=89 * n * 40 * MILLISECOND, gaps=self._of_40_ms(89)),)
+
+    def _of_40_ms(self, each_step: int) -> tuple[int, ...]:
+        """Buckets of a histogram that has gained this many values of 40 ms with each step."""
+        counts = [0] * (len(DEFAULT_BOUNDS_NS) + 1)
+        counts[bisect_left(DEFAULT_BOUNDS_NS, 40 * MILLISECOND)] = each_step * self.steps
+        return tuple(counts)
 
     def end(self, target: Target) -> None:
         """The process is gone."""
@@ -163,7 +179,7 @@ def world(
                 has_rtp=streams,
             ),
             series(2, srs, "SrsRtpJitterBuffer::put", drop_reasons=("late", "full"), has_duplicates=True),
-            series(3, srs, "SrsRtpJitterBuffer::get", "get", has_bytes=False),
+            series(3, srs, "SrsRtpJitterBuffer::get", "get", has_bytes=False, has_residence=streams),
             series(4, srs, "SrsRtpPacket::decode", "decode"),
         )
     }
