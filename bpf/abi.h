@@ -33,6 +33,17 @@
 #define RTP_FIRST (1ULL << 32)
 #define RTP_NEXT (1ULL << 32)
 #define RTP_KEY_VALID (1ULL << 62)
+#define FLIGHT_BITS 7        // packets of a stream that are recorded: 2^FLIGHT_BITS
+#define FLIGHT_BUSY_BITS 10  // the same of one of the busiest
+#define FLIGHT_BUSY 32       // streams of that kind
+#define FLIGHT_LAP_SHIFT 48
+#define FLIGHT_WRITTEN 0x8000ULL  // of a lap: set in every word that was ever written
+#define FLIGHT_TIME 0xffffffffffffULL
+#define FLIGHT_STATE_SHIFT 40
+#define FLIGHT_IN_ORDER 0
+#define FLIGHT_REORDERED 1
+#define FLIGHT_DUPLICATED 2
+#define FLIGHT_STRAY 3
 #define FLOW_BITS 11
 #define FLOWS (1 << FLOW_BITS)  // buffers whose packets are followed at once
 #define FLOW_PROBES 16          // slots that are tried for one
@@ -322,7 +333,16 @@ struct rtp_stream {
   u64 window[RTP_WORDS];  // block << 32 | which of its 32 numbers were seen
   u64 gaps_ns;            // the sum of the times between packets
   u64 gaps[RTP_GAPS];     // how many of these times were how long
-  u64 pad[3];
+  u64 pad;
+  u64 ring;   // of the flight recorder, by user space: its first record | how many it has, less one << 32; 0: none
+  u64 flown;  // packets that were recorded; goes on when the slot is freed
+};
+
+// A packet in the flight recorder. The upper 16 bits of each word are the lap of the ring, see flight.h.
+struct flight {
+  u64 put;   // when it passed: the lower 48 bits of the clock
+  u64 head;  // sequence number << 32 | RTP time
+  u64 fate;  // FLIGHT_IN_ORDER and so on << FLIGHT_STATE_SHIFT
 };
 
 // RTP packets of streams that found no room.

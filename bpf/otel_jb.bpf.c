@@ -49,6 +49,7 @@ BPF_F_TABLE("array", u32, struct rtp_stream, rtp_streams, RTP_STREAMS, MMAPABLE)
 BPF_F_TABLE("array", u32, u64, rtp_clocks, 128, MMAPABLE);  // 2^-16 ns of a step of the RTP time, by payload type; 0: not known
 BPF_F_TABLE("array", u32, u64, rtp_gap_buckets, BUCKETS, MMAPABLE);  // which bucket of the time between packets each is part of
 BPF_F_TABLE("array", u32, struct rtp_unplaced, rtp_unplaced, SERIES, MMAPABLE);  // by series
+BPF_F_TABLE("array", u32, struct flight, flights, 1, MMAPABLE);                  // user space makes it as large as it is wanted
 BPF_F_TABLE("array", u32, struct flow, flows, FLOWS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct waitings, waiting, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct residence, residences, RESIDENCES, MMAPABLE);  // by group of buffers
@@ -221,6 +222,10 @@ INLINE u64 bucket_of(u64 ns) {
   asm volatile("" : "+r"(bucket));  // keeps check and use on one 64-bit register, for the verifier
   return bucket >= BUCKETS ? BUCKETS - 1 : bucket;
 }
+
+INLINE struct flight *flight_at(u32 at) { return flights.lookup(&at); }
+
+#include "flight.h"
 #include "rtp.h"
 
 INLINE struct flow *flow_at(u32 slot) { return flows.lookup(&slot); }

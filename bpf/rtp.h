@@ -99,7 +99,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
   ADD(r->bytes, size);
   u64 now = bpf_ktime_get_ns();
   rtp_gap(r, now);
-  u32 seq = first & 0xffff, raised = 0;
+  u32 seq = first & 0xffff, raised = 0, rtp_time = __builtin_bswap32(head[1]);
   u64 max = *(volatile u64 *)&r->max;
   if (UNLIKELY(!max)) {
     // High enough that numbers before it are above 0. The base is written first, so a thread that sees a maximum also sees its base.
@@ -114,6 +114,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
     u64 expected = __sync_lock_test_and_set(&r->bad, RTP_NEXT | ((seq + 1) & 0xffff)), to = ((max >> 16) + 2) << 16 | seq;
     if (expected != (RTP_NEXT | seq) || __sync_val_compare_and_swap(&r->max, max, to) != max) {
       ADD(r->strays, 1);
+      note_flight(r, now, rtp_time, seq, FLIGHT_STRAY);
       return;
     }
     *(volatile u64 *)&r->base = to;
@@ -136,20 +137,25 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
   }
   u64 number = max + ahead;
   u32 seen = any_value(rtp_mark(r, number));
+  u64 state = FLIGHT_IN_ORDER;
   if (UNLIKELY(seen)) {
     if (seen == 1) {
       ADD(r->duplicated, 1);
+      state = FLIGHT_DUPLICATED;
     } else {
       ADD(r->strays, 1);
+      note_flight(r, now, rtp_time, seq, FLIGHT_STRAY);
       return;
     }
   } else if (UNLIKELY(ahead < 0 && !raised)) {
     ADD(r->reordered, 1);
+    state = FLIGHT_REORDERED;
     // What was sent before the first packet that was seen was never expected, so it was not lost either.
     if (number >= *(volatile u64 *)&r->base) ADD(r->lost, -1);
   }
+  note_flight(r, now, rtp_time, seq, state);
   u64 tick = rtp_tick(second & 127);
-  if (tick) rtp_jitter(r, tick, __builtin_bswap32(head[1]), now);
+  if (tick) rtp_jitter(r, tick, rtp_time, now);
 }
 
 #endif

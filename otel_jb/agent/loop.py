@@ -127,6 +127,7 @@ class Agent:
                 threshold_ns=lambda probe: _fixed_threshold(self.config, probe.function, probe.role),
                 streams=config.rtp.streams or 0,
                 clock_rates=config.rtp.rates,
+                flight_recorder=config.rtp.flight_recorder,
             )
         )
 

@@ -16,7 +16,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from otel_jb.model.stream import NestedCall, Series, SlowCall
+from otel_jb.model.stream import NestedCall, PassedPacket, Series, SlowCall
 from otel_jb.telemetry.holding import Key, key_of
 from otel_jb.telemetry.nesting import told_apart
 
@@ -51,7 +51,8 @@ _STACK, _NESTED = _NAMES.index("stack"), _NAMES.index("nested")
 #: What lies between these two, the target's stack and registers, has been walked and stays behind.
 _LEFT: list[Any] = [each.default for each in fields(SlowCall)[_STACK:_NESTED]]
 _OF_CALL = attrgetter(*_NAMES[:_STACK])
-_OF_REST = attrgetter(*_NAMES[_NESTED + 2 :])
+_OF_REST = attrgetter(*_NAMES[_NESTED + 2 : -1])
+_OF_PACKET = attrgetter(*(each.name for each in fields(PassedPacket)))  # those are the last
 _OF_NESTED = attrgetter(*(each.name for each in fields(NestedCall)))
 
 
@@ -59,7 +60,15 @@ def packed(batch: Sequence[Walked]) -> bytes:
     """As bytes, in a tenth of the time that pickling takes."""
     return marshal.dumps(
         [
-            (_OF_CALL(call), [*map(_OF_NESTED, nested)], doubtful, _OF_REST(call), lines, around)
+            (
+                _OF_CALL(call),
+                [*map(_OF_NESTED, nested)],
+                doubtful,
+                _OF_REST(call),
+                [*map(_OF_PACKET, call.packets)],
+                lines,
+                around,
+            )
             for call, lines, around, nested, doubtful in batch
         ]
     )
@@ -68,8 +77,19 @@ def packed(batch: Sequence[Walked]) -> bytes:
 def unpacked(data: bytes) -> list[tuple[SlowCall, int, tuple[int, ...] | None]]:
     """What was packed by this very program: calls without what only a walk needs, `Walked.lines` and `Walked.around`."""
     return [
-        (SlowCall(*values, *_LEFT, tuple([NestedCall(*each) for each in nested]), doubtful, *rest), lines, around)  # type: ignore[call-arg]
-        for values, nested, doubtful, rest, lines, around in marshal.loads(data)  # noqa: S302 - from the process that started this one
+        (
+            SlowCall(  # type: ignore[call-arg]
+                *values,
+                *_LEFT,
+                tuple([NestedCall(*each) for each in nested]),
+                doubtful,
+                *rest,
+                tuple([PassedPacket(*each) for each in packets]),
+            ),
+            lines,
+            around,
+        )
+        for values, nested, doubtful, rest, packets, lines, around in marshal.loads(data)  # noqa: S302 - from the process that started this one
     ]
 
 

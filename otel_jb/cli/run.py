@@ -75,6 +75,12 @@ _OPTIONS = {
             "N",
             "RTP streams of a function that have a label of their own, the busiest (default: 20), or off",
         ),
+        (
+            "--flight-recorder",
+            "rtp.flight_recorder",
+            "on|off",
+            "show the packets around a slow call in its trace, from a record of each stream's last packets (default: on)",
+        ),
         ("--retain", "retain", "TIME", "keep an ended target's values this long (default: 1m)"),
         (
             "--inherit-attributes",

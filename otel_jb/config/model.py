@@ -412,6 +412,7 @@ class Rtp:
 
     streams: StreamLimit | None = _STREAMS  #: of a function, with a label of their own; None: RTP is left alone
     clock_rates: dict[str, ClockRate] = field(default_factory=dict)  #: by payload type, beside those of RFC 3551
+    flight_recorder: bool = True  #: the last packets of each stream are kept, for the traces of slow calls
 
     def __post_init__(self) -> None:
         for key in self.clock_rates:

@@ -235,6 +235,17 @@ class NestedCall:
     end_ns: int
 
 
+@dataclass(slots=True, unsafe_hash=True)  # not frozen, as above
+class PassedPacket:
+    """An RTP packet as the flight recorder has it. Never changed."""
+
+    ssrc: int
+    sequence_number: int
+    rtp_time: int
+    put_ns: int  #: when the function that reads RTP headers was called with it
+    state: str  #: of its sequence number: in_order, reordered, duplicated, stray
+
+
 Memory = bytes  #: inside SlowCall the name `bytes` is the field, for type checkers and get_type_hints alike
 
 
@@ -267,6 +278,9 @@ class SlowCall:
     nested_omitted: int = 0  #: more calls ran inside than the event has room for
     stream_name: str = ""  #: the label of the RTP stream whose buffer `stream` is; empty: not known
     ssrc: int | None = None  #: of that stream; None: not known, or several go through the buffer
+    packets: tuple[
+        PassedPacket, ...
+    ] = ()  #: that went into this buffer around the beginning of the call, in order; empty: not recorded
 
     def __post_init__(self) -> None:
         self.thread_name = printable(self.thread_name)

@@ -33,6 +33,15 @@ RTP_GAPS = 32
 RTP_MISORDER = 992
 RTP_DROPOUT = 3000
 RTP_KEY_VALID = 1 << 62
+FLIGHT_BITS = 7
+FLIGHT_BUSY_BITS = 10
+FLIGHT_BUSY = 32
+FLIGHTS = (RTP_STREAMS << FLIGHT_BITS) + (FLIGHT_BUSY << FLIGHT_BUSY_BITS)
+FLIGHT_LAP_SHIFT = 48
+FLIGHT_WRITTEN = 0x8000
+FLIGHT_TIME = 0xFFFF_FFFF_FFFF
+FLIGHT_STATE_SHIFT = 40
+FLIGHT_STATES = ("in_order", "reordered", "duplicated", "stray")  #: in the kernel's order
 FLOW_BITS = 11
 FLOWS = 1 << FLOW_BITS
 FLOW_ENDED = 1  #: a key that no buffer has
@@ -187,7 +196,7 @@ BUFFER_KEY, BUFFER_DEPTH, BUFFER_SEEN_NS = 0, 1, 2
 NESTED_WORDS = 4
 
 # struct rtp_stream, in words
-RTP_STREAM_WORDS = 16 + RTP_WORDS + 1 + RTP_GAPS + 3
+RTP_STREAM_WORDS = 16 + RTP_WORDS + 1 + RTP_GAPS + 1 + 2
 RTP_STREAM_KEY = 0
 RTP_STREAM_OWNER = 1
 RTP_STREAM_MAX = 2
@@ -207,8 +216,14 @@ RTP_STREAM_PASSED_NS = 15
 RTP_STREAM_WINDOW = 16
 RTP_STREAM_GAPS_NS = 16 + RTP_WORDS
 RTP_STREAM_GAPS = RTP_STREAM_GAPS_NS + 1
+#: of the flight recorder; these two stay when a slot is freed
+RTP_STREAM_RING, RTP_STREAM_FLOWN = RTP_STREAM_WORDS - 2, RTP_STREAM_WORDS - 1
 RTP_CLOCKS = 128
 RTP_UNPLACED_WORDS = 2
+
+# struct flight, in words
+FLIGHT_WORDS = 3
+FLIGHT_PUT, FLIGHT_HEAD, FLIGHT_FATE = 0, 1, 2
 
 # struct flow, in words
 FLOW_WORDS = 4
@@ -253,6 +268,7 @@ MAPS = (
     "rtp_clocks",
     "rtp_gap_buckets",
     "rtp_unplaced",
+    "flights",
     "flows",
     "waiting",
     "residences",

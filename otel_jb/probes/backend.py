@@ -121,3 +121,4 @@ class KernelOptions:
     clock_rates: Mapping[int, int] = field(
         default_factory=dict
     )  #: Hz, by RTP payload type; those of RFC 3551 are known
+    flight_recorder: bool = True  #: the last packets of each RTP stream are kept, for slow calls

@@ -32,6 +32,7 @@ from otel_jb.probes.programs.reading import emits, told_at_entry
 from otel_jb.probes.read import names
 from otel_jb.probes.read.boundaries import Buckets, build
 from otel_jb.probes.read.events import decode
+from otel_jb.probes.read.flight import FlightReader
 from otel_jb.probes.read.maps import HashMap, Ring, WordArray, wait_for_grace
 from otel_jb.probes.read.reader import Reader
 from otel_jb.probes.read.residence import ResidenceReader
@@ -50,7 +51,12 @@ class BpfBackend:
         self._options = options
         self.buckets: Buckets = build(options.boundaries_ns)
         self._loading: Loading | None = Loading(
-            len(self.buckets.bounds_ns) + 1, self.buckets.cell_bits, options.max_series, options.links, cached=True
+            len(self.buckets.bounds_ns) + 1,
+            self.buckets.cell_bits,
+            options.max_series,
+            options.links,
+            cached=True,
+            flights=abi.FLIGHTS if self._records_flights else 1,
         )
         self._loaded: Loaded | None = None
         self._loads = threading.Lock()  # held while the programs are loaded, which `close` may cut short
@@ -66,6 +72,11 @@ class BpfBackend:
         self._target_of: dict[int, int] = {}  # first series of a block -> target
         self._retiring: list[tuple[float, Block]] = []
         self._ended: list[Block] = []  # those whose process has ended
+
+    @property
+    def _records_flights(self) -> bool:
+        """Nobody reads what is recorded where no slow call is told of."""
+        return self._options.flight_recorder and self._options.events and self._options.streams > 0
 
     @property
     def link_kind(self) -> str:
@@ -105,8 +116,9 @@ class BpfBackend:
         self._ring = Ring(maps["events"], RING_BYTES)
         self._opened.callback(self._ring.close)
         overflow = HashMap(maps["overflow"], 8, abi.CALL_WORDS * 8)
+        streams = self._array(maps["rtp_streams"], abi.RTP_STREAMS * abi.RTP_STREAM_WORDS)
         self._rtp = RtpReader(
-            self._array(maps["rtp_streams"], abi.RTP_STREAMS * abi.RTP_STREAM_WORDS),
+            streams,
             self._array(maps["rtp_unplaced"], self._options.max_series * abi.RTP_UNPLACED_WORDS),
             self._array(maps["rtp_clocks"], abi.RTP_CLOCKS),
             self._array(maps["rtp_gap_buckets"], len(self.buckets.bounds_ns) + 1),
@@ -115,6 +127,7 @@ class BpfBackend:
             self._options.clock_rates,
             self._options.streams,
             self._stream_name,
+            FlightReader(streams, maps["flights"]) if self._records_flights else None,
         )
         residence_words = abi.residence_words(len(self.buckets.bounds_ns) + 1)
         self._residence = ResidenceReader(
@@ -588,7 +601,7 @@ class BpfBackend:
         self._ready()
         attached = self._by_index
         decoded = self._ring.read(lambda record: decode(record, attached) if len(record) == abi.EVENT_SIZE else None)
-        return [self._named(call) for call in decoded if call is not None]
+        return self._rtp.with_packets([self._named(call) for call in decoded if call is not None], attached)
 
     def _named(self, call: SlowCall) -> SlowCall:
         """With the name of its stream, where the buffer's RTP is read, by this function or another."""

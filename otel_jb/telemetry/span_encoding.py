@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from opentelemetry.trace import Link, StatusCode
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace import Event, ReadableSpan
 
 _MAX_KEPT = 4096
 _INTERNAL = Span.SpanKind.SPAN_KIND_INTERNAL
@@ -46,7 +46,7 @@ _SPAN = bytes([ScopeSpans.DESCRIPTOR.fields_by_name["spans"].number << 3 | _LENG
 
 
 class SpanEncoder:
-    """Encodes the spans that `otel_jb.telemetry.spans` makes: internal, local, attributes of text and integers, no events."""
+    """Encodes the spans that `otel_jb.telemetry.spans` makes: internal, local, attributes of text and integers, here and in events."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, Any], bytes] = {}  # encoded attributes, and what does not change of spans of a name
@@ -88,6 +88,8 @@ class SpanEncoder:
         kept = self._kept
         for item in (span.attributes or {}).items():
             parts.append(kept.get(item) or self._attribute(*item))
+        if span.events:
+            parts.append(Span(events=map(_event, span.events)).SerializeToString())
         if span.links:
             parts.append(Span(links=map(_link, span.links)).SerializeToString())
         if status.status_code is not StatusCode.UNSET:
@@ -103,8 +105,7 @@ class SpanEncoder:
         return known
 
     def _attribute(self, key: str, value: Any) -> bytes:
-        encoded = AnyValue(string_value=value) if isinstance(value, str) else AnyValue(int_value=value)
-        return self._keep((key, value), Span(attributes=[KeyValue(key=key, value=encoded)]))
+        return self._keep((key, value), Span(attributes=[_pair(key, value)]))
 
     def _keep(self, key: tuple[str, Any], part: Span) -> bytes:
         if len(self._kept) >= _MAX_KEPT:
@@ -112,6 +113,17 @@ class SpanEncoder:
         encoded: bytes = part.SerializeToString()
         self._kept[key] = encoded
         return encoded
+
+
+def _pair(key: str, value: Any) -> KeyValue:
+    return KeyValue(
+        key=key, value=AnyValue(string_value=value) if isinstance(value, str) else AnyValue(int_value=value)
+    )
+
+
+def _event(event: Event) -> Span.Event:
+    attributes = [_pair(*item) for item in (event.attributes or {}).items()]
+    return Span.Event(name=event.name, time_unix_nano=event.timestamp, attributes=attributes)
 
 
 def _link(link: Link) -> Span.Link:

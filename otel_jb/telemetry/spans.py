@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, sampling
+from opentelemetry.sdk.trace import Event, ReadableSpan, sampling
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
@@ -42,6 +42,8 @@ Offer = Callable[[Sequence[ReadableSpan]], bool]
 Keep = Callable[[int, Sequence[ReadableSpan]], None]
 
 _SCOPE = InstrumentationScope(SCOPE, otel_jb.__version__)
+#: An event of a slow call's span: a packet that went into the buffer around that time.
+PACKET_EVENT = "jitterbuffer.packet.put"
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSET = Status(StatusCode.UNSET)
 _NOTHING = Nesting((), (), 0)
@@ -271,7 +273,8 @@ class SpanMaker:
                 if key in inner:
                     told[key] = child[0]
                     exemplars.append(_exemplar(inner[key].call, shift, child[0]))
-        root = self._span(target, series, context, None, times, attributes, _status(series, call), links)
+        events = _events(call, shift)
+        root = self._span(target, series, context, None, times, attributes, _status(series, call), links, events)
         if not self._offer([root, *spans]):
             return False
         if self._keep is not None:
@@ -298,7 +301,10 @@ class SpanMaker:
             return None
         series = known[0]
         status: Status | None = None
+        events: list[Event] = []
         if held is not None:  # slow itself: its own event says more
+            if not call.packets:  # else they are mostly the same
+                events = _events(held.call, shift)
             attributes, status = _attributes(series, held.call), _status(series, held.call)
             if held.stack:
                 attributes["code.stacktrace"] = held.stack
@@ -306,7 +312,7 @@ class SpanMaker:
             attributes = _identity(series, call)
         context = SpanContext(above.trace_id, self._ids.generate_span_id(), False, _SAMPLED)
         times = (nested.start_ns + shift, nested.end_ns + shift)
-        return context, self._span(target, series, context, above, times, attributes, status)
+        return context, self._span(target, series, context, above, times, attributes, status, events=events)
 
     def _span(
         self,
@@ -318,6 +324,7 @@ class SpanMaker:
         attributes: dict[str, Any],
         status: Status | None,
         links: Sequence[Link] = (),
+        events: Sequence[Event] = (),
     ) -> ReadableSpan:
         return ReadableSpan(
             series.function,
@@ -325,6 +332,7 @@ class SpanMaker:
             parent,
             self._resource(target),
             attributes,
+            events=events,
             links=links,
             kind=SpanKind.INTERNAL,
             status=status or _UNSET,
@@ -362,6 +370,7 @@ def _without_copy(call: SlowCall) -> SlowCall:
         nested_omitted=call.nested_omitted,
         stream_name=call.stream_name,
         ssrc=call.ssrc,
+        packets=call.packets,
     )
 
 
@@ -404,6 +413,23 @@ def _attributes(series: Series, call: SlowCall) -> dict[str, Any]:
     if call.ssrc is not None:
         attributes["rtp.ssrc"] = f"{call.ssrc:08x}"
     return attributes
+
+
+def _events(call: SlowCall, shift: int) -> list[Event]:
+    """The packets that went into the same buffer at that time."""
+    return [
+        Event(
+            PACKET_EVENT,
+            {
+                "rtp.ssrc": f"{packet.ssrc:08x}",
+                "rtp.sequence_number": packet.sequence_number,
+                "rtp.timestamp": packet.rtp_time,
+                "rtp.packet.order": packet.state,
+            },
+            packet.put_ns + shift,
+        )
+        for packet in call.packets
+    ]
 
 
 def _status(series: Series, call: SlowCall) -> Status | None:

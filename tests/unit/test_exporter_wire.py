@@ -38,6 +38,7 @@ CALL = replace(
     nested_omitted=3,
     stream_name="live/cam0",
     ssrc=0x1A2B3C4D,
+    packets=(stream.PassedPacket(5, 6, 7, 8, "stray"),),
 )
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from otel_jb.model.stream import ResidenceSnapshot, SlowCall
+from otel_jb.model.stream import PassedPacket, ResidenceSnapshot, SlowCall
+from otel_jb.probes import abi
 from otel_jb.telemetry.metrics import INSTRUMENTS, target_metrics
-from otel_jb.telemetry.spans import _attributes
+from otel_jb.telemetry.spans import _attributes, _events
 from otel_jb.telemetry.state import StreamState
 from tests import telemetry_samples as samples
 from tests.unit.test_diagnosis import lose, records
@@ -86,6 +87,18 @@ def test_spans_carry_the_attributes_of_the_model() -> None:
     assert set(_attributes(samples.PUT, call)) - {"thread.id", "thread.name"} == set(referred(group))
 
 
+def test_events_carry_the_attributes_of_the_model() -> None:
+    """The event of a packet has the model's name and attributes, whatever its order, and each order is a member."""
+    (group,) = [group for group in GROUPS if group["type"] == "event"]
+    packets = tuple([PassedPacket(1, 2, 3, 4, state) for state in abi.FLIGHT_STATES])
+    call = SlowCall(samples.PUT.id, 7, "worker", 1, 0, 1, None, 4096, None, None, packets=packets)
+    events = _events(call, 0)
+    assert {event.name for event in events} == {group["name"]}
+    assert [set(event.attributes or ()) for event in events] == [set(referred(group))] * len(packets)
+    members = [member["value"] for member in ATTRIBUTES["rtp.packet.order"]["type"]["members"]]
+    assert [(event.attributes or {})["rtp.packet.order"] for event in events] == members
+
+
 def test_the_model_is_closed() -> None:
     """Every reference leads to an attribute of the model or of OpenTelemetry, and every attribute is used."""
     used = {name for group in GROUPS for name in referred(group)}
@@ -105,7 +118,7 @@ def test_the_text_says_what_the_model_says() -> None:
     for name, each in ATTRIBUTES.items():
         if isinstance(each["type"], dict):
             members = [member["value"] for member in each["type"]["members"]]
-            assert re.findall(r"`([a-z]+)`", attributes[name]) == members
+            assert re.findall(r"`([a-z_]+)`", attributes[name]) == members
     elsewhere = TEXT.split("## The same quantities elsewhere")[1]
     here = set(re.findall(r"`((?:rtp|jitterbuffer)\.[a-z_.]+)`", elsewhere))
     assert len(here) >= 8

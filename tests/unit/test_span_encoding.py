@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
@@ -33,13 +33,15 @@ STATUS = st.one_of(
     st.just(Status(StatusCode.OK)),
     st.builds(lambda why: Status(StatusCode.ERROR, why), TEXT),
 )
+ATTRIBUTES = st.dictionaries(TEXT.filter(bool), st.one_of(st.integers(-(2**63), 2**63 - 1), TEXT), max_size=6)
 SPAN = st.builds(
-    lambda name, context, parent, resource, attributes, links, status, times: ReadableSpan(
+    lambda name, context, parent, resource, attributes, events, links, status, times: ReadableSpan(
         name,
         context,
         parent,
         resource,
         attributes,
+        events=events,
         links=links,
         status=status,
         start_time=times[0],
@@ -50,7 +52,8 @@ SPAN = st.builds(
     CONTEXT,
     st.none() | CONTEXT,
     st.sampled_from(RESOURCES),
-    st.dictionaries(TEXT.filter(bool), st.one_of(st.integers(-(2**63), 2**63 - 1), TEXT), max_size=6),
+    ATTRIBUTES,
+    st.lists(st.builds(Event, TEXT, ATTRIBUTES, st.integers(0, 2**64 - 1)), max_size=3),
     st.lists(st.builds(Link, CONTEXT), max_size=2),
     STATUS,
     st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)),

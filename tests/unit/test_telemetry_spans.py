@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_jb.config.environment import read
-from otel_jb.model.stream import NestedCall, Series, SlowCall
+from otel_jb.model.stream import NestedCall, PassedPacket, Series, SlowCall
 from otel_jb.telemetry import metrics
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
@@ -115,6 +115,32 @@ def test_a_slow_call_is_a_span(protocol: str) -> None:
     assert (resource["service.name"], resource["process.pid"]) == ("live", 4712)
     assert span.status.code == 0
     assert bare.trace_id != span.trace_id
+
+
+@both
+def test_packets_are_events_at_their_own_times(protocol: str) -> None:
+    """Each packet around a slow call is an event of its span, as long before the call's end as it was; one inside tells no packet twice."""
+    call = slow()
+    packets = tuple(
+        [PassedPacket(0xAB, number, 160 * number, call.start_ns + number * 1_000_000, "in_order") for number in (0, 3)]
+    )
+    inner = inside(call, 5, 10, TOP - 200, samples.GET)
+    together: dict[str, Any] = {"same_stack": lambda _pid, _a, _b: True}
+    with RECEIVERS[protocol]() as receiver, tracing(receiver.endpoint, protocol, arguments=together) as telemetry:
+        telemetry.slow_call(replace(call, packets=packets, nested=(inner,)))
+        receiver.wait(lambda: len(receiver.spans()) == 2)
+        spans = {span.name: span for _, span in receiver.spans()}
+    span = spans["SrsRtpJitterBuffer::put"]
+    told = [
+        (each.name, each.time_unix_nano - span.start_time_unix_nano, attributes(each.attributes))
+        for each in span.events
+    ]
+    assert [(name, after) for name, after, _ in told] == [("jitterbuffer.packet.put", n * 1_000_000) for n in (0, 3)]
+    assert [dict(each) for _, _, each in told] == [
+        {"rtp.ssrc": "000000ab", "rtp.sequence_number": n, "rtp.timestamp": 160 * n, "rtp.packet.order": "in_order"}
+        for n in (0, 3)
+    ]
+    assert [len(one.events) for one in spans.values() if one is not span] == [0]
 
 
 def test_a_failing_return_is_an_error() -> None:

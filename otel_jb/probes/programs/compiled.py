@@ -111,9 +111,17 @@ class Loading:
     """
 
     def __init__(
-        self, buckets: int, cell_bits: int, max_series: int, links: str = "auto", *, cached: bool = False
+        self,
+        buckets: int,
+        cell_bits: int,
+        max_series: int,
+        links: str = "auto",
+        *,
+        cached: bool = False,
+        flights: int = 1,
     ) -> None:
         self._links = links
+        self._flights = flights  # packets that the flight recorder has room for
         self._request: dict[str, Any] = {
             "cached": cached,
             "defines": {
@@ -143,12 +151,12 @@ class Loading:
             with contextlib.suppress(
                 KeyError, TypeError, ValueError, AttributeError, BpfError
             ):  # not as it was written
-                made = _made(self._kept, links)
+                made = _made(self._kept, links, self._flights)
                 end_early()
                 return made
             self._compile()
         try:
-            return _made(self._answer(), links)
+            return _made(self._answer(), links, self._flights)
         except BpfError as error:
             raise refusal(error) from error
 
@@ -199,13 +207,15 @@ def _link_kind(wish: str) -> LinkKind:
     return "multi" if multi else "perf"
 
 
-def _made(compiled: dict[str, Any], links: LinkKind) -> Loaded:
+def _made(compiled: dict[str, Any], links: LinkKind, flights: int) -> Loaded:
     """Templates and maps of what was compiled. KeyError, TypeError, ValueError for what was not, BpfError where the kernel refuses."""
     templates = {name: Template.from_plain(compiled["programs"][name]) for name in abi.PROGRAM_NAMES}
     maps: dict[str, int] = {}
     try:
         for name in abi.MAPS:
             kind, key, value, entries, flags = compiled["maps"][name]
+            if name == "flights":
+                entries = flights
             attributes = struct.pack("=5I8x16s", kind, key, value, entries, flags, name.encode()[:15])
             maps[name] = bpf(MAP_CREATE, attributes)
         return Loaded(templates, maps, links, str(compiled["bcc"]))

@@ -7,7 +7,8 @@ import ctypes
 import mmap
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from otel_jb.arch.machine import here
@@ -64,6 +65,37 @@ class WordArray:
         """Unmap."""
         self.words.release()
         self._map.close()
+
+
+class Windows:
+    """A BPF array that is mapped piece by piece, for as long as the piece is looked at: what stays mapped counts as the agent's memory."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def read(self, at: int, words: int) -> list[int]:
+        """A copy of these words, each read with one machine access."""
+        with self._map(at, words) as (view, skipped):
+            return view[skipped : skipped + words].tolist()
+
+    def clear(self, at: int, words: int) -> None:
+        """Write zeros; only where the kernel is not looking."""
+        with self._map(at, words) as (view, skipped):
+            view[skipped : skipped + words] = memoryview(bytes(8 * words)).cast("Q")
+
+    @contextmanager
+    def _map(self, at: int, words: int) -> Iterator[tuple[memoryview, int]]:
+        """The pages around these words, and how many words there are before them."""
+        skipped = 8 * at % mmap.PAGESIZE
+        begin = 8 * at - skipped
+        with (
+            mmap.mmap(
+                self._fd, skipped + 8 * words, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=begin
+            ) as pages,
+            memoryview(pages) as whole,
+            whole.cast("Q") as view,
+        ):
+            yield view, skipped // 8
 
 
 def wait_for_running_programs() -> bool:

@@ -6,10 +6,12 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from otel_jb.model.stream import RtpSnapshot
+from otel_jb.model.stream import RtpSnapshot, SlowCall
 from otel_jb.probes import abi
+from otel_jb.probes.read.flight import FlightReader
 from otel_jb.probes.read.maps import WordArray, wait_for_grace
 from otel_jb.streams.clocks import ticks
 from otel_jb.streams.ledger import Counts, Key, Ledger, Reading
@@ -37,6 +39,7 @@ class RtpReader:
         rates: clock rates in Hz by payload type, beside those of RFC 3551.
         most: streams of a function that have a label of their own.
         name: what people call a stream.
+        flights: the flight recorder; None: it is off.
     """
 
     def __init__(
@@ -50,8 +53,10 @@ class RtpReader:
         rates: Mapping[int, int],
         most: int,
         name: Namer,
+        flights: FlightReader | None = None,
     ) -> None:
         self._streams, self._unplaced = streams, unplaced
+        self._flights = flights
         self._most = most
         self._name = name
         self._ledgers: dict[int, Ledger] = {}  # by index of the series
@@ -91,7 +96,28 @@ class RtpReader:
             found += ledger.shown(item.series.id)
             ended += [slots[index, key] for key in left if (index, key) in slots]
         self._free(ended)
+        if self._flights is not None and rank:
+            self._flights.rank(set(slots.values()) - set(ended))
         return tuple(found)
+
+    def with_packets(self, calls: Sequence[SlowCall], attached: Mapping[int, Attached]) -> list[SlowCall]:
+        """The calls with the packets that went into their buffers at that time."""
+        if self._flights is None or not any(call.stream for call in calls):
+            return list(calls)
+        target_of = {item.series.id: item.series.target for item in attached.values()}
+        slots: dict[tuple[int, int], dict[int, int]] = {}  # by target and buffer: slot -> SSRC
+        keys = self._streams.words[:: abi.RTP_STREAM_WORDS].tolist()
+        owners = self._streams.words[abi.RTP_STREAM_OWNER :: abi.RTP_STREAM_WORDS].tolist()
+        for slot, (key, owner) in enumerate(zip(keys, owners, strict=True)):
+            item = attached.get(key >> 32 & _INDEX) if key & abi.RTP_KEY_VALID and owner else None
+            if item is not None:
+                slots.setdefault((item.series.target, owner >> 1), {})[slot] = key & 0xFFFFFFFF
+        return [
+            replace(call, packets=self._flights.around(streams, call.start_ns))
+            if call.stream and (streams := slots.get((target_of.get(call.series, 0), call.stream)))
+            else call
+            for call in calls
+        ]
 
     def called(self, target: int, buffer: int) -> tuple[str, int | None] | None:
         """The label and the SSRC of the stream through a target's buffer, as last read; None: not known."""
@@ -136,8 +162,10 @@ class RtpReader:
         for slot in slots:
             words[slot * size] = _ENDED
         wait_for_grace()
+        if self._flights is not None:
+            self._flights.forget(slots)
         for slot in slots:
-            self._streams.write(slot * size + 1, bytes(8 * (size - 1)))
+            self._streams.write(slot * size + 1, bytes(8 * (abi.RTP_STREAM_RING - 1)))
             words[slot * size] = 0
 
     def forget(self, indices: Iterable[int]) -> None:

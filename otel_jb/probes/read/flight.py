@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the flight recorder (bpf/flight.h): the last packets of each stream, when something went wrong.
+
+Every slot of a stream has a ring. The busiest streams get a larger one in its place, which user space gives out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from otel_jb.model.stream import PassedPacket
+from otel_jb.probes import abi
+from otel_jb.probes.read.maps import Windows, WordArray, wait_for_grace
+
+BEFORE, AFTER = (
+    16,
+    8,
+)  #: neighbours of a slow call that are told: those put until it began, its own among them, and those put since
+
+_SMALL, _BUSY = 1 << abi.FLIGHT_BITS, 1 << abi.FLIGHT_BUSY_BITS
+_ALL_SMALL = abi.RTP_STREAMS * _SMALL
+_LAPS = abi.FLIGHT_WRITTEN - 1
+_VALUE = (1 << abi.FLIGHT_LAP_SHIFT) - 1
+
+
+class FlightReader:
+    """The one who gives rings to streams, and reads them.
+
+    Args:
+        streams: the kernel's table of streams.
+        flights: descriptor of the array with all rings; `abi.FLIGHTS` records.
+    """
+
+    def __init__(self, streams: WordArray, flights: int) -> None:
+        self._streams = streams
+        self._flights = Windows(flights)
+        self._since: dict[int, int] = {}  # packets that were recorded in a slot before its stream began
+        self._counted: dict[int, int] = {}  # the same when the streams were last ranked
+        self._busy: dict[int, int] = {}  # slot -> number of the larger ring that it has
+        for slot in range(abi.RTP_STREAMS):
+            self._give(slot, slot * _SMALL, _SMALL)
+
+    def _give(self, slot: int, first: int, size: int) -> None:
+        self._streams.words[slot * abi.RTP_STREAM_WORDS + abi.RTP_STREAM_RING] = first | size - 1 << 32
+
+    def _flown(self, slot: int) -> int:
+        return self._streams.words[slot * abi.RTP_STREAM_WORDS + abi.RTP_STREAM_FLOWN]
+
+    def rank(self, slots: Iterable[int]) -> None:
+        """Give the larger rings to those of these streams that recorded most since the last time.
+
+        One that has a ring keeps it as long as it is among the first twice as many: near-equal ones do not take turns.
+        """
+        flown = {slot: self._flown(slot) for slot in slots}
+        more = {slot: count - self._counted.get(slot, self._since.get(slot, 0)) for slot, count in flown.items()}
+        self._counted = flown
+        ranked = sorted((slot for slot, count in more.items() if count), key=lambda slot: -more[slot])
+        keep = set(ranked[: 2 * abi.FLIGHT_BUSY]) & self._busy.keys()
+        wanting = [slot for slot in ranked[: abi.FLIGHT_BUSY] if slot not in keep]
+        if not wanting:
+            return
+        self._take([slot for slot in self._busy if slot not in keep])
+        free = sorted(set(range(abi.FLIGHT_BUSY)) - set(self._busy.values()))
+        for slot, ring in zip(wanting, free, strict=False):
+            first = _ALL_SMALL + ring * _BUSY
+            self._flights.clear(first * abi.FLIGHT_WORDS, _BUSY * abi.FLIGHT_WORDS)
+            self._busy[slot] = ring
+            self._give(slot, first, _BUSY)
+
+    def _take(self, slots: Iterable[int]) -> None:
+        """Take their larger rings from these; nobody writes there any more then."""
+        held = [slot for slot in slots if slot in self._busy]
+        for slot in held:
+            self._give(slot, slot * _SMALL, _SMALL)
+        if held:
+            wait_for_grace()
+        for slot in held:
+            del self._busy[slot]
+
+    def forget(self, slots: Iterable[int]) -> None:
+        """The streams in these slots have ended, and no packet of theirs is under way: what comes now is another's."""
+        slots = list(slots)
+        self._take(slots)
+        for slot in slots:
+            self._since[slot] = self._flown(slot)
+            self._counted.pop(slot, None)
+
+    def around(
+        self, streams: Mapping[int, int], at_ns: int, before: int = BEFORE, after: int = AFTER
+    ) -> tuple[PassedPacket, ...]:
+        """The packets of these streams (slot -> SSRC) around a time, oldest first; some may not be recorded any more."""
+        earlier: list[PassedPacket] = []
+        later: list[PassedPacket] = []
+        for slot, ssrc in streams.items():
+            beyond: list[PassedPacket] = []
+            found = 0
+            for one in self._backwards(slot, ssrc):
+                if one.put_ns > at_ns:
+                    beyond.append(one)
+                    continue
+                earlier.append(one)
+                found += 1
+                if found == before:
+                    break
+            later += beyond[-after:]
+        earlier.sort(key=_put)
+        later.sort(key=_put)
+        return (*earlier[-before:], *islice(later, after))
+
+    def _backwards(self, slot: int, ssrc: int) -> Iterator[PassedPacket]:
+        """The packets of a stream, the latest first; those that are being overwritten, or not yet written, are left out."""
+        end, now = self._flown(slot), time.monotonic_ns()
+        rings = [(slot * _SMALL, _SMALL)]
+        if slot in self._busy:  # what came before it was given is still in the smaller one
+            rings.insert(0, (_ALL_SMALL + self._busy[slot] * _BUSY, _BUSY))
+        contents = [
+            (self._flights.read(first * abi.FLIGHT_WORDS, size * abi.FLIGHT_WORDS), size - 1) for first, size in rings
+        ]
+        for number in range(end - 1, max(self._since.get(slot, 0), end - rings[0][1]) - 1, -1):
+            lap = abi.FLIGHT_WRITTEN | number >> abi.FLIGHT_BITS & _LAPS
+            for words, mask in contents:
+                at = (number & mask) * abi.FLIGHT_WORDS
+                record = words[at : at + abi.FLIGHT_WORDS]
+                if all(word >> abi.FLIGHT_LAP_SHIFT == lap for word in record):
+                    yield _packet(record, ssrc, now)
+                    break
+
+
+def _packet(record: Sequence[int], ssrc: int, now: int) -> PassedPacket:
+    put, head, fate = record
+    state = (fate & _VALUE) >> abi.FLIGHT_STATE_SHIFT
+    return PassedPacket(
+        ssrc=ssrc,
+        sequence_number=head >> 32 & 0xFFFF,
+        rtp_time=head & 0xFFFFFFFF,
+        put_ns=now - (now - put & abi.FLIGHT_TIME),
+        state=abi.FLIGHT_STATES[state] if state < len(abi.FLIGHT_STATES) else "",
+    )
+
+
+def _put(packet: PassedPacket) -> int:
+    return packet.put_ns
