@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,7 @@ def run(
     ended: Callable[[], bool] | None = None,
     again: Callable[[], Config] | None = None,
     seconds: float | None = None,
+    starting: AbstractContextManager[object] | None = None,
 ) -> int:
     """Measure until SIGINT or SIGTERM; returns the exit code. Raises AgentError before anything is left behind.
 
@@ -51,6 +52,7 @@ def run(
         ended: whether everything that was to be measured is gone; then it stops by itself, see `Service.stop_after`.
         again: reads the configuration anew, for SIGHUP. Raises AgentError.
         seconds: how long to measure, from when probes were first attached; None: until stopped.
+        starting: held while files are read and probes attached, to show people that something happens. It may start a thread.
     """
     log.configure(config.log.level.value, config.log.format.value)
     return_large_blocks()
@@ -61,7 +63,8 @@ def run(
         signals = Signals(service.agent.stop, None if again is None else lambda: service.reload(again))
         if ended is not None:
             service.stop_after(ended)
-        service.start()
+        with starting or nullcontext():
+            service.start()
         service.agent.on_tick.append(lambda: tell("WATCHDOG=1"))
         if seconds is not None:
             service.agent.on_tick.append(_stop_at(time.monotonic() + seconds, service.agent))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_jb.cli import showing, words
+from otel_jb.cli.progress import STARTING, Progress
 from otel_jb.model.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def _measure(
     from otel_jb.views.screen import Screen
 
     service = stack.enter_context(Service(config))
-    service.start()
+    with Progress().during(STARTING):
+        service.start()
     agent, url = service.agent, service.url
     relay = Relay(receiver.rtp_port, receiver.rtcp_port, impairment)
     stack.callback(relay.stop)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import TracebackType
 
 FIRST_S = 1.0  #: shorter work shows nothing
+STARTING = "reading the servers' files and attaching probes"
 _EVERY_S = 0.2
 _TURNS = "|/-\\"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_jb.cli import target, words
+from otel_jb.cli.progress import STARTING, Progress
 from otel_jb.config.model import EndChoice
 from otel_jb.model.errors import ConfigError, UsageError
 
@@ -261,6 +262,7 @@ def run_with(config: Config, args: argparse.Namespace) -> int:
 
     preflight(config, System(words.again(args.typed, "--port", "--listen")))
     from otel_jb.agent import service
+    from otel_jb.config.model import LogFormat
     from otel_jb.views.summary import Summary
 
     summary, started = Summary(), time.monotonic()
@@ -269,7 +271,9 @@ def run_with(config: Config, args: argparse.Namespace) -> int:
     def again() -> Config:
         return dataclasses.replace(configuration(args, os.environ), record_to=config.record_to)
 
-    code = service.run(config, [summary.take], ended, again)
+    # Where the log is for programs, nothing comes between its lines.
+    progress = Progress(shown=False if config.log.format is LogFormat.JSON else None)
+    code = service.run(config, [summary.take], ended, again, starting=progress.during(STARTING))
     _say(config, summary.lines(time.monotonic() - started))
     return code
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from otel_jb.cli import demo, showing, target, words
 from otel_jb.cli import run as run_command
+from otel_jb.cli.progress import STARTING, Progress
 from otel_jb.model.errors import AgentError, TargetError, UsageError
 from otel_jb.model.text import printable
 
@@ -166,7 +167,8 @@ def _measured(args: argparse.Namespace) -> Iterator[tuple[Callable[[], Picture],
         config = dataclasses.replace(config, listen=None)
     preflight(config, System(words.again(args.typed, "--port", "--listen")))
     with Service(config) as service:
-        service.start()
+        with Progress().during(STARTING):
+            service.start()
         loop = threading.Thread(target=service.agent.run, name="agent", daemon=True)
         loop.start()
         table = LiveTable(service.agent.state)

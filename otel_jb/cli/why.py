@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_jb.cli import run as run_command
 from otel_jb.cli import target
-from otel_jb.cli.progress import Progress
+from otel_jb.cli.progress import STARTING, Progress
 from otel_jb.model.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _measure(history: History, config: Config, args: argparse.Namespace) -> None
             began[:] = began or [time.monotonic()]
             progress(f"looking: {time.monotonic() - began[0]:.0f} of {args.window:.0f} s")
 
-        service.run(config, [take], seconds=args.window)
+        service.run(config, [take], seconds=args.window, starting=progress.during(STARTING))
 
 
 def _read(history: History, path: str) -> None:

@@ -10,10 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -468,6 +470,52 @@ def test_an_interrupt_while_top_starts_ends_it_once_it_has_started(monkeypatch: 
     assert ended == [True]
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_run_shows_that_it_starts(
+    form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While files are read and probes attached, a line moves on a terminal, after a second; never between JSON records."""
+    from otel_jb.agent import service
+    from otel_jb.cli import progress, run
+    from otel_jb.doctor import preflight
+    from otel_jb.model.errors import AttachError
+
+    clock = itertools.count()
+    ticks = threading.Event()
+
+    def progresses(*, shown: bool | None) -> Progress:
+        return Progress(lambda: float(next(clock)), shown=True if shown is None else shown)
+
+    class Slow:
+        def __init__(self, *_: object) -> None:
+            self.agent = SimpleNamespace(stop=lambda: None)
+            self.reload = None
+
+        def __enter__(self) -> object:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            capsys.readouterr()
+
+        def start(self) -> None:
+            shown = ""
+            while form == "text" and shown.count(progress.STARTING) < 2:
+                shown += capsys.readouterr().err
+                ticks.wait(0.01)
+            ticks.wait(0.5 if form == "json" else 0)
+            assert (progress.STARTING in shown + capsys.readouterr().err) == (form == "text")
+            raise AttachError("that is all")
+
+    monkeypatch.setattr(run, "Progress", progresses)
+    monkeypatch.setattr(preflight, "preflight", lambda *_: None)
+    monkeypatch.setattr(run, "early_children", lambda _: nullcontext())
+    for name in ("keep_only", "limit_reader", "return_large_blocks", "Signals"):
+        monkeypatch.setattr(service, name, lambda *_: None)
+    monkeypatch.setattr(service, "Service", Slow)
+    assert main(["run", "--log-format", form]) == ExitCode.ATTACH
+    assert "that is all" in capsys.readouterr().err
+
+
 def test_why_shows_how_long_it_still_looks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """On a terminal, the minute that `why` measures is a line that moves, and is gone before the verdict."""
     from otel_jb.agent import service
@@ -481,7 +529,7 @@ def test_why_shows_how_long_it_still_looks(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(preflight, "preflight", lambda *_: None)
     monkeypatch.setattr(run, "early_children", lambda _: nullcontext())
 
-    def measure(_config: object, sinks: list[Callable[[object], None]], *, seconds: float) -> int:
+    def measure(_config: object, sinks: list[Callable[[object], None]], *, seconds: float, starting: object) -> int:
         for at in (100.0, 105.0, 130.0):
             clock[0] = at
             sinks[0](AgentCost())
