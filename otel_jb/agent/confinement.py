@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the two long-lived processes may still ask of the kernel: lists of system calls.
+"""What the long-lived processes may still ask of the kernel: lists of system calls.
 
 The exporter's holds what Python, gRPC and TLS need to serve and send: threads, sockets, files for reading. It cannot start a program, touch
 another process, change a file, attach a probe or make a namespace. The reader's forbids one thing: sockets that leave the host.

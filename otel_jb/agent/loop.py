@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import logging
+import os
 import select
 import threading
 import time
@@ -28,18 +29,32 @@ from otel_jb.model.text import printable
 from otel_jb.probes.backend import KernelOptions
 
 if TYPE_CHECKING:
+    from otel_jb.agent.debug_files import DebugFiles
     from otel_jb.agent.measuring import Measuring, Sink
     from otel_jb.catalog import Catalog
     from otel_jb.config.model import Config
     from otel_jb.model.stream import StreamRecord
     from otel_jb.planner.targets import Discovery
     from otel_jb.probes.backend import Backend
+    from otel_jb.sandbox.client import Inspector
     from otel_jb.telemetry.clock import StepWatch
 
 _logger = logging.getLogger(__name__)
 
 WATCH_S = 1.0  #: maximum delay until the agent notices what the kernel does not report
 STOP_BUDGET_S = 4.0  #: a second is left for what cannot be hurried, so that stopping takes at most five
+
+
+def _debug_files(inspector: Inspector) -> DebugFiles | None:
+    """None unless the user names servers."""
+    from otel_jb.planner.debug_files import settings
+
+    servers = settings(os.environ)
+    if servers is None:
+        return None
+    from otel_jb.agent.debug_files import DebugFiles
+
+    return DebugFiles(servers, inspector)
 
 
 class Agent:
@@ -57,6 +72,7 @@ class Agent:
 
         self.config = config
         self.inspector = Inspector()  # forks: before anything starts a thread
+        self._debug_files = _debug_files(self.inspector)  # forks too
         self.state = StreamState(config.retain / 1e9, judges=False)  # the exporter judges
         self.sinks: list[Sink] = [self.state.apply, *(sinks or [])]
         self.on_tick: list[Callable[[], object]] = []  #: called about once a second
@@ -86,6 +102,9 @@ class Agent:
         from otel_jb.probes import features
 
         discovery = self._discovery = Discovery(self.config, self.inspector)
+        if self._debug_files is not None:
+            discovery.planner.files.fetch = self._debug_files.ask
+            self._debug_files.start(discovery.debug_file_came)
         if discovery.planner.kernel.sessions and not features.has_sessions():
             discovery.planner.without_sessions()
         opening = Opening(self._backend, self.inspector.asked)
@@ -281,6 +300,8 @@ class Agent:
             measuring.close()
         if self._discovery is not None:
             self._discovery.stop()
+        if self._debug_files is not None:
+            self._debug_files.close()
         self.inspector.close()
 
     # -- for other threads ----------------------------------------------------------------------------------

@@ -83,6 +83,12 @@ class Catalog:
         every = (p.libraries or (p.only.soname if p.only is not None else ()) for p in self.profiles)
         return tuple(dict.fromkeys(glob for globs in every for glob in globs))
 
+    def expects(self, soname: str | None, executable_name: str) -> bool:
+        """Whether a profile is about files of this name."""
+        marks = (mark for profile in self.profiles for mark in (profile.only,) if mark is not None)
+        in_name = soname is not None and any(fnmatchcase(soname, glob.rpartition("/")[2]) for glob in self.libraries())
+        return in_name or any(mark.holds(soname, executable_name, frozenset()) for mark in marks)
+
     def telltales(self) -> tuple[str, ...]:
         """The texts of which each says that functions of some profile may be found in a file by their marks."""
         return telltales(self.profiles)

@@ -82,6 +82,10 @@ class NothingYetError(NoFunctionError):
     """A process has no function that can be probed, and may load a library that has."""
 
 
+class NamesAskedForError(NothingYetError):
+    """A process has no function that can be probed, and the debug file that may name some is asked for."""
+
+
 class PermissionDeniedError(AgentError):
     """A privilege is missing; the help names it and how to grant it."""
 

@@ -20,6 +20,7 @@ from otel_jb.host import roots
 from otel_jb.host.patience import patiently
 from otel_jb.model.errors import AgentError, ElfError, TargetError
 from otel_jb.model.text import printable
+from otel_jb.planner.debug_files import settings
 from otel_jb.planner.findings import findings, open_foreign, opened_file
 from otel_jb.planner.inferred import with_inferred
 from otel_jb.planner.inputs import FileFacts
@@ -76,10 +77,15 @@ class Files:
         self.programs: dict[str, str] = {}  #: by path: the names of those that are programs
         self._reports: dict[FileKey, FileReport | ElfError] = {}  # whatever program maps the file
         self._findings: dict[tuple[str, str], Findings] = {}  # by build-id and what was asked
+        self._debuginfod = settings(os.environ)
+        self.fetch: Callable[[str], bool] | None = None  #: asks for the debug file of a build; whether one may come
+        self.awaited: set[str] = set()  #: builds whose debug files may come
 
     def with_catalog(self, catalog: Catalog, more_patterns: Sequence[str]) -> Files:
         """The same for other profiles; nothing that was read is known there, since what was looked for is another."""
-        return Files(self._inspector, catalog, more_patterns, thorough=self._thorough)
+        found = Files(self._inspector, catalog, more_patterns, thorough=self._thorough)
+        found.fetch, found.awaited = self.fetch, self.awaited
+        return found
 
     def is_read(self, path: str, device: str = "00:") -> bool:
         """Whether the file is known; `device` as in `path_key`."""
@@ -164,7 +170,8 @@ class Files:
             )
         debug: list[int] = []
         if not report.has_symtab:
-            for candidate in candidate_paths(shown, report.build_id, report.debug_link, root):
+            fetched = self._fetched(report)
+            for candidate in [*candidate_paths(shown, report.build_id, report.debug_link, root), *fetched]:
                 try:
                     debug.append(opened_file(opened, candidate))
                 except AgentError:
@@ -175,6 +182,8 @@ class Files:
         matches = self._few(shown, self._catalog.match(report.soname, executable_name, report.symbols, self._asked))
         marks = symbols_of(report.marks)
         matches += self._catalog.match_marks(report.soname, executable_name, marks, report.symbols)
+        if not report.has_symtab and not debug:
+            self._ask_for(report, matches, executable_name)
         asked = self._catalog.questions(matches)
         if asked is not None:
             matches = self._catalog.place(matches, self._find(opened, file, shown, report, root, asked))
@@ -203,6 +212,32 @@ class Files:
             path, report, FileFacts(path, report.build_id, matches, code, text, key[:2], report.marks), head
         )
 
+    def _fetched(self, report: FileReport) -> list[str]:
+        """Where a debuginfod server's debug file is, if it came."""
+        path = self._debuginfod.path(report.build_id) if self._debuginfod is not None else None
+        return [path] if path is not None else []
+
+    def _ask_for(self, report: FileReport, matches: Sequence[Match], executable_name: str) -> None:
+        """Ask for the debug file of a file that a profile knows, or in which the user named functions."""
+        known = matches or report.telltales or self._catalog.expects(report.soname, executable_name)
+        if self.fetch is not None and report.build_id and (known or self._asked) and self.fetch(report.build_id):
+            self.awaited.add(report.build_id)
+
+    def forget_build(self, build_id: str) -> None:
+        """Its debug file came, or will not: what was learned without it is read again."""
+        self.awaited.discard(build_id)
+        reports = list(self._reports.items())
+        keys = {key for key, each in reports if not isinstance(each, ElfError) and each.build_id == build_id}
+        for known in [known for known in self._cache if known[0] in keys]:
+            del self._cache[known]
+        for known_by in [key for key in self._findings if key[0] == build_id]:
+            del self._findings[known_by]
+
+    def inodes_of(self, build_id: str) -> set[int]:
+        """The inodes of the files of a build that were read."""
+        reports = list(self._reports.items())
+        return {key[1] for key, each in reports if not isinstance(each, ElfError) and each.build_id == build_id}
+
     def _inspect(self, file: int, shown: str, debug: Sequence[int] = ()) -> FileReport:
         from otel_jb.sandbox.report import inspect_file
 
@@ -227,7 +262,7 @@ class Files:
         known = self._findings.get(key) if report.build_id else None
         if known is not None:
             return known
-        found = findings(self._inspector, opened, file, shown, report, root, asked)
+        found = findings(self._inspector, opened, file, shown, report, root, asked, self._fetched(report))
         if report.build_id:
             keep(self._findings, key, found)
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -24,14 +25,21 @@ _logger = logging.getLogger(__name__)
 
 
 def findings(
-    inspector: Inspector, opened: ExitStack, file: int, shown: str, report: FileReport, root: str, asked: Questions
+    inspector: Inspector,
+    opened: ExitStack,
+    file: int,
+    shown: str,
+    report: FileReport,
+    root: str,
+    asked: Questions,
+    fetched: Sequence[str] = (),
 ) -> Findings:
-    """What an open file says. `root` is where its debug files are looked for. What cannot be read is `Findings.problem`."""
+    """What an open file says. `root` is where its debug files are looked for, `fetched` where else one may be. What cannot be read is `Findings.problem`."""
     from otel_jb.elf.debugfile import candidate_paths
     from otel_jb.sandbox.layout import ask
 
     debug: list[int] = []
-    for candidate in candidate_paths(shown, report.build_id, report.debug_link, root):
+    for candidate in [*candidate_paths(shown, report.build_id, report.debug_link, root), *fetched]:
         try:
             debug.append(opened_file(opened, candidate))
         except AgentError:

@@ -96,6 +96,12 @@ class Planner:
         """Whether functions of any file of a process may be meant, a system library's among them."""
         return bool(_asked(self.config) or self.config.usdt or self.catalog.has_marks)
 
+    def forget_build(self, build_id: str) -> None:
+        """A debug file came, or will not: plans that were made without it are made again."""
+        with self._planning:
+            self.files.forget_build(build_id)
+            self._kinds.clear()
+
     def with_config(self, config: Config, catalog: Catalog) -> Planner:
         """A planner for another configuration, with what this one has learned of files as far as it holds there."""
         found = copy(self)

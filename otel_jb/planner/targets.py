@@ -21,7 +21,7 @@ from otel_jb.host.identity import make_target
 from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.host.watch import Watcher
 from otel_jb.model.arrival import Arrival
-from otel_jb.model.errors import AgentError, NothingYetError
+from otel_jb.model.errors import AgentError, NamesAskedForError, NothingYetError
 from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import Target
 from otel_jb.planner.expected import Ahead, Expectation
@@ -90,6 +90,7 @@ class Discovery:
         self._told: queue.SimpleQueue[tuple[Sequence[Arrival], Mapping[int, bool]]] = queue.SimpleQueue()
         self._news = threading.Event()
         self._over: set[Process] = set()  # processes that the kernel saw end
+        self._answered: queue.SimpleQueue[str] = queue.SimpleQueue()  # builds whose debug files came, or will not
         self._wanted: tuple[Config, Catalog] | None = None  # a configuration that is to be taken over
         self.waiting: dict[
             Process, str
@@ -105,6 +106,11 @@ class Discovery:
         """Plan one process; `mapped`: its files, if they were looked at. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""
         examined, plan = self.planner.examined_plan(process, named=selector is not None, mapped=mapped)
         alone = selector is not None and selector.pid is not None
+        if alone and not plan.probes and any(each.report.build_id in self.planner.files.awaited for each in examined):
+            raise NamesAskedForError(
+                f"{process.name} (process {process.pid}) has no names, and its debug file is asked for",
+                "It is measured once a server of DEBUGINFOD_URLS has sent it.",
+            )
         if alone and not plan.probes and not plan.skipped and self._may_load_one(process, examined):
             raise nothing_yet(process, self.config.functions.include)
         if not plan.probes:
@@ -191,7 +197,10 @@ class Discovery:
         """Say once that a process that was named by its PID has nothing to measure until it loads a library."""
         if process not in self.waiting:
             about = {"pid": process.pid, "target": process.name}
-            _logger.info("%s; waiting until it loads a library that has one", error.message, extra=about)
+            if isinstance(error, NamesAskedForError):
+                _logger.info("%s; waiting for it", error.message, extra=about)
+            else:
+                _logger.info("%s; waiting until it loads a library that has one", error.message, extra=about)
             if len(self.waiting) < MOST_AHEAD:
                 self._ahead.add_process(self.planner, process)
         self.waiting[process] = error.message
@@ -318,6 +327,38 @@ class Discovery:
         self._wanted = (config, catalog)
         self._news.set()
 
+    def debug_file_came(self, build_id: str) -> None:
+        """A debug file that was asked for is there, or will never be; from any thread."""
+        self._answered.put(build_id)
+        self._news.set()
+
+    def _take_debug_files(self) -> list[int]:
+        """Look again at processes of files whose debug files came. Targets that are to be let go, since they are measured otherwise now."""
+        left: list[int] = []
+        while not self._answered.empty():
+            build_id = self._answered.get()
+            inodes = self.planner.files.inodes_of(build_id)
+            processes = [each for each, look in self._looks.items() if inodes.intersection(i for _, i in look.files)]
+            before = {each: self._meant(each) for each in processes if each in self._target_of}
+            self.planner.forget_build(build_id)
+            for process in processes:
+                if process in self._target_of:
+                    if before[process] == self._meant(process):
+                        continue
+                    left.append(self._target_of.pop(process))
+                self._looks.pop(process, None)
+                self.unmeasured.pop(process, None)
+                self.waiting.pop(process, None)
+                self._pending[process] = None
+        return left
+
+    def _meant(self, process: Process) -> dict[tuple[int, str], tuple[object, ...]]:
+        """What a process's plan measures, by place."""
+        try:
+            return {probe.place: _meaning(probe) for probe in self._plan(process).probes}
+        except AgentError:
+            return {}  # it is about to end
+
     def _take_over(self) -> tuple[list[int], list[tuple[int, ProbePlan]]]:
         """What a new configuration changes: targets that are to be let go, and the others' new plans. Others come as new processes do."""
         wanted, self._wanted = self._wanted, None
@@ -373,6 +414,7 @@ class Discovery:
         names = [selector.binary for selector in self.config.targets if selector.binary is not None]
         renamed = self._named.look(names)
         left, kept = self._take_over()
+        left += self._take_debug_files()
         now = time.monotonic()
         new, ended = self._watcher.poll(self.held)
         self._pending = dict.fromkeys([*new, *self._pending])
