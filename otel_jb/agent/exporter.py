@@ -39,11 +39,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Exporter:
-    """Starts the process by a fork, so make it before there are threads.
-
-    Raises what the process could not do while it still had privileges: AddressInUseError, PermissionDeniedError, UsageError,
-    ConfigError.
-    """
+    """Starts the process by a fork, so make it before there are threads; `opened` waits for it."""
 
     def __init__(self, config: Config, settings: OtelSettings) -> None:
         self.failure: AgentError | None = None
@@ -67,6 +63,13 @@ class Exporter:
             export(Wire(theirs, up=True), config, settings)
         theirs.close()
         self._wire = Wire(ours, up=False)
+        self.url = ""  #: of its pages, once it was opened
+
+    def opened(self) -> None:
+        """Wait until the process has its address and its keys.
+
+        Raises what it could not do while it still had privileges: AddressInUseError, PermissionDeniedError, UsageError, ConfigError.
+        """
         try:
             self.url = str(self._checked(self._wire.receive())["url"])
         except BaseException:

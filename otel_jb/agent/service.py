@@ -117,6 +117,9 @@ class Service:
             # Its address is taken before anything is attached: an address in use is the most frequent error of all.
             self.exporter = Exporter(config, settings)
             self._stack.callback(self.exporter.stop, 0.0)
+            import otel_jb.planner.targets  # noqa: F401 - meanwhile, for the agent
+
+            self.exporter.opened()
             takers: list[Sink] = [*sinks, self.exporter.take]
             if config.record_to:
                 from otel_jb.agent.recording import Writer

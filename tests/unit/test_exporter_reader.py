@@ -54,7 +54,9 @@ def theirs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 def begun(theirs: Wire) -> Exporter:
     config = Config()
     theirs.send({"url": "http://127.0.0.1:9310/"})
-    return Exporter(config, environment.read({}, config.otlp, config.otlp_command_line))
+    exporter = Exporter(config, environment.read({}, config.otlp, config.otlp_command_line))
+    exporter.opened()
+    return exporter
 
 
 def start(theirs: Wire, reader: Reader, *before: dict[str, Any]) -> Exporter:
@@ -104,6 +106,7 @@ def test_an_error_arrives_as_the_kind_that_it_was(
     """What the exporter could not do is raised with its exit code; a name that is none of the agent's errors is not looked for elsewhere."""
     theirs.send({"error": said})
     config = Config()
+    exporter = Exporter(config, environment.read({}, config.otlp, config.otlp_command_line))
     with pytest.raises(AgentError) as raised:
-        Exporter(config, environment.read({}, config.otlp, config.otlp_command_line))
+        exporter.opened()
     assert (type(raised.value), raised.value.message) == (kind, message)
