@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+from functools import lru_cache
 
-from otel_jb.host.procfs import PROC
+from otel_jb.host.procfs import PROC, status_field
 
 _ID = r"([0-9a-f]{64})"
 #: the last part of a cgroup path: docker, containerd and cri-o by systemd (`docker-ID.scope`) or by cgroupfs (`ID`), podman
@@ -24,8 +26,27 @@ def container_id(pid: int) -> str | None:
             found = _CGROUP.match(part) or _CRI_SYSTEMD.search(part)
             if found:
                 return found[1]
+    return _own_mounted_id() if _shares_mounts(pid) else _mounted_id(pid)
+
+
+def _mounted_id(pid: int) -> str | None:
     found = _MOUNT.search(_read(f"{PROC}/{pid}/mountinfo"))
     return found[1] if found else None
+
+
+@lru_cache(maxsize=1)
+def _own_mounted_id() -> str | None:
+    """The same of the agent's own container, whose mounts a thousand processes of a host share."""
+    return _mounted_id(os.getpid())
+
+
+def _shares_mounts(pid: int) -> bool:
+    """Whether a process has the agent's mount namespace; False where that cannot be seen."""
+    try:
+        theirs, own = (os.stat(f"{PROC}/{each}/ns/mnt") for each in (pid, os.getpid()))  # noqa: PTH116 - thousands of them
+    except OSError:
+        return False
+    return (theirs.st_dev, theirs.st_ino) == (own.st_dev, own.st_ino)
 
 
 def pod_uid(pid: int) -> str | None:
@@ -40,10 +61,8 @@ def pod_uid(pid: int) -> str | None:
 
 def namespace_pids(pid: int) -> tuple[int, ...]:
     """The PIDs of a process, from the agent's PID namespace inwards; just one if both share a namespace."""
-    for line in _read(f"{PROC}/{pid}/status").splitlines():
-        if line.startswith("NSpid:"):
-            return tuple(int(number) for number in line.split()[1:])
-    return ()
+    found = status_field(pid, b"NSpid")
+    return tuple(map(int, found.split())) if found else ()
 
 
 def cgroups(pid: int) -> list[str]:

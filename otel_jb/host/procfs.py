@@ -227,6 +227,16 @@ def status_field(pid: int, name: bytes) -> bytes | None:
         return None
 
 
+def has_shadow_stack_and_filter(pid: int) -> tuple[bool, bool]:
+    """`has_shadow_stack` and `has_system_call_filter` by one look."""
+    try:
+        with open(f"{PROC}/{pid}/status", "rb") as file:
+            fields = {name: value.split() for name, _, value in (line.partition(b":") for line in file)}
+    except OSError:
+        return False, False
+    return b"shstk" in fields.get(b"x86_Thread_features", ()), fields.get(b"Seccomp") == [b"2"]
+
+
 def user_id(pid: int) -> int | None:
     """The real user id of a process; None if there is no such process."""
     found = status_field(pid, b"Uid")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from otel_jb.host.procfs import Process
+from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.model.errors import AgentError
 from otel_jb.planner.planner import is_program, paths
 
@@ -25,10 +25,12 @@ class Loading:
     def __init__(self) -> None:
         self._since: dict[Process, float] = {}
 
-    def still(self, process: Process, files: Files) -> bool:
-        """Whether a process has not mapped every library that its program names; `files`: what was read of it."""
+    def still(self, process: Process, files: Files, mapped: Sequence[tuple[str, MappedFile]] | None = None) -> bool:
+        """Whether a process has not mapped every library that its program names; `files`: what was read of it; `mapped`: its `paths`, if
+        they were just looked at.
+        """
         now = time.monotonic()
-        if now - self._since.setdefault(process, now) < LOADS_S and not _loaded(process, files):
+        if now - self._since.setdefault(process, now) < LOADS_S and not _loaded(process, files, mapped):
             return True
         self.forget(process)
         return False
@@ -38,9 +40,9 @@ class Loading:
         self._since.pop(process, None)
 
 
-def _loaded(process: Process, files: Files) -> bool:
+def _loaded(process: Process, files: Files, mapped: Sequence[tuple[str, MappedFile]] | None) -> bool:
     try:
-        mapped = paths(process)
+        mapped = paths(process) if mapped is None else mapped
     except AgentError:
         return True  # who looks at it will hear why
     needed = [files.needed(path, file.device) for path, file in mapped if is_program(process, file)]

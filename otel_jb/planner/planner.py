@@ -210,11 +210,12 @@ class Planner:
         return self.examined_plan(process, named=named)[1]
 
     def examined_plan(
-        self, process: Process, *, named: bool, mapped: Sequence[MappedFile] | None = None
+        self, process: Process, *, named: bool, files: Sequence[tuple[str, MappedFile]] | None = None
     ) -> tuple[list[Examined], ProbePlan]:
-        """The same, with the files that it comes from; `mapped`: the process's files, if they were just looked at."""
+        """The same, with the files that it comes from; `files`: the process's `paths`, if they were just looked at."""
         with self._planning:
-            files = sorted(paths(process, mapped), key=lambda each: (each[1].path, each[1].device, each[1].inode))
+            files = paths(process) if files is None else files
+            files = sorted(files, key=lambda each: (each[1].path, each[1].device, each[1].inode))
             opened = [path for path, _ in files]
             kind = self._kind(process, files, named=named)
             known = self._kinds.get(kind) if kind is not None else None
@@ -226,10 +227,9 @@ class Planner:
                 keep(self._kinds, kind, _Kind(opened, examined, plan))
             return examined, plan
 
-    def priced_again(self, process: Process, *, named: bool) -> ProbePlan:
+    def priced_again(self, process: Process, plan: ProbePlan, *, named: bool) -> ProbePlan:
         """The plan of a process with what its probes cost by now; it stays as it is. Raises as `plan_process`."""
         with self._planning:
-            plan = self.plan_process(process, named=named)
             alike = tuple(replace(each, file="", cost_ns=0.0) for each in plan.probes)
             costs = self._prices.get((alike, self.kernel))
             if costs is None:  # once for the processes of a file
@@ -248,7 +248,7 @@ class Planner:
         if any(key is None for key, _ in read):
             return None
         mapped = tuple((file.path, file.device, file.inode, file.deleted) for _, file in files)
-        forbidden = (procfs.has_shadow_stack(process.pid), procfs.has_system_call_filter(process.pid))
+        forbidden = procfs.has_shadow_stack_and_filter(process.pid)
         # Not the costs: a file that is linked already stays as it is, or the first calls of its next processes would be counted by links that
         # another plan does without.
         return (process.name, named, mapped, tuple(read), forbidden)
@@ -263,11 +263,8 @@ class Planner:
     def process_facts(self, process: Process, examined: Sequence[Examined]) -> ProcessFacts:
         """What is known of the process as a whole, without reading anything for it. Raises TargetError, PermissionDeniedError."""
         stacks = signal_stacks([(_name(each), each.report.signal_stacks) for each in examined])
-        return ProcessFacts(
-            shadow_stack=procfs.has_shadow_stack(process.pid),
-            system_call_filter=procfs.has_system_call_filter(process.pid),
-            signal_stacks=stacks,
-        )
+        shadow_stack, system_call_filter = procfs.has_shadow_stack_and_filter(process.pid)
+        return ProcessFacts(shadow_stack=shadow_stack, system_call_filter=system_call_filter, signal_stacks=stacks)
 
     def program_name(self, path: str) -> str:
         """The name of the program that a file is; "" where it is a library, or was not read."""

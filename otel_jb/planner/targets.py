@@ -83,6 +83,7 @@ class Discovery:
         self._looks: dict[Process, _Look] = {}
         self._loading = Loading()
         self._target_of: dict[Process, int] = {}
+        self._plan_of: dict[Process, ProbePlan] = {}  # of these
         self.held: Collection[int] = ()  #: PIDs of which `tell` hears when they end or execute another program
         self.unmeasured: dict[Process, Unmeasured] = {}  #: processes that run, should be measured and cannot be
         self._pending: dict[Process, None] = {}  # came and were not looked at yet; in the order in which they will be
@@ -101,10 +102,10 @@ class Discovery:
         return self.planner.plan_process(process, named=self._selector(process) is not None)
 
     def find(
-        self, process: Process, selector: TargetSelector | None, mapped: Sequence[MappedFile] | None = None
+        self, process: Process, selector: TargetSelector | None, files: Sequence[tuple[str, MappedFile]] | None = None
     ) -> Found:
-        """Plan one process; `mapped`: its files, if they were looked at. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""
-        examined, plan = self.planner.examined_plan(process, named=selector is not None, mapped=mapped)
+        """Plan one process; `files`: its `paths`, if they were looked at. Raises TargetError, ElfError, PermissionDeniedError, NoFunctionError."""
+        examined, plan = self.planner.examined_plan(process, named=selector is not None, files=files)
         alone = selector is not None and selector.pid is not None
         if alone and not plan.probes and any(each.report.build_id in self.planner.files.awaited for each in examined):
             raise NamesAskedForError(
@@ -238,31 +239,40 @@ class Discovery:
         found = []
         until = time.monotonic() + seconds
         while self._pending and time.monotonic() < until:
-            for process in self._read_next():
-                if young and self._loading.still(process, self.planner.files):
+            for process, files in self._read_next():
+                if young and self._loading.still(process, self.planner.files, files):
                     time.sleep(LOADING_S)
                     continue
                 del self._pending[process]
-                if (each := self._try(process, time.monotonic())) is not None:
+                if (each := self._try(process, time.monotonic(), files)) is not None:
                     found.append(each)
         return found
 
-    def _read_next(self) -> list[Process]:
-        """The next processes to look at: as many as have one request's worth of files that are not known, which are read."""
+    def _read_next(self) -> list[tuple[Process, Sequence[tuple[str, MappedFile]] | None]]:
+        """The next processes to look at, each with its `paths`: as many as have one request's worth of files that are not known, which are
+        read. That may take long, and then what they map has to be looked at again: None.
+        """
         files: list[tuple[str, str]] = []
-        processes: list[Process] = []
+        processes: list[tuple[Process, Sequence[tuple[str, MappedFile]] | None]] = []
         for process in itertools.islice(self._pending, _AT_ONCE):
+            mapped: list[tuple[str, MappedFile]] | None
             try:
-                mapped = worth_reading(process, paths(process), everything=self.planner.asks_any)
+                mapped = paths(process)
             except AgentError:
-                mapped = []  # it ended; `_try` says so
-            unread = [(path, file.path) for path, file in mapped if not self.planner.files.is_read(path, file.device)]
+                mapped = None  # it ended; `_try` says so
+            unread = [
+                (path, file.path)
+                for path, file in worth_reading(process, mapped or (), everything=self.planner.asks_any)
+                if not self.planner.files.is_read(path, file.device)
+            ]
             if processes and len(files) + len(unread) > MAX_FILES:
                 break
-            processes.append(process)
+            processes.append((process, mapped))
             files += unread
+        if not files:
+            return processes
         self.planner.files.read_ahead(files)
-        return processes
+        return [(process, None) for process, _ in processes]
 
     def _check_binary(self, binary: str) -> None:
         """Whether processes of this file could be measured at all."""
@@ -291,19 +301,26 @@ class Discovery:
         self.unmeasured.pop(found.process, None)
         self.waiting.pop(found.process, None)
         self._target_of[found.process] = found.target.id
+        self._plan_of[found.process] = found.plan
         return found
 
     def forget(self, process: Process) -> None:
         """It could not be attached after all; it is planned anew when it maps other files."""
-        self._target_of.pop(process, None)
+        self._let_go(process)
+
+    def _let_go(self, process: Process) -> int | None:
+        """It is measured no more; its target id, if it had one."""
+        self._plan_of.pop(process, None)
+        return self._target_of.pop(process, None)
 
     def plans_again(self) -> list[tuple[int, ProbePlan]]:
         """(target id, plan) of the processes that are measured, planned anew: what they cost now, nothing is attached by it."""
         plans = []
         for process, target in list(self._target_of.items()):  # another thread may be at it
             try:
-                plans.append((target, self.planner.priced_again(process, named=self._selector(process) is not None)))
-            except AgentError:
+                named = self._selector(process) is not None
+                plans.append((target, self.planner.priced_again(process, self._plan_of[process], named=named)))
+            except (AgentError, KeyError):
                 continue  # it ended meanwhile
         return plans
 
@@ -374,10 +391,12 @@ class Discovery:
         for process, number in list(self._target_of.items()):
             plan = self._kept(process, old, planner)
             if plan is None:
-                left.append(self._target_of.pop(process))
+                left.append(number)
+                self._let_go(process)
                 self._looks.pop(process, None)
             else:
                 kept.append((number, plan))
+                self._plan_of[process] = plan
         self.unmeasured.clear()
         self.waiting.clear()
         self._ahead.clear()
@@ -423,7 +442,7 @@ class Discovery:
         for process in self._over.union(self._target_of):
             self._pending.pop(process, None)
         self._over = {process for process in self._over if procfs.alive(process)}
-        gone = [self._target_of.pop(process) for process in ended if process in self._target_of]
+        gone = [number for process in ended if (number := self._let_go(process)) is not None]
         for process in ended:
             self._looks.pop(process, None)
             self._pending.pop(process, None)
@@ -464,7 +483,8 @@ class Discovery:
             arrivals += came
             for process in [process for process, number in self._target_of.items() if number in ended]:
                 self._looks.pop(process, None)
-                if ended[self._target_of.pop(process)]:
+                number = self._let_go(process)
+                if number is not None and ended[number]:
                     self._over.add(process)  # /proc may still show it for a moment
 
     def _place_some(self) -> list[Placed]:
@@ -480,7 +500,8 @@ class Discovery:
         process = procfs.look(group[0].pid)
         if process is None or not _is_of(group[0], process):
             return Placed(group, self._ended_before_it_was_named(group))
-        unloaded = self._unloaded(process, group)
+        mapped = _mapped(process)
+        unloaded = self._unloaded(mapped, group)
         if process in self._target_of:
             plan = self._planned_again(process)
             if unloaded.probes:
@@ -490,7 +511,7 @@ class Discovery:
         if not self._selected(process):
             return Placed(group)
         self._pending.pop(process, None)
-        found = self._try(process, time.monotonic())
+        found = self._try(process, time.monotonic(), mapped=mapped)
         if found is None and not _files(process):  # it is about to end
             return Placed(group, self._ended_before_it_was_named(group))
         if found is None and unloaded.probes:
@@ -498,11 +519,11 @@ class Discovery:
         return Placed(group, found)
 
     @staticmethod
-    def _unloaded(process: Process, group: Sequence[Arrival]) -> ProbePlan:
-        """What the kernel has counted of a process in libraries that it does not map any more."""
-        mapped = {file.inode for file in _mapped(process)}
+    def _unloaded(mapped: Sequence[MappedFile], group: Sequence[Arrival]) -> ProbePlan:
+        """What the kernel has counted of a process in libraries that it does not map any more; `mapped`: what it has."""
+        inodes = {file.inode for file in mapped}
         every = [probe for arrival in group for probe in arrival.plan.probes]
-        return ProbePlan(tuple(each for each in every if each.identity is not None and each.identity[1] not in mapped))
+        return ProbePlan(tuple(each for each in every if each.identity is not None and each.identity[1] not in inodes))
 
     def _found_unloaded(self, process: Process, plan: ProbePlan) -> Found:
         """A process with nothing to measure but what it has called in such libraries, and may call again."""
@@ -514,10 +535,11 @@ class Discovery:
 
     def _planned_again(self, process: Process) -> ProbePlan | None:
         try:
-            return self._plan(process)
+            plan = self._plan_of[process] = self._plan(process)
         except AgentError as error:
             _logger.debug("%s", error.message)
             return None
+        return plan
 
     def _ended_before_it_was_named(self, group: Sequence[Arrival]) -> Found | None:
         """A process that is gone, as the kernel knew it, if it was to be measured."""
@@ -558,15 +580,24 @@ class Discovery:
             return True
         return procfs.inside(probe.file) == binary
 
-    def _try(self, process: Process, now: float) -> Found | None:
-        """Plan a process that may have nothing to measure (yet); it is looked at again when it maps other files."""
-        mapped = _mapped(process)
+    def _try(
+        self,
+        process: Process,
+        now: float,
+        files: Sequence[tuple[str, MappedFile]] | None = None,
+        mapped: Sequence[MappedFile] | None = None,
+    ) -> Found | None:
+        """Plan a process that may have nothing to measure (yet); it is looked at again when it maps other files. `files`: its `paths`, or
+        `mapped`, what it maps, if that was just looked at.
+        """
+        if mapped is None:
+            mapped = _mapped(process) if files is None else [file for _, file in files]
         selector = self._selector(process)
         if process not in self._looks:
             self._looks[process] = _Look(_identities(mapped), now + FIRST_LOOK_S, FIRST_LOOK_S)
             self._ahead.add_root(process.root)
         try:
-            return self._remember(self.find(process, selector, mapped))
+            return self._remember(self.find(process, selector, paths(process, mapped) if files is None else files))
         except NothingYetError as error:
             self._wait_for(process, error)
             return None

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from otel_jb.config.model import Config, Functions, TargetSelector
-from otel_jb.host import libraries, procfs
+from otel_jb.host import container, libraries, procfs
 from otel_jb.model.errors import NoFunctionError, NothingYetError, TargetError
 from otel_jb.model.stream import AgentCost
 from otel_jb.planner import named_files
@@ -249,6 +249,34 @@ def test_server_names_are_whole_names() -> None:
     assert not is_server("srsly")
 
 
+def test_another_process_of_a_known_file_costs_one_look_at_its_mappings(
+    inspector: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand processes of one file cost a thousand readings of /proc/PID/maps, and none of their mounts."""
+    program = tmp_path / "server"
+    source = "#include <unistd.h>\nint jitterbuffer_put(int a) { return a + 1; } int main(void) { return pause(); }"
+    subprocess.run(["gcc", "-x", "c", "-o", program, "-"], input=source, text=True, check=True)
+    discovery = Discovery(Config(targets=(TargetSelector(binary=str(program)),)), inspector)
+    read: list[str] = []
+
+    def noting(path: object, *args: object, **options: object) -> object:
+        read.append(str(path))
+        return open(path, *args, **options)  # type: ignore[call-overload]
+
+    with running(tmp_path, "server") as one:
+        assert [found.process for found in discovery.first()] == [one]
+        with running(tmp_path, "server") as other:
+            for module in (procfs, container):
+                monkeypatch.setattr(module, "open", noting, raising=False)
+            found = discovery.poll().found
+            while not found:
+                found = discovery.poll().found
+            assert [each.process for each in found] == [other]
+            of_other = [path.rpartition("/")[2] for path in read if path.startswith(f"/proc/{other.pid}/")]
+            assert of_other.count("maps") == 1
+            assert of_other.count("mountinfo") == 0
+
+
 def test_processes_of_a_file_are_planned_once(
     inspector: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,7 +302,7 @@ def test_processes_of_a_file_are_planned_once(
         assert planner.plan_process(other, named=True).probes == second.probes
         planner._kinds.clear()  # as for a process that is looked at before it has mapped its libraries
         assert planner.plan_process(other, named=True).probes == second.probes
-        (priced,) = planner.priced_again(other, named=True).probes
+        (priced,) = planner.priced_again(other, second, named=True).probes
         assert priced == replace(second.probes[0], cost_ns=priced.cost_ns)
     subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
     with running(tmp_path, "server") as rebuilt:
