@@ -8,6 +8,7 @@ added to any count; `otel_jb.probe.attached_time` shows how long a probe was bli
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -55,14 +56,27 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class _Second:
-    """What one interval between two observations, about a second, showed of a target."""
+    """What one interval between two observations, about a second, showed of a target. Twenty are kept of each of perhaps a thousand, so
+    they are tuples; few are ever asked.
+    """
 
     time: float
     length: float
-    calls: dict[int, float]  #: a second, by series
-    shares: dict[int, float]  #: of one CPU, by series, before the correction
+    series: tuple[int, ...]
+    rates: tuple[float, ...]  #: calls a second, of each of these
+    costs: tuple[float, ...]  #: shares of one CPU, before the correction
     cpu: float | None  #: of one CPU, the target's own and the probes'
-    total: float  #: of `shares`
+    total: float  #: of `costs`
+
+    @property
+    def calls(self) -> dict[int, float]:
+        """A second, by series."""
+        return dict(zip(self.series, self.rates, strict=True))
+
+    @property
+    def shares(self) -> dict[int, float]:
+        """Of one CPU, by series, before the correction."""
+        return dict(zip(self.series, self.costs, strict=True))
 
 
 @dataclass(slots=True)
@@ -94,7 +108,8 @@ class _Target:
     prices: dict[int, tuple[float, float]] = field(default_factory=dict)  #: seconds of a call, and a cold one's more
     cpu_s: float | None = None
     seconds: deque[_Second] = field(default_factory=deque)  #: of the last COMPARE_S or DECIDE_S
-    spent: deque[tuple[float, float]] = field(default_factory=deque)  #: (time, CPU seconds) of the last WINDOW_S
+    spent_at: array[float] = field(default_factory=lambda: array("d"))  #: times within the last WINDOW_S
+    spent: array[float] = field(default_factory=lambda: array("d"))  #: CPU seconds then
     spent_s: float = 0.0  #: their sum
     loud: float = 0.0  #: when it last spent so much that it may be over its budget
     since: float = 0.0  #: of the last change: what was spent before it decides nothing
@@ -254,15 +269,20 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
     for gone in target.entries.keys() - present:
         del target.entries[gone], target.tells[gone], target.prices[gone]
         target.shed.pop(gone, None)
-    second = _Second(now, length, calls, shares, cpu, sum(shares.values()))
+    series = tuple(calls)
+    if target.seconds and target.seconds[-1].series == series:
+        series = target.seconds[-1].series
+    second = _Second(now, length, series, tuple(calls.values()), tuple(shares.values()), cpu, sum(shares.values()))
     target.seconds.append(second)
     spent_s = second.total * length * target.correction
-    target.spent.append((now, spent_s))
+    target.spent_at.append(now)
+    target.spent.append(spent_s)
     target.spent_s += spent_s
     while target.seconds[0].time <= now - DECIDE_S:
         target.seconds.popleft()
-    while target.spent[0][0] <= now - WINDOW_S:
-        target.spent_s -= target.spent.popleft()[1]
+    while target.spent_at[0] <= now - WINDOW_S:
+        del target.spent_at[0]
+        target.spent_s -= target.spent.pop(0)
 
 
 def _shares(calls: Mapping[int, float], prices: Mapping[int, tuple[float, float]]) -> dict[int, float]:
