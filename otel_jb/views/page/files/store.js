@@ -95,9 +95,9 @@ function pastOf(key, present) {
 }
 
 function push(past, values) {
-  for (const [name, value] of Object.entries(values)) {
-    const kept = (past[name] = past[name] || []);
-    kept.push(value);
+  for (const name in values) {
+    const kept = past[name] || (past[name] = []);
+    kept.push(values[name]);
     if (kept.length > KEPT) kept.shift();
   }
 }
