@@ -14,7 +14,7 @@ from tests.rtp_oracle import Truth, jitter_s, packet, truth
 CLOCK_RATE = 8000
 PAYLOAD_TYPE = 8  #: G.711 A-law, which RFC 3551 gives that clock
 SIZE = 172
-_SENDER_REPORT = bytes([0x80, 200, 0, 6]) + bytes(24)
+SENDER_REPORT = bytes([0x80, 200, 0, 6]) + bytes(24)
 
 
 @dataclass(frozen=True)
@@ -79,5 +79,5 @@ def play(port: int, plans: Sequence[Plan], packets: int, first: int = 65500) -> 
             sent[position].append((number, time.monotonic()))
             out.sendto(data, ("127.0.0.1", port))
             if number % 50 == 0:  # RTCP on the same port is no packet of the stream
-                out.sendto(_SENDER_REPORT, ("127.0.0.1", port))
+                out.sendto(SENDER_REPORT, ("127.0.0.1", port))
     return [Log(ssrc, tuple(of_stream)) for ssrc, of_stream in zip(ssrcs, sent, strict=True)]
