@@ -202,7 +202,7 @@ def test_a_shadow_stack_on_an_old_kernel_forbids_return_probes(
     monkeypatch.setattr(planner, "kernel_facts", lambda **_: KernelFacts.of_version(6, 8))
     with running(*speex()) as child:
         (before,) = document(capsys, str(child.pid))["targets"]
-        monkeypatch.setattr(procfs, "has_shadow_stack", lambda pid: pid == child.pid)
+        monkeypatch.setattr(procfs, "has_shadow_stack_and_filter", lambda pid: (pid == child.pid, False))
         (after,) = document(capsys, str(child.pid))["targets"]
     assert "uretprobe" in {each["strategy"] for each in before["functions"]}
     assert "uretprobe" not in {each["strategy"] for each in after["functions"]}

@@ -428,6 +428,7 @@ def test_a_shadow_stack_is_read_from_the_thread_features(
     monkeypatch.setattr(procfs, "PROC", str(tmp_path))
     assert procfs.has_shadow_stack(7) is expected
     assert procfs.has_shadow_stack(8) is False
+    assert [procfs.has_shadow_stack_and_filter(pid) for pid in (7, 8)] == [(expected, False), (False, False)]
 
 
 def test_the_vdso_is_where_the_kernel_told_the_process() -> None:
