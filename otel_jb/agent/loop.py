@@ -25,7 +25,7 @@ from otel_jb.agent.commands import ClosedError, Commands
 from otel_jb.agent.opening import Opening
 from otel_jb.agent.pacing import Paced
 from otel_jb.model.errors import AgentError, AttachError, TargetError
-from otel_jb.model.text import printable
+from otel_jb.model.text import number_of, printable
 from otel_jb.probes.backend import KernelOptions
 
 if TYPE_CHECKING:
@@ -382,7 +382,7 @@ class Agent:
             if age_s > self.config.interval / 1e9 + 1:
                 return False, f"the kernel was last read {age_s:.0f} s ago"
         probes = sum(len(view.series) for view in self.state.view().live)
-        said = f"{probes} functions of {targets} processes are measured"
+        said = f"{number_of(probes, 'function')} of {number_of(targets, 'process')} {'is' if probes == 1 else 'are'} measured"
         if measuring.uncounted:
             said += f"; {measuring.uncounted} calls were not counted: their processes found no room (max_series)"
         return True, said + self._unmeasured()

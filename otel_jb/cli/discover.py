@@ -17,7 +17,7 @@ from otel_jb.cli import target
 from otel_jb.cli.progress import Progress
 from otel_jb.model.errors import ElfError, ExitCode, NoFunctionError, PermissionDeniedError, TargetError
 from otel_jb.model.plan import EndStrategy, SymbolSource
-from otel_jb.model.text import printable
+from otel_jb.model.text import number_of, printable
 
 if TYPE_CHECKING:
     from otel_jb.catalog.matching import Match
@@ -137,7 +137,9 @@ def _nothing_found(text: str, targets: Sequence[Target], looker: _Looker) -> NoF
     if looker.functions and looker.others:
         return looker.none_is_called_so(text)
     files = [file for target in targets for file in target.files]
-    help_text = f"Looked at {sum(file.symbols for file in files)} symbols of {len(files)} files."
+    help_text = (
+        f"Looked at {number_of(sum(file.symbols for file in files), 'symbol')} of {number_of(len(files), 'file')}."
+    )
     advice = list(dict.fromkeys(line for target in targets for line in target.advice))
     if not advice:
         advice.append("Write a profile that names its functions (--profile); docs/profiles.md says how.")

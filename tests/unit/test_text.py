@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from otel_jb.agent import log
 from otel_jb.model.stream import ProbeState, ProbeStatus
-from otel_jb.model.text import LIMIT, printable, printable_lines
+from otel_jb.model.text import LIMIT, number_of, printable, printable_lines
 from tests.telemetry_samples import FFMPEG, PUT
 
 pytestmark = pytest.mark.unit
@@ -115,3 +115,11 @@ def test_json_has_fields_of_what_a_message_is_about(monkeypatch: pytest.MonkeyPa
     assert not {"pid", "target", "function"} & plain.keys()
     assert "Traceback" in failed["exception"]
     assert all(line.isprintable() for line in failed["exception"].splitlines())
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    """One file and one process; none or several have the plural's ending."""
+    assert [number_of(count, noun) for noun in ("file", "process") for count in (0, 1, 2)] == [
+        *("0 files", "1 file", "2 files"),
+        *("0 processes", "1 process", "2 processes"),
+    ]
