@@ -54,6 +54,7 @@ class Span:
     refused: int  #: packets thrown away for want of room
     share_seconds: float  #: how long the host's share was counted for: it is read at moments of its own
     lost_by_share: int | None  #: packets that were lost when the share was last read; None: it was not
+    stalled: bool  #: packets came to its sockets, and none was taken
 
     @property
     def seconds(self) -> float:
@@ -213,6 +214,10 @@ def _span(first: _Sample, last: _Sample, by_share: _Sample | None = None) -> Spa
         refused=refused,
         share_seconds=_between(begin, end, (last.time_unix_nano - first.time_unix_nano) / 1e9),
         lost_by_share=None if by_share is None else _lost(first, by_share),
+        stalled=bool(last.series or streams)
+        and calls == 0
+        and not any(each.received for each in streams.values())
+        and _came(end) > _came(begin) > 0,
     )
 
 
@@ -280,3 +285,8 @@ def _seconds(before: HostShare | None, now: HostShare | None, of: Callable[[Host
 
 def _drops(share: HostShare | None) -> int:
     return sum(drops for _, drops in share.udp_drops) if share is not None else 0
+
+
+def _came(share: HostShare | None) -> int:
+    """What grows as long as packets come to sockets that nobody reads: what waits there, then what is dropped. No unit."""
+    return sum(unread for _, unread in share.udp_queue) + _drops(share) if share is not None else 0

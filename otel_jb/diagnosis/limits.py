@@ -47,10 +47,28 @@ THROTTLED = Measure("throttled", Culprit.HOST, 0.02, "was kept from the CPU by i
 SOCKET_DROPS = Measure(
     "socket_drops", Culprit.APPLICATION, 0.005, "left {value} of its packets unread until the kernel dropped them", 5
 )
+STALLED = Measure(
+    "stalled",
+    Culprit.APPLICATION,
+    0.05,
+    "took no packet for {value} of the time while more and more waited in its socket",
+)
 SLOW_CALLS = Measure("slow_calls", Culprit.APPLICATION, 0.01, "took over 10 ms for {value} of its packets", 5)
 REFUSED = Measure("refused", Culprit.APPLICATION, 0.01, "threw away {value} of its packets for want of room", 5)
 
-MEASURES = (LOSS, REORDERING, DUPLICATION, JITTER, SILENCE, RUN_DELAY, THROTTLED, SOCKET_DROPS, SLOW_CALLS, REFUSED)
+MEASURES = (
+    LOSS,
+    REORDERING,
+    DUPLICATION,
+    JITTER,
+    SILENCE,
+    RUN_DELAY,
+    THROTTLED,
+    SOCKET_DROPS,
+    STALLED,
+    SLOW_CALLS,
+    REFUSED,
+)
 
 SLOW_NS = 10_000_000  #: a call that handles a packet and takes longer is slow
 PACKET_ROLES = frozenset({"put", "parse", "decode"})  #: whose calls handle a packet and wait for none

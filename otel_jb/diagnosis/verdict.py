@@ -111,6 +111,9 @@ def _readings(span: Span, steps: list[Span], only: str | None) -> Iterable[Readi
         yield Reading(limits.THROTTLED, None, span.throttled_s / span.share_seconds, 0)
     arrived = max(sum(stream.received for stream in span.streams.values()), span.packets) + span.socket_drops
     yield Reading(limits.SOCKET_DROPS, None, _share(span.socket_drops, arrived), span.socket_drops)
+    if steps:
+        stalled = sum(step.seconds for step in steps if step.stalled)
+        yield Reading(limits.STALLED, None, stalled / sum(step.seconds for step in steps), 0)
     yield Reading(limits.SLOW_CALLS, None, _share(span.slow_calls, span.calls), span.slow_calls)
     yield Reading(limits.REFUSED, None, _share(span.refused, span.packets), span.refused)
 
@@ -139,6 +142,7 @@ def _share(part: int, whole: int) -> float:
 def _unexplained(readings: list[Reading], span: Span) -> list[Reading]:
     """The readings that no other one explains."""
     host_is_busy = any(reading.measure.culprit is Culprit.HOST for reading in readings)
+    stalled = any(reading.measure is limits.STALLED for reading in readings)
     lost = sum(max(0, stream.lost) for stream in span.streams.values())
     # What the kernel dropped at the socket was seen as lost by the sequence numbers. Drops are read at moments of their own: what was
     # lost since then accuses nobody yet.
@@ -146,8 +150,9 @@ def _unexplained(readings: list[Reading], span: Span) -> list[Reading]:
     explained: dict[Measure, bool] = {
         limits.LOSS: dropped_here,
         limits.JITTER: host_is_busy,
-        limits.SILENCE: host_is_busy,
+        limits.SILENCE: host_is_busy or stalled,
         limits.SOCKET_DROPS: host_is_busy,
+        limits.STALLED: host_is_busy,
         limits.SLOW_CALLS: host_is_busy,
         limits.REFUSED: host_is_busy,
     }

@@ -124,6 +124,14 @@ def overflow(minute: Minute) -> None:
     minute.add(HURT, received=-6, lost=6)
 
 
+def stall(minute: Minute) -> None:
+    for name in STREAMS:
+        minute.add(name, received=-50)
+    del minute.durations[-200:]
+    ((port, unread),) = minute.share.udp_queue
+    minute.share = replace(minute.share, udp_queue=((port, unread + 40_000),))
+
+
 def refuse(minute: Minute) -> None:
     minute.full += 10
 
@@ -138,6 +146,7 @@ TROUBLES: dict[Callable[[Minute], None], tuple[Culprit, str, str | None]] = {
     throttle: (Culprit.HOST, "throttled", None),
     lock: (Culprit.APPLICATION, "slow_calls", None),
     overflow: (Culprit.APPLICATION, "socket_drops", None),
+    stall: (Culprit.APPLICATION, "stalled", None),
     refuse: (Culprit.APPLICATION, "refused", None),
 }
 
@@ -188,6 +197,25 @@ def test_a_stream_is_judged_alone() -> None:
     assert verdict(lose, HURT).culprit is Culprit.NETWORK
     assert verdict(lose, "live/cam0").culprit is None
     assert "no stream live/cam9 was seen" in verdict(lose, "live/cam9").missing[0]
+
+
+def test_what_always_waits_in_a_socket_excuses_no_network() -> None:
+    """Silence stays the network's where something lies unread in a socket from before, and where another stream's packets are taken."""
+
+    def silent(minute: Minute) -> None:
+        stall(minute)
+        minute.share = replace(minute.share, udp_queue=((8000, 40_000),))
+
+    assert {each.reading.measure.name for each in verdict(silent).findings} == {"silence"}
+
+    def one_is_silent(minute: Minute) -> None:
+        ((port, unread),) = minute.share.udp_queue
+        minute.share = replace(minute.share, udp_queue=((port, unread + 40_000),))
+        fall_silent(minute)
+
+    assert [(each.reading.measure.name, each.reading.stream) for each in verdict(one_is_silent).findings] == [
+        ("silence", HURT)
+    ]
 
 
 def test_both_are_accused_where_both_are_at_fault() -> None:

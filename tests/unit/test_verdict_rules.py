@@ -17,7 +17,7 @@ from otel_jb.model.stream import Snapshot, TargetEnded
 from otel_jb.telemetry.metrics import VERDICT, Attributes, target_metrics
 from otel_jb.telemetry.state import StreamState
 from tests.telemetry_samples import SRS
-from tests.unit.test_diagnosis import HURT, PUT, SECOND, TROUBLES, fall_silent, lose, records, starve
+from tests.unit.test_diagnosis import HURT, PUT, SECOND, TROUBLES, fall_silent, lose, records, stall, starve
 
 pytestmark = pytest.mark.unit
 
@@ -29,8 +29,8 @@ def rules(file: str, kind: str) -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"] if kind in rule]
 
 
-#: Silence accuses nobody outside of `otel-jb why`.
-EXPORTED = tuple(measure for measure in MEASURES if measure is not limits.SILENCE)
+#: Who is silent or stalled is looked at step by step, and accuses nobody outside of `otel-jb why`.
+EXPORTED = tuple(measure for measure in MEASURES if measure not in (limits.SILENCE, limits.STALLED))
 EVIDENCE = {
     rule["labels"]["measure"]: rule
     for rule in rules("recording.yml", "record")
@@ -84,7 +84,7 @@ def test_the_metric_says_what_the_command_says(trouble: Any) -> None:
     for record in records(trouble):
         state.apply(record)
     named = () if stream is None else (("jitterbuffer.stream", stream),)
-    expected = [] if trouble is fall_silent else [(("culprit", culprit.value), *named)]
+    expected = [] if trouble in (fall_silent, stall) else [(("culprit", culprit.value), *named)]
     assert verdicts(state) == expected
 
 
