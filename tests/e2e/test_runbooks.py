@@ -25,7 +25,7 @@ pytestmark = pytest.mark.e2e
 PAGE = (ROOT / "docs" / "runbooks.md").read_text()
 #: What each command must print for its step to make sense.
 PRINTS = {
-    "otel-jb why 1234": r"\(process {pid}\): .*\n(.*\n)*.*server .*refused",
+    "otel-jb why 1234": r"\(process {pid}\): \w.*\n(.*\n)*  not known: no RTP headers",
     "otel-jb discover --json 1234": r'"JitterBuffer::put"',
     "otel-jb doctor 1234": r"jitter-buffer functions: JitterBuffer::put",
     "otel-jb doctor --otlp-endpoint URL": r"OTLP endpoint: .*127\.0\.0\.1:9310",
