@@ -81,6 +81,7 @@ class Meaning:
     has_bytes: bool = True
     has_depth: bool = False
     has_duplicates: bool = False
+    has_underruns: bool = False
     stream_name: tuple[NamePart, ...] = ()
     sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
     error_return: tuple[tuple[int, int], ...] = ()

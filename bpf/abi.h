@@ -169,6 +169,8 @@ struct cell {
 #define OUTCOME_PACKET 0
 #define OUTCOME_NO_PACKET 1
 #define OUTCOME_DUPLICATE 2
+#define OUTCOME_UNDERRUN 3
+#define HANDLED_NONE(outcome) (((outcome) & ~2ULL) == OUTCOME_NO_PACKET)  // an underrun, too
 #define OUTCOME_DROP 8
 #define OUTCOME_UNKNOWN 255
 

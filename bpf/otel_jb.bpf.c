@@ -592,7 +592,9 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
   }
   if (!timed) {
     u32 outcome = flags >> 1 & 0x7f;
-    if (features & FEATURE_TOLD && !(flags & CALL_FAULTED) && outcome != OUTCOME_NO_PACKET) {
+    u32 told_packet = features & FEATURE_TOLD && !(flags & CALL_FAULTED);
+    if (told_packet && outcome == OUTCOME_UNDERRUN) ADD(s->underruns, 1);
+    if (told_packet && !HANDLED_NONE(outcome)) {
       if (r[REG_BYTES]) ADD(s->bytes, r[REG_BYTES]);
       if (outcome == OUTCOME_DUPLICATE) ADD(s->duplicates, 1);
       if (outcome >= OUTCOME_DROP) ADD(s->drops[(outcome - OUTCOME_DROP) & (DROP_REASONS - 1)], 1);
@@ -747,7 +749,7 @@ INLINE void report(REGS *ctx, struct series *s, u64 features, u32 index, struct 
 INLINE void packet_ends(struct series *s, u64 features, struct call *c, u64 now, u64 *r) {
   u64 outcome = *(volatile u64 *)&r[REG_OUTCOME], packet = *(volatile u64 *)&r[REG_PACKET];
   if (features & FEATURE_LEAVES) {
-    if (outcome != OUTCOME_NO_PACKET && outcome != OUTCOME_UNKNOWN) packet_leaves(s, c->stream, packet, now);
+    if (!HANDLED_NONE(outcome) && outcome != OUTCOME_UNKNOWN) packet_leaves(s, c->stream, packet, now);
     return;
   }
   u32 where = c->bytes >> CALL_PLACE_SHIFT, passed = packet == PACKET_PASSED && outcome == OUTCOME_PACKET;
@@ -819,8 +821,9 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
     }
   }
   if (features & (FEATURE_ENTERS | FEATURE_LEAVES)) *(volatile u64 *)&r[REG_OUTCOME] = outcome;
-  if (UNLIKELY(outcome == OUTCOME_NO_PACKET)) {
+  if (UNLIKELY(HANDLED_NONE(outcome))) {
     ADD(s->no_packet, 1);
+    if (outcome == OUTCOME_UNDERRUN) ADD(s->underruns, 1);
   } else if (UNLIKELY(outcome == OUTCOME_UNKNOWN)) {
     ADD(s->unknown, 1);
   } else {

@@ -277,7 +277,7 @@ def _decide(code: _Code, rules: Sequence[Rule], packet: int, no_packet: int) -> 
             if rule.when is not None:
                 code.jump_unless(rule.when, other)
             code.add(ReadOp(Op.OUTCOME, imm=rule.outcome))
-            code.jump(no_packet if rule.outcome == Outcome.NO_PACKET else packet)
+            code.jump(no_packet if rule.outcome in (Outcome.NO_PACKET, Outcome.UNDERRUN) else packet)
             code.place(other)
         if rule.when is None:
             break

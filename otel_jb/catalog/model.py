@@ -116,7 +116,7 @@ class TimedSpec:
 class OutcomeSpec:
     """One rule that classifies a returned call; the first rule that holds decides."""
 
-    is_: Literal["packet", "no_packet", "duplicate", "drop"] = field(metadata={"key": "is"})
+    is_: Literal["packet", "no_packet", "underrun", "duplicate", "drop"] = field(metadata={"key": "is"})
     when: Text | None = None
     reason: str | None = None
 
@@ -477,10 +477,10 @@ class FunctionProfile:
         texts = {
             "bytes": [_text(self.spec.bytes)] if self.has_bytes else [],
             "depth": [_text(self.spec.depth)] if self.has_depth else [],
-            "outcome": [rule.when for rule in self.spec.outcomes[: len(self.meaning.rules)]],
+            "outcome": [rule.when for rule in self._outcomes[: len(self.meaning.rules)]],
             "rtp": [self.spec.rtp, _text(self.spec.bytes)] if self.has_rtp else [],
             "residence": [self.spec.enters, _text(self.spec.leaves), self.spec.passes] if self.moves_packets else [],
-            "packet": [self.spec.packet_when, *(rule.when for rule in self.spec.outcomes if rule.is_ == "no_packet")],
+            "packet": [self.spec.packet_when, *(rule.when for rule in self.spec.outcomes if rule.is_ in _NONE)],
         }
         found = {
             value: frozenset[str]().union(*(structs_of(text, self.scope) for text in given if text is not None))
@@ -505,7 +505,7 @@ class FunctionProfile:
             return False
         if self.trusted:
             return True
-        return self.spec.packet_when is None and len(self.meaning.rules) == len(self.spec.outcomes)
+        return self.spec.packet_when is None and len(self.meaning.rules) == len(self._outcomes)
 
     @property
     def has_bytes(self) -> bool:
@@ -540,11 +540,22 @@ class FunctionProfile:
         return self.has_packets and any(rule.outcome == Outcome.DUPLICATE for rule in self.meaning.rules)
 
     @property
+    def _outcomes(self) -> tuple[OutcomeSpec, ...]:
+        """The rules without those of underruns, if these are among the calls that carried no packet."""
+        told = any(rule.outcome == Outcome.UNDERRUN for rule in self.meaning.rules)
+        return tuple(rule for rule in self.spec.outcomes if told or rule.is_ != "underrun")
+
+    @property
+    def has_underruns(self) -> bool:
+        """Whether it is recognised that the buffer had nothing to give."""
+        return self.has_packets and any(rule.outcome == Outcome.UNDERRUN for rule in self.meaning.rules)
+
+    @property
     def drop_reasons(self) -> tuple[str, ...]:
         """The recognised reasons of drops; the program's outcome is an index into this tuple."""
         if not self.has_packets:
             return ()
-        reasons = (rule.reason for rule in self.spec.outcomes[: len(self.meaning.rules)])
+        reasons = (rule.reason for rule in self._outcomes[: len(self.meaning.rules)])
         return tuple(dict.fromkeys(reason for reason in reasons if reason is not None))
 
     @property
@@ -683,17 +694,25 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         scope = Scope({**scope.values, "bytes": replace(text, tree=AtEntry(bytes_entry))}, scope.structs)
     last = "entry" if spec.is_mark else "end"
     depth_entry, depth_end = timed("depth", spec.depth, last) if stream is not None else (None, None)
-    outcomes = {"packet": Outcome.PACKET, "no_packet": Outcome.NO_PACKET, "duplicate": Outcome.DUPLICATE}
+    outcomes = {
+        "packet": Outcome.PACKET,
+        "no_packet": Outcome.NO_PACKET,
+        "underrun": Outcome.UNDERRUN,
+        "duplicate": Outcome.DUPLICATE,
+    }
     rules: list[Rule] = []
     for number, rule in enumerate(spec.outcomes):
         left = spec.outcomes[number:]
         try:
             when = value(rule.when, condition=True)
         except UnplacedError as error:
+            if rule.is_ == "underrun" and [(each.is_, each.when) for each in left[1:]] == [("no_packet", None)]:
+                absent.append(f"no underruns: where {error.field} is, is not known: {error.why}")
+                continue  # without it, they are among the calls that carried no packet
             # The first rule that holds decides, so later rules are unusable, too.
             what = " and ".join(dict.fromkeys(_OUTCOME_WORDS[each.is_] for each in left))
             absent.append(f"no {what}: where {error.field} is, is not known: {error.why}")
-            packets_known = packets_known and not any(each.is_ == "no_packet" for each in left)
+            packets_known = packets_known and not any(each.is_ in _NONE for each in left)
             break
         reason = rule.reason
         rules.append(
@@ -739,7 +758,14 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
     return meaning, tuple(absent)
 
 
-_OUTCOME_WORDS = {"packet": "drops", "no_packet": "packets and bytes", "duplicate": "duplicates", "drop": "drops"}
+_NONE = ("no_packet", "underrun")  #: outcomes of calls that carried no packet
+_OUTCOME_WORDS = {
+    "packet": "drops",
+    "no_packet": "packets and bytes",
+    "underrun": "packets, bytes and underruns",
+    "duplicate": "duplicates",
+    "drop": "drops",
+}
 
 
 def _read_at_end(given: Text | TimedSpec) -> bool:

@@ -56,7 +56,7 @@ class Counter:
     name: str
     fold: Fold = Fold.SUM
     instrument: Instrument | None = None
-    told_by: Literal["has_timing", "has_packets", "has_bytes", "has_depth", "has_duplicates", "drop_reasons"] = (
+    told_by: Literal["has_timing", "has_packets", "has_bytes", "has_depth", "has_duplicates", "has_underruns", "drop_reasons"] = (
         "has_timing"
     )
     split: Split | None = None
@@ -115,7 +115,18 @@ TABLE: tuple[Counter, ...] = (
         ),
         told_by="has_duplicates",
     ),
-    Counter("no_packet"),
+    Counter(
+        "underruns",
+        instrument=Instrument(
+            "jitterbuffer.underruns",
+            Kind.COUNTER,
+            "{event}",
+            "jitterbuffer_underruns_total",
+            "Calls that asked for a packet while the buffer had none.",
+        ),
+        told_by="has_underruns",
+    ),
+    Counter("no_packet"),  # underruns among them
     Counter("unknown"),
     # What was lost while counting; metrics of the agent.
     Counter("faults", split=Split(MAX_FIELDS, "field", "fields")),

@@ -205,6 +205,7 @@ class Probe:
     has_bytes: bool
     has_depth: bool
     has_duplicates: bool
+    has_underruns: bool
     drop_reasons: tuple[str, ...] = ()
     sources: tuple[
         tuple[str, tuple[str, ...]], ...

@@ -115,8 +115,8 @@ class Outcome(IntEnum):
     PACKET = 0  #: handled one packet
     NO_PACKET = 1  #: carried none: RTCP, drain, empty get
     DUPLICATE = 2  #: handled one packet, which was a duplicate
+    UNDERRUN = 3  #: carried none, because the buffer had none to give
     DROP = 8  #: + index of the reason: handled one packet and discarded it
-
 
 @dataclass(frozen=True, slots=True)
 class ReadOp:

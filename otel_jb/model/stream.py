@@ -60,6 +60,7 @@ class Series:
     ] = ()  #: structs that `bytes`, `depth`, `outcome`, `packet` are read from
     error_return: tuple[tuple[int, int], ...] = ()
     has_rtp: bool = False  #: the RTP headers of its packets are read
+    has_underruns: bool = False  #: its end tells when the buffer had nothing to give
     has_residence: bool = False  #: it is known which packets go into the buffer, or come out of it
 
     def __post_init__(self) -> None:

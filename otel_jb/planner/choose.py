@@ -175,6 +175,7 @@ def _plan_one(
         has_bytes=meaning.has_bytes,
         has_depth=meaning.has_depth,
         has_duplicates=meaning.has_duplicates,
+        has_underruns=meaning.has_underruns,
         drop_reasons=tuple(meaning.drop_reasons),
         sources=meaning.sources,
         error_return=tuple(meaning.error_return),

@@ -47,6 +47,7 @@ class Told:
 
 def _metrics(meaning: FunctionMeaning) -> Sequence[str]:
     counted = {"packets": meaning.has_packets, "bytes": meaning.has_bytes, "duplicates": meaning.has_duplicates}
+    counted["underruns"] = meaning.has_underruns
     counted["rtp"] = emits_rtp(meaning.program)
     return [*(name for name, has in counted.items() if has), *(f"drops: {reason}" for reason in meaning.drop_reasons)]
 

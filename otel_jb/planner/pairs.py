@@ -83,6 +83,7 @@ def pair_probe(
         has_bytes=False,
         has_depth=False,
         has_duplicates=False,
+        has_underruns=False,
         cost_ns=sum(kernel.cost_ns(end.spot.price) for end in ends),
         names=(pair.name,),
         code=_both(facts.text.get(start.symbol.address, ()), facts.text.get(stop.symbol.address, ())),

@@ -390,6 +390,7 @@ class BpfBackend:
             has_bytes=False,
             has_depth=False,
             has_duplicates=False,
+            has_underruns=False,
             drop_reasons=(),
             fields=probe.read.fields,
             sources=probe.sources,
@@ -702,6 +703,7 @@ def _described(series: Series, probe: Probe) -> Series:
         has_bytes=probe.has_bytes and told,
         has_depth=probe.has_depth and told,
         has_duplicates=probe.has_duplicates and told,
+        has_underruns=probe.has_underruns and told,
         drop_reasons=probe.drop_reasons if told else (),
         has_rtp=emits_rtp(probe.read),
         # Without the end nobody knows which packets came out, or passed.

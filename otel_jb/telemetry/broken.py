@@ -39,6 +39,7 @@ def without(series: Series, values: frozenset[str]) -> Series:
         has_bytes=series.has_bytes and not values & {"bytes", "packet"},
         has_depth=series.has_depth and "depth" not in values,
         has_duplicates=series.has_duplicates and not values & {"outcome", "packet"},
+        has_underruns=series.has_underruns and not values & {"outcome", "packet"},
         has_rtp=series.has_rtp and not values & {"rtp", "packet", "bytes"},
         has_residence=series.has_residence and not values & {"residence", "packet"},
         drop_reasons=() if values & {"outcome", "packet"} else series.drop_reasons,

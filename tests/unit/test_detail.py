@@ -36,6 +36,7 @@ def test_what_a_primary_function_tells_too_is_not_needed() -> None:
     [
         replace(OTHER, drop_reasons=("late", "full")),
         replace(OTHER, has_duplicates=True),
+        replace(OTHER, has_underruns=True),
         replace(OTHER, role="get"),
         replace(OTHER, profile="another"),
         replace(OTHER, generic=True),

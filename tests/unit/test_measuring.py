@@ -172,7 +172,7 @@ class World:
 def probe(function: str) -> Probe:
     symbol = Symbol(function, 0x1000, 16, SymbolSource.SYMTAB, function)
     return Probe(
-        function, symbol, "f", None, "put", True, "p", EndStrategy.EDGE_SITES, "", (), ReadProgram(), True, True, False, False
+        function, symbol, "f", None, "put", True, "p", EndStrategy.EDGE_SITES, "", (), ReadProgram(), True, True, False, False, False
     )  # fmt: skip
 
 

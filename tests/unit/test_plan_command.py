@@ -21,7 +21,7 @@ def probe(function: str, cost_ns: float, *, primary: bool) -> Probe:
     symbol = Symbol(function, 0, 0, SymbolSource.SYMTAB, function)
     strategy = EndStrategy.EDGE_SITES
     return Probe(
-        function, symbol, "", None, "put", primary, "p", strategy, "", (), ReadProgram(), True, False, False, False,
+        function, symbol, "", None, "put", primary, "p", strategy, "", (), ReadProgram(), True, False, False, False, False,
         cost_ns=cost_ns,
     )  # fmt: skip
 

@@ -425,6 +425,8 @@ def test_every_key_and_profile_is_documented(catalog: Catalog) -> None:
         reasons = sorted({reason for f in known for reason in f.drop_reasons})
         if any(f.has_duplicates for f in known):
             reasons.append("(duplicates)")
+        if any(f.has_underruns for f in known):
+            reasons.append("(underruns)")
         assert [cell.strip() for cell in row[1:]] == [
             profile.title,
             ", ".join(reasons) or "–",
