@@ -11,6 +11,8 @@ import ctypes
 import json
 import random
 import sys
+import time
+from collections import deque
 
 ENOENT, EAGAIN = 2, 11
 FILLS = 2  # frames that have to be there before one is given
@@ -34,27 +36,33 @@ def run(rounds: int) -> dict[str, int]:
     source = random.Random(rounds)
     header = ctypes.create_string_buffer(HEADER)
     taken = ctypes.c_void_p()
-    number = held = 0
-    account = {"put": 0, "get": 0, "packets": 0, "underruns": 0, "filling": 0}
+    number = 0
+    held: deque[tuple[int, int]] = deque()  # of each frame in the buffer, the clock before and after it was put
+    account = {"put": 0, "get": 0, "packets": 0, "underruns": 0, "filling": 0, "shortest_ns": 0, "longest_ns": 0}
     for _ in range(rounds):
         # It is always given less than is asked for, so it runs empty; now and then all that is left is thrown away.
         for _ in range(source.choice((0, 0, 1, 1, 2))):
             memory = library.mem_alloc(64, None)
             header[6:8] = (number & 0xFFFF).to_bytes(2, sys.byteorder)
+            before = time.monotonic_ns()
             assert library.jbuf_put(buffer, header, memory) == 0
+            held.append((before, time.monotonic_ns()))
             library.mem_deref(memory)  # the buffer has a reference of its own
             number += 1
-            held += 1
             account["put"] += 1
         if source.random() < 0.02:
             library.jbuf_flush(buffer)
-            held = 0
+            held.clear()
+        before = time.monotonic_ns()
         result = library.jbuf_get(buffer, header, ctypes.byref(taken))
+        after = time.monotonic_ns()
         account["get"] += 1
         if result in (0, EAGAIN):
             library.mem_deref(taken)
-            held -= 1
             account["packets"] += 1
+            put_before, put_after = held.popleft()
+            account["shortest_ns"] += before - put_after
+            account["longest_ns"] += after - put_before
         else:
             assert result == ENOENT, result
             account["filling" if held else "underruns"] += 1

@@ -17,7 +17,7 @@ from otel_jb.elf.symbols import Matcher, find
 from otel_jb.elf.types import Field
 from otel_jb.model.errors import ConfigError
 from otel_jb.model.plan import Symbol, SymbolSource
-from otel_jb.model.reads import ReadProgram
+from otel_jb.model.reads import Op, Outcome, ReadProgram
 
 GOLDEN = Path(__file__).parent / "golden"
 LIBRARIES = Path("/usr/lib/x86_64-linux-gnu")
@@ -135,6 +135,21 @@ def test_an_unknown_layout_leaves_what_the_return_tells(catalog: Catalog) -> Non
         assert other.has_packets
     older = matched(catalog, "rtp_session_rtp_parse", soname="libortp.so.13")["rtp_session_rtp_parse"]
     assert (older.drop_reasons, older.program) == ((), ReadProgram())
+
+
+def test_where_an_underrun_is_not_told_it_is_a_get_without_a_packet(catalog: Catalog) -> None:
+    """Without libre's layout it is not known whether the buffer is empty or fills: packets are still counted, underruns are absent, with the reason."""
+
+    def in_version(version: str) -> FunctionProfile:
+        found = Findings(versions={"libre v": (version,)})
+        return catalog.place(catalog.match("libre.so.0", "x", [symbol("jbuf_get")]), found)[0].function
+
+    known, other = in_version("1.1.0"), in_version("2.0.0")
+    assert (known.has_packets, known.has_underruns, other.has_packets, other.has_underruns) == (True, True, True, False)
+    outcomes = {each.imm for each in other.program.end if each.op is Op.OUTCOME}
+    assert outcomes == {Outcome.NO_PACKET}
+    assert outcomes < {each.imm for each in known.program.end if each.op is Op.OUTCOME} == {*outcomes, Outcome.UNDERRUN}
+    assert any("underruns" in each for each in other.absent)
 
 
 def test_clones_are_counted_and_timed_only(catalog: Catalog) -> None:

@@ -45,8 +45,8 @@ def exported() -> dict[str, list[dict[str, Any]]]:
     for record in records(lose):
         losing.apply(record)
     buffering = samples.state()
-    buffering.apply(replace(samples.GET, has_residence=True))
-    got = samples.snapshot_of(samples.GET, [20_000_000])
+    buffering.apply(replace(samples.GET, has_residence=True, has_underruns=True))
+    got = replace(samples.snapshot_of(samples.GET, [20_000_000]), counts=(("underruns", 2),))
     stayed = ResidenceSnapshot(samples.SRS.id, samples.GET.id, 5, got.buckets, (("unseen", 1),))
     buffering.apply(replace(samples.snapshot(got), residences=(stayed,)))
     found: dict[str, list[dict[str, Any]]] = {}

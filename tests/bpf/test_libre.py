@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that ask a buffer for a packet while it has none, compared with a driver's own account of libre's buffer."""
+"""libre's buffer: what it is asked for while it has none, and how long frames stay in it, compared with a driver's own account."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.bpf
 DRIVER = Path(__file__).parents[1] / "targets/libre_driver.py"
 
 
-def test_an_empty_buffer_is_an_underrun_and_one_that_fills_is_not() -> None:
-    """Of the gets without a packet, those of an empty buffer are counted, and those of one that holds too little yet are not."""
+def test_underruns_and_residence_are_the_drivers_own() -> None:
+    """Of the gets without a packet, those of an empty buffer are underruns, and those of one that fills are not; frames stay as long as the driver says."""
     with Conversation("/usr/bin/python3", DRIVER) as driver:
         with Inspector() as inspector:
             plan = Planner(Config(), inspector).plan_process(procfs.process(driver.pid), named=True)
@@ -32,9 +32,10 @@ def test_an_empty_buffer_is_an_underrun_and_one_that_fills_is_not() -> None:
             known = {each.id: each for each in kernel.attach(target, plan) if isinstance(each, Series)}
             driver.tell("run 3000")
             account = driver.answer()
-            found = {known[each.series].function: each for each in kernel.snapshot().series}
+            snapshot = kernel.snapshot()
         finally:
             kernel.close()
+    found = {known[each.series].function: each for each in snapshot.series}
     assert min(account.values()) > 50
     assert {each.function for each in known.values() if each.has_underruns} == {"jbuf_get"}
     get = found["jbuf_get"]
@@ -43,3 +44,7 @@ def test_an_empty_buffer_is_an_underrun_and_one_that_fills_is_not() -> None:
     assert dict(get.counts)["underruns"] == account["underruns"]
     assert get.no_packet == account["underruns"] + account["filling"]
     assert found["jbuf_put"].packets == account["put"]
+    (residence,) = snapshot.residences
+    assert sum(residence.buckets) == account["packets"]
+    assert sum(count for _, count in residence.unmatched) == 0
+    assert account["shortest_ns"] <= residence.sum_ns <= account["longest_ns"]
