@@ -22,6 +22,7 @@ from otel_jb.model.stream import (
 )
 
 STEPS = 12  #: samples kept of a window
+WHOLE = 0.9  #: a function that was probed for this share of a step was probed all through it: clocks are read one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Stream:
     jitter_s: (
         float | None
     )  #: the mean over the span, not RFC 3550's moving average, which has forgotten a burst 50 packets later
+    watched: bool  #: the function that reads its packets was probed all the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Span:
     refused: int  #: packets thrown away for want of room
     share_seconds: float  #: how long the host's share was counted for: it is read at moments of its own
     lost_by_share: int | None  #: packets that were lost when the share was last read; None: it was not
-    stalled: bool  #: packets came to its sockets, and none was taken
+    stalled: bool  #: packets came to sockets that it reads, and none was taken
 
     @property
     def seconds(self) -> float:
@@ -82,6 +84,7 @@ class _Sample:
     series: dict[int, _Counted]
     rtp: dict[str, RtpSnapshot]
     share: HostShare | None
+    attached_ns: dict[int, int]  #: how long each function was probed
 
 
 @dataclass(slots=True)
@@ -138,6 +141,7 @@ class History:
                     _counted(followed.series, of_target, snapshot.bounds_ns),
                     rtp.get(number, {}),
                     followed.share,
+                    {one: each.attached_ns for one, each in of_target.items()},
                 )
             )
             while len(samples) > 2 and samples[1].time_ns <= snapshot.time_ns - self._window_ns:
@@ -178,10 +182,21 @@ class History:
         """The window from moment to moment, oldest first."""
         followed = self._targets[target]
         samples = list(followed.samples)
-        return [_span(*pair) for pair in pairwise(samples)]
+        # A socket that was never seen empty is perhaps one that nobody ever reads.
+        shares = [sample.share for sample in samples if sample.share is not None]
+        read = frozenset(port for share in shares for port, unread in share.udp_queue if not unread)
+        return [_span(*pair, read=read) for pair in pairwise(samples)]
 
 
-def _span(first: _Sample, last: _Sample, by_share: _Sample | None = None) -> Span:
+def _span(
+    first: _Sample, last: _Sample, by_share: _Sample | None = None, *, read: frozenset[int] = frozenset()
+) -> Span:
+    """What was done between two samples. `by_share`: the last one before the share was read; `read`: ports whose sockets are known to be read."""
+
+    def watched(series: int) -> bool:
+        probed = last.attached_ns.get(series, 0) - first.attached_ns.get(series, 0)
+        return probed >= WHOLE * (last.time_ns - first.time_ns)
+
     streams = {}
     for name, now in last.rtp.items():
         before = _before(first, name, now)
@@ -191,6 +206,7 @@ def _span(first: _Sample, last: _Sample, by_share: _Sample | None = None) -> Spa
             now.reordered - (before.reordered if before else 0),
             now.duplicated - (before.duplicated if before else 0),
             _jitter_s(before, now),
+            watched(now.series),
         )
     calls = slow = packets = refused = 0
     for number, now_counted in last.series.items():
@@ -215,9 +231,10 @@ def _span(first: _Sample, last: _Sample, by_share: _Sample | None = None) -> Spa
         share_seconds=_between(begin, end, (last.time_unix_nano - first.time_unix_nano) / 1e9),
         lost_by_share=None if by_share is None else _lost(first, by_share),
         stalled=bool(last.series or streams)
+        and all(map(watched, last.series))
         and calls == 0
-        and not any(each.received for each in streams.values())
-        and _came(end) > _came(begin) > 0,
+        and not any(each.received or not each.watched for each in streams.values())
+        and _came(end, read) > _came(begin, read) > 0,
     )
 
 
@@ -287,6 +304,7 @@ def _drops(share: HostShare | None) -> int:
     return sum(drops for _, drops in share.udp_drops) if share is not None else 0
 
 
-def _came(share: HostShare | None) -> int:
-    """What grows as long as packets come to sockets that nobody reads: what waits there, then what is dropped. No unit."""
-    return sum(unread for _, unread in share.udp_queue) + _drops(share) if share is not None else 0
+def _came(share: HostShare | None, ports: frozenset[int]) -> int:
+    """What grows as long as packets come to sockets of these ports and nobody reads them: what waits there, then what is dropped. No unit."""
+    by_port = (*share.udp_queue, *share.udp_drops) if share is not None else ()
+    return sum(count for port, count in by_port if port in ports)

@@ -129,7 +129,8 @@ def _of_stream(name: str, stream: Stream, steps: list[Span]) -> Iterable[Reading
         return
     silent = 0.0
     for step in reversed(steps):
-        if name not in step.streams or step.streams[name].received:
+        of_step = step.streams.get(name)
+        if of_step is None or of_step.received or not of_step.watched:
             break
         silent += step.seconds
     yield Reading(limits.SILENCE, name, silent / sum(step.seconds for step in steps), stream.received)

@@ -37,6 +37,7 @@ class Minute:
         self.share = HostShare(SRS.id, START, 0, 0, 0, ((8000, 0),), ((8000, 0),))
         self.durations: list[int] = []
         self.full = 0
+        self.attached_ns = 0
         self.seconds = 0
 
     def second(self, trouble: Callable[[Minute], None] | None = None) -> list[StreamRecord]:
@@ -46,10 +47,12 @@ class Minute:
             self.add(name, received=50, bytes=5000)
         self.host(cpu_ns=80_000_000, run_delay_ns=1_000_000)
         self.durations += [20_000] * 200
+        self.attached_ns += SECOND
         if trouble is not None:
             trouble(self)
         now = START + self.seconds * SECOND
-        values = replace(snapshot_of(PUT, self.durations), packets=len(self.durations), drops=(0, self.full))
+        values = snapshot_of(PUT, self.durations, attached_ns=self.attached_ns)
+        values = replace(values, packets=len(self.durations), drops=(0, self.full))
         rtp = tuple(self.streams.values())
         return [
             replace(self.share, time_unix_nano=now),
@@ -206,7 +209,16 @@ def test_what_always_waits_in_a_socket_excuses_no_network() -> None:
         stall(minute)
         minute.share = replace(minute.share, udp_queue=((8000, 40_000),))
 
+    def noisy(minute: Minute) -> None:
+        """Something else fills a socket that was never read, before the trouble and after it."""
+        minute.share = replace(minute.share, udp_queue=((5353, 1000 * minute.seconds), (8000, 0)))
+        if minute.seconds > 30:
+            for name in STREAMS:
+                minute.add(name, received=-50)
+            del minute.durations[-200:]
+
     assert {each.reading.measure.name for each in verdict(silent).findings} == {"silence"}
+    assert {each.reading.measure.name for each in verdict(noisy, since=0).findings} == {"silence"}
 
     def one_is_silent(minute: Minute) -> None:
         ((port, unread),) = minute.share.udp_queue
@@ -216,6 +228,17 @@ def test_what_always_waits_in_a_socket_excuses_no_network() -> None:
     assert [(each.reading.measure.name, each.reading.stream) for each in verdict(one_is_silent).findings] == [
         ("silence", HURT)
     ]
+
+
+@pytest.mark.parametrize("trouble", [fall_silent, stall])
+def test_nobody_is_accused_of_what_no_probe_saw(trouble: Callable[[Minute], None]) -> None:
+    """While a function's probe is off, its count stands still: that is neither silence nor a stall."""
+
+    def shed(minute: Minute) -> None:
+        trouble(minute)
+        minute.attached_ns -= SECOND
+
+    assert verdict(shed).findings == ()
 
 
 def test_both_are_accused_where_both_are_at_fault() -> None:
