@@ -56,9 +56,9 @@ class Counter:
     name: str
     fold: Fold = Fold.SUM
     instrument: Instrument | None = None
-    told_by: Literal["has_timing", "has_packets", "has_bytes", "has_depth", "has_duplicates", "has_underruns", "drop_reasons"] = (
-        "has_timing"
-    )
+    told_by: Literal[
+        "has_timing", "has_packets", "has_bytes", "has_depth", "has_duplicates", "has_underruns", "drop_reasons"
+    ] = "has_timing"
     split: Split | None = None
 
 

@@ -118,6 +118,7 @@ class Outcome(IntEnum):
     UNDERRUN = 3  #: carried none, because the buffer had none to give
     DROP = 8  #: + index of the reason: handled one packet and discarded it
 
+
 @dataclass(frozen=True, slots=True)
 class ReadOp:
     """One operation of a read program."""
