@@ -6,38 +6,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.blocks import SHELL, blocks, script
-from tests.e2e.agent_process import COMMAND, ROOT, until
+from tests.e2e.agent_process import ROOT, until
+from tests.e2e.documented import documented_server, started
 
 pytestmark = pytest.mark.e2e
 
 PAGES = ("README.md", "docs/from-the-guide.md", "docs/profiles.md")
-PROGRAM = """
-#include <unistd.h>
-struct JitterBuffer {
-    int sizes[64] = {};
-    unsigned first = 0, last = 0;
-    __attribute__((noinline)) int put(const char *packet, int size);
-    __attribute__((noinline)) int get(int *size);
-};
-int JitterBuffer::put(const char *packet, int size) { if (last - first == 64) return -1; sizes[last++ % 64] = size + packet[0]; return 0; }
-int JitterBuffer::get(int *size) { if (first == last) return -1; *size = sizes[first++ % 64]; return 0; }
-int main()
-{
-    JitterBuffer buffer;
-    for (int size;; usleep(2000)) { buffer.put("", 160); buffer.get(&size); }
-}
-"""
 #: They print and end.
 END = (
     "otel-jb discover 1234",
@@ -87,44 +69,18 @@ def test_every_command_is_run_here_or_elsewhere() -> None:
     assert all((ROOT / test).is_file() for test in ELSEWHERE.values())
 
 
-@contextmanager
-def started(argv: list[str], directory: Path, name: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process with its output in NAME.log, killed at the end if it still runs."""
-    with open(directory / f"{name}.log", "wb") as log:
-        child = subprocess.Popen(argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        yield child
-    finally:
-        child.kill()
-        child.wait()
-
-
 def test_commands_run_as_printed(tmp_path: Path) -> None:
     """Each ends with 0, by itself or after Ctrl-C; what serves answers the questions of the documentation."""
-    (tmp_path / "server.cc").write_text(PROGRAM)
-    subprocess.run(["g++", "-O1", "-g", "-o", "my-server", "server.cc"], cwd=tmp_path, check=True)
-    bin_directory = tmp_path / "bin"
-    bin_directory.mkdir()
-    (bin_directory / "otel-jb").symlink_to(COMMAND)
-    path = f"{bin_directory}:{os.environ['PATH']}"
-    with (
-        started(["unshare", "--net", "sh", "-c", "ip link set lo up && exec sleep infinity"], tmp_path, "net") as net,
-        started(["./my-server"], tmp_path, "server") as server,
-    ):
-
-        def shell(line: str) -> list[str]:
-            text = line.replace("1234", str(server.pid))
-            return ["nsenter", f"--net=/proc/{net.pid}/ns/net", "env", f"PATH={path}", "sh", "-c", f"exec {text}"]
+    with documented_server(tmp_path) as server:
 
         def ask(line: str) -> bool:
-            return subprocess.run(shell(line), capture_output=True, timeout=60, check=False).returncode == 0
+            return server.ask(line).returncode == 0
 
-        until(lambda: ask("ip -brief address show lo | grep -q 127.0.0.1"), "loopback")
         for line in END:
-            done = subprocess.run(shell(line), cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+            done = server.ask(line)
             assert done.returncode == 0, (line, done)
         for line in SERVE:
-            with started(shell(line), tmp_path, "serving") as serving:
+            with started(server.shell(line), tmp_path, "serving") as serving:
 
                 def serves(one: subprocess.Popen[bytes] = serving) -> bool:
                     assert one.poll() is None, (tmp_path / "serving.log").read_text()

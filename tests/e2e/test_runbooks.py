@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,8 +15,8 @@ from markdown_it import MarkdownIt
 
 from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS
 from tests.blocks import ROOT
-from tests.e2e.agent_process import COMMAND, until
-from tests.e2e.test_commands import PROGRAM, started
+from tests.e2e.agent_process import until
+from tests.e2e.documented import documented_server, started
 
 pytestmark = pytest.mark.e2e
 
@@ -73,30 +71,14 @@ def test_every_name_is_one_that_there_is() -> None:
 
 def test_commands_print_what_their_steps_need(tmp_path: Path) -> None:
     """Each command ends with 0 beside a running agent, and prints what its step speaks of: functions, costs, the culprit's measures, readiness."""
-    (tmp_path / "server.cc").write_text(PROGRAM)
-    subprocess.run(["g++", "-O1", "-g", "-o", "my-server", "server.cc"], cwd=tmp_path, check=True)
-    bin_directory = tmp_path / "bin"
-    bin_directory.mkdir()
-    (bin_directory / "otel-jb").symlink_to(COMMAND)
-    path = f"{bin_directory}:{os.environ['PATH']}"
     with (
-        started(["unshare", "--net", "sh", "-c", "ip link set lo up && exec sleep infinity"], tmp_path, "net") as net,
-        started(["./my-server"], tmp_path, "server") as server,
+        documented_server(tmp_path) as server,
+        started(server.shell("otel-jb run --pid 1234"), tmp_path, "serving"),
     ):
-
-        def shell(line: str) -> list[str]:
-            text = line.replace("1234", str(server.pid)).replace("CALLS_PER_SECOND", "1000")
-            text = text.replace("URL", "http://127.0.0.1:9310")
-            return ["nsenter", f"--net=/proc/{net.pid}/ns/net", "env", f"PATH={path}", "sh", "-c", f"exec {text}"]
-
-        def ask(line: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(shell(line), cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
-
-        until(lambda: ask("ip -brief address show lo | grep -q 127.0.0.1").returncode == 0, "loopback")
-        with started(shell("otel-jb run --pid 1234"), tmp_path, "serving"):
-            until(lambda: ask("curl --fail -s http://127.0.0.1:9310/ready").returncode == 0, "the agent is ready")
-            for command, wanted in PRINTS.items():
-                # A minute of looking is the default, and no more a test of the page than three seconds.
-                done = ask(command.replace("why 1234", "why 1234 --for 3s"))
-                assert done.returncode == 0, (command, done)
-                assert re.search(wanted.replace("{pid}", str(server.pid)), done.stdout), (command, done)
+        until(lambda: server.ask("curl --fail -s http://127.0.0.1:9310/ready").returncode == 0, "the agent is ready")
+        for command, wanted in PRINTS.items():
+            # A minute of looking is the default, and no more a test of the page than three seconds.
+            line = command.replace("why 1234", "why 1234 --for 3s").replace("URL", "http://127.0.0.1:9310")
+            done = server.ask(line)
+            assert done.returncode == 0, (command, done)
+            assert re.search(wanted.replace("{pid}", str(server.pid)), done.stdout), (command, done)
