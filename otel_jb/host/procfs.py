@@ -228,7 +228,7 @@ def status_field(pid: int, name: bytes) -> bytes | None:
 
 
 def has_shadow_stack_and_filter(pid: int) -> tuple[bool, bool]:
-    """`has_shadow_stack` and `has_system_call_filter` by one look."""
+    """Whether a process has a user shadow stack (x86, Linux 6.6), and whether a seccomp filter restricts its system calls; False if unknown."""
     try:
         with open(f"{PROC}/{pid}/status", "rb") as file:
             fields = {name: value.split() for name, _, value in (line.partition(b":") for line in file)}
@@ -250,16 +250,6 @@ def pages(pid: int) -> int | None:
             return int(file.read(64).split(b" ", 1)[0])
     except (OSError, ValueError):
         return None
-
-
-def has_shadow_stack(pid: int) -> bool:
-    """Whether the process has a user shadow stack (x86, Linux 6.6); False if unknown."""
-    return b"shstk" in (status_field(pid, b"x86_Thread_features") or b"").split()
-
-
-def has_system_call_filter(pid: int) -> bool:
-    """Whether a seccomp filter restricts the process's system calls; False if unknown."""
-    return status_field(pid, b"Seccomp") == b"2"
 
 
 def start_time_unix_nano(ticks: int) -> int:

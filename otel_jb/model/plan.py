@@ -201,11 +201,11 @@ class Probe:
     reason: str  #: why this strategy
     sites: tuple[ProbeSite, ...]
     read: ReadProgram
-    has_packets: bool
-    has_bytes: bool
-    has_depth: bool
-    has_duplicates: bool
-    has_underruns: bool
+    has_packets: bool = False
+    has_bytes: bool = False
+    has_depth: bool = False
+    has_duplicates: bool = False
+    has_underruns: bool = False
     drop_reasons: tuple[str, ...] = ()
     sources: tuple[
         tuple[str, tuple[str, ...]], ...

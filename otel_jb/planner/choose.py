@@ -13,7 +13,7 @@ from otel_jb.code.facts import FunctionCode
 from otel_jb.model.plan import USDT, EndStrategy, Probe, ProbePlan, Skipped, Symbol, SymbolSource
 from otel_jb.planner.detail import REASON, UNTIMED, Told
 from otel_jb.planner.ends import SAFE_WAYS, Refusal, Way, entry_way, uretprobe_way
-from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options
+from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options, telling
 from otel_jb.planner.marked import marked_probes, meant_probe
 from otel_jb.planner.pairs import pair_probe
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
@@ -164,26 +164,16 @@ def _plan_one(
         symbol=symbol,
         file=facts.file,
         build_id=facts.build_id,
-        role=meaning.role,
-        primary=meaning.primary,
-        profile=meaning.profile,
         strategy=way.strategy,
         reason=way.reason,
         sites=way.sites,
         read=meaning.program,
-        has_packets=meaning.has_packets,
-        has_bytes=meaning.has_bytes,
-        has_depth=meaning.has_depth,
-        has_duplicates=meaning.has_duplicates,
-        has_underruns=meaning.has_underruns,
-        drop_reasons=tuple(meaning.drop_reasons),
-        sources=meaning.sources,
+        **telling(meaning),
         error_return=tuple(meaning.error_return),
         return_width=meaning.return_width,
         return_signed=meaning.return_signed,
         cost_ns=way.cost_ns,
         names=_names(group),
-        stream_name=meaning.stream_name,
         code=facts.text.get(symbol.address, ()),
         identity=facts.identity,
         goroutine=code.goroutine,

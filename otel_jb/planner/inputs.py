@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import FunctionCode
@@ -64,6 +64,39 @@ class FunctionMeaning(Protocol):
     def attach_by_default(self) -> bool: ...
     @property
     def detail(self) -> bool: ...
+
+
+class Telling(TypedDict):
+    """What a meaning makes of a probe, by the names that `Probe` has for it."""
+
+    role: str
+    primary: bool
+    profile: str
+    has_packets: bool
+    has_bytes: bool
+    has_depth: bool
+    has_duplicates: bool
+    has_underruns: bool
+    drop_reasons: tuple[str, ...]
+    sources: tuple[tuple[str, tuple[str, ...]], ...]
+    stream_name: tuple[NamePart, ...]
+
+
+def telling(meaning: FunctionMeaning) -> Telling:
+    """What a probe of a function or mark with this meaning tells."""
+    return {
+        "role": meaning.role,
+        "primary": meaning.primary,
+        "profile": meaning.profile,
+        "has_packets": meaning.has_packets,
+        "has_bytes": meaning.has_bytes,
+        "has_depth": meaning.has_depth,
+        "has_duplicates": meaning.has_duplicates,
+        "has_underruns": meaning.has_underruns,
+        "drop_reasons": tuple(meaning.drop_reasons),
+        "sources": meaning.sources,
+        "stream_name": meaning.stream_name,
+    }
 
 
 class MatchedFunction(Protocol):

@@ -12,7 +12,7 @@ from otel_jb.elf.usdt import Usdt, UsdtPlace
 from otel_jb.model.arguments import ArgumentKind, MarkArgument, SiteArguments
 from otel_jb.model.plan import USDT, EndStrategy, Probe, ProbeSite, SiteKind, Symbol, SymbolSource
 from otel_jb.model.reads import MAX_FIELDS, ReadProgram
-from otel_jb.planner.inputs import FileFacts, FunctionMeaning, KernelFacts
+from otel_jb.planner.inputs import FileFacts, FunctionMeaning, KernelFacts, telling
 
 ARGUMENTS = "argument"  #: field under which an argument counts that is in memory which cannot be read
 _PAGE = 4096
@@ -55,22 +55,12 @@ def meant_probe(facts: FileFacts, symbol: Symbol, meaning: FunctionMeaning, kern
     fault = max(len(read.fields) - 1, 0)
     return replace(
         probe,
-        role=meaning.role,
-        profile=meaning.profile,
-        primary=meaning.primary,
+        **telling(meaning),
         read=read,
         sites=tuple(
             replace(site, arguments=SiteArguments(values, fault) if values else None)
             for site, values in zip(probe.sites, site_arguments, strict=True)
         ),
-        has_packets=meaning.has_packets,
-        has_bytes=meaning.has_bytes,
-        has_depth=meaning.has_depth,
-        has_duplicates=meaning.has_duplicates,
-        has_underruns=meaning.has_underruns,
-        drop_reasons=tuple(meaning.drop_reasons),
-        sources=meaning.sources,
-        stream_name=meaning.stream_name,
     )
 
 
@@ -120,11 +110,6 @@ def _probe(facts: FileFacts, mark: Usdt, kernel: KernelFacts) -> Probe:
             for place in mark.places
         ),
         read=ReadProgram(),
-        has_packets=False,
-        has_bytes=False,
-        has_depth=False,
-        has_duplicates=False,
-        has_underruns=False,
         cost_ns=kernel.cost_ns(Price.EMULATED),
         names=(symbol.name,),
         code=tuple(piece for place in mark.places for piece in facts.text.get(place.address, ())),

@@ -139,10 +139,8 @@ class Planner:
         """
         name = Path(resolved).name
         own = self.files.examine(path, name, resolved)
-        if own.report.kind != "executable":
-            return [own]
         examined = [own]
-        for library in linked_libraries(own.report, self.catalog):
+        for library in linked_libraries(own.report, self.catalog) if own.report.kind == "executable" else ():
             try:
                 found = self._examine_library(library, "/", name)
             except (ElfError, TargetError) as error:

@@ -362,7 +362,8 @@ class Discovery:
                 if process in self._target_of:
                     if before[process] == self._meant(process):
                         continue
-                    left.append(self._target_of.pop(process))
+                    left.append(self._target_of[process])
+                    self._let_go(process)
                 self._looks.pop(process, None)
                 self.unmeasured.pop(process, None)
                 self.waiting.pop(process, None)

@@ -120,8 +120,7 @@ def ways(path: str) -> list[Probe | None]:
             ProbeSite(SiteKind.ENTRY, entry, entry),
             ProbeSite(kind, at, at, frame_offset=displacement),
         )
-        return Probe("specimen", symbol, path, None, "put", False, "specimen", strategy, "", sites, ReadProgram(),
-                     has_packets=False, has_bytes=False, has_depth=False, has_duplicates=False, has_underruns=False)  # fmt: skip
+        return Probe("specimen", symbol, path, None, "put", False, "specimen", strategy, "", sites, ReadProgram())  # fmt: skip
 
     return [
         None,

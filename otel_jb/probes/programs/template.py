@@ -22,7 +22,6 @@ from otel_jb.probes.programs.markcode import MarkCode
 from otel_jb.probes.programs.reading import LOWEST, compiled, emits, reads_return, told_at_entry
 from otel_jb.probes.programs.sitecode import SiteCode
 
-_PAGE_MASK = 0xFFF  #: of the smallest page: files are mapped in whole ones
 _MAP_REFERENCE = 1  #: source register BPF_PSEUDO_MAP_FD of a 64-bit load: the immediate is a descriptor
 _GET_ATTACH_COOKIE = 174
 _MAP_VALUE = 2  #: BPF_PSEUDO_MAP_VALUE: the address within the only element, whose offset is in the second instruction
@@ -102,7 +101,7 @@ def with_arguments(shape: Shape, marks: tuple[MarkCode, ...]) -> Shape:
 
 def at_site(shape: Shape, offset: int) -> Shape:
     """The shape for a session program whose only site is at this file offset, and so at this place in its page."""
-    site = abi.FEATURE_SITE | (offset & _PAGE_MASK) << abi.FEATURE_SITE_SHIFT
+    site = abi.FEATURE_SITE | (offset & markcode.PAGE_MASK) << abi.FEATURE_SITE_SHIFT
     return replace(shape, features=shape.features | site)
 
 

@@ -14,10 +14,8 @@ from otel_jb.model.stream import PassedPacket
 from otel_jb.probes import abi
 from otel_jb.probes.read.maps import Windows, WordArray, wait_for_grace
 
-BEFORE, AFTER = (
-    16,
-    8,
-)  #: neighbours of a slow call that are told: those put until it began, its own among them, and those put since
+BEFORE = 16  #: packets put until a slow call began, its own among them, that are told
+AFTER = 8  #: packets put since
 
 _SMALL, _BUSY = 1 << abi.FLIGHT_BITS, 1 << abi.FLIGHT_BUSY_BITS
 _ALL_SMALL = abi.RTP_STREAMS * _SMALL
