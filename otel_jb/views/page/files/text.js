@@ -40,7 +40,7 @@ function percent(share) {
 }
 
 /** Made once: a formatter takes longer to make than a chart to draw. */
-const CLOCK = new Intl.DateTimeFormat([], { hour: "numeric", minute: "numeric", second: "numeric", hour12: false });
+const CLOCK = new Intl.DateTimeFormat([], { hour: "numeric", minute: "numeric", second: "numeric", hourCycle: "h23" });
 
 function clock(ms) {
   return ms ? CLOCK.format(ms) : NONE;
