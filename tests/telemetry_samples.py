@@ -23,7 +23,7 @@ from otel_jb.model.stream import (
     Target,
 )
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
-from otel_jb.telemetry.metrics import INSTRUMENTS, RESIDENCE, RESIDENCE_UNMATCHED, VERDICT
+from otel_jb.telemetry.instruments import INSTRUMENTS, RESIDENCE, RESIDENCE_UNMATCHED, VERDICT
 from otel_jb.telemetry.state import StreamState
 
 START = 1_700_000_000_000_000_000

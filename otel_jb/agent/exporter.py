@@ -21,7 +21,7 @@ from otel_jb.model import errors
 from otel_jb.model.errors import AgentError
 from otel_jb.model.instruments import Instrument
 from otel_jb.model.stream import Series, SlowCall, StreamRecord
-from otel_jb.telemetry.metrics import SPANS_DROPPED
+from otel_jb.telemetry.instruments import SPANS_DROPPED
 
 if TYPE_CHECKING:
     from otel_jb.agent.loop import Agent

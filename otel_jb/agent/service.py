@@ -174,7 +174,7 @@ class Service:
     def reload(self, again: Callable[[], Config]) -> None:
         """Apply the configuration that `again` reads; an unusable one changes nothing. Thread-safe; one call at a time."""
         from otel_jb.catalog import load
-        from otel_jb.telemetry.metrics import CONFIG_RELOADS
+        from otel_jb.telemetry.instruments import CONFIG_RELOADS
 
         try:
             wanted = again()

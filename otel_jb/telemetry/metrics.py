@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The names of all metrics, and the data points of the targets' ones, before any wire format.
+"""The data points of the targets' metrics, before any wire format.
 
-`INSTRUMENTS` and `SELF_INSTRUMENTS` are the only places that name them. `target_metrics` turns the state into data points
-that OTLP (`otlp`) and Prometheus (`prometheus`) both render, so that the two cannot differ.
+`target_metrics` turns the state into data points that OTLP (`otlp`) and Prometheus (`prometheus`) both render, so that the two cannot
+differ.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from otel_jb.model.counters import TABLE, Counter, Fold, instrument_of
-from otel_jb.model.instruments import Instrument, Kind
+from otel_jb.model.counters import TABLE, Counter, Fold
+from otel_jb.model.instruments import Instrument
 from otel_jb.model.stream import DepthSnapshot, HostShare, Interval, RtpSnapshot, SeriesSnapshot, Target
 from otel_jb.telemetry.histogram import (
     DEFAULT_SHAPE,
@@ -22,366 +22,32 @@ from otel_jb.telemetry.histogram import (
     fold_explicit,
     fold_exponential,
 )
-from otel_jb.telemetry.state import SeriesView, StateView, TargetView
-
-SCOPE = "otel_jb"
-SELF_SCOPE = "otel_jb.self"
-
-CALLS = Instrument(
-    "jitterbuffer.calls",
-    Kind.COUNTER,
-    "{call}",
-    "jitterbuffer_calls_total",
-    "Calls of the probed function by outcome.",
-)
-DELAY = Instrument(
-    "jitterbuffer.delay",
-    Kind.HISTOGRAM,
-    "s",
-    "jitterbuffer_delay_seconds",
-    "Time from a probed function's entry to its return.",
-)
-DELAY_MIN = Instrument(
-    "jitterbuffer.delay.min",
-    Kind.GAUGE,
-    "s",
-    "jitterbuffer_delay_min_seconds",
-    "Shortest call that returned in the last complete interval.",
-)
-DELAY_MAX = Instrument(
-    "jitterbuffer.delay.max",
-    Kind.GAUGE,
-    "s",
-    "jitterbuffer_delay_max_seconds",
-    "Longest call that returned in the last complete interval.",
-)
-DELAY_AVG = Instrument(
-    "jitterbuffer.delay.avg",
-    Kind.GAUGE,
-    "s",
-    "jitterbuffer_delay_avg_seconds",
-    "Mean time of the calls that returned in the last complete interval.",
-)
-PACKET_COUNT = instrument_of("packets")
-BYTES = instrument_of("bytes")
-DROPPED_PACKETS = instrument_of("drops")
-DUPLICATED_PACKETS = instrument_of("duplicates")
-BUFFER_SIZE = Instrument(
-    "jitterbuffer.buffer_size",
-    Kind.GAUGE,
-    "packets",
-    "jitterbuffer_buffer_size_packets",
-    "Packets held now, summed over the live buffers of the process.",
-)
-BUFFER_SIZE_MAX = Instrument(
-    "jitterbuffer.buffer_size.max",
-    Kind.GAUGE,
-    "packets",
-    "jitterbuffer_buffer_size_max_packets",
-    "Packets held by the fullest buffer in the last complete interval.",
-)
-
-RESIDENCE = Instrument(
-    "jitterbuffer.residence",
-    Kind.HISTOGRAM,
-    "s",
-    "jitterbuffer_residence_seconds",
-    "Time that a packet stayed in the buffer, from its put to its get; 0 for one that passed straight through.",
-)
-RESIDENCE_UNMATCHED = Instrument(
-    "jitterbuffer.residence.unmatched",
-    Kind.COUNTER,
-    "{packet}",
-    "jitterbuffer_residence_unmatched_total",
-    "Packets that came out of the buffer and whose put is not known for sure, by reason.",
-)
-
-RTP_RECEIVED = Instrument(
-    "rtp.packets_received",
-    Kind.COUNTER,
-    "{packet}",
-    "rtp_packets_received_total",
-    "RTP packets of the stream, duplicates among them, RTCP not.",
-)
-RTP_BYTES = Instrument(
-    "rtp.received_bytes",
-    Kind.COUNTER,
-    "By",
-    "rtp_received_bytes_total",
-    "Bytes of those packets, with their headers.",
-)
-RTP_LOST = Instrument(
-    "rtp.packets_lost",
-    Kind.UP_DOWN_COUNTER,
-    "{packet}",
-    "rtp_packets_lost",
-    "Packets that never arrived, by sequence numbers (RFC 3550, A.3); falls when one arrives late.",
-)
-RTP_REORDERED = Instrument(
-    "rtp.packets_reordered",
-    Kind.COUNTER,
-    "{packet}",
-    "rtp_packets_reordered_total",
-    "Packets that arrived behind a later one.",
-)
-RTP_DUPLICATED = Instrument(
-    "rtp.packets_duplicated",
-    Kind.COUNTER,
-    "{packet}",
-    "rtp_packets_duplicated_total",
-    "Packets that had arrived before.",
-)
-RTP_JITTER = Instrument(
-    "rtp.jitter",
-    Kind.GAUGE,
-    "s",
-    "rtp_jitter_seconds",
-    "Interarrival jitter (RFC 3550, A.8); absent where the clock rate is not known.",
-)
-
-INTERARRIVAL = Instrument(
-    "jitterbuffer.interarrival",
-    Kind.HISTOGRAM,
-    "s",
-    "jitterbuffer_interarrival_seconds",
-    "Time between successive packets of one stream.",
-)
-
-HOST_RUN_DELAY = Instrument(
-    "jitterbuffer.host.run_delay",
-    Kind.COUNTER,
-    "s",
-    "jitterbuffer_host_run_delay_seconds_total",
-    "Time for which the target's threads were ready and waited for a CPU.",
-)
-HOST_CPU_TIME = Instrument(
-    "jitterbuffer.host.cpu_time",
-    Kind.COUNTER,
-    "s",
-    "jitterbuffer_host_cpu_time_seconds_total",
-    "Time for which the target's threads ran.",
-)
-HOST_THROTTLED_TIME = Instrument(
-    "jitterbuffer.host.throttled_time",
-    Kind.COUNTER,
-    "s",
-    "jitterbuffer_host_throttled_time_seconds_total",
-    "Time for which the target's cgroup was kept from the CPU because its quota was used up.",
-)
-HOST_UDP_DROPS = Instrument(
-    "jitterbuffer.host.udp_drops",
-    Kind.COUNTER,
-    "{packet}",
-    "jitterbuffer_host_udp_drops_total",
-    "Datagrams that the kernel dropped at the target's sockets.",
-)
-HOST_UDP_QUEUE = Instrument(
-    "jitterbuffer.host.udp_queue",
-    Kind.GAUGE,
-    "By",
-    "jitterbuffer_host_udp_queue_bytes",
-    "Bytes that wait unread in the target's sockets, with the kernel's overhead.",
-)
-
-VERDICT = Instrument(
-    "jitterbuffer.verdict",
-    Kind.GAUGE,
-    "1",
-    "jitterbuffer_verdict_ratio",
-    "1 while the last minute's evidence accuses the culprit; absent otherwise.",
-)
-
-#: Metrics of a target, in the order in which they are exposed.
-INSTRUMENTS: tuple[Instrument, ...] = (
-    CALLS,
-    DELAY,
-    DELAY_MIN,
-    DELAY_MAX,
-    DELAY_AVG,
-    *(row.instrument for row in TABLE if row.instrument is not None),
+from otel_jb.telemetry.instruments import (
     BUFFER_SIZE,
     BUFFER_SIZE_MAX,
-    RESIDENCE,
-    RESIDENCE_UNMATCHED,
-    RTP_RECEIVED,
-    RTP_BYTES,
-    RTP_LOST,
-    RTP_REORDERED,
-    RTP_DUPLICATED,
-    RTP_JITTER,
-    INTERARRIVAL,
-    HOST_RUN_DELAY,
+    CALLS,
+    DELAY,
+    DELAY_AVG,
+    DELAY_MAX,
+    DELAY_MIN,
     HOST_CPU_TIME,
+    HOST_RUN_DELAY,
     HOST_THROTTLED_TIME,
     HOST_UDP_DROPS,
     HOST_UDP_QUEUE,
+    INSTRUMENTS,
+    INTERARRIVAL,
+    RESIDENCE,
+    RESIDENCE_UNMATCHED,
+    RTP_BYTES,
+    RTP_DUPLICATED,
+    RTP_JITTER,
+    RTP_LOST,
+    RTP_RECEIVED,
+    RTP_REORDERED,
     VERDICT,
 )
-
-PROBES = Instrument(
-    "otel_jb.probes",
-    Kind.UP_DOWN_COUNTER,
-    "{probe}",
-    "otel_jb_probes",
-    "Probes by state, with the reason and the way their ends are seen.",
-)
-FIELDS_BROKEN = Instrument(
-    "otel_jb.fields.broken",
-    Kind.COUNTER,
-    "{read}",
-    "otel_jb_fields_broken_total",
-    "Sizes and depths that cannot be; the value is not reported any more.",
-)
-READS_FAULTED = Instrument(
-    "otel_jb.reads.faulted",
-    Kind.COUNTER,
-    "{read}",
-    "otel_jb_reads_faulted_total",
-    "Reads of the target's memory that faulted.",
-)
-EVENTS_EMITTED = Instrument(
-    "otel_jb.events.emitted",
-    Kind.COUNTER,
-    "{event}",
-    "otel_jb_events_emitted_total",
-    "Slow-call events that the kernel handed over.",
-)
-EVENTS_LOST = Instrument(
-    "otel_jb.events.lost",
-    Kind.COUNTER,
-    "{event}",
-    "otel_jb_events_lost_total",
-    "Slow-call events lost because the ring buffer was full.",
-)
-EVENTS_SUPPRESSED = Instrument(
-    "otel_jb.events.suppressed",
-    Kind.COUNTER,
-    "{event}",
-    "otel_jb_events_suppressed_total",
-    "Slow-call events held back by the rate limit.",
-)
-SPANS_DROPPED = Instrument(
-    "otel_jb.spans.dropped",
-    Kind.COUNTER,
-    "{span}",
-    "otel_jb_spans_dropped_total",
-    "Spans that were sampled and never delivered.",
-)
-EXPORT_FAILURES = Instrument(
-    "otel_jb.export.failures",
-    Kind.COUNTER,
-    "{export}",
-    "otel_jb_export_failures_total",
-    "Exports that failed for good.",
-)
-CONFIG_RELOADS = Instrument(
-    "otel_jb.config.reloads",
-    Kind.COUNTER,
-    "{reload}",
-    "otel_jb_config_reloads_total",
-    "Times that the configuration was read again (SIGHUP), by result.",
-)
-TARGETS = Instrument(
-    "otel_jb.targets",
-    Kind.UP_DOWN_COUNTER,
-    "{process}",
-    "otel_jb_targets",
-    "Processes by state (measured, unmeasurable, ignored) and reason.",
-)
-BUILD_INFO = Instrument(
-    "otel_jb.build_info",
-    Kind.GAUGE,
-    "",
-    "otel_jb_build_info",
-    "What runs: version of the agent, of Python and of the kernel; always 1.",
-)
-EXPORT_REJECTED = Instrument(
-    "otel_jb.export.rejected",
-    Kind.COUNTER,
-    "{item}",
-    "otel_jb_export_rejected_total",
-    "Data points and spans that a receiver refused of requests that it accepted.",
-)
-CALLS_UNCOUNTED = Instrument(
-    "otel_jb.calls.uncounted",
-    Kind.COUNTER,
-    "{call}",
-    "otel_jb_calls_uncounted_total",
-    "Calls that were not counted because their process found no room among the series.",
-)
-POINTS_LEFT_OUT = Instrument(
-    "otel_jb.points.left_out",
-    Kind.COUNTER,
-    "{point}",
-    "otel_jb_points_left_out_total",
-    "Data points that a scrape or an export went without, because they cannot be encoded.",
-)
-NESTING_DOUBTFUL = Instrument(
-    "otel_jb.nesting.doubtful",
-    Kind.COUNTER,
-    "{call}",
-    "otel_jb_nesting_doubtful_total",
-    "Calls left out of a trace because it is not certain that they ran inside the slow call.",
-)
-PROBE_COST = Instrument(
-    "otel_jb.probe.cost",
-    Kind.GAUGE,
-    "s",
-    "otel_jb_probe_cost_seconds",
-    "Time that one probe hit takes, measured on this machine at start.",
-)
-PROBE_ATTACHED_TIME = Instrument(
-    "otel_jb.probe.attached_time",
-    Kind.COUNTER,
-    "s",
-    "otel_jb_probe_attached_time_seconds_total",
-    "Time for which the probe was attached.",
-)
-OVERHEAD = Instrument(
-    "otel_jb.overhead",
-    Kind.GAUGE,
-    "1",
-    "otel_jb_overhead_ratio",
-    "Estimated CPU time spent in the target's probes, as a fraction of one CPU.",
-)
-CPU_TIME = Instrument(
-    "process.cpu.time",
-    Kind.COUNTER,
-    "s",
-    "process_cpu_time_seconds_total",
-    "CPU time of the agent.",
-)
-MEMORY_USAGE = Instrument(
-    "process.memory.usage",
-    Kind.UP_DOWN_COUNTER,
-    "By",
-    "process_memory_usage_bytes",
-    "Resident memory of the agent.",
-)
-
-#: Metrics of the agent itself.
-SELF_INSTRUMENTS: tuple[Instrument, ...] = (
-    PROBES,
-    READS_FAULTED,
-    FIELDS_BROKEN,
-    EVENTS_EMITTED,
-    EVENTS_LOST,
-    EVENTS_SUPPRESSED,
-    SPANS_DROPPED,
-    TARGETS,
-    BUILD_INFO,
-    CONFIG_RELOADS,
-    EXPORT_FAILURES,
-    EXPORT_REJECTED,
-    CALLS_UNCOUNTED,
-    POINTS_LEFT_OUT,
-    NESTING_DOUBTFUL,
-    PROBE_COST,
-    PROBE_ATTACHED_TIME,
-    OVERHEAD,
-    CPU_TIME,
-    MEMORY_USAGE,
-)
+from otel_jb.telemetry.state import SeriesView, StateView, TargetView
 
 Attributes = tuple[tuple[str, str | int], ...]
 

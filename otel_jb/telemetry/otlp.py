@@ -32,8 +32,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 import otel_jb
 from otel_jb.model.instruments import Instrument, Kind
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
+from otel_jb.telemetry.instruments import SCOPE
 from otel_jb.telemetry.metrics import (
-    SCOPE,
     Attributes,
     ExemplarSource,
     HistogramPoint,

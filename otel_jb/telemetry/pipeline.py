@@ -23,14 +23,8 @@ from otel_jb.model.stream import Series, SlowCall, Target
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
-from otel_jb.telemetry.metrics import (
-    EXPORT_FAILURES,
-    EXPORT_REJECTED,
-    POINTS_LEFT_OUT,
-    SELF_SCOPE,
-    SPANS_DROPPED,
-    ExemplarSource,
-)
+from otel_jb.telemetry.instruments import EXPORT_FAILURES, EXPORT_REJECTED, POINTS_LEFT_OUT, SELF_SCOPE, SPANS_DROPPED
+from otel_jb.telemetry.metrics import ExemplarSource
 from otel_jb.telemetry.state import StreamState
 from otel_jb.telemetry.tally import Tally
 

@@ -27,8 +27,8 @@ from otel_jb.model.stream import Target
 from otel_jb.telemetry import exposition
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
 from otel_jb.telemetry.http1 import accepts_gzip
+from otel_jb.telemetry.instruments import INSTRUMENTS
 from otel_jb.telemetry.metrics import (
-    INSTRUMENTS,
     Attributes,
     ExemplarSource,
     HistogramPoint,

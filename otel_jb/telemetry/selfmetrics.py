@@ -21,7 +21,7 @@ import otel_jb
 from otel_jb.model.instruments import Instrument, Kind
 from otel_jb.model.reads import OUT_OF_RANGE
 from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Target
-from otel_jb.telemetry import metrics
+from otel_jb.telemetry import instruments
 from otel_jb.telemetry.broken import broken
 from otel_jb.telemetry.state import StateView, TargetView
 from otel_jb.telemetry.tally import Tally
@@ -39,10 +39,10 @@ def register(
     targets: Callable[[], Mapping[tuple[str, str], int]] = dict,
     reader: int | None = None,
 ) -> None:
-    """Create all instruments of `metrics.SELF_INSTRUMENTS` on the meter.
+    """Create all instruments of `instruments.SELF_INSTRUMENTS` on the meter.
 
     Args:
-        meter: of scope `metrics.SELF_SCOPE`.
+        meter: of scope `instruments.SELF_SCOPE`.
         view: gives the state.
         tally: counts of the exporters and of the span maker.
         overhead: estimated CPU time spent in probes, as a fraction of one CPU, by `Target.id`.
@@ -51,26 +51,28 @@ def register(
         reader: the process that measures, where it is not this one.
     """
     sources: dict[Instrument, Callable[[], _Observations]] = {
-        metrics.PROBES: lambda: _probes(view()),
-        metrics.READS_FAULTED: lambda: _faults(view(), _faulted),
-        metrics.FIELDS_BROKEN: lambda: _faults(view(), broken),
-        metrics.EVENTS_EMITTED: lambda: _per_series(view(), lambda values: values.events_emitted),
-        metrics.EVENTS_LOST: lambda: _per_series(view(), lambda values: values.events_lost),
-        metrics.EVENTS_SUPPRESSED: lambda: _per_series(view(), lambda values: values.events_suppressed),
-        metrics.SPANS_DROPPED: lambda: _tally(tally, metrics.SPANS_DROPPED),
-        metrics.EXPORT_FAILURES: lambda: _tally(tally, metrics.EXPORT_FAILURES),
-        metrics.BUILD_INFO: lambda: [Observation(1, build_info())],
-        metrics.CONFIG_RELOADS: lambda: _tally(tally, metrics.CONFIG_RELOADS),
-        metrics.EXPORT_REJECTED: lambda: _tally(tally, metrics.EXPORT_REJECTED),
-        metrics.TARGETS: lambda: _targets(view(), targets()),
-        metrics.CALLS_UNCOUNTED: lambda: [Observation(uncounted())],
-        metrics.POINTS_LEFT_OUT: lambda: _of_targets(view(), _tally(tally, metrics.POINTS_LEFT_OUT)),
-        metrics.NESTING_DOUBTFUL: lambda: _of_targets(view(), _tally(tally, metrics.NESTING_DOUBTFUL)),
-        metrics.PROBE_COST: lambda: [Observation(cost, {"kind": kind}) for kind, cost in view().cost.seconds_by_kind],
-        metrics.PROBE_ATTACHED_TIME: lambda: _per_series(view(), lambda values: values.attached_ns / 1e9),
-        metrics.OVERHEAD: lambda: _overhead(view(), overhead()),
-        metrics.CPU_TIME: lambda: _cpu_time(reader),
-        metrics.MEMORY_USAGE: lambda: [Observation(resident_bytes(reader), {})],
+        instruments.PROBES: lambda: _probes(view()),
+        instruments.READS_FAULTED: lambda: _faults(view(), _faulted),
+        instruments.FIELDS_BROKEN: lambda: _faults(view(), broken),
+        instruments.EVENTS_EMITTED: lambda: _per_series(view(), lambda values: values.events_emitted),
+        instruments.EVENTS_LOST: lambda: _per_series(view(), lambda values: values.events_lost),
+        instruments.EVENTS_SUPPRESSED: lambda: _per_series(view(), lambda values: values.events_suppressed),
+        instruments.SPANS_DROPPED: lambda: _tally(tally, instruments.SPANS_DROPPED),
+        instruments.EXPORT_FAILURES: lambda: _tally(tally, instruments.EXPORT_FAILURES),
+        instruments.BUILD_INFO: lambda: [Observation(1, build_info())],
+        instruments.CONFIG_RELOADS: lambda: _tally(tally, instruments.CONFIG_RELOADS),
+        instruments.EXPORT_REJECTED: lambda: _tally(tally, instruments.EXPORT_REJECTED),
+        instruments.TARGETS: lambda: _targets(view(), targets()),
+        instruments.CALLS_UNCOUNTED: lambda: [Observation(uncounted())],
+        instruments.POINTS_LEFT_OUT: lambda: _of_targets(view(), _tally(tally, instruments.POINTS_LEFT_OUT)),
+        instruments.NESTING_DOUBTFUL: lambda: _of_targets(view(), _tally(tally, instruments.NESTING_DOUBTFUL)),
+        instruments.PROBE_COST: lambda: [
+            Observation(cost, {"kind": kind}) for kind, cost in view().cost.seconds_by_kind
+        ],
+        instruments.PROBE_ATTACHED_TIME: lambda: _per_series(view(), lambda values: values.attached_ns / 1e9),
+        instruments.OVERHEAD: lambda: _overhead(view(), overhead()),
+        instruments.CPU_TIME: lambda: _cpu_time(reader),
+        instruments.MEMORY_USAGE: lambda: [Observation(resident_bytes(reader), {})],
     }
     for instrument, source in sources.items():
         _create(meter, instrument, source)
@@ -217,13 +219,13 @@ class SelfCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """What the reader makes, with the unit `1` of gauges as `ratio`, which the exporter leaves out and the Collector writes."""
-        name = metrics.OVERHEAD.prometheus.removesuffix("_ratio")
+        name = instruments.OVERHEAD.prometheus.removesuffix("_ratio")
         for family in self._registry.collect():
             family.samples = [
                 sample._replace(labels={"host_name": self._host, **sample.labels}) for sample in family.samples
             ]
             if family.name == name:
-                renamed = Metric(metrics.OVERHEAD.prometheus, family.documentation, family.type, "ratio")
+                renamed = Metric(instruments.OVERHEAD.prometheus, family.documentation, family.type, "ratio")
                 renamed.samples = [sample._replace(name=renamed.name) for sample in family.samples]
                 yield renamed
             else:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from otel_jb.telemetry.metrics import SPANS_DROPPED
+from otel_jb.telemetry.instruments import SPANS_DROPPED
 from otel_jb.telemetry.outcome import Outcome
 from otel_jb.telemetry.tally import Tally
 

@@ -26,7 +26,8 @@ from otel_jb.model.text import printable
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.holding import Held, Holding, Key, key_of
-from otel_jb.telemetry.metrics import NESTING_DOUBTFUL, SCOPE, SPANS_DROPPED, Exemplar, resource_attributes
+from otel_jb.telemetry.instruments import NESTING_DOUBTFUL, SCOPE, SPANS_DROPPED
+from otel_jb.telemetry.metrics import Exemplar, resource_attributes
 from otel_jb.telemetry.nesting import Nesting, SameStack, nest
 from otel_jb.telemetry.state import StreamState
 from otel_jb.telemetry.tally import Tally

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from otel_jb.model.stream import ProbeState, ProbeStatus
-from otel_jb.telemetry.metrics import EXPORT_FAILURES, SPANS_DROPPED
+from otel_jb.telemetry.instruments import EXPORT_FAILURES, SPANS_DROPPED
 from tests.blocks import blocks
 from tests.diagnosis.alerts import OF_CULPRIT
 from tests.e2e.agent_process import ROOT, free_tcp_port, until

@@ -19,7 +19,7 @@ import yaml
 from otel_jb.model.instruments import Kind
 from otel_jb.model.stream import ProbeState, ProbeStatus
 from otel_jb.probes import features
-from otel_jb.telemetry.metrics import (
+from otel_jb.telemetry.instruments import (
     EXPORT_FAILURES,
     INSTRUMENTS,
     NESTING_DOUBTFUL,

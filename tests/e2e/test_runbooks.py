@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS
+from otel_jb.telemetry.instruments import INSTRUMENTS, SELF_INSTRUMENTS
 from tests.blocks import ROOT
 from tests.e2e.agent_process import until
 from tests.e2e.documented import documented_server, started

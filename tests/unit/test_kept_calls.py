@@ -11,8 +11,8 @@ from otel_jb.config.environment import read
 from otel_jb.config.model import Page
 from otel_jb.config.yamlfile import KeyValueError
 from otel_jb.model.stream import SlowCall
+from otel_jb.telemetry.instruments import SPANS_DROPPED
 from otel_jb.telemetry.kept_calls import IN_ALL, OF_A_FUNCTION, KeptCalls
-from otel_jb.telemetry.metrics import SPANS_DROPPED
 from otel_jb.telemetry.pipeline import Telemetry
 from tests import telemetry_samples as samples
 

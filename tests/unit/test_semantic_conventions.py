@@ -13,7 +13,8 @@ import yaml
 
 from otel_jb.model.stream import PassedPacket, ResidenceSnapshot, SlowCall
 from otel_jb.probes import abi
-from otel_jb.telemetry.metrics import INSTRUMENTS, target_metrics
+from otel_jb.telemetry.instruments import INSTRUMENTS
+from otel_jb.telemetry.metrics import target_metrics
 from otel_jb.telemetry.spans import _attributes, _events
 from otel_jb.telemetry.state import StreamState
 from tests import telemetry_samples as samples

@@ -24,7 +24,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_pb
 
 from otel_jb.config.environment import read
-from otel_jb.telemetry import metrics
+from otel_jb.telemetry import instruments
 from otel_jb.telemetry.pipeline import Telemetry
 from tests import telemetry_samples as samples
 from tests.otlp_receiver import grpc_receiver, http_receiver
@@ -207,8 +207,10 @@ def export(port: int, protocol: str, scheme: str = "http", **variables: str) -> 
         telemetry.flush(20)
         seconds = time.monotonic() - started
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1024
-        failures = {str(dict(key)["error.type"]): count for key, count in telemetry.tally.read(metrics.EXPORT_FAILURES)}
-        return Outcome(seconds, grown, failures, telemetry.tally.total(metrics.EXPORT_REJECTED))
+        failures = {
+            str(dict(key)["error.type"]): count for key, count in telemetry.tally.read(instruments.EXPORT_FAILURES)
+        }
+        return Outcome(seconds, grown, failures, telemetry.tally.total(instruments.EXPORT_REJECTED))
     finally:
         telemetry.shutdown(0.5)
 

@@ -9,7 +9,7 @@ import pytest
 
 from otel_jb.model.instruments import Instrument
 from otel_jb.model.stream import Snapshot
-from otel_jb.telemetry import metrics
+from otel_jb.telemetry import instruments
 from otel_jb.telemetry.state import StreamState
 from tests import telemetry_samples as samples
 from tests.unit.test_telemetry_state import points
@@ -55,7 +55,7 @@ def functions(made: StreamState, instrument: Instrument) -> set[object]:
 def test_values_that_can_be_stay(caplog: pytest.LogCaptureFixture) -> None:
     """A read that faulted takes nothing off."""
     made = state(7, 0)
-    assert functions(made, metrics.BYTES) == {"put", "get", "drop", "other", "elsewhere"}
+    assert functions(made, instruments.BYTES) == {"put", "get", "drop", "other", "elsewhere"}
     assert not caplog.records
 
 
@@ -63,9 +63,9 @@ def test_one_impossible_value_takes_all_of_its_struct_off(caplog: pytest.LogCapt
     """No byte of the function stays, nor of others that read the struct in that file; calls, packets and other structs stay."""
     with caplog.at_level(logging.WARNING):
         made = state(0, 3)
-    assert functions(made, metrics.BYTES) == {"drop", "other", "elsewhere"}
-    assert functions(made, metrics.DROPPED_PACKETS) == {"put"}
-    assert functions(made, metrics.PACKET_COUNT) == {"put", "get", "drop", "other", "elsewhere"}
+    assert functions(made, instruments.BYTES) == {"drop", "other", "elsewhere"}
+    assert functions(made, instruments.DROPPED_PACKETS) == {"put"}
+    assert functions(made, instruments.PACKET_COUNT) == {"put", "get", "drop", "other", "elsewhere"}
     assert len(caplog.records) == 1
     message = caplog.records[0].getMessage()
     assert "put of process 4712: 3 values of `bytes` are impossible" in message
@@ -79,4 +79,4 @@ def test_what_was_taken_off_does_not_come_back() -> None:
     made = state(0, 1)
     made.apply(PUT)
     made.apply(snapshot(0, 1))
-    assert functions(made, metrics.BYTES) == {"drop", "other", "elsewhere"}
+    assert functions(made, instruments.BYTES) == {"drop", "other", "elsewhere"}

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from otel_jb.config.environment import read
 from otel_jb.model.stream import ProbeState, ProbeStatus, Target, TargetEnded
 from otel_jb.probes.read.boundaries import build
-from otel_jb.telemetry import metrics, otlp
+from otel_jb.telemetry import instruments, otlp
 from otel_jb.telemetry.histogram import HistogramShape
 from otel_jb.telemetry.metrics import Exemplar
 from otel_jb.telemetry.pipeline import Telemetry
@@ -59,7 +59,7 @@ def of_targets(receiver: Receiver) -> dict[tuple[str, str, tuple[tuple[str, Any]
     return {
         (str(dict(resource)["process.pid"]), name, tuple((key, str(value)) for key, value in labels)): point
         for (resource, scope, name, labels), point in receiver.points().items()
-        if scope == metrics.SCOPE
+        if scope == instruments.SCOPE
     }
 
 
@@ -82,7 +82,7 @@ def test_otlp_and_the_exposition_say_the_same(protocol: str) -> None:
         assert telemetry.page is not None
         text = telemetry.page.render("", "")[0].decode()
         points = of_targets(receiver)
-    by_name = {one.prometheus: one for one in metrics.INSTRUMENTS}
+    by_name = {one.prometheus: one for one in instruments.INSTRUMENTS}
     labels_of = {
         "code_function_name": "code.function.name",
         "jitterbuffer_role": "jitterbuffer.role",
@@ -127,7 +127,7 @@ def test_a_number_that_otlp_has_no_room_for_costs_no_other_target_its_points(pro
     with RECEIVERS[protocol]() as receiver, exporting(receiver.endpoint, protocol, state) as telemetry:
         telemetry.flush()
         points = of_targets(receiver)
-        left_out = telemetry.tally.read(metrics.POINTS_LEFT_OUT)
+        left_out = telemetry.tally.read(instruments.POINTS_LEFT_OUT)
     sized = {(pid, dict(names)["code.function.name"]) for pid, name, names in points if name == "jitterbuffer.bytes"}
     assert ("4712", samples.PUT.function) not in sized
     assert ("4711", samples.PARSE.function) in sized
@@ -147,7 +147,7 @@ def test_points_carry_resource_start_and_time(protocol: str) -> None:
     assert resources["ffmpeg"]["process.pid"] == 4711
     assert "otel_jb" in resources
     for (resource, scope, name, _), metric, point in found:
-        if scope == metrics.SCOPE and dict(resource)["service.name"] == "ffmpeg":
+        if scope == instruments.SCOPE and dict(resource)["service.name"] == "ffmpeg":
             assert point.time_unix_nano == samples.READ
             if not name.endswith((".min", ".max", ".avg", "buffer_size", "udp_queue")):
                 assert point.start_time_unix_nano == samples.ATTACHED
@@ -156,7 +156,7 @@ def test_points_carry_resource_start_and_time(protocol: str) -> None:
             assert not point.HasField("max")
             assert metric.histogram.aggregation_temporality == 2
     units = {metric.name: metric.unit for _, metric, _ in found}
-    for instrument in set(metrics.INSTRUMENTS) - samples.WITHOUT_VALUE:
+    for instrument in set(instruments.INSTRUMENTS) - samples.WITHOUT_VALUE:
         assert units[instrument.name] == instrument.unit
 
 
@@ -227,10 +227,12 @@ def test_an_ended_target_is_sent_once_more_and_then_its_series_end(protocol: str
             "jitterbuffer.delay.avg",
         }  # no calls any more
         about: dict[Any, list[int]] = {
-            dict(labels).get("pid"): [] for (_, scope, _, labels) in receiver.points() if scope == metrics.SELF_SCOPE
+            dict(labels).get("pid"): []
+            for (_, scope, _, labels) in receiver.points()
+            if scope == instruments.SELF_SCOPE
         }
         for (_, scope, _, labels), point in receiver.points().items():
-            if scope == metrics.SELF_SCOPE:
+            if scope == instruments.SELF_SCOPE:
                 about[dict(labels).get("pid")].append(point.flags)
         assert set(about["4711"]) == {1}
         assert set(about["4712"]) == {0}
@@ -445,7 +447,7 @@ def test_failing_is_said_once_and_so_is_recovery(
             assert len(warnings) == 1, warnings
             assert f"127.0.0.1:{port}" in warnings[0]
             expected = (("error.type", kinds[trouble, protocol]), ("signal", "metrics"))
-            assert telemetry.tally.read(metrics.EXPORT_FAILURES) == ((expected, 3),)
+            assert telemetry.tally.read(instruments.EXPORT_FAILURES) == ((expected, 3),)
             receiver.status = None
             deadline = time.monotonic() + 10
             while not receiver.metric_requests and time.monotonic() < deadline:
@@ -490,8 +492,8 @@ def test_what_the_agent_says_of_probes_has_few_label_values() -> None:
         reason = f"overhead budget: the target's probes would exceed {share} of a CPU"
         state.apply(ProbeStatus(1, "ff_rtp_parse_packet", "/f", "ffmpeg", ProbeState.SHED, reason, "edge-sites", 1))
     telemetry = Telemetry(state, read({}), host="h")
-    telemetry.tally.add(metrics.NESTING_DOUBTFUL, 3, target="ffmpeg", pid="4711", function="put")
-    telemetry.tally.add(metrics.NESTING_DOUBTFUL, 5, target="ffmpeg", pid="999", function="put")
+    telemetry.tally.add(instruments.NESTING_DOUBTFUL, 3, target="ffmpeg", pid="4711", function="put")
+    telemetry.tally.add(instruments.NESTING_DOUBTFUL, 5, target="ffmpeg", pid="999", function="put")
     telemetry.start()
     assert telemetry.page is not None
     text = telemetry.page.render("", "")[0].decode()
@@ -510,12 +512,12 @@ def test_self_metrics_are_on_both_routes_with_the_contracts_names() -> None:
     with grpc_receiver() as receiver:
         telemetry = Telemetry(state, read(environ(receiver.endpoint, "grpc")), overhead=lambda: {1: 0.25}, host="h")
         for instrument in (
-            metrics.SPANS_DROPPED,
-            metrics.EXPORT_FAILURES,
-            metrics.CONFIG_RELOADS,
-            metrics.EXPORT_REJECTED,
-            metrics.POINTS_LEFT_OUT,
-            metrics.NESTING_DOUBTFUL,
+            instruments.SPANS_DROPPED,
+            instruments.EXPORT_FAILURES,
+            instruments.CONFIG_RELOADS,
+            instruments.EXPORT_REJECTED,
+            instruments.POINTS_LEFT_OUT,
+            instruments.NESTING_DOUBTFUL,
         ):
             telemetry.tally.add(instrument, 3, signal="traces")
         telemetry.start()
@@ -523,10 +525,10 @@ def test_self_metrics_are_on_both_routes_with_the_contracts_names() -> None:
         assert telemetry.page is not None
         text = telemetry.page.render("", "")[0].decode()
         telemetry.shutdown(2.0)
-        sent = {name for (_, scope, name, _) in receiver.points() if scope == metrics.SELF_SCOPE}
+        sent = {name for (_, scope, name, _) in receiver.points() if scope == instruments.SELF_SCOPE}
     families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(families) == len(set(families))
-    for instrument in metrics.SELF_INSTRUMENTS:
+    for instrument in instruments.SELF_INSTRUMENTS:
         assert instrument.name in sent
         assert instrument.prometheus in families, instrument.prometheus
     assert 'otel_jb_overhead_ratio{host_name="h",pid="4711",target="ffmpeg"} 0.25' in text

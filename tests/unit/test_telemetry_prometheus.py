@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from otel_jb.model.stream import StreamRecord, TargetEnded
 from otel_jb.telemetry.exposition import write
-from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS, Exemplar
+from otel_jb.telemetry.instruments import INSTRUMENTS, SELF_INSTRUMENTS
+from otel_jb.telemetry.metrics import Exemplar
 from otel_jb.telemetry.prometheus import MetricsPage, TargetCollector
 from otel_jb.telemetry.state import StreamState
 from tests import telemetry_samples as samples
@@ -162,7 +163,8 @@ def test_names_follow_the_standard_translation() -> None:
 
 def test_a_number_that_no_format_has_room_for_costs_only_itself() -> None:
     """A sum of 2^63 bytes, which a target may have in its memory, is left out and told of; everything else is there."""
-    from otel_jb.telemetry.metrics import BYTES, PACKET_COUNT, target_metrics
+    from otel_jb.telemetry.instruments import BYTES, PACKET_COUNT
+    from otel_jb.telemetry.metrics import target_metrics
 
     state = samples.state()
     whole = {instrument for one in target_metrics(state.view()) if one.target.id == 2 for instrument, _ in one.points}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from otel_jb.config.environment import read
 from otel_jb.model.stream import NestedCall, PassedPacket, Series, SlowCall
-from otel_jb.telemetry import metrics
+from otel_jb.telemetry import instruments
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from otel_jb.telemetry.metrics import Exemplar
@@ -185,7 +185,7 @@ def test_calls_of_other_stacks_are_no_children() -> None:
     with grpc_receiver() as receiver, tracing(receiver.endpoint, arguments=known) as telemetry:
         telemetry.slow_call(replace(call, nested=(mine, other, unclear, above, outside)))
         receiver.wait(lambda: len(receiver.spans()) == 2)
-        (key, count), *rest = telemetry.tally.read(metrics.NESTING_DOUBTFUL)
+        (key, count), *rest = telemetry.tally.read(instruments.NESTING_DOUBTFUL)
     assert [span.name for _, span in receiver.spans()] == ["SrsRtpJitterBuffer::put", "SrsRtpPacket::decode"]
     assert (count, rest) == (3, [])
     assert dict(key) == {"function": "SrsRtpJitterBuffer::put", "pid": "4712", "target": "live"}
@@ -256,7 +256,7 @@ def test_what_is_not_sampled_is_no_exemplar(name: str) -> None:
             assert telemetry._maker is not None
             telemetry._maker.shutdown(5)
             assert exemplar_ids(telemetry) == []
-            assert telemetry.tally.total(metrics.SPANS_DROPPED) == 0
+            assert telemetry.tally.total(instruments.SPANS_DROPPED) == 0
         assert not receiver.spans()
 
 
@@ -282,14 +282,14 @@ def test_spans_wait_for_a_receiver_that_is_down_and_are_counted_beyond_the_bound
         accepted = sum(telemetry._maker.make(slow()) for _ in range(80))
         assert accepted == 50
         receiver.wait(lambda: receiver.refused > 1)
-        assert telemetry.tally.read(metrics.SPANS_DROPPED) == (
+        assert telemetry.tally.read(instruments.SPANS_DROPPED) == (
             ((("error.type", "queue_full"), ("signal", "traces")), 30),
         )
         receiver.status = None
         receiver.wait(lambda: len(receiver.spans()) >= 50)
         wait_for(lambda: len(telemetry._queues[0]) == 0)
         assert len({span.span_id for _, span in receiver.spans()}) == 50
-        assert telemetry.tally.total(metrics.SPANS_DROPPED) == 30
+        assert telemetry.tally.total(instruments.SPANS_DROPPED) == 30
 
 
 @both
@@ -298,11 +298,11 @@ def test_spans_that_are_refused_for_good_are_counted(protocol: str) -> None:
     with RECEIVERS[protocol]() as receiver, tracing(receiver.endpoint, protocol) as telemetry:
         receiver.status = grpc.StatusCode.INVALID_ARGUMENT if protocol == "grpc" else 400
         telemetry.slow_call(slow())
-        wait_for(lambda: telemetry.tally.total(metrics.SPANS_DROPPED) == 1)
+        wait_for(lambda: telemetry.tally.total(instruments.SPANS_DROPPED) == 1)
         receiver.status = None
         telemetry.slow_call(slow())
         receiver.wait(lambda: len(receiver.spans()) == 1)
-        (key, count), *_ = telemetry.tally.read(metrics.SPANS_DROPPED)
+        (key, count), *_ = telemetry.tally.read(instruments.SPANS_DROPPED)
     assert count == 1
     assert dict(key)["error.type"] == ("INVALID_ARGUMENT" if protocol == "grpc" else "400")
 
@@ -319,7 +319,7 @@ def test_stopping_keeps_to_its_budget_with_waiting_spans(protocol: str) -> None:
             begin = time.monotonic()
             telemetry.shutdown(1.5)
             assert time.monotonic() - begin < 5
-            assert telemetry.tally.total(metrics.SPANS_DROPPED) == 2048
+            assert telemetry.tally.total(instruments.SPANS_DROPPED) == 2048
 
 
 def test_what_waits_is_counted_once_whoever_gives_up() -> None:
@@ -334,11 +334,11 @@ def test_what_waits_is_counted_once_whoever_gives_up() -> None:
             wait_for(lambda: len(queue) == 7)
             queue.give_up()
             queue.give_up()
-            assert telemetry.tally.total(metrics.SPANS_DROPPED) == 7
+            assert telemetry.tally.total(instruments.SPANS_DROPPED) == 7
             receiver.hang.clear()
             queue._thread.join(10)
             assert not queue._thread.is_alive()
-            assert telemetry.tally.total(metrics.SPANS_DROPPED) == 7
+            assert telemetry.tally.total(instruments.SPANS_DROPPED) == 7
 
 
 def test_stopping_sends_what_waits() -> None:
@@ -355,7 +355,7 @@ def test_events_of_forgotten_targets_are_counted() -> None:
     with grpc_receiver() as receiver, tracing(receiver.endpoint) as telemetry:
         assert telemetry._maker is not None
         assert telemetry._maker.make(slow(series=999)) is False
-        (key, count), *_ = telemetry.tally.read(metrics.SPANS_DROPPED)
+        (key, count), *_ = telemetry.tally.read(instruments.SPANS_DROPPED)
     assert (dict(key)["error.type"], count) == ("unknown_target", 1)
 
 
@@ -376,9 +376,9 @@ def test_submitting_never_blocks(caplog: pytest.LogCaptureFixture) -> None:
         for _ in range(600):
             telemetry.slow_call(slow())
         assert time.monotonic() - begin < 2
-        assert telemetry.tally.total(metrics.SPANS_DROPPED) >= 600 - 513
+        assert telemetry.tally.total(instruments.SPANS_DROPPED) >= 600 - 513
         gate.set()
-        wait_for(lambda: telemetry.tally.total(metrics.SPANS_DROPPED) == 600)
+        wait_for(lambda: telemetry.tally.total(instruments.SPANS_DROPPED) == 600)
     assert len([record for record in caplog.records if "bad symbols" in str(record.exc_info)]) == 1
 
 

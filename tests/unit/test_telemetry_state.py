@@ -14,7 +14,7 @@ from otel_jb.model.errors import ConfigError
 from otel_jb.model.instruments import Instrument
 from otel_jb.model.stream import DepthSnapshot, TargetEnded
 from otel_jb.probes.read import boundaries
-from otel_jb.telemetry import metrics
+from otel_jb.telemetry import instruments
 from otel_jb.telemetry.histogram import (
     DEFAULT_BOUNDS_NS,
     exponential_bound_ns,
@@ -47,11 +47,11 @@ def test_counters_stand_through_shed_and_restore() -> None:
     """A series that a snapshot leaves out keeps its counts, loses its interval, and continues when it is back."""
     state = samples.state()
     state.apply(samples.snapshot(samples.snapshot_of(samples.PARSE, [1])))
-    assert value(state.view(), 2, metrics.PACKET_COUNT, code__function__name="SrsRtpJitterBuffer::put") == 7
-    assert value(state.view(), 2, metrics.DELAY_AVG, code__function__name="SrsRtpJitterBuffer::put") is None
+    assert value(state.view(), 2, instruments.PACKET_COUNT, code__function__name="SrsRtpJitterBuffer::put") == 7
+    assert value(state.view(), 2, instruments.DELAY_AVG, code__function__name="SrsRtpJitterBuffer::put") is None
     state.apply(samples.snapshot(samples.snapshot_of(samples.PUT, [5] * 9)))
-    assert value(state.view(), 2, metrics.PACKET_COUNT, code__function__name="SrsRtpJitterBuffer::put") == 9
-    assert value(state.view(), 2, metrics.DELAY_AVG, code__function__name="SrsRtpJitterBuffer::put") == 5e-9
+    assert value(state.view(), 2, instruments.PACKET_COUNT, code__function__name="SrsRtpJitterBuffer::put") == 9
+    assert value(state.view(), 2, instruments.DELAY_AVG, code__function__name="SrsRtpJitterBuffer::put") == 5e-9
 
 
 def test_an_ended_target_is_kept_and_then_forgotten() -> None:
@@ -65,10 +65,10 @@ def test_an_ended_target_is_kept_and_then_forgotten() -> None:
     now[0] = 59.9
     view = state.view()
     assert [target.target.id for target in view.live] == [2]
-    assert value(view, 1, metrics.PACKET_COUNT) == 2
-    assert value(view, 1, metrics.BUFFER_SIZE) is None
-    assert value(view, 1, metrics.BUFFER_SIZE_MAX) is None
-    assert value(view, 1, metrics.DELAY_MAX) == 0.024
+    assert value(view, 1, instruments.PACKET_COUNT) == 2
+    assert value(view, 1, instruments.BUFFER_SIZE) is None
+    assert value(view, 1, instruments.BUFFER_SIZE_MAX) is None
+    assert value(view, 1, instruments.DELAY_MAX) == 0.024
     now[0] = 60.0
     assert [target.target.id for target in state.view().targets] == [2]
     assert state.series(1) is None
@@ -81,35 +81,35 @@ def test_an_ended_target_is_kept_and_then_forgotten() -> None:
 def test_depth_ends_when_it_is_not_read() -> None:
     """The buffer size of a live target is exported only while the last snapshot holds it."""
     state = samples.state()
-    assert value(state.view(), 1, metrics.BUFFER_SIZE_MAX) == 9
+    assert value(state.view(), 1, instruments.BUFFER_SIZE_MAX) == 9
     state.apply(samples.snapshot(depths=(DepthSnapshot(1, 1, 3, 1, None),)))
-    assert value(state.view(), 1, metrics.BUFFER_SIZE) == 3
-    assert value(state.view(), 1, metrics.BUFFER_SIZE_MAX) is None
+    assert value(state.view(), 1, instruments.BUFFER_SIZE) == 3
+    assert value(state.view(), 1, instruments.BUFFER_SIZE_MAX) is None
     state.apply(samples.snapshot())
-    assert value(state.view(), 1, metrics.BUFFER_SIZE) is None
+    assert value(state.view(), 1, instruments.BUFFER_SIZE) is None
 
 
 def test_outcomes_packets_and_drops() -> None:
     """Packets leave out what carried none or is not known; every known reason is exported, at 0 too."""
     view = samples.state().view()
-    assert value(view, 1, metrics.PACKET_COUNT) == 2
+    assert value(view, 1, instruments.PACKET_COUNT) == 2
     put = {"code__function__name": "SrsRtpJitterBuffer::put"}
     outcomes = {
-        name: value(view, 2, metrics.CALLS, outcome=name, **put) for name in ("returned", "abandoned", "missed")
+        name: value(view, 2, instruments.CALLS, outcome=name, **put) for name in ("returned", "abandoned", "missed")
     }
     assert outcomes == {"returned": 7, "abandoned": 1, "missed": 2}
-    assert value(view, 2, metrics.DROPPED_PACKETS, reason="late") == 2
-    assert value(view, 2, metrics.DROPPED_PACKETS, reason="full") == 0
-    assert value(view, 2, metrics.DUPLICATED_PACKETS) == 1
+    assert value(view, 2, instruments.DROPPED_PACKETS, reason="late") == 2
+    assert value(view, 2, instruments.DROPPED_PACKETS, reason="full") == 0
+    assert value(view, 2, instruments.DUPLICATED_PACKETS) == 1
 
 
 def test_an_entry_only_function_counts_and_claims_no_more() -> None:
     """Where ends are not seen there are untimed calls, and neither delay nor packets nor bytes."""
     view = samples.state().view()
     reset = {"code__function__name": "SrsRtpJitterBuffer::reset"}
-    assert value(view, 2, metrics.CALLS, outcome="untimed", **reset) == 3
-    assert value(view, 2, metrics.CALLS, outcome="returned", **reset) is None
-    for instrument in (metrics.PACKET_COUNT, metrics.BYTES, metrics.DELAY):
+    assert value(view, 2, instruments.CALLS, outcome="untimed", **reset) == 3
+    assert value(view, 2, instruments.CALLS, outcome="returned", **reset) is None
+    for instrument in (instruments.PACKET_COUNT, instruments.BYTES, instruments.DELAY):
         names = {dict(point.attributes)["code.function.name"] for point in points(view, 2, instrument)}
         assert names
         assert "SrsRtpJitterBuffer::reset" not in names
@@ -122,12 +122,12 @@ def test_an_entry_only_function_tells_what_its_entry_shows() -> None:
     state.apply(queue)
     state.apply(samples.snapshot(samples.snapshot_of(queue, [], untimed=5, packets=4, bytes=900)))
     view, named = state.view(), {"code__function__name": queue.function}
-    assert value(view, 2, metrics.CALLS, outcome="untimed", **named) == 5
-    assert value(view, 2, metrics.PACKET_COUNT, **named) == 4
-    assert value(view, 2, metrics.BYTES, **named) == 900
-    assert value(view, 2, metrics.CALLS, outcome="returned", **named) is None
+    assert value(view, 2, instruments.CALLS, outcome="untimed", **named) == 5
+    assert value(view, 2, instruments.PACKET_COUNT, **named) == 4
+    assert value(view, 2, instruments.BYTES, **named) == 900
+    assert value(view, 2, instruments.CALLS, outcome="returned", **named) is None
     assert all(
-        ("code.function.name", queue.function) not in point.attributes for point in points(view, 2, metrics.DELAY)
+        ("code.function.name", queue.function) not in point.attributes for point in points(view, 2, instruments.DELAY)
     )
 
 
@@ -143,14 +143,14 @@ def test_two_probes_of_one_name_are_one_point() -> None:
         )
     )
     view = state.view()
-    found = [p for p in points(view, 2, metrics.DELAY) if ("code.function.name", twin.function) in p.attributes]
+    found = [p for p in points(view, 2, instruments.DELAY) if ("code.function.name", twin.function) in p.attributes]
     assert len(found) == 1
     assert isinstance(found[0], HistogramPoint)
     assert (found[0].count, found[0].sum_ns) == (10, 7 * 3_000 + 3 * 400_000)
-    assert value(view, 2, metrics.DROPPED_PACKETS, reason="late") == 7
-    assert value(view, 2, metrics.DROPPED_PACKETS, reason="full") == 1
-    assert value(view, 2, metrics.DELAY_MIN, code__function__name=twin.function) == 3e-6
-    assert value(view, 2, metrics.DELAY_MAX, code__function__name=twin.function) == 4e-4
+    assert value(view, 2, instruments.DROPPED_PACKETS, reason="late") == 7
+    assert value(view, 2, instruments.DROPPED_PACKETS, reason="full") == 1
+    assert value(view, 2, instruments.DELAY_MIN, code__function__name=twin.function) == 3e-6
+    assert value(view, 2, instruments.DELAY_MAX, code__function__name=twin.function) == 4e-4
 
 
 def test_folding_from_many_threads_loses_nothing() -> None:

@@ -14,7 +14,8 @@ import yaml
 from otel_jb.diagnosis import limits
 from otel_jb.diagnosis.limits import MEASURES, Culprit, Measure
 from otel_jb.model.stream import Snapshot, TargetEnded
-from otel_jb.telemetry.metrics import VERDICT, Attributes, target_metrics
+from otel_jb.telemetry.instruments import VERDICT
+from otel_jb.telemetry.metrics import Attributes, target_metrics
 from otel_jb.telemetry.state import StreamState
 from tests.telemetry_samples import SRS
 from tests.unit.test_diagnosis import HURT, PUT, SECOND, TROUBLES, fall_silent, lose, records, stall, starve
