@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 
-from otel_jb.catalog.model import FunctionProfile, FunctionSpec, Role
+from otel_jb.catalog.model import FunctionProfile
+from otel_jb.catalog.spec import FunctionSpec, Role
 from otel_jb.model.plan import Symbol
 
 #: globs for the search in symbol tables; `generic_profile` then requires a verb

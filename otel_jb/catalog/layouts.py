@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from otel_jb.catalog.expression import WIDTHS, FieldPlace
-from otel_jb.catalog.model import EvidenceSpec, LayoutSpec, ProfileSpec
+from otel_jb.catalog.spec import EvidenceSpec, LayoutSpec, ProfileSpec
 from otel_jb.elf.types import Field
 from otel_jb.model.reads import SIGNED
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from otel_jb.catalog.model import FunctionSpec, MarkSpec, ProfileSpec
+from otel_jb.catalog.spec import FunctionSpec, MarkSpec, ProfileSpec
 from otel_jb.model.marks import Mark, Reached, Trail
 from otel_jb.model.plan import Symbol, SymbolSource
 

@@ -14,7 +14,8 @@ from otel_jb.catalog.expression import Scope
 from otel_jb.catalog.generic import PATTERNS, asked_profile, generic_profile
 from otel_jb.catalog.layouts import Findings, Questions, Structs, assumed, placed, questions, unchecked
 from otel_jb.catalog.marks import telltales
-from otel_jb.catalog.model import FunctionProfile, FunctionSpec, LayoutFile, ProfileSpec
+from otel_jb.catalog.model import FunctionProfile
+from otel_jb.catalog.spec import FunctionSpec, LayoutFile, ProfileSpec
 from otel_jb.config import yamlfile
 from otel_jb.model.errors import ConfigError
 from otel_jb.model.names import literal_receiver

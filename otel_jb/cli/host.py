@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from otel_jb.catalog.model import Role
+from otel_jb.catalog.spec import Role
 from otel_jb.model.errors import AgentError, ElfError, PermissionDeniedError, TargetError
 from otel_jb.model.text import printable
 from otel_jb.planner.servers import Unmeasured, is_server

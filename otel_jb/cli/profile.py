@@ -16,7 +16,7 @@ from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
     from otel_jb.catalog.draft import Drafted
-    from otel_jb.catalog.model import ProfileSpec
+    from otel_jb.catalog.spec import ProfileSpec
     from otel_jb.planner.files import Examined
     from otel_jb.sandbox.client import Inspector
 
@@ -114,7 +114,7 @@ class _Line:
 
 def _check(profile: str, text: str) -> int:
     from otel_jb.catalog.matching import Catalog, check
-    from otel_jb.catalog.model import ProfileSpec
+    from otel_jb.catalog.spec import ProfileSpec
     from otel_jb.config import yamlfile
     from otel_jb.config.model import Config
     from otel_jb.planner.planner import Planner

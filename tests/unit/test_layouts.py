@@ -9,7 +9,7 @@ import pytest
 
 from otel_jb.catalog import Catalog, FunctionProfile
 from otel_jb.catalog.layouts import Findings, placed
-from otel_jb.catalog.model import ProfileSpec
+from otel_jb.catalog.spec import ProfileSpec
 from otel_jb.config import yamlfile
 from otel_jb.elf.types import Field
 from otel_jb.model.errors import ConfigError

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from otel_jb.catalog.marks import infer, marks_of
 from otel_jb.catalog.matching import Catalog, check
-from otel_jb.catalog.model import ProfileSpec
+from otel_jb.catalog.spec import ProfileSpec
 from otel_jb.code.marks import trails
 from otel_jb.config import yamlfile
 from otel_jb.config.model import Config, Inferred

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from otel_jb.catalog.matching import check
-from otel_jb.catalog.model import ProfileSpec
+from otel_jb.catalog.spec import ProfileSpec
 from otel_jb.cli.main import main
 from otel_jb.config import yamlfile
 from otel_jb.model.errors import ExitCode

@@ -16,7 +16,7 @@ import otel_jb.catalog
 from otel_jb.catalog import Catalog, FunctionProfile, Match, Role, check, load
 from otel_jb.catalog.expression import Text
 from otel_jb.catalog.layouts import Findings
-from otel_jb.catalog.model import (
+from otel_jb.catalog.spec import (
     EvidenceSpec,
     FunctionSpec,
     LayoutSpec,

@@ -13,13 +13,13 @@ import pytest
 
 import otel_jb
 from otel_jb.catalog import FunctionProfile, load
-from otel_jb.catalog.model import Role
+from otel_jb.catalog.spec import Role
 from otel_jb.cli import exitcodes, main
 from otel_jb.cli.words import with_command
 from otel_jb.config.model import Config
 from otel_jb.config.yamlfile import parse
 from otel_jb.model.instruments import Kind
-from otel_jb.telemetry.metrics import INSTRUMENTS, SELF_INSTRUMENTS
+from otel_jb.telemetry.instruments import INSTRUMENTS, SELF_INSTRUMENTS
 
 pytestmark = pytest.mark.unit
 

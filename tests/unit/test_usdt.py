@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_jb.catalog import Catalog, check
-from otel_jb.catalog.model import ProfileSpec
+from otel_jb.catalog.spec import ProfileSpec
 from otel_jb.config import yamlfile
 from otel_jb.elf.image import Image
 from otel_jb.elf.usdt import Usdt, UsdtPlace, read
