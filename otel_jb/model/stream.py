@@ -245,6 +245,7 @@ class PassedPacket:
     rtp_time: int
     put_ns: int  #: when the function that reads RTP headers was called with it
     state: str  #: of its sequence number: in_order, reordered, duplicated, stray
+    clock_rate: int | None = None  #: steps of `rtp_time` in a second; None: not known
 
 
 Memory = bytes  #: inside SlowCall the name `bytes` is the field, for type checkers and get_type_hints alike

@@ -20,3 +20,8 @@ DYNAMIC = range(35, 128)
 def ticks(rates: Mapping[int, int]) -> dict[int, int]:
     """2^-16 ns of one step of the RTP time, by payload type."""
     return {payload: (1_000_000_000 << 16) // rate for payload, rate in {**STATIC, **rates}.items()}
+
+
+def rate_of(tick: int) -> int:
+    """Hz of a clock whose step takes 2^-16 ns times `tick`, which `ticks` rounded down."""
+    return round((1_000_000_000 << 16) / tick)

@@ -1,19 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last slow calls, kept for the page: a few of each function, with their stacks and the probed calls inside."""
+"""The last slow calls, kept for the page: a few of each function, with their stacks, the probed calls inside and the packets around them."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+
+PACKET_EVENT = "jitterbuffer.packet.put"  #: the event of a span that stands for a packet
 
 OF_A_FUNCTION = 10  #: so that one with many leaves room for the others
 IN_ALL = 100
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPacket:
+    """An RTP packet that went into the buffer of a slow call, as the trace tells it."""
+
+    after_ns: int  #: after the call's begin; negative: before it
+    ssrc: str  #: eight hexadecimal digits
+    sequence_number: int
+    rtp_time: int
+    order: str  #: in_order, reordered, duplicated, stray
+    clock_rate: int | None  #: steps of `rtp_time` in a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +44,7 @@ class KeptCall:
     inside: tuple[tuple[str, int, int], ...]  #: function, duration, and begin after that of the call, in ns
     packet_bytes: int | None
     failure: str  #: what its return value means; empty: no failure
+    packets: tuple[KeptPacket, ...] = ()  #: in the order in which they came
 
 
 class KeptCalls:
@@ -63,6 +78,7 @@ class KeptCalls:
                 ),
                 packet_bytes=size if isinstance(size, int) else None,
                 failure=root.status.description or "",
+                packets=tuple(_packet(each, begin) for each in root.events if each.name == PACKET_EVENT),
             )
             own = self._of.setdefault(series, deque())
             own.append(self._number)
@@ -82,3 +98,15 @@ class KeptCalls:
         """Those that are kept, the oldest first."""
         with self._lock:
             return tuple(self._calls.values())
+
+
+def _packet(event: Event, begin: int) -> KeptPacket:
+    attributes: Mapping[str, Any] = event.attributes or {}
+    return KeptPacket(
+        after_ns=event.timestamp - begin,
+        ssrc=attributes["rtp.ssrc"],
+        sequence_number=attributes["rtp.sequence_number"],
+        rtp_time=attributes["rtp.timestamp"],
+        order=attributes["rtp.packet.order"],
+        clock_rate=attributes.get("rtp.clock_rate"),
+    )

@@ -27,6 +27,7 @@ from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.holding import Held, Holding, Key, key_of
 from otel_jb.telemetry.instruments import NESTING_DOUBTFUL, SCOPE, SPANS_DROPPED
+from otel_jb.telemetry.kept_calls import PACKET_EVENT
 from otel_jb.telemetry.metrics import Exemplar, resource_attributes
 from otel_jb.telemetry.nesting import Nesting, SameStack, nest
 from otel_jb.telemetry.state import StreamState
@@ -43,8 +44,6 @@ Offer = Callable[[Sequence[ReadableSpan]], bool]
 Keep = Callable[[int, Sequence[ReadableSpan]], None]
 
 _SCOPE = InstrumentationScope(SCOPE, otel_jb.__version__)
-#: An event of a slow call's span: a packet that went into the buffer around that time.
-PACKET_EVENT = "jitterbuffer.packet.put"
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSET = Status(StatusCode.UNSET)
 _NOTHING = Nesting((), (), 0)
@@ -426,6 +425,7 @@ def _events(call: SlowCall, shift: int) -> list[Event]:
                 "rtp.sequence_number": packet.sequence_number,
                 "rtp.timestamp": packet.rtp_time,
                 "rtp.packet.order": packet.state,
+                **({} if packet.clock_rate is None else {"rtp.clock_rate": packet.clock_rate}),
             },
             packet.put_ns + shift,
         )

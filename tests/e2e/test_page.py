@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import bcrypt
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
-from otel_jb.telemetry.kept_calls import KeptCall
+from otel_jb.telemetry.kept_calls import KeptCall, KeptPacket
 from otel_jb.views.page.tables import Facts
 from tests.e2e.agent_process import ROOT, AgentProcess, Conversation, Exposition, fetch, until
 from tests.e2e.page_world import Host, serving
@@ -292,8 +293,65 @@ def test_a_slow_call_leads_to_its_trace(browser: Browser) -> None:
         assert link.get_attribute("href") == f"http://traces.invalid/trace/{'ab' * 16}?from=1699999940000"
         assert link.get_attribute("rel") == "noopener noreferrer"
         assert page.locator("pre").text_content() == call.stack
-        assert page.locator("main ul").text_content() == "Buffer::decode: 18\u202fms, 1\u202fms after the start"
+        assert page.locator("main > ul").text_content() == "Buffer::decode: 18\u202fms, 1\u202fms after the start"
         assert serious(page, contrast=False) == []
+
+
+def packet(
+    number: int, after_ms: float, order: str = "in_order", ssrc: str = "000000ab", rate: int | None = 8000
+) -> KeptPacket:
+    """A packet of 20 ms of sound."""
+    return KeptPacket(int(after_ms * 1e6), ssrc, number & 0xFFFF, number * 160, order, rate)
+
+
+#: Around a call, with numbers that wrap: 65534 is late by 30 ms and 1 comes twice, 2 is missing, and one belongs to nobody.
+AROUND = (
+    packet(65533, -61),
+    packet(65535, -20),
+    packet(65534, -10, "reordered"),
+    packet(65536, -0.5),
+    packet(40000, -0.25, "stray"),
+    packet(65537, 20),
+    packet(65537, 21, "duplicated"),
+    packet(65539, 60),
+)
+
+
+def test_a_slow_call_shows_the_packets_around_it(browser: Browser) -> None:
+    """Each packet is there with its number, when it came, and who was late, again or missing: as a picture, and to read by keyboard and phone."""
+    call = KeptCall(1, 10, 1_700_000_000_000_000_000, 20_000_000, "rx (7)", "put", "", (), 172, "", AROUND)
+    bare = replace(call, number=2, packets=(packet(1, -1, rate=None),))
+    facts = Facts(slow_calls=lambda: [call, bare, replace(call, number=3, packets=())])
+    with serving(Host(1, 1), facts) as endpoint, opened(browser, endpoint.url, viewport=PHONE) as page:
+        view(page, "slow-call/1")
+        page.locator("section summary").click()
+        rows = list(cells(page, "Packets").values())
+        assert [row["number"] for row in rows] == ["65533", "65535", "65534", "0", "40000", "1", "1", "3"]
+        late = [row["late by"].replace("\u202f", " ") for row in rows]
+        assert late == ["0 ns", "1 ms", "31 ms", "500 µs", "–", "1 ms", "2 ms", "1 ms"]
+        words = {"in_order": "in order", "reordered": "after a later one", "duplicated": "again", "stray": "stray"}
+        assert [row["order"] for row in rows] == [words[each.order] for each in AROUND]
+        assert [rows[place]["came"] for place in (0, 7)] == ["−61\u202fms", "+60\u202fms"]
+        said = page.locator("section .readout")
+        until(lambda: "1 missing" in (said.text_content() or ""), "what the picture says")
+        assert said.text_content() == "7 numbers in 121\u202fms; 1 came after a later one, 1 again, 1 missing"
+        until(lambda: page.evaluate(COLOURED), "a packet in the theme's colour")
+        page.locator("canvas").focus()
+        page.keyboard.press("ArrowRight")
+        assert "packet 65533, in order" in (said.text_content() or "")
+        for _ in range(2):
+            page.keyboard.press("ArrowRight")
+        assert "packet 65534, after a later one" in (said.text_content() or "")
+        assert "31\u202fms late" in (page.locator("canvas").get_attribute("aria-label") or "")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert serious(page, contrast=False) == []
+        assert serious(page, contrast=True) == []
+        view(page, "slow-call/2")
+        page.locator("section summary").click()
+        assert [row["late by"] for row in cells(page, "Packets").values()] == ["–"]
+        assert "--clock-rate" in (page.locator("section p").first.text_content() or "")
+        view(page, "slow-call/3")
+        assert not page.locator("section").is_visible()
 
 
 def by_name(page: Page, caption: str) -> dict[str, dict[str, str]]:

@@ -10,9 +10,9 @@ from opentelemetry.trace import SpanContext, TraceFlags
 from otel_jb.config.environment import read
 from otel_jb.config.model import Page
 from otel_jb.config.yamlfile import KeyValueError
-from otel_jb.model.stream import SlowCall
+from otel_jb.model.stream import PassedPacket, SlowCall
 from otel_jb.telemetry.instruments import SPANS_DROPPED
-from otel_jb.telemetry.kept_calls import IN_ALL, OF_A_FUNCTION, KeptCalls
+from otel_jb.telemetry.kept_calls import IN_ALL, OF_A_FUNCTION, KeptCalls, KeptPacket
 from otel_jb.telemetry.pipeline import Telemetry
 from tests import telemetry_samples as samples
 
@@ -41,17 +41,25 @@ def test_a_function_with_many_slow_calls_leaves_room_for_others() -> None:
 
 
 def test_calls_are_kept_without_a_receiver_for_traces() -> None:
-    """A slow call becomes a kept one with its inner calls; it has no trace to link to, no exemplar, and no span is counted lost."""
+    """A slow call becomes a kept one with its inner calls and the packets around it; it has no trace to link to, no exemplar, and no span is counted lost."""
     kept = KeptCalls()
     telemetry = Telemetry(samples.state(), read({}), kept=kept, symbolise=lambda _series, _call: ["put+1", "main+2"])
     telemetry.start()
     try:
-        call = SlowCall(samples.PUT.id, 7, "rx", 64, 10**9, 10**9 + 30_000_000, 172, None, None, None)
+        packets = (
+            PassedPacket(0xAB, 65535, 160, 10**9 - 5_000_000, "in_order", 8000),
+            PassedPacket(0xAB, 0, 320, 10**9 + 7_000_000, "duplicated"),
+        )
+        call = SlowCall(samples.PUT.id, 7, "rx", 64, 10**9, 10**9 + 30_000_000, 172, None, None, None, packets=packets)
         assert telemetry._maker is not None
         assert telemetry._maker.make(call)
         (found,) = kept.latest()
         assert (found.series, found.took_ns, found.stack) == (samples.PUT.id, 30_000_000, "put+1\nmain+2")
         assert (found.packet_bytes, found.trace_id) == (172, "")
+        assert found.packets == (
+            KeptPacket(-5_000_000, "000000ab", 65535, 160, "in_order", 8000),
+            KeptPacket(7_000_000, "000000ab", 0, 320, "duplicated", None),
+        )
         assert not telemetry._store.latest(samples.PUT.id)
         assert not list(telemetry.tally.read(SPANS_DROPPED))
     finally:

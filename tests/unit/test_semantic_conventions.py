@@ -91,7 +91,7 @@ def test_spans_carry_the_attributes_of_the_model() -> None:
 def test_events_carry_the_attributes_of_the_model() -> None:
     """The event of a packet has the model's name and attributes, whatever its order, and each order is a member."""
     (group,) = [group for group in GROUPS if group["type"] == "event"]
-    packets = tuple([PassedPacket(1, 2, 3, 4, state) for state in abi.FLIGHT_STATES])
+    packets = tuple([PassedPacket(1, 2, 3, 4, state, 8000) for state in abi.FLIGHT_STATES])
     call = SlowCall(samples.PUT.id, 7, "worker", 1, 0, 1, None, 4096, None, None, packets=packets)
     events = _events(call, 0)
     assert {event.name for event in events} == {group["name"]}

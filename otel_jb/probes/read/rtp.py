@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from otel_jb.model.stream import RtpSnapshot, SlowCall
+from otel_jb.model.stream import PassedPacket, RtpSnapshot, SlowCall
 from otel_jb.probes import abi
 from otel_jb.probes.read.flight import FlightReader
 from otel_jb.probes.read.maps import WordArray, wait_for_grace
-from otel_jb.streams.clocks import ticks
+from otel_jb.streams.clocks import rate_of, ticks
 from otel_jb.streams.ledger import Counts, Key, Ledger, Reading
 
 if TYPE_CHECKING:
@@ -113,11 +113,19 @@ class RtpReader:
             if item is not None:
                 slots.setdefault((item.series.target, owner >> 1), {})[slot] = key & 0xFFFFFFFF
         return [
-            replace(call, packets=self._flights.around(streams, call.start_ns))
+            replace(call, packets=self._around(self._flights, streams, call.start_ns))
             if call.stream and (streams := slots.get((target_of.get(call.series, 0), call.stream)))
             else call
             for call in calls
         ]
+
+    def _around(self, flights: FlightReader, streams: Mapping[int, int], at_ns: int) -> tuple[PassedPacket, ...]:
+        """The packets of these streams (slot -> SSRC) around a time, with the clock rates that the streams have now."""
+        steps = {
+            ssrc: self._streams.block(slot, abi.RTP_STREAM_WORDS)[abi.RTP_STREAM_TICK] for slot, ssrc in streams.items()
+        }
+        rates = {ssrc: rate_of(tick) for ssrc, tick in steps.items() if tick}
+        return tuple([replace(each, clock_rate=rates.get(each.ssrc)) for each in flights.around(streams, at_ns)])
 
     def called(self, target: int, buffer: int) -> tuple[str, int | None] | None:
         """The label and the SSRC of the stream through a target's buffer, as last read; None: not known."""

@@ -14,7 +14,7 @@ from otel_jb.telemetry.http1 import Events, Request, Response, Subscription
 
 _FILES = Path(__file__).parent / "files"
 #: The script's parts, in this order: each uses what those before it define.
-SCRIPT_PARTS = ("text.js", "store.js", "charts.js", "tables.js", "views.js", "main.js")
+SCRIPT_PARTS = ("text.js", "store.js", "charts.js", "packets.js", "tables.js", "views.js", "main.js")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"

@@ -18,6 +18,7 @@ from otel_jb.diagnosis.verdict import Verdict
 from otel_jb.model.stream import ProbeStatus
 from otel_jb.telemetry.kept_calls import KeptCall
 from otel_jb.telemetry.state import SeriesView, StateView, StreamState, TargetView
+from otel_jb.views.page.timeline import timeline
 from otel_jb.views.rows import LiveTable, ProcessRow, Row, StreamRow
 
 #: A value of a cell. Numbers beyond what a browser counts exactly are texts.
@@ -280,7 +281,26 @@ def _slow_call(call: KeptCall, stack: str) -> list[Value]:
         [list(each) for each in call.inside],
         _whole(call.packet_bytes),
         call.failure,
+        *_packets(call),
     ]
+
+
+def _packets(call: KeptCall) -> tuple[list[Value], list[Value]]:
+    """The packets around a call, and the gaps between their numbers."""
+    found = timeline(call.packets)
+    rows = [
+        [
+            each.line,
+            each.packet.after_ns,
+            each.packet.sequence_number,
+            each.packet.rtp_time,
+            each.packet.ssrc,
+            each.packet.order,
+            each.late_ns,
+        ]
+        for each in found.placed
+    ]
+    return rows, [list(each) for each in found.missing]
 
 
 def _probe(target: int, probe: ProbeStatus) -> list[Value]:

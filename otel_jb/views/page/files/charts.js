@@ -1,27 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two kinds of charts on a canvas: lines over time, and calls by duration over time. What is drawn can also be read, by pointer or arrow keys.
+// Charts on a canvas; here lines over time, and calls by duration over time. What is drawn can also be read, by pointer or arrow keys.
 
 const LEFT = 62, RIGHT = 8, TOP = 8, BOTTOM = 20;
 
-const colours = new Map(); // of the present theme, for one update
+const colours = new Map(); // of the present theme
 
 function colour(name) {
   if (!colours.has(name)) colours.set(name, getComputedStyle(document.documentElement).getPropertyValue(name));
   return colours.get(name);
 }
 
-/** A figure: caption, key, canvas, and a line that says the values at the cursor, else the latest. `draw` and `say` are given the data. */
-function makeChart(title, draw, say, wide) {
+/**
+ * A figure: caption, key, canvas, and a line that says the values at the cursor, else the latest. `draw` and `say` are given the data.
+ * data: at (times in ms), and where these are no times of day: range (the axis' begin and end), moment(time), summary (what is said without a cursor).
+ */
+function makeChart(title, draw, say, css) {
   const canvas = make("canvas", { role: "img", tabindex: "0", "aria-label": title });
   const readout = make("p", { class: "readout" });
   const key = make("ul", { class: "key" });
-  const element = make("figure", { class: wide ? "wide" : null }, make("figcaption", {}, title), key, canvas, readout);
+  const element = make("figure", { class: css || null }, make("figcaption", {}, title), key, canvas, readout);
   const chart = { element, data: null, cursor: null };
+  // Asked of the canvas while the page is being filled, its size would make the browser lay everything out, once for each chart.
+  let width = 0, height = 0;
+  new ResizeObserver(() => {
+    width = canvas.clientWidth;
+    height = canvas.clientHeight;
+    if (chart.data) chart.update(chart.data);
+  }).observe(canvas);
 
   chart.update = (data) => {
     chart.data = data;
     const ratio = window.devicePixelRatio || 1;
-    const width = canvas.clientWidth, height = canvas.clientHeight;
     if (!width) return;
     if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
     if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
@@ -33,9 +42,10 @@ function makeChart(title, draw, say, wide) {
     const at = data.at;
     const last = at.length - 1;
     if (last < 0) return setText(readout, "no reading yet");
-    const end = at[last], begin = Math.min(at[0], end - 60000);
+    const [begin, end] = rangeOf(data);
     const x = (time) => area.left + ((time - begin) / (end - begin)) * area.width;
-    timeAxis(context, area, begin, end, x);
+    if (data.moment) momentAxis(context, area, begin, end, x, data.moment);
+    else timeAxis(context, area, begin, end, x);
     drawKey(key, data.lines || []);
     draw(context, area, data, x, begin);
     const place = chart.cursor === null ? last : nearest(at, chart.cursor);
@@ -46,7 +56,7 @@ function makeChart(title, draw, say, wide) {
       context.lineTo(x(at[place]), area.top + area.height);
       context.stroke();
     }
-    const said = `${clock(at[place])}  ${say(data, place)}`;
+    const said = chart.cursor === null && data.summary ? data.summary : `${(data.moment || clock)(at[place])}  ${say(data, place)}`;
     setText(readout, said);
     canvas.setAttribute("aria-label", `${title}. ${said}`);
   };
@@ -57,8 +67,8 @@ function makeChart(title, draw, say, wide) {
   canvas.addEventListener("pointermove", (event) => {
     const at = chart.data ? chart.data.at : [];
     if (!at.length) return;
-    const end = at[at.length - 1], begin = Math.min(at[0], end - 60000);
-    const share = (event.offsetX - LEFT) / (canvas.clientWidth - LEFT - RIGHT);
+    const [begin, end] = rangeOf(chart.data);
+    const share = (event.offsetX - LEFT) / (width - LEFT - RIGHT);
     point(begin + Math.max(0, Math.min(1, share)) * (end - begin));
   });
   canvas.addEventListener("pointerleave", () => point(null));
@@ -68,10 +78,15 @@ function makeChart(title, draw, say, wide) {
     const at = chart.data ? chart.data.at : [];
     if (!step || !at.length) return;
     event.preventDefault();
-    const place = chart.cursor === null ? at.length - 1 : nearest(at, chart.cursor);
+    const place = chart.cursor === null ? (step > 0 && chart.data.summary ? -1 : at.length - 1) : nearest(at, chart.cursor);
     point(at[Math.max(0, Math.min(at.length - 1, place + step))]);
   });
   return chart;
+}
+
+function rangeOf(data) {
+  const end = data.at[data.at.length - 1];
+  return data.range || [Math.min(data.at[0], end - 60000), end];
 }
 
 function nearest(at, time) {
@@ -87,6 +102,17 @@ function timeAxis(context, area, begin, end, x) {
   const step = [10, 15, 30, 60, 120, 300].find((seconds) => ((end - begin) / 1000 / seconds) * 70 <= area.width) || 600;
   for (let time = Math.ceil(begin / 1000 / step) * step * 1000; time <= end; time += step * 1000) {
     if (x(time) > area.left + 20 && x(time) < area.left + area.width - 20) context.fillText(clock(time), x(time), area.top + area.height + 5);
+  }
+}
+
+/** The same for times that count from some moment. */
+function momentAxis(context, area, begin, end, x, format) {
+  context.fillStyle = colour("--weak");
+  context.textAlign = "center";
+  context.textBaseline = "top";
+  const step = niceStep(((end - begin) * 90) / area.width);
+  for (let time = Math.ceil(begin / step) * step; time <= end; time += step) {
+    if (x(time) > area.left + 20 && x(time) < area.left + area.width - 20) context.fillText(format(Math.abs(time) < step / 2 ? 0 : time), x(time), area.top + area.height + 5);
   }
 }
 
@@ -109,10 +135,11 @@ function drawKey(key, lines) {
   key.replaceChildren(
     ...lines.map((line) => {
       const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-      const square = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-      for (const [name, value] of [["width", "12"], ["height", "12"], ["fill", `var(${line.colour})`]]) square.setAttribute(name, value);
+      const shape = document.createElementNS("http://www.w3.org/2000/svg", "path");
+      shape.setAttribute("d", line.shape || "M0 0h12v12H0z");
+      shape.setAttribute("fill", `var(${line.colour})`);
       picture.setAttribute("aria-hidden", "true");
-      picture.append(square);
+      picture.append(shape);
       return make("li", {}, picture, line.name);
     }),
   );
@@ -168,7 +195,7 @@ function sayLines(data, place) {
 }
 
 function lineChart(title, wide) {
-  return makeChart(title, drawLines, sayLines, wide);
+  return makeChart(title, drawLines, sayLines, wide ? "wide" : null);
 }
 
 const LEAST_ROW = 7; // pixels: neighbouring buckets share a row where there are many
@@ -230,5 +257,5 @@ function sayHeat(data, place) {
 }
 
 function heatChart(title) {
-  return makeChart(title, drawHeat, sayHeat, true);
+  return makeChart(title, drawHeat, sayHeat, "wide");
 }

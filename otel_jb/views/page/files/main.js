@@ -15,6 +15,10 @@ function start() {
   document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
   window.addEventListener("hashchange", open);
   window.addEventListener("resize", show);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    colours.clear();
+    show();
+  });
   useTheme(remembered());
   open();
   connect();
@@ -69,7 +73,6 @@ function apply(kind, message) {
 }
 
 function show() {
-  colours.clear();
   if (page.update && store.head.version) {
     page.update();
     document.getElementById("main").dataset.shown = location.hash; // for those who wait for it: tests, pictures
@@ -139,6 +142,7 @@ function nextTheme() {
 function useTheme(theme) {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
+  colours.clear();
   setText(document.getElementById("theme"), { system: "Auto", light: "Light", dark: "Dark" }[theme]);
   show();
 }

@@ -273,7 +273,8 @@ function oneSlowCall(main, key) {
   const stack = make("pre", { tabindex: "0", role: "region", "aria-label": "Stack" });
   const link = make("p", {});
   const inside = make("ul", {});
-  main.append(title, facts.element, link, make("h2", {}, "Stack, innermost first"), stack, make("h2", {}, "Probed calls inside it"), inside);
+  const packets = packetSection();
+  main.append(title, facts.element, link, packets.element, make("h2", {}, "Stack, innermost first"), stack, make("h2", {}, "Probed calls inside it"), inside);
   return () => {
     const row = store.slow.get(key);
     if (!row) return setText(title, "This call is not kept any more");
@@ -287,6 +288,7 @@ function oneSlowCall(main, key) {
       ["failed", row[SLOW.failed] || "no"],
       ["trace", row[SLOW.trace] || "none: nothing receives traces"],
     ]);
+    packets.update(row);
     setText(stack, stackOf(row) || "no stack could be read");
     if (store.head.trace_url && !link.firstElementChild && row[SLOW.trace]) {
       const href = store.head.trace_url.replaceAll("{trace_id}", row[SLOW.trace]).replaceAll("{start_ms}", String(row[SLOW.at] - 60000)).replaceAll("{end_ms}", String(row[SLOW.at] + 60000));
