@@ -3,7 +3,7 @@
 
     .venv/bin/python -m benchmarks.ends_and_rets PID [--seconds N]
 
-Root. It asks for the server to be without traffic while probes come and go, says when traffic may begin, and waits so many seconds. Every call is
+Root. It asks for the server to be without traffic while probes come and go, says when traffic may begin, and waits for that many seconds. Every call is
 followed from its entry over the edge that it crosses to its `ret`, by the program that proves the generated functions in
 `tests/bpf/test_edges_corpus.py`. A `ret` site is single-stepped: the server is slower meanwhile.
 """

@@ -78,14 +78,14 @@ class Fleet:
         self.hot.wait_until_ready()
 
     def grow(self, size: int) -> None:
-        """Have so many in all."""
+        """Start processes until there are `size` in all."""
         new = [Process(self.path) for _ in range(size - 1 - len(self.others))]
         for each in new:
             each.wait_until_ready()
         self.others += new
 
     def shrink(self, size: int) -> None:
-        """End all but so many, at once."""
+        """End all but `size` processes, at once."""
         gone, self.others = self.others[size - 1 :], self.others[: size - 1]
         for each in gone:
             each.kill()
@@ -128,7 +128,7 @@ class Agent:
             return error.read().decode()
 
     def wait_for(self, processes: int) -> float:
-        """Until so many are measured under their own names; seconds since the start."""
+        """Wait until `processes` are measured under their own names. Returns seconds since the start."""
         while f" of {processes} processes are" not in self.get("ready"):
             if time.monotonic() > self.started + PATIENCE_S:
                 raise RuntimeError(f"not all are measured: {self.get('ready')}")
@@ -214,7 +214,7 @@ def _kib(pid: int) -> int:
 
 
 def house(size: int) -> list[tuple[str, float, float, str]]:
-    """(what, measured, at most, unit) of an agent with so many processes, of one function each."""
+    """(what, measured, at most, unit) of an agent with that many processes, of one function each."""
     with fleet() as made:
         made.grow(size)
         agent = Agent("--binary", str(made.path), "--function", "jitterbuffer_put")

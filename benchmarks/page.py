@@ -4,7 +4,7 @@
     .venv/bin/python -m benchmarks.page [SECONDS]
 
 Needs Chromium and Playwright (scripts/test installs both). The agent's part runs in a process of its own without a kernel behind it, so its
-figure is what the page adds. Prints JSON.
+figure is the page's share. Prints JSON.
 """
 
 from __future__ import annotations

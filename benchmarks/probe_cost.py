@@ -41,7 +41,7 @@ from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 
 HERE = Path(__file__).parent
 CALLS = 300  #: of one batch: few enough that some batches run without being preempted
-MEASURE_NS = 70e6  #: for so long batches are called, and at least so many:
+MEASURE_NS = 70e6  #: batches are called for this long, and at least this many:
 BATCHES = 12
 PLAIN = ("push", "mov", "sub")
 EDGED = tuple(f"{name}_edge" for name in PLAIN)

@@ -23,7 +23,7 @@ from tests.e2e.test_traces import build
 from tests.otlp_receiver import grpc_receiver
 
 COROUTINES = 20
-#: Slow calls a second, by the program's figures: with a wait of this many microseconds each coroutine makes so many puts.
+#: Slow calls a second, by the program's figures: the wait in microseconds between a coroutine's puts gives this rate.
 RATES = (0, 100, 200)
 GOAL = 0.02
 EXPORTER = "jb-exporter"  #: its name for ps

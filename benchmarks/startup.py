@@ -4,7 +4,7 @@
     .venv/bin/python -m benchmarks.startup [--rounds N]
 
 Root; imageio-ffmpeg, bpftrace and bpfcc-tools. The clock stops when a byte of the function in the target's memory has become a
-breakpoint, whoever put it there, and whatever the tool says of itself. The agent has everything on: OTLP over gRPC for metrics and
+breakpoint, regardless of who put it there and what the tool reports. The agent has everything on: OTLP over gRPC for metrics and
 traces to a receiver that takes them, and the Prometheus endpoint. Memory is read 8 s after the start; it is the proportional set size, in
 which a page that processes share counts once, of the tool and all its children.
 """

@@ -76,7 +76,7 @@ class Server:
 
 @contextmanager
 def measured(directory: Path, labels: int) -> Iterator[tuple[Server, Agent]]:
-    """The server and an agent that gives out so many labels."""
+    """The server, and an agent with this number of labels."""
     server = Server(directory / "streams")
     try:
         agent = Agent(

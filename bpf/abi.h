@@ -145,7 +145,7 @@ struct cell {
 #define FEATURE_LEFT (1u << 17)      // the same, known at the entry
 #define FEATURE_EMPTIES (1u << 18)   // all packets of a buffer are thrown away
 #define FEATURE_NUMBERED (1u << 19)  // what enters is known by the sequence number of its RTP header
-#define FEATURE_PACKET (FEATURE_ENTERS | FEATURE_LEFT | FEATURE_EMPTIES)  // what an entry tells of one
+#define FEATURE_PACKET (FEATURE_ENTERS | FEATURE_LEFT | FEATURE_EMPTIES)  // an entry that puts or gets a packet
 #define FEATURE_SITE (1u << 20)                                           // bits 21-32 say where in its page the entry is
 #define FEATURE_SITE_SHIFT 21
 #define FEATURE_ARGUMENTS (1ULL << 33)  // a USDT probe, whose arguments are where its note says
@@ -195,7 +195,7 @@ struct series {
   u64 sum_ns[2];
   u64 EXTREMES;  // the highest and the lowest of the same table
   u64 buckets[BUCKETS];
-  u64 entered;  // read after all others: what is in flight is what entered and has no outcome yet
+  u64 entered;  // read after all others: calls that entered and have no outcome yet are in flight
 };
 #define FLAG_SHUT 1u      // nothing is counted
 #define FLAG_CLEARED 2u   // return probes may be put into this process

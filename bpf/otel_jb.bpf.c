@@ -2,9 +2,9 @@
 // The kernel side: one entry and one end function, which serve every probe.
 //
 // Compiled by BCC with -DBUCKETS= -DSERIES= -DCELL_BITS= and the counters of a series, which otel_jb/model/counters.py lists
-// (otel_jb/probes/programs/compiler.py). What differs between probes are constants and
-// reads of arguments, which the agent puts into the compiled instructions where the holes below are (otel_jb/probes/programs/template.py):
-// the verifier then leaves out what a probe does not need. What is hot lives in arrays that user space maps, so reading
+// (otel_jb/probes/programs/compiler.py). Probes differ in constants and in the arguments they read. The agent puts both into the
+// compiled instructions, where the holes below are (otel_jb/probes/programs/template.py), and the verifier leaves out what a probe
+// does not need. Hot data lives in arrays that user space maps, so reading
 // costs no system call and the agent's CPU does not depend on the call rate. Every update is atomic: uprobe programs are
 // preemptible, and plain additions lost 217 of 2.4 million when measured.
 #include <uapi/linux/ptrace.h>
@@ -14,7 +14,7 @@
 #define MMAPABLE 1024  // BPF_F_MMAPABLE
 #define INLINE static inline __attribute__((always_inline))
 
-// Of one element: their addresses are constants in the programs. Bytes to BCC, which would make code for every field of every entry.
+// Maps of one element, whose addresses are constants in the programs. To BCC they are bytes: it would make code for every field of every entry.
 struct calls {
   u8 bytes[sizeof(struct call) << CALL_BITS];
 };
@@ -46,29 +46,30 @@ BPF_TABLE("hash", u64, struct process, processes, 8192);
 BPF_F_TABLE("array", u32, struct buffer, buffers, BUFFER_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct thread, threads, THREAD_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct rtp_stream, rtp_streams, RTP_STREAMS, MMAPABLE);
-BPF_F_TABLE("array", u32, u64, rtp_clocks, 128, MMAPABLE);  // 2^-16 ns of a step of the RTP time, by payload type; 0: not known
-BPF_F_TABLE("array", u32, u64, rtp_gap_buckets, BUCKETS, MMAPABLE);  // which bucket of the time between packets each is part of
+BPF_F_TABLE("array", u32, u64, rtp_clocks, 128,
+            MMAPABLE);  // length of one step of RTP time in 2^-16 ns, by payload type; 0: unknown
+BPF_F_TABLE("array", u32, u64, rtp_gap_buckets, BUCKETS, MMAPABLE);  // the bucket of the time between packets that each belongs to
 BPF_F_TABLE("array", u32, struct rtp_unplaced, rtp_unplaced, SERIES, MMAPABLE);  // by series
-BPF_F_TABLE("array", u32, struct flight, flights, 1, MMAPABLE);                  // user space makes it as large as it is wanted
+BPF_F_TABLE("array", u32, struct flight, flights, 1, MMAPABLE);                  // user space chooses the size
 BPF_F_TABLE("array", u32, struct flow, flows, FLOWS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct waitings, waiting, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct residence, residences, RESIDENCES, MMAPABLE);  // by group of buffers
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 BPF_PROG_ARRAY(nowhere, 1);
-BPF_PROG_ARRAY(nowhere_in_session, 1);  // put in its place in session programs: an array is for one kind of programs only
+BPF_PROG_ARRAY(nowhere_in_session, 1);  // replaces it in session programs: an array takes one kind of program only
 // From Linux 6.13 the JIT gives kprobe programs that use 64 bytes of stack or more a stack per CPU (kernel/bpf/verifier.c:
 // bpf_enable_priv_stack), trusting in a check for recursion that uprobes do not have. A uprobe program can be preempted by another
 // thread that runs it on the same CPU, and both write the one stack: pointers of one call in the other, which is a kernel
-// oops in the target (seen on 7.3 with lazy preemption). A program with a tail call in it keeps to the task's own stack; so
-// both have one, where it is never run.
+// oops in the target (seen on 7.3 with lazy preemption). A program that contains a tail call keeps to the task's own stack, so
+// both contain one that never runs.
 
-// The helper under a name that BCC does not know: where it sees `bpf_probe_read_user` it reads all of /proc/kallsyms once more to
-// learn whether the kernel has it (0.2 s of 0.5), and 5.5 and later do.
+// The helper, under a name that BCC does not know. Where BCC sees `bpf_probe_read_user`, it reads all of /proc/kallsyms to learn
+// whether the kernel has it (0.2 s of 0.5). Linux 5.5 and later do.
 static long (*read_user)(void *to, u32 size, const void *from) = (void *)BPF_FUNC_probe_read_user;
 static long (*read_kernel)(void *to, u32 size, const void *from) = (void *)BPF_FUNC_probe_read_kernel;
 
-// Holes: calls of helpers that no kernel has, in whose place the agent puts the probe's cookie and features, each a constant,
-// what it reads: instructions over r[REGISTERS], whose result is 0, or 1 + the field whose read faulted; what an end at one site is
+// Holes are calls of helpers that no kernel has. The agent replaces them by: the probe's cookie and features, each a constant; its
+// reads, instructions over r[REGISTERS] that return 0, or 1 + the field whose read faulted; the meaning of an end at one site
 // (over r[SITE_WORDS]); and the addresses of maps of one element, which need neither a look-up nor a check.
 static u64 (*hole_cookie)(void *ctx) = (void *)HOLE_COOKIE;
 static u64 (*hole_features)(void) = (void *)HOLE_FEATURES;
@@ -87,7 +88,7 @@ static struct waiting *(*hole_waiting)(void) = (void *)HOLE_WAITING;
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ADD(field, n) __sync_fetch_and_add(&(field), (n))
 
-// Without branches: the verifier would go each way through them, 32 in all, to the end of the program.
+// Without branches: the verifier would follow all 32 paths through them to the end of the program.
 INLINE u32 log2_floor(u64 v) {
   u64 r = v >> 32 ? 32 : 0, more;
   v >>= r;
@@ -115,10 +116,10 @@ INLINE void raise_to(u64 *p, u64 v, struct series *s, int tries) {
   if (v > *(volatile u64 *)p) ADD(s->minmax_lost, 1);
 }
 
-// Which half of the words of an interval is written now.
+// The half of an interval's words that is being written.
 INLINE u32 this_half(void) { return *(volatile u64 *)&hole_control()->epoch & 1; }
 
-// The highest and the lowest value of the interval, held as one more and as the complement: 0 means that there was none.
+// The interval's highest value plus one, and the complement of its lowest. 0 means that there was none.
 INLINE void note_highest(struct series *s, u64 *halves, u32 half, u64 v, int tries) { raise_to(&halves[half], v + 1, s, tries); }
 
 INLINE void note_lowest(struct series *s, u64 *halves, u32 half, u64 v, int tries) { raise_to(&halves[half], ~v, s, tries); }
@@ -128,7 +129,7 @@ INLINE struct thread *this_thread(u32 tid) {
   return threads.lookup(&i);
 }
 
-// The first slot of a buffer; 0 where it has none.
+// A buffer's first slot, or 0.
 INLINE struct buffer *buffer_of(u64 key) {
   u32 h = (key * 0x9E3779B97F4A7C15ULL) >> 52;
 #pragma clang loop unroll(disable)
@@ -141,8 +142,8 @@ INLINE struct buffer *buffer_of(u64 key) {
   return 0;
 }
 
-// The slot of a buffer, taken if there is none. Two threads may take one each, where a slot before them is freed meanwhile: the
-// one that sees the other's before its own gives its own back, and the reader counts no key twice.
+// A buffer's slot; takes one if the buffer has none. If an earlier slot is freed meanwhile, two threads may take one each: the
+// thread that sees the other's slot before its own gives its own back, and the reader counts no key twice.
 INLINE struct buffer *buffer_slot(u64 key) {
   struct buffer *b = buffer_of(key);
   if (b) return b;
@@ -174,7 +175,7 @@ INLINE void note_depth(struct series *s, u64 stream, u64 depth, u64 now) {
     ADD(s->depth_lost, 1);
     return;
   }
-  // The slot may be given to another buffer between these lines: the mark then tells that the depth is not that one's.
+  // The slot may pass to another buffer between these lines. The mark then shows that the depth is not that buffer's.
   *(volatile u64 *)&b->depth = depth | ((key * 0x9E3779B97F4A7C15ULL) >> DEPTH_MARK_SHIFT) << DEPTH_MARK_SHIFT;
   *(volatile u64 *)&b->seen_ns = now;
   note_highest(s, s->depth_max, this_half(), depth, 16);
@@ -192,13 +193,13 @@ INLINE void forget_buffer(struct series *s, u64 stream) {
   }
 }
 
-// The value itself, of which the verifier then knows nothing: it walks what follows once, and not once for each constant that it could be.
+// Returns the value and hides it from the verifier, which then walks the following code once, not once for each possible constant.
 INLINE u64 any_value(u64 v) {
   volatile u32 half[2] = {v, v >> 32};
   return *(volatile u64 *)half;
 }
 
-// BCC makes calls of look-ups in this file alone.
+// BCC turns look-ups into calls in this file only.
 INLINE struct rtp_stream *rtp_stream_at(u32 slot) { return rtp_streams.lookup(&slot); }
 INLINE struct rtp_unplaced *rtp_unplaced_of(u32 series) { return rtp_unplaced.lookup(&series); }
 INLINE u64 rtp_tick(u32 payload_type) {
@@ -210,11 +211,11 @@ INLINE u64 rtp_gap_bucket(u32 bucket) {
   return place ? *place : 0;
 }
 
-// The bucket of the histograms that a duration falls into.
+// The histogram bucket of a duration.
 INLINE u64 bucket_of(u64 ns) {
   u32 exponent = log2_floor(ns | 1);
   u64 at = (exponent << CELL_BITS) | (((ns << (63 - exponent)) >> (63 - CELL_BITS)) & ((1 << CELL_BITS) - 1));
-  asm volatile("" : "+r"(at));  // else the compiler leaves out the mask below, and Linux 6.1 knows no bound of an "or"
+  asm volatile("" : "+r"(at));  // or the compiler drops the mask below, and Linux 6.1 knows no bound for an "or"
   struct cell *cell = &hole_cells()[at & ((64 << CELL_BITS) - 1)];
   u64 bucket = cell->bucket;
   if (ns > cell->above1) bucket++;
@@ -235,14 +236,14 @@ INLINE struct residence *residence_of(u32 group) { return residences.lookup(&gro
 
 INLINE u64 frame_of(REGS *ctx, u64 cookie) {
   u64 sp = REG_SP(ctx), fp = REG_FP(ctx);
-  // Both loads happen: a choice between two context addresses is refused by the verifier.
+  // Both loads happen: the verifier refuses a choice between two context addresses.
   asm volatile("" : "+r"(sp), "+r"(fp));
   s32 offset = (s32)(cookie >> COOKIE_OFFSET_SHIFT);
   if (cookie & COOKIE_SITE) offset >>= COOKIE_SITE_BITS;
   return (cookie & COOKIE_FP ? fp : sp) + (s64)offset;
 }
 
-// How deep in its goroutine's stack a frame is, in words, which stays as it is when the stack is copied because it grows. The stack's
+// A frame's depth in its goroutine's stack, in words. It stays the same when the stack grows and is copied. The stack's
 // high end is the second word of `runtime.g`.
 INLINE u32 go_depth(REGS *ctx, u64 frame) {
   u64 high = 0, owner = REG_GO(ctx);
@@ -250,7 +251,7 @@ INLINE u32 go_depth(REGS *ctx, u64 frame) {
   return (high - frame) >> 3 & NEST_MASK;
 }
 
-// Loads of registers that the compiler must not join into one of a chosen address, which the verifier refuses.
+// Loads of registers that the compiler must not merge into one load from a chosen address: the verifier refuses that.
 #define TAKE(n, c_register, go_register)                      \
   if ((features & FEATURE_KEY) == n << FEATURE_KEY_SHIFT) {   \
     u64 c = c_register(ctx), go = go_register(ctx);           \
@@ -258,7 +259,7 @@ INLINE u32 go_depth(REGS *ctx, u64 frame) {
     *(volatile u64 *)&value = features & FEATURE_GO ? go : c; \
   }
 
-// What the two functions of a pair have alike.
+// The value that the two functions of a pair share.
 INLINE u64 pair_value(REGS *ctx, u64 features) {
   u64 value = 0;
   TAKE(1u, REG_A1, GO_A1)
@@ -275,8 +276,8 @@ INLINE u64 pair_value(REGS *ctx, u64 features) {
   return value;
 }
 
-// What a call in flight is known by: its frame; in Go code its goroutine and the frame's depth; of a pair of functions, the value that both
-// have. Part of it, the mark, is kept with the call: equal keys with equal marks are of one owner.
+// The key of a call in flight: its frame; in Go, its goroutine and the frame's depth; for a pair of functions, the value that they
+// share. Part of the key, the mark, is kept with the call: equal keys with equal marks belong to one owner.
 struct owner {
   u64 rest;
   u32 mark;
@@ -302,9 +303,9 @@ INLINE u64 key_of(struct owner o, u32 index) {
   return o.rest << SERIES_BITS | index;
 }
 
-// -- which block of series the calls of a process belong to ----------------------------------------------------------------------
+// -- the block of series that a process's calls belong to ------------------------------------------------------------------------
 
-// The truth is the hash `owners`; what a process's calls find is a word in `cache`, a copy of it that costs no helper.
+// The hash `owners` holds the truth. A process's calls find a word in `cache`, a copy that needs no helper.
 INLINE u32 cache_place(u32 tgid, u32 set) {
   return ((tgid ^ set << 16) * 0x9E3779B1u) >> (32 - CACHE_BITS) & ((1 << CACHE_BITS) - 1);
 }
@@ -317,7 +318,7 @@ INLINE void remember(u32 tgid, u32 set, u64 base) {
   if (__sync_val_compare_and_swap(&cache[at], 0, word)) __sync_val_compare_and_swap(&cache[at ^ 1], 0, word);
 }
 
-// Forget what is cached of a process, or (with another base than ~0) put that in its place.
+// Forget a process's cached base, or replace it if `base` is not ~0.
 INLINE void recall(u32 tgid, u32 set, u64 base) {
   u64 tag = cache_tag(tgid, set), word = base == ~0ULL ? 0 : tag | base << CACHE_BASE_SHIFT, *cache = hole_cache();
   u32 at = cache_place(tgid, set);
@@ -353,7 +354,7 @@ INLINE struct user *user_of(u32 uid) {
   return 0;
 }
 
-// Note that a process is part of a set, for its end. 0: it is part of too many, or there are too many processes.
+// Note that a process belongs to a set, for when it ends. Returns 0 if it belongs to too many sets, or there are too many processes.
 INLINE int join_set(u32 tgid, u32 set) {
   u64 id = tgid;
   struct process *p = processes.lookup(&id);
@@ -376,8 +377,8 @@ INLINE int join_set(u32 tgid, u32 set) {
   return 1;
 }
 
-// The block of a process, taken from what is granted to the set if it has none. `of_current`: the process is the one that runs;
-// `whose`: 1 + the id of the user in whose share it counts, 0 for nobody's.
+// A process's block; takes one from the set's grant if the process has none. `of_current`: it is the running process.
+// `whose`: 1 + the id of the user whose quota it counts against, or 0.
 INLINE u32 claim(u32 tgid, u32 set, int of_current, u64 whose) {
   u64 owner = tgid | (u64)set << 32, base;
   u64 *known = owners.lookup(&owner);
@@ -408,7 +409,7 @@ INLINE u32 claim(u32 tgid, u32 set, int of_current, u64 whose) {
     }
   }
   if (!found) {
-    if (of_current) ADD(f->no_room, 1);  // user space is no call, and tries again
+    if (of_current) ADD(f->no_room, 1);  // user space makes no call here, and tries again
     return BASE_IGNORED;
   }
   u32 at = f->grants[turn & (GRANTS - 1)];
@@ -423,7 +424,7 @@ INLINE u32 claim(u32 tgid, u32 set, int of_current, u64 whose) {
   s->whose = whose;
   *(volatile u64 *)&s->owner = owner;
   if (!join_set(tgid, set) || owners.insert(&owner, &base)) {
-    // Another thread of the process was first, or there are too many processes.
+    // Another thread of the process came first, or there are too many processes.
     __sync_val_compare_and_swap(&s->state, BLOCK_FREE, BLOCK_VOID);
     known = owners.lookup(&owner);
     if (!known) {
@@ -451,7 +452,7 @@ INLINE u64 cached(u32 tgid, u32 set) {
   return word >> CACHE_BASE_SHIFT;
 }
 
-// The first series of the process, at an entry: BASE_IGNORED where it is not measured or has no room.
+// The process's first series, at an entry; BASE_IGNORED if the process is not measured or has no room.
 INLINE u32 base_of(u64 cookie, u32 tgid) {
   u32 set = cookie >> NUMBER_BITS & ((1 << SET_BITS) - 1);
   u64 base = cached(tgid, set);
@@ -459,7 +460,7 @@ INLINE u32 base_of(u64 cookie, u32 tgid) {
   return base;
 }
 
-// The same at an end: a process whose first call began before the probe has none.
+// The same at an end. A process whose first call began before the probe has none.
 INLINE u32 known_base(u64 cookie, u32 tgid) {
   u32 set = cookie >> NUMBER_BITS & ((1 << SET_BITS) - 1);
   u64 base = cached(tgid, set);
@@ -472,8 +473,8 @@ INLINE u32 known_base(u64 cookie, u32 tgid) {
 
 INLINE u32 call_slot(u64 key) { return (key * 0x9E3779B97F4A7C15ULL) >> (64 - CALL_BITS); }
 
-// While the links of a function are being exchanged, both forms see each call, the new one first (the kernel puts it at the head of the
-// list). Whether the new one has: it has the call in flight, or has left a mark in its place, which goes with this.
+// While a function's links are being exchanged, both forms see each call, the new one first (the kernel puts it at the head of the
+// list). Returns whether the new form has seen it: the call is in flight there, or the new form left a mark, which this removes.
 INLINE u32 seen_by_new_form(u64 key, u32 of_new) {
   struct call *c = &hole_calls()[call_slot(key)];
   u32 flags;
@@ -491,7 +492,7 @@ INLINE u32 seen_by_new_form(u64 key, u32 of_new) {
   return 1;
 }
 
-// A key that begins again in the array may be in the overflow table too: what began there will never end.
+// A key that begins again in the array may be in the overflow table too. The call that began there will never end.
 INLINE void forget_spilled(struct series *s, u64 key) {
   struct call *o = overflow.lookup(&key);
   if (!o) return;
@@ -501,13 +502,13 @@ INLINE void forget_spilled(struct series *s, u64 key) {
   if (!mark) ADD(s->abandoned, 1);
 }
 
-// Sizes and depths that cannot be were not emitted; user space takes such a value off.
+// Impossible sizes and depths were not emitted. User space stops reading such a value.
 INLINE void count_broken(struct series *s, u64 *r) {
   if (UNLIKELY(r[REG_BROKEN])) ADD(s->faults[(r[REG_BROKEN] - 1) & (FIELDS - 1)], 1);
   if (UNLIKELY(r[REG_BROKEN + 1])) ADD(s->faults[(r[REG_BROKEN + 1] - 1) & (FIELDS - 1)], 1);
 }
 
-// What an entry tells of a packet that goes into a buffer, or comes out of one. Returns where it waits, as packet_enters.
+// At an entry: a packet goes into a buffer, or comes out of one. Returns where it waits, as packet_enters does.
 INLINE u32 packet_moves(struct series *s, u64 features, u64 stream, u64 packet, u64 now) {
   if (packet == PACKET_NONE) return 0;
   if (features & FEATURE_ENTERS) return any_value(packet_enters(s, stream, packet, now));
@@ -515,7 +516,7 @@ INLINE u32 packet_moves(struct series *s, u64 features, u64 stream, u64 packet, 
   return 0;
 }
 
-// Counts an entry and, if its end is to be seen (`timed`), opens the call. 1: no end is wanted.
+// Counts an entry and, if its end will be seen (`timed`), opens the call. Returns 1 if no end is wanted.
 INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features, u32 timed, u64 *r) {
   u64 frame = frame_of(ctx, cookie);
   struct owner owner = owner_of(ctx, features, frame);
@@ -531,7 +532,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
   }
   ADD(s->entered, 1);
   u64 id = bpf_get_current_pid_tgid();
-  // A goroutine outlives the thread that it began in, and an object the one that it was given to.
+  // A goroutine outlives the thread it began in, and an object outlives the thread that it was handed to.
   u32 owned = features & (FEATURE_GO | FEATURE_KEY), of_thread = !owned || owned == KEY_THREAD << FEATURE_KEY_SHIFT;
   u32 tid = of_thread ? id : id >> 32, flags = form | mark;
   r[REG_BYTES] = 0;
@@ -548,7 +549,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     r[5] = REG_A6(ctx);
     r[6] = frame;
     if (features & FEATURE_GO) {
-      // Written once more: a choice between two context addresses is refused by the verifier.
+      // Repeated, because the verifier refuses a choice between two context addresses.
       *(volatile u64 *)&r[0] = GO_A1(ctx);
       *(volatile u64 *)&r[1] = GO_A2(ctx);
       *(volatile u64 *)&r[2] = GO_A3(ctx);
@@ -612,7 +613,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     if (t) {
       if (*(volatile u64 *)&t->tid != tid) {
         *(volatile u64 *)&t->tid = tid;
-        *(volatile u64 *)&t->position = t->position + 1;  // so that none of the other thread's calls lies behind `since`
+        *(volatile u64 *)&t->position = t->position + 1;  // so that no call of the other thread lies behind `since`
         *(volatile u64 *)&t->since = t->position;
       }
       flags |= ((u32)t->position & NEST_MASK) << CALL_NEST_SHIFT;
@@ -628,7 +629,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     spilled.save[2] = 0;
     c = &spilled;
   } else if (UNLIKELY(old)) {
-    // Whoever takes its start counts the call that was there: this, or the reader, whose thread it was is gone.
+    // The one that takes its start counts the call that was there: this program, or the reader if its thread is gone.
     if (__sync_lock_test_and_set(&c->start, 1) && !(c->flags & CALL_MARK)) ADD(s->abandoned, 1);
   } else if (UNLIKELY(*(volatile u64 *)&hole_control()->spilled)) {
     forget_spilled(s, key);
@@ -674,12 +675,12 @@ int on_entry(REGS *ctx) {
   if (s)
     enter(ctx, s, index, cookie, features, !(cookie & COOKIE_ENTRY_ONLY), r);
   else
-    nowhere.call(ctx, 0);  // see above: for the stack
+    nowhere.call(ctx, 0);  // for the stack, see above
   return 0;
 }
 
-// Whether the token bucket lets one more event through. It holds its theoretical arrival time; another thread may move it meanwhile,
-// which is no reason to hold this event back.
+// Whether the token bucket lets one more event through. The bucket holds its theoretical arrival time. Another thread may move it
+// meanwhile; that does not hold this event back.
 INLINE u32 let_through(struct series *s, u64 now) {
 #pragma clang loop unroll(disable)
   for (int i = 0; i < 16; i++) {
@@ -690,7 +691,7 @@ INLINE u32 let_through(struct series *s, u64 now) {
   return 0;
 }
 
-// One event for a slow call, as far as the ring buffer has room.
+// Emits one event for a slow call if the ring buffer has room.
 INLINE void report(REGS *ctx, struct series *s, u64 features, u32 index, struct call *c, u64 now, u64 frame, u64 rv, u32 rv_known,
                    u32 outcome, u32 faulted, u32 inside, u32 next, u32 nest_known, struct thread *t) {
   struct event *e = events.ringbuf_reserve(sizeof(struct event));
@@ -719,7 +720,7 @@ INLINE void report(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   e->nested_next = next;
   bpf_get_current_comm(&e->comm, sizeof(e->comm));
   e->stack_bytes = bpf_get_stack(ctx, e->stack, sizeof(e->stack), 256 /* BPF_F_USER_STACK */);
-  // Page by page: what cannot be read, beyond the stack's end or never touched within it, is a hole.
+  // Page by page. A page that cannot be read, because it is beyond the stack's end or was never touched, is a hole.
   u64 at = -sp & (STACK_PAGE - 1);
   u32 holes = 0;
   e->copy_bytes = 0;
@@ -745,7 +746,7 @@ INLINE void report(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   events.ringbuf_submit(e, 0);
 }
 
-// What the end of a call tells of the packet that it put or got. What it needs is read again from where it is kept, for the stack is full.
+// At an end: the call put or got a packet. Reads again what it needs, because the stack is full.
 INLINE void packet_ends(struct series *s, u64 features, struct call *c, u64 now, u64 *r) {
   u64 outcome = *(volatile u64 *)&r[REG_OUTCOME], packet = *(volatile u64 *)&r[REG_PACKET];
   if (features & FEATURE_LEAVES) {
@@ -761,7 +762,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
                    u64 *r) {
   u64 d = now - c->start;
   u64 bucket = bucket_of(d);
-  // The loops come before what branches on outcomes: the verifier walks what follows a branch once for each way.
+  // The loops come before the branches on outcomes: the verifier walks the code after a branch once for each path.
   u32 half = this_half();
   ADD(s->sum_ns[half], d);
   ADD(s->count[half], 1);
@@ -839,7 +840,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
     u32 tid = bpf_get_current_pid_tgid();
     t = this_thread(tid);
     if (t) {
-      // Another thread's calls may be among these if it had the slot since this call began.
+      // These may include another thread's calls if it had the slot since this call began.
       u64 position = t->position;
       u32 began = c->flags >> CALL_NEST_SHIFT, held = (u32)position - (u32)t->since;
       inside = ((u32)position - began) & NEST_MASK;
@@ -861,7 +862,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   if (features & (FEATURE_ENTERS | FEATURE_LEAVES)) packet_ends(s, features, c, now, r);
 }
 
-// The end of a call that is not open. A missed call has an end too.
+// The end of a call that is not open. A missed call ends too.
 INLINE void note_orphan(struct series *s, u64 cookie) {
   if (cookie & COOKIE_OPTIONAL || *(volatile u32 *)&s->flags & (FLAG_SHUT | FLAG_EXCHANGE)) return;
   u64 ends = *(volatile u64 *)&s->missed_ends;
@@ -869,7 +870,7 @@ INLINE void note_orphan(struct series *s, u64 cookie) {
   ADD(s->orphan_ends, 1);
 }
 
-// What the code of a site says of an end there: SITE_*, and the return value.
+// What a site's code says about an end there: SITE_*, and the return value.
 INLINE u32 at_site(REGS *ctx, u64 cookie, u64 frame, u64 *value, u64 *r) {
   u64 general[SITE_FRAME] = {GENERAL_REGISTERS(ctx)};
 #pragma clang loop unroll(full)
@@ -893,7 +894,7 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
   if (!s) {
-    nowhere.call(ctx, 0);  // see above: for the stack
+    nowhere.call(ctx, 0);  // for the stack, see above
     return;
   }
   u64 frame = frame_of(ctx, cookie);
@@ -919,7 +920,7 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
     verdict = at_site(ctx, cookie, frame, &rv, r);
     if (verdict == SITE_OTHER) return;
   }
-  // A copy either way: the verifier would walk all that follows once for each place that a pointer may lead to.
+  // A copy in both cases: the verifier would walk the rest once for each place that a pointer may lead to.
   if (!o) {
     v.start = c->start;
     v.tid = c->tid;
@@ -932,9 +933,9 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
       v.save[2] = c->save[2];
     }
     if (UNLIKELY(v.flags & CALL_MARK)) return;  // of no call
-    *(volatile u64 *)&c->start = 0;             // so that nobody takes it for that of the next call
+    *(volatile u64 *)&c->start = 0;             // so that it is not taken for the next call's
     RELEASE_SLOT(&c->key);
-    if (UNLIKELY(!v.start)) return;  // settled: it is abandoned already
+    if (UNLIKELY(!v.start)) return;  // settled: counted as abandoned already
   } else {
     v = *o;
     if (v.flags & CALL_MARK) return;
@@ -949,16 +950,16 @@ int on_end(REGS *ctx) {
   return 0;
 }
 
-// Whether a session program runs at the end. A caller is told from the entry by its place within its page, without asking the
-// kernel, unless it is in the same place (one in 4096).
+// Whether a session program runs at an end. The place within its page tells the caller from the entry without asking the
+// kernel, unless both have the same place (one in 4096).
 INLINE int is_end(REGS *ctx, u64 features) {
   u64 ip = REG_IP(ctx);
   if (features & FEATURE_SITE && (ip ^ features >> FEATURE_SITE_SHIFT) & 0xfff) return 1;
   return ip != bpf_get_func_ip(ctx);
 }
 
-// Entry and end of a return probe whose entry can leave the end out (session links, Linux 6.13), by answering 1. No return address is
-// touched then.
+// Entry and end of a return probe whose entry can leave out the end by returning 1 (session links, Linux 6.13). The kernel then
+// touches no return address.
 int on_session(REGS *ctx) {
   u64 r[REGISTERS];
   u64 cookie = hole_cookie(ctx), features = hole_features();
@@ -981,12 +982,12 @@ struct arguments {
   u64 command, first, second, third;
 };
 
-// Nothing runs in the process any more: its blocks are no one's, and its PID may be given to another.
+// The process has ended: its blocks are free, and its PID may be reused.
 INLINE void end_process(u32 tgid, u64 state) {
   u64 id = tgid;
   struct process *p = processes.lookup(&id);
   if (!p) return;
-  u64 ended = any_value(0);  // else the verifier walks the loop once for each value that it may have
+  u64 ended = any_value(0);  // or the verifier walks the loop once for each possible value
 #pragma clang loop unroll(disable)
   for (u32 i = 0; i < PROCESS_SETS; i++) {
     if (i >= p->count) break;
@@ -1007,13 +1008,13 @@ INLINE void end_process(u32 tgid, u64 state) {
   wake_reader(tgid);
 }
 
-// The process runs another program from here on; its other threads are gone.
+// The process runs another program from here on. Its other threads are gone.
 int on_exec(struct arguments *ctx) {
   end_process(bpf_get_current_pid_tgid() >> 32, BLOCK_EXECUTED);
   return 0;
 }
 
-// A thread ends; with the last one does the process. Where the kernel's structures are not known, user space finds out.
+// A thread ends, and with the last one the process. Where the kernel's structures are unknown, user space finds out.
 int on_exit(struct arguments *ctx) {
   struct control *k = hole_control();
   if (!k->signal) return 0;
@@ -1025,7 +1026,7 @@ int on_exit(struct arguments *ctx) {
   return 0;
 }
 
-// Never attached: user space has it run (BPF_PROG_TEST_RUN), for what only the kernel can do in one step.
+// Never attached. User space runs it (BPF_PROG_TEST_RUN) for what only the kernel can do in one step.
 int on_command(struct arguments *ctx) {
   u64 command = ctx->command, first = ctx->first, second = ctx->second, third = ctx->third;
   if (command == COMMAND_CLAIM) {
@@ -1054,7 +1055,7 @@ int on_command(struct arguments *ctx) {
     if (*(volatile u64 *)&c->key != second) return 0;
     u32 index = second & ((1 << SERIES_BITS) - 1);
     struct series *s = all_series.lookup(&index);
-    // Whoever takes the start counts the call: this, or a call that begins at the same place.
+    // The one that takes the start counts the call: this program, or a call that begins at the same place.
     if (!s || __sync_val_compare_and_swap(&c->start, third, 0) != third) return 0;
     if (command == COMMAND_UNSEEN)
       ADD(s->untimed, 1);

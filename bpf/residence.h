@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 // How long packets stay in a buffer: each one's put is matched with its get by what the profile knows it by, a pointer or a number.
 //
-// A place among the packets that wait is changed only by who has put WAITING_BUSY there, so a get never reads another packet's put. What
-// cannot be matched for sure is counted as such: a packet that was put twice, whose place was needed, that nobody saw go in.
+// Only the thread that wrote WAITING_BUSY to a waiting packet's place changes that place, so a get never reads another packet's put. Packets
+// that cannot be matched for sure count as unmatched: put twice, displaced, or never seen to go in.
 #ifndef OTEL_JB_RESIDENCE_H
 #define OTEL_JB_RESIDENCE_H
 
 INLINE u64 flow_key(struct series *s, u64 stream) { return stream << 16 | (s->group & 0xffff); }
 
-// The slot of a buffer; 0 where it has none.
+// A buffer's slot, or 0.
 INLINE struct flow *flow_of(u64 key) {
   u32 h = (key * 0x9E3779B97F4A7C15ULL) >> (64 - FLOW_BITS);
 #pragma clang loop unroll(disable)
@@ -36,7 +36,7 @@ INLINE struct flow *flow_slot(u64 key) {
   return 0;
 }
 
-// What a packet is found by. A buffer that was emptied, or whose memory has become another, is born anew, so its packets are others.
+// The tag that finds a packet. A buffer that was emptied, or whose memory became another buffer, is born anew, so old tags no longer match.
 INLINE u64 packet_tag(u64 key, u64 born, u64 packet) {
   u64 x = (key ^ born * 0xD6E8FEB86659FD93ULL) * 0x9E3779B97F4A7C15ULL;
   x = (x ^ x >> 32 ^ packet) * 0xD6E8FEB86659FD93ULL;
@@ -166,7 +166,7 @@ INLINE void packet_leaves(struct series *s, u64 stream, u64 packet, u64 now) {
   }
 }
 
-// Nothing that was put into the buffer until now will come out of it.
+// No packet that was put into the buffer until now will come out of it.
 INLINE void flow_ends(struct series *s, u64 stream) {
   struct flow *f = flow_of(flow_key(s, stream));
   if (f) *(volatile u64 *)&f->born = 0;

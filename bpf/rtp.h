@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
-// What RTP packets say of their stream, counted as they pass: received, lost, reordered, duplicated, jitter (RFC 3550), by SSRC.
+// Counts the RTP of each stream as its packets pass: received, lost, reordered, duplicated, jitter (RFC 3550), by SSRC.
 //
 // Exact under concurrency, without a lock and without an event per packet. The numbers seen lately are a window of words, each with
 // the number of its block beside its bits, so that it is taken over by a later block and marked in one compare-and-swap, and a jump of
@@ -75,7 +75,7 @@ INLINE void rtp_jitter(struct rtp_stream *r, u64 tick, u32 rtp_time, u64 now) {
   ADD(r->jitter, moved - ((jitter + 8) >> 4));
 }
 
-// A packet of `size` bytes passes. What is no RTP is none of ours: it is not counted. Its number is what enters, where packets are known by it.
+// A packet of `size` bytes passes. Only RTP counts. Where packets are known by their sequence number, that is the identity that enters.
 INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stream, u64 field, u64 features, u64 *words) {
   u32 head[3];
   if (size < sizeof(head)) return;

@@ -206,7 +206,7 @@ packages_directory() { "$venv/bin/python" -c 'import sysconfig; print(sysconfig.
 # On every processor, where pip would compile on one.
 compile_packages() { "$venv/bin/python" -m compileall -q -j 0 "$(packages_directory)" >/dev/null 2>&1 || true; }
 
-# make_venv EXTRAS: complete or not at all; whoever comes second waits and finds it ready.
+# make_venv EXTRAS: complete or not at all; a second caller waits and finds it ready.
 make_venv() {
     extras=$1
     venv_ready "$extras" && return 0

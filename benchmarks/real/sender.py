@@ -35,7 +35,7 @@ class Plan:
 
 
 class Sent(NamedTuple):
-    """What left, duplicates included; `truth` is what RFC 3550 says of it."""
+    """What left, duplicates included; `truth` is the result of RFC 3550's formulas."""
 
     packets: int
     bytes: int

@@ -33,7 +33,7 @@ def files_of(settings: OtelSettings, web: WebConfig | None) -> dict[str, bytes]:
             with open(path, "rb") as file:
                 found[path] = file.read(_MAX_BYTES)
         except OSError:
-            continue  # whoever wants to use it says so
+            continue  # the part that uses it reports the mistake
     return found
 
 

@@ -2,7 +2,7 @@
 """Debug files that the host does not have: asked of the servers that `DEBUGINFOD_URLS` names, while the agent measures.
 
 A process without privileges speaks to the servers (`fetching`); a thread here hands it an empty file in the cache, has the sandbox compare the build-id of what came,
-and gives the file its name only then. Nobody waits for it: whoever asked hears of it later.
+and gives the file its name only then. Nobody waits for it: the one who asked is notified later.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class DebugFiles:
         self._thread.start()
 
     def ask(self, build_id: str) -> bool:
-        """Have a file fetched; whether it will be (each is asked for once, and only so many). For any thread."""
+        """Have a file fetched; whether it will be: each is asked for once, and their number is limited. For any thread."""
         if self._settings.path(build_id) is None or build_id in self._asked or len(self._asked) >= MOST_ASKED:
             return False
         self._asked.add(build_id)

@@ -27,7 +27,7 @@ LOAD_RATE = 5.0  #: calls a second; fewer do not show how the load changes
 COMPARE_S = 10.0  #: CPU time before and after a change is compared over this time
 STEADY = 0.05  #: the comparison counts if the calls of the other functions changed by no more
 WARM_S = 3e-4  #: of a target's calls this far apart, half are cold: those of one packet follow each other
-MOST_CORRECTION = 3.0  #: an estimate is at most so many times too low
+MOST_CORRECTION = 3.0  #: factor by which an estimate may be too low
 NOTABLE = 0.01  #: of one CPU: smaller changes drown in the target's own
 
 

@@ -35,7 +35,7 @@ class Opening:
     def _open(self) -> None:
         self._begin.wait()
         try:
-            import otel_jb.agent.measuring  # noqa: F401 - for whoever takes the result
+            import otel_jb.agent.measuring  # noqa: F401 - for the caller that takes the result
 
             with self._lock:
                 if self._given_up:

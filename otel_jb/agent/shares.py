@@ -15,7 +15,7 @@ from otel_jb.telemetry.state import StreamState
 
 _logger = logging.getLogger(__name__)
 
-_AT_ONCE = 100  # records handed on together: whoever takes them is asked each time
+_AT_ONCE = 100  # records handed on together; the receiver is asked each time
 
 MOST_OF_A_CPU = 0.005  #: what looking may use; with very many processes it looks less often instead
 

@@ -181,7 +181,7 @@ class Walker:
 
 
 class Walks:
-    """What the exporter was told of recent slow calls. One thread notes, another asks."""
+    """What the exporter received about recent slow calls. One thread writes, another reads."""
 
     def __init__(self) -> None:
         self._lines: OrderedDict[int, Lines] = OrderedDict()

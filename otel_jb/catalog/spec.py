@@ -300,7 +300,7 @@ class FunctionSpec:
         if (self.enters is not None or self.leaves is not None) and (self.stream is None or not self.handles_packets):
             raise KeyValueError("enters", "packets enter and leave a 'stream', by functions that handle packets")
         if self.enters is not None and self.leaves is not None:
-            raise KeyValueError("leaves", "what enters and leaves within one call is what 'passes'")
+            raise KeyValueError("leaves", "a packet that enters and leaves within one call belongs under 'passes'")
         if self.opens is not None and (self.enters is not None or self.leaves is not None or self.empties is not None):
             raise KeyValueError("opens", "a function that opens a buffer moves no packets")
         if self.enters is not None and self.enters.tree == RTP_SEQUENCE and self.rtp is None:

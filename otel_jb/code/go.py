@@ -40,7 +40,7 @@ def is_go(image: Image) -> bool:
 
 
 def examine_go(context: Context, address: int, size: int, found: FunctionCode) -> FunctionCode:
-    """The same function of a file made by a Go compiler, as Go code if it is that; `found` is what holds of any other."""
+    """The same function of a file made by a Go compiler, as Go code if it is; `found` holds for any other."""
     other = replace(found, leaf=False, reach=MOVES)
     frames = context.frames
     if not isinstance(frames, GoFrames):

@@ -19,7 +19,7 @@ MAX_FIELDS = 64  #: of one struct
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A parameter or a result. `size` is 0 for what is neither an integer nor a pointer; `struct` is what a pointer points to."""
+    """A parameter or a result. `size` is 0 unless it is an integer or a pointer; `struct` names the type that a pointer points to."""
 
     name: str = ""
     size: int = 0

@@ -19,7 +19,7 @@ _SHORTAGES = {
 
 def shortage_of(error: BaseException) -> ResourceError | None:
     """The error for a machine that ran out of something, None for any other."""
-    # Python tells of a thread that it cannot start by a RuntimeError; it is the stack that there is no room for, or the number of tasks.
+    # Python raises RuntimeError where it cannot start a thread: there is no room for its stack, or too many tasks.
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
         error = OSError(errno.ENOMEM, "")
     if not isinstance(error, OSError) or error.errno not in _SHORTAGES:

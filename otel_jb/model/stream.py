@@ -184,7 +184,7 @@ class ResidenceSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class RtpSnapshot:
-    """What RTP packets told of the streams under one label, since `since_unix_nano`. Cumulative but for the jitter."""
+    """What the RTP packets of the streams under one label showed since `since_unix_nano`. All but the jitter is cumulative."""
 
     series: int  #: the series whose packets they are
     stream: str  #: the label: a name, `ssrc:1a2b3c4d`, or `_other` for all that have none of their own

@@ -68,7 +68,7 @@ class Ahead:
         return self._looks_s is not None
 
     def may_begin(self, *, busy: bool) -> bool:
-        """Whether the running processes were examined (not `busy`), or so many come that this may never be."""
+        """Whether the running processes were examined (not `busy`), or too many come for that ever to happen."""
         return not busy or time.monotonic() > self._made_s + AGAIN_S
 
     def begin(self) -> None:
@@ -110,7 +110,7 @@ class Ahead:
             except OSError:
                 status = None
             if status is None or (status.device, status.inode) != key:
-                del self._roots[key]  # whoever still runs in it is added again
+                del self._roots[key]  # processes that still run in it are added again
                 continue
             state = libraries.state(root.path)
             if state != root.looked_at:

@@ -40,7 +40,7 @@ MOST_TEXT = 1 << 16  #: bytes of a function that are compared before it is probe
 MOST_SITE = 16  #: the longest instruction
 MOST_ASKED = 256  #: functions of a file that are looked at only because the user named them
 HEAD = 4096  #: bytes at the start of a file
-MAX_KNOWN_FILES = 1024  #: what was read of so many files is kept
+MAX_KNOWN_FILES = 1024  #: files whose contents are remembered
 
 FileKey = tuple[
     int, int, int, int, int
@@ -326,7 +326,7 @@ def file_key(file: int) -> FileKey:
 def path_key(path: str, device: str = "00:") -> FileKey | None:
     """The key of the file of a name, None where there is none, or its file system does not answer.
 
-    `device` is what /proc/PID/maps calls it: a disk of this machine (not `00:`) is asked without a thread to wait for it.
+    `device` as in /proc/PID/maps: a disk of this machine (not `00:`) is asked without a thread to wait for it.
     """
     try:
         look = partial(roots.status, path)

@@ -60,7 +60,7 @@ class Found:
     target: Target
     plan: ProbePlan
     alone: bool = False  #: it was named by its PID
-    came: bool = False  #: the kernel has counted for it already, so it is told of even if it has ended
+    came: bool = False  #: the kernel has counted for it already, so it is reported even if it has ended
 
     def still_runs(self) -> bool:
         """Whether it is still this very process."""

@@ -161,7 +161,7 @@ _extremes, SERIES_BUCKETS = _places(SERIES_SUM_NS + 2, declared(TABLE, of_interv
 PLACES = {**_counters, **_extremes}
 SERIES_ABANDONED, SERIES_MISSED, SERIES_UNTIMED = PLACES["abandoned"], PLACES["missed"], PLACES["untimed"]
 SERIES_DEPTH_LOST = PLACES["depth_lost"]
-#: what the compiler is told of them
+#: their definitions for the compiler
 COUNTER_DEFINES = {
     "COUNTERS": declarators(TABLE, of_interval=False),
     "EXTREMES": declarators(TABLE, of_interval=True),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the agent sees of the kernel: a Protocol, implemented over BPF by `live`, and by a scripted backend in the agent's unit tests.
 
-A replay is not a backend: a recording holds the stream of records itself, which is what comes out of the agent (docs/adr/0055).
+A replay is not a backend: a recording holds the stream of records that leaves the agent (docs/adr/0055).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Backend(Protocol):
 
     @property
     def tells_ends(self) -> bool:
-        """Whether `ended` tells of every process with a series, or only of those that the kernel happened to meet."""
+        """Whether `ended` reports every process with a series, or only those that the kernel happened to meet."""
 
     @property
     def event_descriptor(self) -> int:

@@ -2,7 +2,7 @@
 """What one probe hit costs on this machine, measured at start on a tiny child of the agent's own.
 
 The child maps a few instructions from a memory file and calls them in a loop; no compiler is involved. The agent attaches its own
-programs to that code as it does to a target's, so what is measured is what a target pays. A busy machine must not distort it: time is
+programs to that code as it does to a target's, so it measures what a target pays. A busy machine must not distort it: time is
 the child's own CPU time, the ways of probing take turns in several passes, medians count, and there are more passes as long as the
 last one still changes them. (The best round would be too low: beside busy neighbours every hit takes longer, a target's too.) A hit
 is measured *warm*, one right after the other, and *cold*, after a sleep and other work, as a server's hit on a packet that
@@ -134,7 +134,7 @@ def as_costs(bare: Sample, edge: Sample, returned: Sample, stepped: Sample) -> A
     """From a call under each way of probing, entry included, to seconds by kind of hit.
 
     `emulated` is a hit on an instruction that the kernel emulates, `stepped` on one that it steps out of line, `uretprobe` the
-    return half of a return probe. An entry and an edge are two emulated hits. `cold` is what a hit of any kind costs more where
+    return half of a return probe. An entry and an edge are two emulated hits. `cold` is the extra cost of any hit where
     the caches hold something else.
     """
     from otel_jb.model.stream import AgentCost  # not at the top: the child runs this file alone

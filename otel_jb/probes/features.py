@@ -28,7 +28,7 @@ _ARRAY_MAP = 2
 CAPABILITIES = ("CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH")
 #: Without multi links a probe is a perf event, for which the kernel asks this one too (since the fix of CVE-2025-38466).
 OLD_KERNELS = "CAP_SYS_ADMIN"
-#: Lets the agent define probes in tracefs instead; whoever may write there needs neither (docs/adr/0107).
+#: Lets the agent define probes in tracefs instead; a user who may write there needs neither (docs/adr/0107).
 TRACEFS = "CAP_DAC_OVERRIDE"
 #: Like CAP_SYS_ADMIN, opens the deleted or replaced files of a process; kept if it was granted (proc_pid(5), map_files).
 DELETED_FILES = "CAP_CHECKPOINT_RESTORE"

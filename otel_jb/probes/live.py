@@ -68,14 +68,14 @@ class BpfBackend:
         self._groups = Groups()
         self._block_groups: dict[int, dict[str, int]] = {}  # first series of a block -> groups by profile
         self._waiting: dict[int, Block] = {}  # first series -> processes that came and that nobody has named
-        self._told: set[int] = set()  # of these, those that were told of
+        self._told: set[int] = set()  # those of them that were reported
         self._target_of: dict[int, int] = {}  # first series of a block -> target
         self._retiring: list[tuple[float, Block]] = []
         self._ended: list[Block] = []  # those whose process has ended
 
     @property
     def _records_flights(self) -> bool:
-        """Nobody reads what is recorded where no slow call is told of."""
+        """Where no slow call is reported, nobody reads what is recorded."""
         return self._options.flight_recorder and self._options.events and self._options.streams > 0
 
     @property

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from otel_jb.sandbox.client import Inspector
 
 _SECONDS = 5.0  #: that the search for types may take, of the 10 that a request has
-_MAX_SPLIT = 4096  #: units in other files that are told of
+_MAX_SPLIT = 4096  #: reported units that lie in other files
 _MAX_SPLIT_FILES = 256  #: that are opened
 _BATCH = 24  #: files of one request
 

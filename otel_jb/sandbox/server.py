@@ -81,7 +81,7 @@ def _serve(requests: socket.socket) -> None:
 
 
 def _let_go_of_everything_but(keep: int) -> None:
-    """Leave the terminal, its session, and every descriptor: what is inherited is what attacker's code could use first."""
+    """Leave the terminal, its session and every descriptor: an attacker's code would use inherited ones first."""
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):

@@ -125,7 +125,7 @@ def walk(
     behind = 1
     for _ in range(MAX_FRAMES):
         pc &= mask
-        # A return address lies behind the call; the call itself is what runs.
+        # A return address lies behind the call, and it is the call that runs.
         call_ended = bool(behind)
         pc, behind = pc - behind, 1
         place = find(pc)

@@ -2,7 +2,7 @@
 """Who counts under which label: the busiest streams of a function have their own, the others share one.
 
 What a stream counts is credited to the label that it bears at that moment, and stays there. So no label's counters ever fall, and the
-sum over all labels is what all streams counted. Pure: the clock is given.
+sum over all labels equals what all streams counted. Pure: the clock is given.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class _Stream:
     active_ns: int = 0  #: when a packet was last seen
     ranked: int = 0  #: packets received when streams were last ranked
     attempts: int = 0
-    named: bool = False  #: `label` is what people call it
+    named: bool = False  #: `label` is a name that people use
 
 
 @dataclass(slots=True)
@@ -114,7 +114,7 @@ class Ledger:
     ) -> list[Key]:
         """Credit what was counted since the last time; `rank` gives the labels to the busiest since the last ranking.
 
-        `unplaced` is what streams counted that the kernel has no room for, in all. Returns the streams that have ended: they are
+        `unplaced` counts the packets of streams that the kernel has no room for, in all. Returns the streams that have ended: they are
         forgotten, and their keys may come again.
         """
         for reading in readings:

@@ -136,7 +136,7 @@ def target_metrics(
     exemplars: ExemplarSource | None = None,
     left_out: LeftOut | None = None,
 ) -> tuple[TargetMetrics, ...]:
-    """The data points of every target in the view that can be encoded; `left_out` is told of the others.
+    """The data points of every target in the view that can be encoded; `left_out` receives the others.
 
     A receiver gets many targets in one request, and one number that does not fit would cost all of them their series. The numbers
     are sums of what targets hold in their memory, so a hostile one chooses them.

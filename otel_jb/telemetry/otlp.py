@@ -86,7 +86,7 @@ class TargetExporter(MetricExporter):
         outcome: counts and logs failures.
         ending: told whether the points of the next requests only end their series (`exporters.EndingSeries.ending`); None: the
             receiver's expiry has to end them.
-        left_out: told of points that cannot be encoded.
+        left_out: receives the number of points that cannot be encoded.
     """
 
     def __init__(

@@ -151,7 +151,7 @@ def note_status(status: int) -> None:
 
 
 def note_partial(rejected: int, reason: str) -> None:
-    """An answer that accepted the request and refused so many of its points or spans (0: a warning), on this thread."""
+    """An answer that accepted the request but refused this many of its points or spans (0: a warning), on this thread."""
     _listener.note_partial(rejected, reason)
 
 

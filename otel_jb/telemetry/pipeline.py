@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts the parts together: state in, Prometheus page and OTLP out.
 
-`Telemetry` is what the agent holds. Make it after everything that forks (gRPC and forks do not go together), call `start()` once, and
+The agent holds one `Telemetry`. Make it after everything that forks (gRPC and forks do not go together), call `start()` once, and
 `shutdown()` before the BPF side is cleaned up.
 """
 

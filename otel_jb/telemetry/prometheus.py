@@ -65,7 +65,7 @@ class TargetCollector(Collector):
         agent: resource attributes of the agent itself, added to `target_info`.
         created: also expose `_created` samples (OpenMetrics). Off by default: the text format turns them into series of
             their own, which double what Prometheus stores, and it reads start times from nowhere else.
-        left_out: told of points that cannot be encoded.
+        left_out: receives the number of points that cannot be encoded.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class TargetCollector(Collector):
             labels["instance"] = target.target.service_instance_id
             info.samples.append(Sample("target_info", labels, 1))
         if self._agent:
-            # Without `job` and `instance`: the agent is what is scraped, so it bears those that the scrape gives it.
+            # Without `job` and `instance`: the scrape adds those of the agent itself.
             labels = {label_name(key): str(value) for key, value in self._agent.items()}
             info.samples.append(Sample("target_info", labels, 1))
         return info

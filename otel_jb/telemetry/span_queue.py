@@ -126,7 +126,7 @@ class SpanQueue:
         closing.join(0.2)
 
     def give_up(self) -> None:
-        """Count the spans that still wait as dropped; once, whoever comes first. Never blocks."""
+        """Count the spans that still wait as dropped, once, however many callers there are. Never blocks."""
         with self._changed:
             self._stopping = self._given_up = True
             if self._spans:

@@ -75,12 +75,12 @@ class SpanMaker:
         offer: takes a trace's spans, or refuses them (`SpanQueue.offer`).
         tally: counts dropped events and doubtful nesting.
         sampler: decides about each trace.
-        exemplars: told of accepted calls.
+        exemplars: receives accepted calls.
         symbolise: lines of the stack trace.
         same_stack: see `nesting`.
         around: calls that ran in others wait for those (see `holding`); without it none does.
         now: monotonic seconds, for the waiting.
-        keep: told of each call that was sampled and accepted.
+        keep: receives each call that was sampled and accepted.
         gather_seconds: calls are made into spans some at a time: from the second one of a row on everything is in the processor's caches.
     """
 

@@ -143,7 +143,7 @@ class StreamState:
         self._view: StateView | None = None  # as long as nothing changes
 
     def count_slow_calls(self, calls: int) -> None:
-        """Fold in so many slow calls, of which only the number is kept."""
+        """Add to the number of slow calls; nothing else of them is kept."""
         with self._lock:
             self._view = None
             self._slow_calls += calls

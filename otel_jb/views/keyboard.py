@@ -22,7 +22,7 @@ class Keyboard:
         self._left = b""
 
     def keys(self, seconds: float) -> list[str]:
-        """The keys that are pressed within so many seconds: characters, `up`, `down` or `esc`; returns at once with the first ones."""
+        """The keys pressed within `seconds`: characters, `up`, `down` or `esc`. Returns with the first ones at once."""
         if not select.select([self._descriptor], [], [], max(0.0, seconds))[0]:
             return []
         data = self._left + os.read(self._descriptor, 1024)

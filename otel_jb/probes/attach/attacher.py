@@ -15,9 +15,7 @@ from otel_jb.probes.programs.instances import Instances, shared
 from otel_jb.probes.programs.template import Shape, at_site, of_pair, shape_of, with_arguments
 from otel_jb.probes.series import Function, Links, ProbeSet
 
-MOST_COOKIES = (
-    2  #: a program of its own for each cookie of a probe's sites, up to so many: each is another link to detach
-)
+MOST_COOKIES = 2  #: maximum number of programs, one for each cookie of a probe's sites: each is another link to detach
 
 
 class Attacher:

@@ -28,7 +28,7 @@ from otel_jb.probes.series import Function, Links, ProbeSet
 
 MOST_BY_PID = 2  #: maximum processes of a file with separate links; each makes the others' calls more expensive
 DRAIN_S = 0.1  #: how long a detached probe's calls in flight may still end
-IDLE_SETS = 64  #: files that nobody runs stay linked, for the next process; so many
+IDLE_SETS = 64  #: maximum number of files that stay linked for their next process though nobody runs them
 LINGER_S = 5.0  #: how long a process that executes another program keeps its links
 EVERYONE = 0  #: in the place of a PID
 _WRITTEN = "its file was written to in place while processes had it"
@@ -207,7 +207,7 @@ class Files:
         return self._give_up(probes, UnverifiedError(f"{_WRITTEN}; its probes were taken out before"))
 
     def _look_again(self, probes: ProbeSet) -> UnverifiedError | None:
-        """Take the probes out of a file that was written to although no lease told of it."""
+        """Take the probes out of a file that was written to without breaking the lease."""
         changed = _changed(os.fstat(probes.file))
         if changed == probes.changed:
             return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks before a probe goes in that the code is what was analysed, in the file and in the process's memory.
+"""Checks before a probe goes in that the code equals what was analysed, in the file and in the process's memory.
 
 A probe on other code than that may lie inside an instruction, and the target then computes wrong results. A file may be written over in place
 with its old size and times; a process may write its own text.

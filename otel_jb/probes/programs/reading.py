@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiles what a profile reads at entries and ends into BPF instructions (the `HOLE_*_READS` of bpf/otel_jb.bpf.c).
 
-Every register of `records.Op` is a word of an array on the BPF stack, to which r1 points where the reads begin, and so is what a program
-emits (bpf/abi.h). Jumps lead forward only, so a program ends, and the verifier checks all of it once more.
+Every register of `records.Op`, and everything that a program emits, is a word of an array on the BPF stack. r1 points to it where the reads
+begin (bpf/abi.h). Jumps lead forward only, so a program ends, and the verifier checks all of it once more.
 """
 
 from __future__ import annotations

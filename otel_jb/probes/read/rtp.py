@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what RTP packets told of their streams (bpf/rtp.h), and frees the slots of streams that have ended."""
+"""Reads what RTP packets show about their streams (bpf/rtp.h), and frees the slots of streams that have ended."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RtpReader:
     Args:
         streams: the table.
         unplaced: packets of streams that found no room in it, by series.
-        clocks: what is written here is what the kernel knows of payload types.
+        clocks: the kernel knows the clock rates of payload types that are written here.
         gap_buckets: what is written here says which of the kernel's buckets make one of the time between packets.
         bounds_ns: upper bounds of the kernel's buckets.
         gap_bounds_ns: those of the time between packets, some of them. With more than there is room for, the time is not known.

@@ -26,7 +26,7 @@ Value = Any
 Table = dict[str, list[Value]]
 
 _JUDGED_EVERY_S = 5.0
-_JUDGED_AT_ONCE = 10  #: a verdict takes two milliseconds, so many processes take turns
+_JUDGED_AT_ONCE = 10  #: a verdict takes two milliseconds, so processes beyond this number take turns
 _EXACT = 1 << 53  #: a browser's numbers are exact up to here
 _MOST_FINDINGS = 10  #: of one process, the strongest
 OVER = -1  #: in place of a bound: beyond the last one
