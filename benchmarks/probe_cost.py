@@ -29,7 +29,7 @@ from otel_jb.code.sites import analyse
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
-from otel_jb.model.plan import EndStrategy, NamePart, ProbePlan, Symbol, SymbolSource
+from otel_jb.model.plan import EndStrategy, ProbePlan, Symbol, SymbolSource
 from otel_jb.model.reads import SIGNED, Op, Outcome, ReadOp, ReadProgram
 from otel_jb.model.stream import Target
 from otel_jb.planner.choose import make_plan
@@ -38,6 +38,8 @@ from otel_jb.planner.planner import kernel_facts
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
+from tests import meanings
+from tests.meanings import Known
 
 HERE = Path(__file__).parent
 CALLS = 300  #: of one batch: few enough that some batches run without being preempted
@@ -55,11 +57,10 @@ Results = dict[tuple[str, str], dict[str, list[float]]]
 
 
 @dataclass(frozen=True)
-class Meaning:
+class Meaning(meanings.Meaning):
     """What a profile would say of `put(state, bytes, packet, length, result)`: the default metrics with bytes and drops."""
 
     profile: str = "benchmark"
-    role: str = "put"
     primary: bool = True
     program: ReadProgram = field(
         default_factory=lambda: ReadProgram(
@@ -77,34 +78,10 @@ class Meaning:
         )
     )
     drop_reasons: tuple[str, ...] = ("error",)
-    has_packets: bool = True
     has_bytes: bool = True
-    has_depth: bool = False
-    has_duplicates: bool = False
-    has_underruns: bool = False
-    stream_name: tuple[NamePart, ...] = ()
-    sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    error_return: tuple[tuple[int, int], ...] = ()
-    return_width: int = 4
-    return_signed: bool = True
     uses_return: bool = True
     argument_registers: frozenset[int] = frozenset({2})
-    may_yield: bool = False
-    throws: bool = False
     uretprobe: object | None = "a leaf"
-    uretprobe_forbidden: str | None = None
-    generic: bool = False
-    asked: bool = False
-    attach_by_default: bool = True
-    detail: bool = False
-
-
-@dataclass(frozen=True)
-class Known:
-    """A symbol and its meaning, as the catalogue would match them."""
-
-    symbol: Symbol
-    function: FunctionMeaning
 
 
 def ffmpeg_meaning() -> FunctionMeaning:

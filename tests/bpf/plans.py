@@ -10,11 +10,13 @@ from otel_jb.code.sites import analyse
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
-from otel_jb.model.plan import EndStrategy, NamePart, ProbePlan, Symbol
+from otel_jb.model.plan import EndStrategy, ProbePlan
 from otel_jb.model.reads import SIGNED, Op, Outcome, ReadOp, ReadProgram
 from otel_jb.planner.choose import make_plan
 from otel_jb.planner.inputs import FileFacts, Options
 from otel_jb.planner.planner import kernel_facts
+from tests import meanings
+from tests.meanings import Known
 
 #: put(buffer, bytes, result): bytes and stream at entry, a negative result is a drop
 PUT = ReadProgram(
@@ -34,42 +36,16 @@ PUT = ReadProgram(
 
 
 @dataclass(frozen=True)
-class Meaning:
+class Meaning(meanings.Meaning):
     """What a profile would say of a test program's function."""
 
-    profile: str = "test"
-    role: str = "put"
     primary: bool = True
     program: ReadProgram = field(default_factory=lambda: PUT)
     drop_reasons: tuple[str, ...] = ("error",)
-    has_packets: bool = True
     has_bytes: bool = True
-    has_depth: bool = False
-    has_duplicates: bool = False
-    has_underruns: bool = False
-    stream_name: tuple[NamePart, ...] = ()
-    sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
     error_return: tuple[tuple[int, int], ...] = ((-(1 << 31), -1),)
-    return_width: int = 4
-    return_signed: bool = True
     uses_return: bool = True
     argument_registers: frozenset[int] = frozenset({1, 2})
-    may_yield: bool = False
-    throws: bool = False
-    uretprobe: object | None = None
-    uretprobe_forbidden: str | None = None
-    generic: bool = False
-    asked: bool = False
-    attach_by_default: bool = True
-    detail: bool = False
-
-
-@dataclass(frozen=True)
-class Known:
-    """A symbol with its meaning, as the catalogue matches them."""
-
-    symbol: Symbol
-    function: Meaning
 
 
 def plan_for(

@@ -28,7 +28,7 @@ from otel_jb.planner.inputs import FileFacts, KernelFacts, Options
 from otel_jb.planner.peers import peer_note
 from otel_jb.planner.prices import of_processor
 from otel_jb.planner.process import ProcessFacts
-from tests.unit.plan_inputs import Known, Meaning, symbol
+from tests.meanings import Known, Meaning, symbol
 
 STEPPED_FIRST = Spot(0x1000, 0x1000, "sub rsp, 8", Price.STEPPED, at_return=True)
 PUSH = Spot(0x1000, 0x1000, "push rbx", Price.EMULATED, at_return=True)

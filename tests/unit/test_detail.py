@@ -9,7 +9,7 @@ import pytest
 
 from otel_jb.model.reads import Op, ReadOp, ReadProgram
 from otel_jb.planner.detail import Told
-from tests.unit.plan_inputs import Known, Meaning, symbol
+from tests.meanings import Known, Meaning, symbol
 
 PRIMARY = Meaning(primary=True, has_packets=True, has_bytes=True, drop_reasons=("late",))
 OTHER = replace(PRIMARY, primary=False)

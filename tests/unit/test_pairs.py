@@ -15,7 +15,7 @@ from otel_jb.model.errors import ConfigError
 from otel_jb.model.plan import EndStrategy, PairKey, SiteKind
 from otel_jb.planner.choose import make_plan
 from otel_jb.planner.inputs import FileFacts, Options
-from tests.unit.plan_inputs import Known, Meaning, symbol
+from tests.meanings import Known, Meaning, symbol
 
 ASKED = Meaning(profile="none", role="other", generic=True, asked=True)
 PAIR = Pair("queue", "put", "take", "arg1", "arg2")

@@ -18,7 +18,7 @@ from otel_jb.model.plan import IN_RESULT, ProbePlan, Skipped
 from otel_jb.planner.choose import make_plan
 from otel_jb.planner.inputs import FileFacts, Options
 from otel_jb.planner.peers import peer_note
-from tests.unit.plan_inputs import Known, Meaning
+from tests.meanings import Known, Meaning
 
 GOLDEN = Path(__file__).parent / "golden" / "plan"
 PROGRAMS = Path(__file__).parent / "programs"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stand-ins for what the catalogue says of a function."""
+"""Stand-ins for what the catalogue says of a function, for tests and benchmarks that plan without a profile."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from otel_jb.model.plan import NamePart, Symbol, SymbolSource
 from otel_jb.model.reads import ReadProgram
+from otel_jb.planner.inputs import FunctionMeaning
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Known:
     """A symbol with its meaning."""
 
     symbol: Symbol
-    function: Meaning = Meaning()
+    function: FunctionMeaning = Meaning()
 
 
 def symbol(name: str, address: int, *aliases: str) -> Symbol:
