@@ -29,6 +29,9 @@ STEADY = 0.05  #: the comparison counts if the calls of the other functions chan
 WARM_S = 3e-4  #: of a target's calls this far apart, half are cold: those of one packet follow each other
 MOST_CORRECTION = 3.0  #: factor by which an estimate may be too low
 NOTABLE = 0.01  #: of one CPU: smaller changes drown in the target's own
+QUIET = 1 / 50  #: of the budget: a target whose probes spend less is looked at only now and then
+QUIET_ALONE = 0.0005  #: of one CPU: the same where there is no budget
+QUIET_S = 6.0  #: that often
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,9 @@ class _Change:
 @dataclass(slots=True)
 class _Target:
     began: float
+    seen: float | None = None  #: when it was last observed
+    next_look: float = 0.0  #: it is observed then at the latest
+    quiet_until: float = 0.0  #: calls of all its functions since the start, up to which it is not observed sooner
     correction: float = 1.0
     entries: dict[int, int] = field(default_factory=dict)
     tells: dict[int, Tells] = field(default_factory=dict)
@@ -139,8 +145,24 @@ class Governor:
             for number, target in self._targets.items()
         }
 
+    def due(self, number: int, now: float, entries: int) -> bool:
+        """Whether a target is to be observed now. One whose probes spend next to nothing is not, most of the time: of a thousand
+        processes few are busy.
+
+        Args:
+            number: the target's.
+            now: monotonic seconds.
+            entries: calls of all its functions so far.
+        """
+        target = self._targets.get(number)
+        return target is None or now >= target.next_look or entries > target.quiet_until
+
     def observe(
-        self, now: float, readings: Iterable[Reading], cpu_s: Mapping[int, float] | None = None
+        self,
+        now: float,
+        readings: Iterable[Reading],
+        cpu_s: Mapping[int, float] | None = None,
+        quiet: Collection[int] = (),
     ) -> list[Decision]:
         """Take the current counts of all probes and return what to do now.
 
@@ -148,24 +170,40 @@ class Governor:
             now: monotonic seconds.
             readings: of every probe, attached or shed.
             cpu_s: CPU time that each target has used so far, where it is known.
+            quiet: targets that are not `due`, of which there are no readings.
         """
         by_target: dict[int, list[Reading]] = {}
         for reading in readings:
             by_target.setdefault(reading.target, []).append(reading)
-        for gone in self._targets.keys() - by_target.keys():
+        for gone in self._targets.keys() - by_target.keys() - set(quiet):
             del self._targets[gone]
-        length = max(1e-3, now - self._seen) if self._seen is not None else 1.0
+        before = self._seen if self._seen is not None else now - 1.0
         self._seen = now
         decisions: list[Decision] = []
         for number, its in by_target.items():
             target = self._targets.setdefault(number, _Target(began=now))
+            length = max(1e-3, now - (target.seen if target.seen is not None else before))
+            target.seen = now
             _note(target, now, length, its, (cpu_s or {}).get(number))
             _compare(target, now)
+            self._leave_alone(number, target, now)
             if self.budget is not None:
                 decision = self._govern(number, target, now, self.budget)
                 if decision is not None:
                     decisions.append(decision)
         return decisions
+
+    def _leave_alone(self, number: int, target: _Target, now: float) -> None:
+        """Note when a target is to be observed again: at once, or if its probes spend next to nothing, after some seconds or many calls."""
+        limit = QUIET * self.budget if self.budget is not None else QUIET_ALONE
+        target.next_look = now
+        if target.shed or target.change is not None or target.seconds[-1].total * target.correction > limit:
+            return
+        # Targets that came together are not to be observed together for ever.
+        target.next_look = now + QUIET_S - number % 4
+        most_s = max((cost + cold for cost, cold in target.prices.values()), default=0.0) * target.correction
+        total = sum(target.entries.values())
+        target.quiet_until = total + limit / most_s if most_s else float("inf")
 
     def _govern(self, number: int, target: _Target, now: float, budget: float) -> Decision | None:
         if target.seconds[-1].total * MOST_CORRECTION > budget / 2:

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 WATCH_S = 1.0  #: maximum delay until the agent notices what the kernel does not report
+COST_WAITS_S = (
+    10.0  #: for the first processes to be attached: calibrating beside it would take their time and measure it
+)
 STOP_BUDGET_S = 4.0  #: a second is left for what cannot be hurried, so that stopping takes at most five
 
 
@@ -79,6 +82,7 @@ class Agent:
         self._events = events
         self._commands = Commands()
         self._stop = threading.Event()
+        self._examined = threading.Event()  # all processes that ran at the start were looked at
         self._discovery: Discovery | None = None
         self._measuring: Measuring | None = None
         self._looking: threading.Thread | None = None
@@ -163,7 +167,10 @@ class Agent:
 
     def _say_if_nothing_runs(self, discovery: Discovery, measuring: Measuring) -> None:
         """Called once, after all processes were examined."""
-        if self._looked_at_all or discovery.more:
+        if discovery.more:
+            return
+        self._examined.set()
+        if self._looked_at_all:
             return
         self._looked_at_all = True
         if not measuring.targets:
@@ -294,6 +301,7 @@ class Agent:
     def close(self) -> None:
         """Read a last time, detach everything, end the children. Safe to call twice."""
         self._stop.set()
+        self._examined.set()
         self._commands.close()
         measuring, self._measuring = self._measuring, None
         if measuring is not None:
@@ -360,6 +368,7 @@ class Agent:
         discovery, measuring = self._discovery, self._measuring
         if discovery is None or measuring is None:
             return
+        self._examined.wait(COST_WAITS_S)
         try:
             cost = measuring.backend.measure_cost(self._commands.call)
             discovery.planner.use_costs(cost)
@@ -381,7 +390,7 @@ class Agent:
             age_s = (time.monotonic_ns() - read_ns) / 1e9
             if age_s > self.config.interval / 1e9 + 1:
                 return False, f"the kernel was last read {age_s:.0f} s ago"
-        probes = sum(len(view.series) for view in self.state.view().live)
+        probes = measuring.functions
         said = f"{number_of(probes, 'function')} of {number_of(targets, 'process')} {'is' if probes == 1 else 'are'} measured"
         if measuring.uncounted:
             said += f"; {measuring.uncounted} calls were not counted: their processes found no room (max_series)"

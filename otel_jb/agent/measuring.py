@@ -68,6 +68,11 @@ class Measuring:
             for sink in self._sinks:
                 sink(record)
 
+    @property
+    def functions(self) -> int:
+        """How many are measured, of all targets together. For any thread."""
+        return sum(map(len, list(self._series.values())))
+
     # -- targets --------------------------------------------------------------------------------------------
 
     def attach(self, found: Found) -> None:
@@ -258,15 +263,20 @@ class Measuring:
             return
         if self._percentiles:
             self._follow_percentiles(self.backend.snapshot())
-        entries = self.backend.entries()
+        entries, now = self.backend.entries(), time.monotonic()
+        due: list[int] = []
+        quiet: list[int] = []
+        for number, series in self._series.items():
+            calls = sum([entries.get(s.id, 0) for s in series])
+            (due if self._governor.due(number, now, calls) else quiet).append(number)
         readings = [
             Reading(s.id, s.target, self._tells[s.id], entries[s.id], self._costs.get(s.id, 0.0), self._cold_s)
-            for series in self._series.values()
-            for s in series
+            for number in due
+            for s in self._series[number]
             if s.id in entries and s.id not in self._left_out and s.id not in self._yielded.get(s.target, ())
         ]
-        cpu_s = {number: used for number in self.targets if (used := cpu_seconds(self.pids[number])) is not None}
-        for decision in self._governor.observe(time.monotonic(), readings, cpu_s):
+        cpu_s = {number: used for number in due if (used := cpu_seconds(self.pids[number])) is not None}
+        for decision in self._governor.observe(now, readings, cpu_s, quiet):
             self._carry_out(decision)
         self.overhead = self._governor.overhead()
 

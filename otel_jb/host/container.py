@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from otel_jb.host.procfs import PROC, status_field
@@ -19,9 +20,9 @@ _MOUNT = re.compile(rf"/(?:containers|overlay-containers|sandboxes)/{_ID}/(?:\S*
 _MAX_BYTES = 1 << 20
 
 
-def container_id(pid: int) -> str | None:
-    """The container's full id (64 hexadecimal digits); None for a host process, or one that has ended."""
-    for path in cgroups(pid):
+def container_id(pid: int, paths: Sequence[str] | None = None) -> str | None:
+    """The container's full id (64 hexadecimal digits); None for a host process, or one that has ended. `paths`: its `cgroups`, if known."""
+    for path in cgroups(pid) if paths is None else paths:
         for part in reversed(path.split("/")):
             found = _CGROUP.match(part) or _CRI_SYSTEMD.search(part)
             if found:
@@ -49,9 +50,9 @@ def _shares_mounts(pid: int) -> bool:
     return (theirs.st_dev, theirs.st_ino) == (own.st_dev, own.st_ino)
 
 
-def pod_uid(pid: int) -> str | None:
-    """The UID of the process's Kubernetes pod; None if it is in no pod."""
-    for path in cgroups(pid):
+def pod_uid(pid: int, paths: Sequence[str] | None = None) -> str | None:
+    """The UID of the process's Kubernetes pod; None if it is in no pod. `paths`: its `cgroups`, if known."""
+    for path in cgroups(pid) if paths is None else paths:
         for part in reversed(path.split("/")):
             found = _POD.search(part)
             if found:

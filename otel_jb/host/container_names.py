@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,14 +49,16 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def container_of(pid: int, root: str | None = None) -> Container | None:
-    """The container of a process, None for one of the host. `root`: where the host's files are; found out by default."""
-    number = container_id(pid)
+def container_of(pid: int, root: str | None = None, paths: Sequence[str] | None = None) -> Container | None:
+    """The container of a process, None for one of the host. `root`: where the host's files are; found out by default. `paths`: its `cgroups`,
+    if they are known.
+    """
+    number = container_id(pid, paths)
     if number is None:
         return None
     prefix = _host_root() if root is None else root
     found = _by_bundle(prefix, number) or _by_docker(prefix, number) or Container(number, _podman_name(prefix, number))
-    uid = pod_uid(pid)
+    uid = pod_uid(pid, paths)
     if uid and not found.pod:
         namespace, pod = _by_logs(prefix, uid)
         found = Container(number, found.name, pod, namespace, found.labels)

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 
-from otel_jb.host.container import namespace_pids, pod_uid
+from otel_jb.host.container import cgroups, namespace_pids, pod_uid
 from otel_jb.host.container_names import container_of
 from otel_jb.host.procfs import PROC, Process
 from otel_jb.model.stream import Target
@@ -31,7 +31,8 @@ def make_target(
     `number` is the dense target id; `service_name` and `attributes` are the user's configuration for it.
     """
     found: dict[str, str] = {"host.name": socket.gethostname()}
-    container, uid = container_of(process.pid), pod_uid(process.pid)
+    paths = cgroups(process.pid)
+    container, uid = container_of(process.pid, paths=paths), pod_uid(process.pid, paths)
     if container is not None:
         in_pod = uid or container.pod
         names = {

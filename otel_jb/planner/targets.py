@@ -157,12 +157,14 @@ class Discovery:
         return _selector_in(self.config, process, self._named.runs)
 
     def _selected(self, process: Process) -> bool:
+        return self._is_meant(process, self._selector(process))
+
+    def _is_meant(self, process: Process, selector: TargetSelector | None) -> bool:
+        """Whether a process is to be measured; `selector`: the one that means it."""
         if process.pid == os.getpid():
             return False
         if self.config.targets:
-            return (
-                self._selector(process) is not None
-            )  # including unreadable ones, so that a user who named the PID gets the reason
+            return selector is not None  # unreadable ones too, so that a user who named the PID gets the reason
         return bool(process.executable)
 
     def first(self) -> list[Found]:
@@ -244,7 +246,7 @@ class Discovery:
                     time.sleep(LOADING_S)
                     continue
                 del self._pending[process]
-                if (each := self._try(process, time.monotonic(), files)) is not None:
+                if (each := self._try(process, time.monotonic(), self._selector(process), files)) is not None:
                     found.append(each)
         return found
 
@@ -440,8 +442,10 @@ class Discovery:
         self._pending = dict.fromkeys([*new, *self._pending])
         if renamed:  # perhaps to the file of a process that runs already
             self._pending |= dict.fromkeys(self._watcher.select_again(again=any(map(changes, self.config.targets))))
-        for process in self._over.union(self._target_of):
-            self._pending.pop(process, None)
+        # Of a thousand processes that are measured none is pending, most of the time.
+        self._pending = {
+            process: None for process in self._pending if process not in self._target_of and process not in self._over
+        }
         self._over = {process for process in self._over if procfs.alive(process)}
         gone = [number for process in ended if (number := self._let_go(process)) is not None]
         for process in ended:
@@ -466,7 +470,7 @@ class Discovery:
             if not changed and (missed is None or missed.kind != "no_answer"):
                 continue
             if process not in self._target_of:
-                again = self._try(process, now)
+                again = self._try(process, now, self._selector(process))
                 found += [again] if again is not None else []
             elif (plan := self._planned_again(process)) is not None:
                 grown.append((self._target_of[process], plan))
@@ -509,10 +513,11 @@ class Discovery:
                 plan = ProbePlan((*plan.probes, *unloaded.probes), plan.skipped) if plan is not None else unloaded
             target = self._target_of[process]
             return Placed(group, grown=(target, plan) if plan is not None else None, target=target)
-        if not self._selected(process):
+        selector = self._selector(process)
+        if not self._is_meant(process, selector):
             return Placed(group)
         self._pending.pop(process, None)
-        found = self._try(process, time.monotonic(), mapped=mapped)
+        found = self._try(process, time.monotonic(), selector, mapped=mapped)
         if found is None and not _files(process):  # it is about to end
             return Placed(group, self._ended_before_it_was_named(group))
         if found is None and unloaded.probes:
@@ -585,15 +590,15 @@ class Discovery:
         self,
         process: Process,
         now: float,
+        selector: TargetSelector | None,
         files: Sequence[tuple[str, MappedFile]] | None = None,
         mapped: Sequence[MappedFile] | None = None,
     ) -> Found | None:
-        """Plan a process that may have nothing to measure (yet); it is looked at again when it maps other files. `files`: its `paths`, or
-        `mapped`, what it maps, if that was just looked at.
+        """Plan a process that may have nothing to measure (yet); it is looked at again when it maps other files. `selector`: the one that means it;
+        `files`: its `paths`, or `mapped`, what it maps, if that was just looked at.
         """
         if mapped is None:
             mapped = _mapped(process) if files is None else [file for _, file in files]
-        selector = self._selector(process)
         if process not in self._looks:
             self._looks[process] = _Look(_identities(mapped), now + FIRST_LOOK_S, FIRST_LOOK_S)
             self._ahead.add_root(process.root)

@@ -68,6 +68,7 @@ class BpfBackend:
         self._groups = Groups()
         self._block_groups: dict[int, dict[str, int]] = {}  # first series of a block -> groups by profile
         self._waiting: dict[int, Block] = {}  # first series -> processes that came and that nobody has named
+        self._waiting_of: dict[tuple[int, int], list[int]] = {}  # the same, by set and PID
         self._told: set[int] = set()  # those of them that were reported
         self._target_of: dict[int, int] = {}  # first series of a block -> target
         self._retiring: list[tuple[float, Block]] = []
@@ -324,8 +325,8 @@ class BpfBackend:
     def _came_by_itself(self, probes: ProbeSet, pid: int) -> Block | None:
         """The block that a process has taken without being asked, the newest of this PID."""
         self._collect()
-        found = [block for block in self._waiting.values() if (block.set, block.pid) == (probes.number, pid)]
-        return found[-1] if found else None
+        bases = self._waiting_of.get((probes.number, pid))
+        return self._waiting[bases[-1]] if bases else None
 
     def _claimed(self, probes: ProbeSet, pid: int, *, alone: bool) -> Block:
         base = self._files.claim(probes, pid, alone=alone)
@@ -336,8 +337,7 @@ class BpfBackend:
         return block
 
     def _adopt(self, attached: AttachedTarget, probes: ProbeSet, block: Block) -> None:
-        self._waiting.pop(block.base, None)
-        self._told.discard(block.base)
+        self._waits_no_more(block.base)
         self._target_of[block.base] = attached.target.id
         probes.members[block.pid] = block.base
         attached.blocks.append(block.base)
@@ -424,6 +424,7 @@ class BpfBackend:
         """Take note of the processes that have taken a block, and see to it that the next ones find some."""
         for block in self._table.came():
             self._waiting[block.base] = block
+            self._waiting_of.setdefault((block.set, block.pid), []).append(block.base)
         self._files.top_up()
 
     def arrivals(self) -> list[Arrival]:
@@ -441,10 +442,20 @@ class BpfBackend:
 
     def ignore(self, arrival: Arrival) -> None:
         """See `Backend.ignore`."""
-        block = self._waiting.pop(arrival.block, None)
-        self._told.discard(arrival.block)
+        block = self._waits_no_more(arrival.block)
         if block is not None:
             self._retire(block)
+
+    def _waits_no_more(self, base: int) -> Block | None:
+        """The block, if its process has come and nobody had named it yet."""
+        self._told.discard(base)
+        block = self._waiting.pop(base, None)
+        if block is not None:
+            bases = self._waiting_of[block.set, block.pid]
+            bases.remove(base)
+            if not bases:
+                del self._waiting_of[block.set, block.pid]
+        return block
 
     def _retire(self, block: Block) -> None:
         """The calls of a process are not counted any more; its block is free once none of them uses it."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_jb.agent.governor import LAST_RETRY_S, SETTLE_S, WARM_S, Decision, Governor, Reading
+from otel_jb.agent.governor import LAST_RETRY_S, QUIET_S, SETTLE_S, WARM_S, Decision, Governor, Reading
 from otel_jb.agent.shedding import WORTH, Cost, Tells, choose
 
 US = 1e-6
@@ -48,6 +48,7 @@ class Server:
         self.now = 1000.0
         self.cpu_s = 0.0
         self.spent: list[float] = []  #: truly, each second
+        self.observed: list[float] = []  #: when the target was due
         self.decisions: list[tuple[float, Decision]] = []
 
     def run(self, seconds: int) -> list[Decision]:
@@ -65,7 +66,10 @@ class Server:
                 for s in self.rates
             ]
             cpu = {1: self.cpu_s} if self.own is not None else {}
-            for decision in self.governor.observe(self.now, readings, cpu):
+            due = self.governor.due(1, self.now, sum(each.entries for each in readings))
+            self.observed += [self.now] if due else []
+            quiet = () if due else (1,)
+            for decision in self.governor.observe(self.now, readings if due else (), cpu if due else {}, quiet):
                 made.append(decision)
                 self.decisions.append((self.now, decision))
                 (self.attached.difference_update if decision.shed else self.attached.update)(decision.series)
@@ -269,3 +273,18 @@ def test_the_choice_is_the_smallest_that_there_is(every: list[Cost], allowed: fl
     )
     best = min(map(price, enough), default=None)
     assert best is None or price(chosen) <= best
+
+
+def test_a_quiet_target_is_observed_now_and_then_and_a_busy_one_every_second() -> None:
+    """Few calls are looked at every few seconds, none is lost of the estimate, and a load is seen in the second in which it comes."""
+    server = Server(Governor(0.05), {1: 4.0, 2: 2.0}, {1: Tells.PRIMARY}, cold_s=10 * US, own=0.0)
+    server.run(80)
+    assert 80 / QUIET_S <= len(server.observed) < 30
+    assert server.governor.overhead()[1] == pytest.approx(sum(server.spent[20:]) / 60, rel=0.15)
+    server.load, before = 20_000.0, len(server.observed)
+    (decision,) = server.run(25)
+    assert decision.shed
+    assert len(server.observed) - before == 25
+    server.load = 0.0
+    server.run(5)
+    assert len(server.observed) - before == 30, "what was shed is to come back, so it stays observed"

@@ -60,7 +60,7 @@ def test_a_media_server_that_is_passed_over_is_named_once(
     caplog.set_level(logging.WARNING)
     with running(tmp_path, "ffmpeg") as one, running(tmp_path, "ffmpeg") as other:
         for process in (one, other):
-            assert discovery._try(process, time.monotonic()) is None
+            assert discovery._try(process, time.monotonic(), None) is None
         assert [str(each) for each in discovery.unmeasured.values()] == [f"ffmpeg ({one.pid})", f"ffmpeg ({other.pid})"]
     (record,) = caplog.records
     assert f"otel-jb doctor {one.pid}" in record.getMessage()
@@ -71,7 +71,7 @@ def test_processes_are_counted_by_why_they_are_not_measured(inspector: Inspector
     discovery = Discovery(Config(), inspector)
     with running(tmp_path, "ffmpeg") as server, running(tmp_path, "my-shell") as other:
         for process in (server, other):
-            discovery._try(process, time.monotonic())
+            discovery._try(process, time.monotonic(), None)
         assert discovery.counts() == {("unmeasurable", "stripped"): 1, ("ignored", "nothing_to_measure"): 1}
 
 
@@ -82,7 +82,7 @@ def test_a_program_that_nobody_expects_to_be_measured_is_passed_over_in_silence(
     discovery = Discovery(Config(), inspector)
     caplog.set_level(logging.WARNING)
     with running(tmp_path, "my-shell") as process:
-        assert discovery._try(process, time.monotonic()) is None
+        assert discovery._try(process, time.monotonic(), None) is None
     assert not discovery.unmeasured
     assert not caplog.records
 

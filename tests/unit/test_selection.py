@@ -114,8 +114,8 @@ def test_a_container_has_the_names_that_its_runtime_wrote(
     files: Mapping[str, object], expected: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """containerd, CRI-O, Docker, Podman, and the kubelet's directories of logs; the id alone where nobody wrote any."""
-    monkeypatch.setattr(container_names, "container_id", lambda _: NUMBER)
-    monkeypatch.setattr(container_names, "pod_uid", lambda _: UID)
+    monkeypatch.setattr(container_names, "container_id", lambda *_: NUMBER)
+    monkeypatch.setattr(container_names, "pod_uid", lambda *_: UID)
     for path, content in files.items():
         write(tmp_path / path, content)
     found = container_of(1, str(tmp_path))
@@ -128,7 +128,7 @@ def test_a_spoilt_file_of_a_runtime_names_nothing(
     content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is passed over."""
-    monkeypatch.setattr(container_names, "container_id", lambda _: NUMBER)
+    monkeypatch.setattr(container_names, "container_id", lambda *_: NUMBER)
     for path in (CONTAINERD, DOCKER, "var/lib/containers/storage/overlay-containers/containers.json"):
         write(tmp_path / path, content)
     assert container_of(1, str(tmp_path)) == Container(NUMBER)
