@@ -27,6 +27,12 @@
 #define RTP_WORDS 32                        // of 32 numbers each: the window in which duplicates and reordering are told
 #define RTP_TRIES 8
 #define RTP_GAPS 32                         // buckets of the time between packets
+#define RTP_SETTLE 24                       // blocks of 32 numbers behind the highest: what has not come by then is lost for good
+#define RTP_SETTLE_STEPS 16                 // runs of numbers that one run of the program settles, before it begins once more
+#define RTP_SETTLING (1ULL << 63)           // somebody settles
+#define RTP_SEQUENCES 60000                 // numbers of different sequences are further apart than this
+#define RTP_GMIN 16                         // RFC 3611, 4.7.2: a burst of losses ends with this many packets in a row
+#define SETTLERS 1024                       // threads that may be about to settle at once
 #define RTP_DROPOUT 3000                    // RFC 3550, A.1: a longer gap is another sequence
 #define RTP_MISORDER (32 * RTP_WORDS - 32)  // a packet that is later than this is not of this sequence
 #define RTP_LONGEST_STEP (1 << 26)          // of the RTP time, of which jitter is told
@@ -335,9 +341,21 @@ struct rtp_stream {
   u64 window[RTP_WORDS];  // block << 32 | which of its 32 numbers were seen
   u64 gaps_ns;            // the sum of the times between packets
   u64 gaps[RTP_GAPS];     // how many of these times were how long
-  u64 pad;
-  u64 ring;   // of the flight recorder, by user space: its first record | how many it has, less one << 32; 0: none
-  u64 flown;  // packets that were recorded; goes on when the slot is freed
+  u64 settled;  // RTP_SETTLING | the number below which it is final which came. What follows is written by who settles, unless noted
+  u64 judged;   // the number below which all are part of a burst or a gap; with a group, its first loss
+  u64 group;    // losses with fewer than RTP_GMIN packets between any two, to which the next may belong; 0: none
+  u64 group_last;      // the last of them
+  u64 ended;           // the end of the sequence before the one that begins at `base`: by whose packet began that
+  u64 replaced;        // what was last replaced in the window, of a block that may not be settled: by whose packet did
+  u64 bursts;          // groups of two losses or more
+  u64 burst_expected;  // numbers from the first to the last loss of each
+  u64 burst_lost;      // those of them that never came
+  u64 gap_expected;    // all other numbers that were judged
+  u64 gap_lost;        // those of them that never came
+  u64 unjudged;        // numbers of which it was forgotten whether they came
+  u64 slot;            // 1 + where this is
+  u64 ring;            // of the flight recorder, by user space: its first record | how many it has, less one << 32; 0: none
+  u64 flown;           // packets that were recorded; goes on when the slot is freed
 };
 
 // A packet in the flight recorder. The upper 16 bits of each word are the lap of the ring, see flight.h.

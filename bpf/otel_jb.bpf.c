@@ -55,13 +55,17 @@ BPF_F_TABLE("array", u32, struct flow, flows, FLOWS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct waitings, waiting, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct residence, residences, RESIDENCES, MMAPABLE);  // by group of buffers
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
-BPF_PROG_ARRAY(nowhere, 1);
-BPF_PROG_ARRAY(nowhere_in_session, 1);  // replaces it in session programs: an array takes one kind of program only
+BPF_F_TABLE("array", u32, u64, settling, SETTLERS, 0);  // by thread: thread id << 32 | the stream that it is about to settle
+BPF_PROG_ARRAY(onward, 3);
+BPF_PROG_ARRAY(onward_in_session, 3);  // replaces it in session programs: an array takes one kind of program only
+#define ONWARD_NOWHERE 0               // no program is ever there
+#define ONWARD_SETTLE 1                // on_settle
+#define ONWARD_SETTLE_UNSEEN 2         // on_settle_unseen
 // From Linux 6.13 the JIT gives kprobe programs that use 64 bytes of stack or more a stack per CPU (kernel/bpf/verifier.c:
 // bpf_enable_priv_stack), trusting in a check for recursion that uprobes do not have. A uprobe program can be preempted by another
 // thread that runs it on the same CPU, and both write the one stack: pointers of one call in the other, which is a kernel
 // oops in the target (seen on 7.3 with lazy preemption). A program that contains a tail call keeps to the task's own stack, so
-// both contain one that never runs.
+// all contain one that never runs.
 
 // The helper, under a name that BCC does not know. Where BCC sees `bpf_probe_read_user`, it reads all of /proc/kallsyms to learn
 // whether the kernel has it (0.2 s of 0.5). Linux 5.5 and later do.
@@ -226,7 +230,13 @@ INLINE u64 bucket_of(u64 ns) {
 
 INLINE struct flight *flight_at(u32 at) { return flights.lookup(&at); }
 
+INLINE u64 *settling_of(u32 tid) {
+  u32 at = tid & (SETTLERS - 1);
+  return settling.lookup(&at);
+}
+
 #include "flight.h"
+#include "bursts.h"
 #include "rtp.h"
 
 INLINE struct flow *flow_at(u32 slot) { return flows.lookup(&slot); }
@@ -579,6 +589,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
       r[REG_SAVE] = 0;
       r[REG_SAVE + 1] = 0;
       r[REG_SAVE + 2] = 0;
+      if (features & FEATURE_RTP) r[REG_RTP] = 0;
       if (features & FEATURE_PACKET) r[REG_PACKET] = PACKET_NONE;
     } else {
       if (features & FEATURE_DEPTH && r[REG_DEPTH] != DEPTH_NONE && r[REG_STREAM])
@@ -672,10 +683,12 @@ int on_entry(REGS *ctx) {
   if (index >= BASE_IGNORED) return 0;
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
+  if (features & FEATURE_RTP) r[REG_RTP] = 0;
   if (s)
     enter(ctx, s, index, cookie, features, !(cookie & COOKIE_ENTRY_ONLY), r);
   else
-    nowhere.call(ctx, 0);  // for the stack, see above
+    onward.call(ctx, ONWARD_NOWHERE);  // for the stack, see above
+  if (features & FEATURE_RTP && UNLIKELY(*(volatile u64 *)&r[REG_RTP])) onward.call(ctx, ONWARD_SETTLE);
   return 0;
 }
 
@@ -894,7 +907,7 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
   if (!s) {
-    nowhere.call(ctx, 0);  // for the stack, see above
+    onward.call(ctx, ONWARD_NOWHERE);  // for the stack, see above
     return;
   }
   u64 frame = frame_of(ctx, cookie);
@@ -973,7 +986,29 @@ int on_session(REGS *ctx) {
   struct series *s = all_series.lookup(&index);
   if (!s) return 1;
   u32 timed = !!(*(volatile u32 *)&s->flags & FLAG_CLEARED);
-  return enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features, timed, r);  // the stack pointer is at the return address there
+  if (features & FEATURE_RTP) r[REG_RTP] = 0;
+  int unseen =
+      enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features, timed, r);  // the stack pointer is at the return address there
+  if (features & FEATURE_RTP && UNLIKELY(*(volatile u64 *)&r[REG_RTP])) {
+    // What the other program answers is what the kernel gets.
+    if (unseen)
+      onward.call(ctx, ONWARD_SETTLE_UNSEEN);
+    else
+      onward.call(ctx, ONWARD_SETTLE);
+  }
+  return unseen;
+}
+
+// What a packet that opened another block of numbers leaves to be done, behind all else of its call: in programs of their own, which the
+// verifier walks once and not for each probe, with a stack of their own. `SETTLE_UNSEEN` is for the entry of a session whose end is not wanted.
+int on_settle(REGS *ctx) {
+  if (settle_here()) onward.call(ctx, ONWARD_SETTLE);
+  return 0;
+}
+
+int on_settle_unseen(REGS *ctx) {
+  if (settle_here()) onward.call(ctx, ONWARD_SETTLE_UNSEEN);
+  return 1;
 }
 
 // -- processes that end, and what user space asks for -----------------------------------------------------------------------------

@@ -24,7 +24,9 @@ INLINE struct rtp_stream *rtp_slot(u64 key, u64 owner) {
     u64 was = __sync_val_compare_and_swap(&r->key, 0, key);
     if (was && was != key) continue;
     was = __sync_val_compare_and_swap(&r->owner, 0, owner);
-    if (!was || was == owner) return r;
+    if (was && was != owner) continue;
+    *(volatile u64 *)&r->slot = 1 + ((h + i) & (RTP_STREAMS - 1));
+    return r;
   }
   return 0;
 }
@@ -43,7 +45,10 @@ INLINE u32 rtp_mark(struct rtp_stream *r, u64 number) {
       marked = old | bit;
     }
     u64 seen = __sync_val_compare_and_swap(word, old, marked);
-    if (seen == old) return 0;
+    if (seen == old) {
+      if (UNLIKELY(behind)) *(volatile u64 *)&r->replaced = old;
+      return 0;
+    }
     old = seen;
   }
   return 2;
@@ -76,8 +81,10 @@ INLINE void rtp_jitter(struct rtp_stream *r, u64 tick, u32 rtp_time, u64 now) {
 }
 
 // A packet of `size` bytes passes. Only RTP counts. Where packets are known by their sequence number, that is the identity that enters.
+// Afterwards REG_RTP says whether there is something to settle (bursts.h).
 INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stream, u64 field, u64 features, u64 *words) {
   u32 head[3];
+  *(volatile u64 *)&words[REG_RTP] = 0;
   if (size < sizeof(head)) return;
   if (UNLIKELY(read_user(head, sizeof(head), (void *)packet))) {
     ADD(s->faults[(field - 1) & (FIELDS - 1)], 1);
@@ -105,6 +112,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
     // High enough that numbers before it are above 0. The base is written first, so a thread that sees a maximum also sees its base.
     u64 begin = __sync_val_compare_and_swap(&r->base, 0, RTP_FIRST | seq);
     if (!begin) begin = RTP_FIRST | seq;
+    __sync_val_compare_and_swap(&r->settled, 0, begin);
     max = __sync_val_compare_and_swap(&r->max, 0, begin);
     if (!max) max = begin;
   }
@@ -117,8 +125,10 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
       note_flight(r, now, rtp_time, seq, FLIGHT_STRAY);
       return;
     }
+    *(volatile u64 *)&r->ended = max + 1;
     *(volatile u64 *)&r->base = to;
     ADD(r->strays, -1);  // of the packet before: it was the first
+    *(volatile u64 *)&words[REG_RTP] = 1;
     raised = 1;
     max = to;
     ahead = 0;
@@ -130,6 +140,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
     if (was == max) {
       raised = 1;
       ADD(r->lost, ahead - 1);
+      *(volatile u64 *)&words[REG_RTP] = (max ^ (max + ahead)) >> 5;
       break;
     }
     max = was;
@@ -154,6 +165,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
     if (number >= *(volatile u64 *)&r->base) ADD(r->lost, -1);
   }
   note_flight(r, now, rtp_time, seq, state);
+  if (UNLIKELY(*(volatile u64 *)&words[REG_RTP])) settle_later(r);
   u64 tick = rtp_tick(second & 127);
   if (tick) rtp_jitter(r, tick, rtp_time, now);
 }

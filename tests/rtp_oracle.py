@@ -50,3 +50,48 @@ def jitter_s(arrived: Iterable[tuple[float, int]], clock_rate: int) -> float:
             jitter += (abs(difference) - jitter) / 16
         last = arrival, rtp_time
     return jitter
+
+
+@dataclass(frozen=True)
+class Bursts:
+    """Bursts and gaps of loss: the counts of RFC 3611, A.2, of all numbers whose fate was final."""
+
+    bursts: int
+    burst_expected: int
+    burst_lost: int
+    gap_expected: int
+    gap_lost: int
+
+
+def bursts(arrived: Sequence[int], settle: int, gmin: int = 16) -> Bursts:
+    """Of true numbers in the order of arrival.
+
+    A number's fate is final once a number comes whose block of 32 is more than `settle` blocks beyond its own. The group of losses that
+    the last final number may still belong to is not judged.
+    """
+    first_at: dict[int, int] = {}
+    highest_at: list[int] = []  # the highest number after each arrival
+    for place, number in enumerate(arrived):
+        first_at.setdefault(number, place)
+        highest_at.append(max(number, highest_at[-1]) if highest_at else number)
+    final = ((highest_at[-1] >> 5) - settle) << 5
+    fates = []
+    place = 0
+    for number in range(arrived[0], max(final, arrived[0])):
+        while (highest_at[place] >> 5) - settle <= number >> 5:
+            place += 1
+        came = first_at.get(number)
+        fates.append(came is not None and came < place)
+    losses = [at for at, came in enumerate(fates) if not came]
+    groups: list[list[int]] = []
+    for at in losses:
+        if groups and at - groups[-1][-1] <= gmin:
+            groups[-1].append(at)
+        else:
+            groups.append([at])
+    judged = len(fates)
+    if groups and judged - groups[-1][-1] <= gmin:
+        judged = groups.pop()[0]
+    several = [group for group in groups if len(group) > 1]
+    expected = sum(group[-1] - group[0] + 1 for group in several)
+    return Bursts(len(several), expected, sum(map(len, several)), judged - expected, len(groups) - len(several))

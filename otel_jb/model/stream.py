@@ -202,6 +202,12 @@ class RtpSnapshot:
     gaps: tuple[
         int, ...
     ] = ()  #: how many of these times fell into each bucket of `Snapshot.gap_bounds_ns`; empty: not known
+    bursts: int | None = None  #: of losses (RFC 3611, 4.7.2, Gmin 16); None: an older recording, as for those below
+    burst_expected: int | None = None  #: sequence numbers in bursts
+    burst_lost: int | None = None  #: those of them that never arrived
+    gap_expected: int | None = None  #: sequence numbers outside of bursts
+    gap_lost: int | None = None  #: those of them that never arrived
+    unjudged: int | None = None  #: sequence numbers that could not be judged: threads overtook each other by far
 
     def __post_init__(self) -> None:
         make_printable(self, "stream")

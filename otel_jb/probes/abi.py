@@ -30,6 +30,8 @@ RTP_STREAM_BITS = 12
 RTP_STREAMS = 1 << RTP_STREAM_BITS
 RTP_WORDS = 32
 RTP_GAPS = 32
+RTP_SETTLE = 24
+RTP_GMIN = 16
 RTP_MISORDER = 992
 RTP_DROPOUT = 3000
 RTP_KEY_VALID = 1 << 62
@@ -196,7 +198,7 @@ BUFFER_KEY, BUFFER_DEPTH, BUFFER_SEEN_NS = 0, 1, 2
 NESTED_WORDS = 4
 
 # struct rtp_stream, in words
-RTP_STREAM_WORDS = 16 + RTP_WORDS + 1 + RTP_GAPS + 1 + 2
+RTP_STREAM_WORDS = 16 + RTP_WORDS + 1 + RTP_GAPS + 12 + 1 + 2
 RTP_STREAM_KEY = 0
 RTP_STREAM_OWNER = 1
 RTP_STREAM_MAX = 2
@@ -216,6 +218,13 @@ RTP_STREAM_PASSED_NS = 15
 RTP_STREAM_WINDOW = 16
 RTP_STREAM_GAPS_NS = 16 + RTP_WORDS
 RTP_STREAM_GAPS = RTP_STREAM_GAPS_NS + 1
+RTP_STREAM_SETTLED = RTP_STREAM_GAPS + RTP_GAPS
+RTP_STREAM_BURSTS = RTP_STREAM_SETTLED + 6
+RTP_STREAM_BURST_EXPECTED = RTP_STREAM_BURSTS + 1
+RTP_STREAM_BURST_LOST = RTP_STREAM_BURSTS + 2
+RTP_STREAM_GAP_EXPECTED = RTP_STREAM_BURSTS + 3
+RTP_STREAM_GAP_LOST = RTP_STREAM_BURSTS + 4
+RTP_STREAM_UNJUDGED = RTP_STREAM_BURSTS + 5
 #: of the flight recorder; these two stay when a slot is freed
 RTP_STREAM_RING, RTP_STREAM_FLOWN = RTP_STREAM_WORDS - 2, RTP_STREAM_WORDS - 1
 RTP_CLOCKS = 128
@@ -273,7 +282,19 @@ MAPS = (
     "waiting",
     "residences",
     "events",
-    "nowhere",
-    "nowhere_in_session",
+    "settling",
+    "onward",
+    "onward_in_session",
 )
-PROGRAM_NAMES = ("on_entry", "on_end", "on_session", "on_exec", "on_exit", "on_command")
+#: what tail calls lead to: for each program array, its places
+ONWARD = {"onward": {1: "on_settle"}, "onward_in_session": {1: "on_settle", 2: "on_settle_unseen"}}
+PROGRAM_NAMES = (
+    "on_entry",
+    "on_end",
+    "on_session",
+    "on_settle",
+    "on_settle_unseen",
+    "on_exec",
+    "on_exit",
+    "on_command",
+)

@@ -59,6 +59,12 @@ def load(attributes: bytes) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
+def put_program(array: int, place: int, program: int) -> None:
+    """Make a program the one that tail calls of this place of a program array lead to. Raises BpfError."""
+    key, value = ctypes.c_uint32(place), ctypes.c_uint32(program)
+    bpf(MAP_UPDATE_ELEM, struct.pack("=I4xQQQ", array, ctypes.addressof(key), ctypes.addressof(value), 0))
+
+
 def run_program(program: int, arguments: Sequence[int]) -> int:
     """Run a raw tracepoint program once with these arguments (64 bits each) and return its result. Raises BpfError."""
     context = struct.pack(f"={len(arguments)}Q", *arguments)

@@ -34,6 +34,12 @@ class Counts:
     moved_ns: int = 0  #: by how much packets were out of step with the one before, in all
     gaps_ns: int = 0  #: the sum of the times between packets
     gaps: tuple[int, ...] = ()  #: how many of these were how long
+    bursts: int = 0  #: of losses (RFC 3611, 4.7.2)
+    burst_expected: int = 0
+    burst_lost: int = 0
+    gap_expected: int = 0
+    gap_lost: int = 0
+    unjudged: int = 0
 
     def plus(self, other: Counts, sign: int = 1) -> Counts:
         """The sum, or with a `sign` of -1 the difference."""
@@ -47,6 +53,12 @@ class Counts:
             self.moved_ns + sign * other.moved_ns,
             self.gaps_ns + sign * other.gaps_ns,
             _added(self.gaps, other.gaps, sign),
+            self.bursts + sign * other.bursts,
+            self.burst_expected + sign * other.burst_expected,
+            self.burst_lost + sign * other.burst_lost,
+            self.gap_expected + sign * other.gap_expected,
+            self.gap_lost + sign * other.gap_lost,
+            self.unjudged + sign * other.unjudged,
         )
 
 
@@ -268,6 +280,12 @@ class Ledger:
                     moved_ns=account.counts.moved_ns,
                     gaps_ns=account.counts.gaps_ns,
                     gaps=account.counts.gaps,
+                    bursts=account.counts.bursts,
+                    burst_expected=account.counts.burst_expected,
+                    burst_lost=account.counts.burst_lost,
+                    gap_expected=account.counts.gap_expected,
+                    gap_lost=account.counts.gap_lost,
+                    unjudged=account.counts.unjudged,
                 )
             )
         return found

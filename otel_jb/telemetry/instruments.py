@@ -121,6 +121,58 @@ RTP_JITTER = Instrument(
     "Interarrival jitter (RFC 3550, A.8); absent where the clock rate is not known.",
 )
 
+RTP_BURSTS = Instrument(
+    "rtp.loss_bursts",
+    Kind.COUNTER,
+    "{burst}",
+    "rtp_loss_bursts_total",
+    "Bursts of lost packets: two losses or more, with fewer than 16 packets between any two (RFC 3611, 4.7.2).",
+)
+RTP_BURST_EXPECTED = Instrument(
+    "rtp.burst.packets_expected",
+    Kind.COUNTER,
+    "{packet}",
+    "rtp_burst_packets_expected_total",
+    "Packets expected within bursts, from the first loss of each to its last.",
+)
+RTP_BURST_LOST = Instrument(
+    "rtp.burst.packets_lost",
+    Kind.COUNTER,
+    "{packet}",
+    "rtp_burst_packets_lost_total",
+    "Packets lost within bursts.",
+)
+RTP_GAP_EXPECTED = Instrument(
+    "rtp.gap.packets_expected",
+    Kind.COUNTER,
+    "{packet}",
+    "rtp_gap_packets_expected_total",
+    "Packets expected outside of bursts.",
+)
+RTP_GAP_LOST = Instrument(
+    "rtp.gap.packets_lost",
+    Kind.COUNTER,
+    "{packet}",
+    "rtp_gap_packets_lost_total",
+    "Packets lost outside of bursts, each of them alone.",
+)
+RTP_UNJUDGED = Instrument(
+    "rtp.packets_unjudged",
+    Kind.COUNTER,
+    "{packet}",
+    "rtp_packets_unjudged_total",
+    "Packets expected that are counted neither in a burst nor outside of one, because several threads put them too far apart.",
+)
+#: Those of bursts and gaps, with the field of a snapshot that each shows.
+RTP_LOSS_PATTERN: tuple[tuple[Instrument, str], ...] = (
+    (RTP_BURSTS, "bursts"),
+    (RTP_BURST_EXPECTED, "burst_expected"),
+    (RTP_BURST_LOST, "burst_lost"),
+    (RTP_GAP_EXPECTED, "gap_expected"),
+    (RTP_GAP_LOST, "gap_lost"),
+    (RTP_UNJUDGED, "unjudged"),
+)
+
 INTERARRIVAL = Instrument(
     "jitterbuffer.interarrival",
     Kind.HISTOGRAM,
@@ -191,6 +243,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     RTP_REORDERED,
     RTP_DUPLICATED,
     RTP_JITTER,
+    *(instrument for instrument, _ in RTP_LOSS_PATTERN),
     INTERARRIVAL,
     HOST_RUN_DELAY,
     HOST_CPU_TIME,

@@ -42,6 +42,7 @@ from otel_jb.telemetry.instruments import (
     RTP_BYTES,
     RTP_DUPLICATED,
     RTP_JITTER,
+    RTP_LOSS_PATTERN,
     RTP_LOST,
     RTP_RECEIVED,
     RTP_REORDERED,
@@ -280,6 +281,10 @@ def _add_rtp(points: _Points, identity: Attributes, group: Sequence[SeriesView],
         jitters = [each.jitter_ns for each in values if each.jitter_ns is not None]
         if jitters:
             of_stream.add(RTP_JITTER, key, time, max(jitters) / 1e9)
+        for instrument, name in RTP_LOSS_PATTERN:
+            known = [value for each in values if (value := getattr(each, name)) is not None]
+            if known:
+                of_stream.add(instrument, key, time, sum(known))
         bounds = group[0].gap_bounds_ns
         gaps = [each.gaps for each in values if len(each.gaps) == len(bounds) + 1]
         if gaps and set(bounds) >= set(shape.bounds_ns):

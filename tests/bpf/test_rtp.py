@@ -7,19 +7,21 @@ import itertools
 import random
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from otel_jb.model.plan import EndStrategy
 from otel_jb.model.reads import Op, ReadOp, ReadProgram
 from otel_jb.model.stream import RtpSnapshot, Target
-from otel_jb.probes import abi
+from otel_jb.probes import abi, features
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.streams import ledger
 from tests.bpf.conftest import Child, Compile
 from tests.bpf.plans import Meaning, plan_for
-from tests.rtp_oracle import Truth, jitter_s, packet, truth
+from tests.rtp_oracle import Bursts, Truth, bursts, jitter_s, packet, truth
 
 pytestmark = pytest.mark.bpf
 
@@ -124,6 +126,82 @@ def test_thousand_streams_of_four_threads_are_exact(kernel: BpfBackend, play: Pl
     assert {each.ssrc: sum(each.gaps) for each in snapshot.rtp} == {
         ssrc: told.received - 1 for ssrc, told in expected.items()
     }
+
+
+def burst_counts(snapshot: RtpSnapshot) -> Bursts:
+    counts = (snapshot.bursts, snapshot.burst_expected, snapshot.burst_lost, snapshot.gap_expected, snapshot.gap_lost)
+    return Bursts(*(count or 0 for count in counts))
+
+
+def test_bursts_and_gaps_are_those_of_the_senders_log(kernel: BpfBackend, play: Player) -> None:
+    """RFC 3611 with Gmin 16 over 60 long streams of four threads, with outages, late packets and duplicates: every count is the list's."""
+    source = random.Random(3611)
+    expected: dict[int, Bursts] = {}
+    threads: list[list[tuple[bytes, int, int]]] = [[] for _ in range(4)]
+    for ssrc in range(60):
+        arrived = [number for number, _ in impaired(source, source.randrange(800, 4000), source.randrange(65536))]
+        if ssrc % 3 == 0:  # an outage that is longer than the window, and one that ends among late packets
+            outage = source.randrange(arrived[0] + 100, max(arrived) - 100)
+            arrived = [n for n in arrived if not outage <= n < outage + source.choice((300, 1200, 2500))]
+        expected[ssrc] = bursts(arrived, abi.RTP_SETTLE)
+        threads[ssrc % 4] += [
+            (packet(number, 160 * number, ssrc, size=20), BUFFER + ssrc * 64, 0) for number in arrived
+        ]
+    play(*threads)
+    found = {each.ssrc: each for each in kernel.snapshot().rtp}
+    assert {ssrc: burst_counts(each) for ssrc, each in found.items()} == expected
+    assert {each.unjudged for each in found.values()} == {0}
+    assert sum(each.bursts for each in expected.values()) > 150
+
+
+def test_a_sender_that_restarts_ends_its_burst(kernel: BpfBackend, play: Player) -> None:
+    """What the old sequence lost is judged at once, and the numbers between the two sequences were never expected."""
+    lost = {40, 45, 46, 90}
+    before = [(packet(100 + n, 160 * n, 1), BUFFER, 0) for n in range(100) if n not in lost]
+    after = [(packet(40_000 + n, 160 * n, 1), BUFFER, 0) for n in range(1, 33 * 32)]
+    play([*before, *after])
+    (one,) = kernel.snapshot().rtp
+    settled = (((40_000 + 33 * 32 - 1) >> 5) - abi.RTP_SETTLE << 5) - 40_002
+    assert burst_counts(one) == Bursts(1, 7, 3, 100 - 7 + settled, 1)
+    assert one.unjudged == 0
+
+
+# On a kernel without session links there is no such program, so this is not collected there.
+if features.has_sessions():
+
+    def test_settling_losses_keeps_a_session_s_answer_whether_the_end_is_wanted(
+        compile_program: Compile, start: Callable[..., Child], tmp_path: Path
+    ) -> None:
+        """Ends that nobody wants are not seen, those that are wanted all are, and in both cases bursts and gaps are the sender's."""
+        path = compile_program("rtp_streams.c", "-O1", "-fcf-protection=none")
+        known, unknown = start(path), start(path)
+        plan = plan_for(path, {"put": Meaning(uretprobe="a leaf", program=PUT)}, EndStrategy.URETPROBE)
+        target = Target(1, known.pid, 0, "rtp_streams", str(path), None, "rtp_streams", "x", 0)
+        source = random.Random(6958)
+        numbers = [number for number, _ in impaired(source, 6000, 65_000)]
+        packets = [(packet(number, 160 * number, 7, size=20), BUFFER, 0) for number in numbers]
+        half = len(packets) // 2
+        backend = BpfBackend(KernelOptions([1_000_000]))
+        try:
+            backend.attach(target, plan, alone=False)
+            play = Player(unknown, tmp_path)
+            play(packets[:half])
+            (arrival,) = backend.arrivals()
+            backend.attach(replace(target, id=2, pid=unknown.pid), arrival.plan, alone=False)
+            play(packets[half:])
+            found = backend.snapshot(only=2)
+        finally:
+            backend.close()
+        (values,), (one,) = found.series, found.rtp
+        assert (values.untimed, values.returned, values.in_flight, values.orphan_ends) == (
+            half,
+            len(packets) - half,
+            0,
+            0,
+        )
+        expected = bursts(numbers, abi.RTP_SETTLE)
+        assert expected.bursts > 10
+        assert burst_counts(one) == expected
 
 
 def test_one_stream_put_by_four_threads_loses_and_doubles_nothing(kernel: BpfBackend, play: Player) -> None:

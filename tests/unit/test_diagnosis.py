@@ -32,7 +32,8 @@ class Minute:
 
     def __init__(self) -> None:
         self.streams = {
-            name: RtpSnapshot(PUT.id, name, None, START, 0, 0, 0, 0, 0, 0, 2_000_000, gaps=NO_GAPS) for name in STREAMS
+            name: RtpSnapshot(PUT.id, name, None, START, 0, 0, 0, 0, 0, 0, 2_000_000, None, 0, NO_GAPS, *(0,) * 6)
+            for name in STREAMS
         }
         self.share = HostShare(SRS.id, START, 0, 0, 0, ((8000, 0),), ((8000, 0),))
         self.durations: list[int] = []

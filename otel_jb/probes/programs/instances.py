@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from otel_jb.model.errors import AgentError, PermissionDeniedError, UnsupportedError
 from otel_jb.model.reads import ReadProgram
-from otel_jb.probes.bpf import PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, BpfError, load
+from otel_jb.probes import abi
+from otel_jb.probes.bpf import PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, BpfError, load, put_program
 from otel_jb.probes.programs.template import Shape, Template, shape_of
 
 MOST_OF_ONE_PROBE = 512  #: programs with a cookie of their own; each takes about 10 KiB of the kernel's memory
@@ -36,6 +37,7 @@ class Instances:
         self._templates, self._maps = templates, maps
         self._attach_type = UPROBE_MULTI if multi else 0
         self._loaded: dict[tuple[str, Shape], _Instance] = {}
+        self._settles: set[str] = set()  # the program arrays that are filled
 
     def check(self) -> None:
         """Load each program once, as it is for a probe that reads nothing. Raises PermissionDeniedError, UnsupportedError."""
@@ -53,15 +55,33 @@ class Instances:
         key = (name, shape)
         if key not in self._loaded:
             session = name == "on_session"
-            maps = {**self._maps, "nowhere": self._maps["nowhere_in_session"]} if session else self._maps
-            code = self._templates[name].filled(shape, maps)
-            attach_type = UPROBE_SESSION if session else self._attach_type
+            if shape.features & abi.FEATURE_RTP and name != "on_end":
+                self._fill_onward(session=session)
             kind = PROG_TYPE_RAW_TRACEPOINT if name in _OF_PROCESSES else PROG_TYPE_KPROBE
-            self._loaded[key] = _Instance(
-                load_program(name, code, 0 if name in _OF_PROCESSES else attach_type, kind), 0
-            )
+            self._loaded[key] = _Instance(self._load(name, shape, kind, session=session), 0)
         self._loaded[key].users += 1
         return self._loaded[key].descriptor
+
+    def _load(self, name: str, shape: Shape, kind: int, *, session: bool) -> int:
+        maps = {**self._maps, "onward": self._maps["onward_in_session"]} if session else self._maps
+        attach_type = UPROBE_SESSION if session else self._attach_type
+        code = self._templates[name].filled(shape, maps)
+        return load_program(name, code, 0 if kind == PROG_TYPE_RAW_TRACEPOINT else attach_type, kind)
+
+    def _fill_onward(self, *, session: bool) -> None:
+        """Put what settles losses where programs of this kind find it, once. The array keeps it, and the kernel empties that with its descriptor."""
+        array = "onward_in_session" if session else "onward"
+        if array in self._settles:
+            return
+        for place, name in abi.ONWARD[array].items():
+            program = self._load(
+                name, shape_of(ReadProgram(), events=False, nests=False), PROG_TYPE_KPROBE, session=session
+            )
+            try:
+                put_program(self._maps[array], place, program)
+            finally:
+                os.close(program)
+        self._settles.add(array)
 
     def give_back(self, name: str, shape: Shape) -> None:
         """One user less; the kernel frees the program when its last link is gone."""

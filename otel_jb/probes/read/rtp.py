@@ -155,6 +155,12 @@ class RtpReader:
             moved_ns=words[abi.RTP_STREAM_MOVED],
             gaps_ns=words[abi.RTP_STREAM_GAPS_NS],
             gaps=tuple(words[abi.RTP_STREAM_GAPS :][: len(self.gap_bounds_ns) + 1]) if self.gap_bounds_ns else (),
+            bursts=words[abi.RTP_STREAM_BURSTS],
+            burst_expected=words[abi.RTP_STREAM_BURST_EXPECTED],
+            burst_lost=words[abi.RTP_STREAM_BURST_LOST],
+            gap_expected=words[abi.RTP_STREAM_GAP_EXPECTED],
+            gap_lost=words[abi.RTP_STREAM_GAP_LOST],
+            unjudged=words[abi.RTP_STREAM_UNJUDGED],
         )
         clocked = words[abi.RTP_STREAM_TICK] and counts.received > 1
         jitter = words[abi.RTP_STREAM_JITTER] >> 4 if clocked else None
