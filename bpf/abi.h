@@ -50,6 +50,17 @@
 #define FLIGHT_REORDERED 1
 #define FLIGHT_DUPLICATED 2
 #define FLIGHT_STRAY 3
+#define FLIGHT_FATE_SHIFT \
+  34  // what became of the packet, in 6 bits: one of these four, or the outcome of the put that threw it away
+#define FLIGHT_UNKNOWN 0
+#define FLIGHT_PLAYED 1
+#define FLIGHT_DOUBLE 2                                  // OUTCOME_DUPLICATE
+#define FLIGHT_THROWN 3                                  // as it came out
+#define FLIGHT_STAYED ((1ULL << FLIGHT_FATE_SHIFT) - 1)  // ns from then to its end
+#define FLIGHT_PLACE_BITS 20  // what a record is referred to by: 1 + its place, then the lap that it was written in
+#define FLIGHT_PLACE ((1ULL << FLIGHT_PLACE_BITS) - 1)
+#define FLIGHT_LAPS 0xffffULL  // the bits of a lap
+#define FLIGHT_CALL_LAPS 7ULL  // of these, those that a call has room for
 #define FLOW_BITS 11
 #define FLOWS (1 << FLOW_BITS)  // buffers whose packets are followed at once
 #define FLOW_PROBES 16          // slots that are tried for one
@@ -86,13 +97,15 @@ struct call {
   u64 start;
   u32 tid;
   u32 flags;  // CALL_*
-  u64 bytes;  // of a packet that enters a buffer: 1 + its place among those that wait in the upper half
+  u64 bytes;  // of a packet; where it waits and where it is recorded are above, see CALL_BYTES
   u64 stream;
   u64 save[3];
 };
-#define CALL_BYTES 0xffffffffULL
-#define CALL_PLACE_SHIFT 32
-#define CALL_FAULTED 1u  // the entry program faulted: the outcome is unknown
+#define CALL_BYTES 0xffffffULL  // of `bytes`, where packets enter a buffer or are recorded; no packet is larger
+#define CALL_PLACE_SHIFT 24     // 1 + the packet's place among those that wait, in 17 bits
+#define CALL_PLACE 0x1ffffULL
+#define CALL_FLIGHT_SHIFT 41  // what its record is referred to by, with 3 bits of the lap
+#define CALL_FAULTED 1u       // the entry program faulted: the outcome is unknown
 #define CALL_FORM (1u << 31)
 #define CALL_MARK (1u << 30)  // no call: the links of this form have counted it, those of the other must not
 #define CALL_NEST_SHIFT 8     // the thread's nesting position at entry, 22 bits
@@ -155,6 +168,7 @@ struct cell {
 #define FEATURE_SITE (1u << 20)                                           // bits 21-32 say where in its page the entry is
 #define FEATURE_SITE_SHIFT 21
 #define FEATURE_ARGUMENTS (1ULL << 33)  // a USDT probe, whose arguments are where its note says
+#define FEATURE_LATE_SHIFT 34           // bits 34-41: the drop reasons that mean too late
 
 // Words that reads work on: 0 to 15 are their own; what they emit are words too, so that an emission is a store.
 #define REG_BYTES 16
@@ -165,7 +179,7 @@ struct cell {
 #define REG_CLOSE 23
 #define REG_OPEN 24
 #define REG_BROKEN 25  // 25 and 26: 1 + the field of a size or a depth that cannot be; 0: none
-#define REG_RTP 27     // the RTP packet's address, then 1 + the field that a fault counts under; 0: no packet
+#define REG_RTP 27     // the RTP packet's address, or 0, and 1 + the field that a fault counts under; afterwards see note_rtp
 #define REG_PACKET \
   24  // in the place of REG_OPEN: what a packet that enters or leaves is known by, or the buffer that is emptied; then PACKET_PASSED
 #define REGISTERS 29
@@ -195,6 +209,7 @@ struct series {
   u64 comm[2];
   u64 whose;     // 1 + the id of the user in whose share the block counts; 0: in nobody's
   u64 state;     // BLOCK_*
+  u64 late_ns;   // when a packet that was too late was last told of
   u64 COUNTERS;  // what is counted: the sums and balances of otel_jb/model/counters.py
   // By parity of the epoch. Counts and sums go on for ever; the others are cleared when their half is read.
   u64 count[2];
@@ -316,9 +331,11 @@ struct event {
   struct nested nested[NESTED];
   u8 copy[STACK_COPY];
 };
-#define EVENT_RETURN 1u      // return_value holds
-#define EVENT_NEST_KNOWN 2u  // nested[] belongs to this thread all the time
-#define EVENT_FAULTED 4u     // a read program faulted
+#define EVENT_RETURN 1u            // return_value holds
+#define EVENT_NEST_KNOWN 2u        // nested[] belongs to this thread all the time
+#define EVENT_FAULTED 4u           // a read program faulted
+#define EVENT_LATE 8u              // it was not slow: its packet was too late
+#define LATE_GAP_NS 1000000000ULL  // between two of these of one series
 
 // One SSRC of one buffer, as its packets told. Freed by user space alone.
 struct rtp_stream {
@@ -362,7 +379,7 @@ struct rtp_stream {
 struct flight {
   u64 put;   // when it passed: the lower 48 bits of the clock
   u64 head;  // sequence number << 32 | RTP time
-  u64 fate;  // FLIGHT_IN_ORDER and so on << FLIGHT_STATE_SHIFT
+  u64 fate;  // FLIGHT_IN_ORDER and so on << FLIGHT_STATE_SHIFT | FLIGHT_PLAYED and so on << FLIGHT_FATE_SHIFT | FLIGHT_STAYED
 };
 
 // RTP packets of streams that found no room.
@@ -385,6 +402,8 @@ struct waiting {
   u64 lost_ns;              // when a packet last found no place in this row
   u64 put[WAITING_PLACES];  // when it was put << 1 | WAITING_TWICE
   u64 pad;
+  u64 flight[WAITING_PLACES];  // what its record is referred to by; 0: it has none
+  u64 pad2;
 };
 
 // How long packets stayed in the buffers of one group.

@@ -519,11 +519,22 @@ INLINE void count_broken(struct series *s, u64 *r) {
 }
 
 // At an entry: a packet goes into a buffer, or comes out of one. Returns where it waits, as packet_enters does.
-INLINE u32 packet_moves(struct series *s, u64 features, u64 stream, u64 packet, u64 now) {
+INLINE u32 packet_moves(struct series *s, u64 features, u64 *r, u64 now) {
+  u64 stream = r[REG_STREAM], packet = r[REG_PACKET];
   if (packet == PACKET_NONE) return 0;
-  if (features & FEATURE_ENTERS) return any_value(packet_enters(s, stream, packet, now));
-  packet_leaves(s, stream, packet, now);
+  if (features & FEATURE_ENTERS)
+    return any_value(packet_enters(s, stream, packet, now, features & FEATURE_RTP ? r[REG_RTP + 1] : 0));
+  packet_leaves(s, stream, packet, now, r[REG_OUTCOME]);
   return 0;
+}
+
+// What the end of a call tells of the packet that it was given, in its record.
+INLINE void flight_lands(u64 reference, u64 since, u64 now, u64 outcome, u32 passed) {
+  u64 end = passed                                  ? FLIGHT_PLAYED
+            : outcome == OUTCOME_DUPLICATE          ? FLIGHT_DOUBLE
+            : outcome - OUTCOME_DROP < DROP_REASONS ? outcome
+                                                    : 0;
+  if (UNLIKELY(end)) flight_ends(reference, FLIGHT_CALL_LAPS, since, now, end);
 }
 
 // Counts an entry and, if its end will be seen (`timed`), opens the call. Returns 1 if no end is wanted.
@@ -589,8 +600,11 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
       r[REG_SAVE] = 0;
       r[REG_SAVE + 1] = 0;
       r[REG_SAVE + 2] = 0;
-      if (features & FEATURE_RTP) r[REG_RTP] = 0;
       if (features & FEATURE_PACKET) r[REG_PACKET] = PACKET_NONE;
+      if (features & FEATURE_RTP) {
+        r[REG_RTP] = 0;
+        r[REG_RTP + 1] = 0;
+      }
     } else {
       if (features & FEATURE_DEPTH && r[REG_DEPTH] != DEPTH_NONE && r[REG_STREAM])
         note_depth(s, r[REG_STREAM], r[REG_DEPTH], bpf_ktime_get_ns());
@@ -600,6 +614,8 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
       flags |= (u32)(r[REG_OUTCOME] & 0x7f) << 1;
       if (features & FEATURE_RTP && r[REG_RTP])
         note_rtp(s, index, r[REG_RTP], r[REG_BYTES], r[REG_STREAM], r[REG_RTP + 1], features, r);
+      else if (features & FEATURE_RTP)
+        r[REG_RTP + 1] = 0;
     }
   }
   if (!timed) {
@@ -614,7 +630,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     }
     ADD(s->untimed, 1);
     if (!mark) {
-      if (features & (FEATURE_ENTERS | FEATURE_LEFT)) packet_moves(s, features, r[REG_STREAM], r[REG_PACKET], bpf_ktime_get_ns());
+      if (features & (FEATURE_ENTERS | FEATURE_LEFT)) packet_moves(s, features, r, bpf_ktime_get_ns());
       return 1;
     }
   } else if (features & (FEATURE_GO | FEATURE_KEY)) {
@@ -646,7 +662,8 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     forget_spilled(s, key);
   }
   c->tid = tid;
-  c->bytes = features & FEATURE_ENTERS ? r[REG_BYTES] & CALL_BYTES : r[REG_BYTES];
+  c->bytes = features & (FEATURE_ENTERS | FEATURE_RTP) ? r[REG_BYTES] & CALL_BYTES : r[REG_BYTES];
+  if (features & FEATURE_RTP) c->bytes |= r[REG_RTP + 1] << CALL_FLIGHT_SHIFT;
   c->stream = r[REG_STREAM];
   if (features & (FEATURE_ENTRY_READS | FEATURE_END_READS)) {
     c->save[0] = r[REG_SAVE];
@@ -670,8 +687,8 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     }
   }
   if (features & (FEATURE_ENTERS | FEATURE_LEFT)) {
-    u64 place = packet_moves(s, features, r[REG_STREAM], r[REG_PACKET], now);
-    if (place && !taken) *(volatile u64 *)&c->bytes = (r[REG_BYTES] & CALL_BYTES) | place << CALL_PLACE_SHIFT;
+    u64 place = packet_moves(s, features, r, now);
+    if (place && !taken) c->bytes |= (place & CALL_PLACE) << CALL_PLACE_SHIFT;
   }
   return !timed;
 }
@@ -704,19 +721,26 @@ INLINE u32 let_through(struct series *s, u64 now) {
   return 0;
 }
 
-// Emits one event for a slow call if the ring buffer has room.
+// Whether the call is told of although it was not slow, since its packet was too late: one of them in a while.
+INLINE u32 tells_late(struct series *s, u64 features, u64 outcome, u64 now) {
+  u64 reason = outcome - OUTCOME_DROP, was = *(volatile u64 *)&s->late_ns;
+  if (reason >= DROP_REASONS || !(features >> FEATURE_LATE_SHIFT >> (reason & (DROP_REASONS - 1)) & 1)) return 0;
+  return (s64)(now - was) > (s64)LATE_GAP_NS && __sync_val_compare_and_swap(&s->late_ns, was, now) == was;
+}
+
+// Emits one event for a slow call, or for one with a late packet, if the ring buffer has room.
 INLINE void report(REGS *ctx, struct series *s, u64 features, u32 index, struct call *c, u64 now, u64 frame, u64 rv, u32 rv_known,
-                   u32 outcome, u32 faulted, u32 inside, u32 next, u32 nest_known, struct thread *t) {
+                   u32 outcome, u32 faulted, u32 inside, u32 next, u32 nest_known, struct thread *t, u32 late) {
   struct event *e = events.ringbuf_reserve(sizeof(struct event));
   if (!e) {
-    ADD(s->events_lost, 1);
+    if (!late) ADD(s->events_lost, 1);
     return;
   }
   u64 id = bpf_get_current_pid_tgid();
   e->start = c->start;
   e->end = now;
   e->frame = frame;
-  e->bytes = features & FEATURE_ENTERS ? c->bytes & CALL_BYTES : c->bytes;
+  e->bytes = features & (FEATURE_ENTERS | FEATURE_RTP) ? c->bytes & CALL_BYTES : c->bytes;
   e->stream = c->stream;
   e->return_value = rv;
   u64 sp = REG_SP(ctx), ip = REG_IP(ctx), fp = REG_FP(ctx), lr = REG_LR(ctx);
@@ -728,7 +752,8 @@ INLINE void report(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   e->tid = id;
   e->tgid = id >> 32;
   e->outcome = outcome;
-  e->flags = (rv_known ? EVENT_RETURN : 0) | (nest_known ? EVENT_NEST_KNOWN : 0) | (faulted ? EVENT_FAULTED : 0);
+  e->flags =
+      (rv_known ? EVENT_RETURN : 0) | (nest_known ? EVENT_NEST_KNOWN : 0) | (faulted ? EVENT_FAULTED : 0) | (late ? EVENT_LATE : 0);
   e->nested_inside = inside;
   e->nested_next = next;
   bpf_get_current_comm(&e->comm, sizeof(e->comm));
@@ -755,7 +780,7 @@ INLINE void report(REGS *ctx, struct series *s, u64 features, u32 index, struct 
 #pragma clang loop unroll(disable)
     for (int i = 0; i < NESTED; i++) e->nested[i] = t->recent[i];
   }
-  ADD(s->events_emitted, 1);
+  if (!late) ADD(s->events_emitted, 1);  // which are of slow calls
   events.ringbuf_submit(e, 0);
 }
 
@@ -763,10 +788,13 @@ INLINE void report(REGS *ctx, struct series *s, u64 features, u32 index, struct 
 INLINE void packet_ends(struct series *s, u64 features, struct call *c, u64 now, u64 *r) {
   u64 outcome = *(volatile u64 *)&r[REG_OUTCOME], packet = *(volatile u64 *)&r[REG_PACKET];
   if (features & FEATURE_LEAVES) {
-    if (!HANDLED_NONE(outcome) && outcome != OUTCOME_UNKNOWN) packet_leaves(s, c->stream, packet, now);
+    if (!HANDLED_NONE(outcome) && outcome != OUTCOME_UNKNOWN) packet_leaves(s, c->stream, packet, now, outcome);
     return;
   }
-  u32 where = c->bytes >> CALL_PLACE_SHIFT, passed = packet == PACKET_PASSED && outcome == OUTCOME_PACKET;
+  u32 where = c->bytes >> CALL_PLACE_SHIFT & CALL_PLACE;
+  u32 passed = features & FEATURE_ENTERS && packet == PACKET_PASSED && outcome == OUTCOME_PACKET;
+  if (features & FEATURE_RTP) flight_lands(c->bytes >> CALL_FLIGHT_SHIFT, c->start, now, outcome, passed);
+  if (!(features & FEATURE_ENTERS)) return;
   if (where && (passed || outcome != OUTCOME_PACKET)) packet_stays_out(where, c->start);
   if (passed) count_residence(s->group & 0xffff, 0);
 }
@@ -792,7 +820,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   }
 
   u64 bytes = c->bytes, outcome = c->flags >> 1 & 0x7f;
-  if (features & FEATURE_ENTERS) bytes &= CALL_BYTES;
+  if (features & (FEATURE_ENTERS | FEATURE_RTP)) bytes &= CALL_BYTES;
   if (features & (FEATURE_ENTERS | FEATURE_LEAVES)) *(volatile u64 *)&r[REG_PACKET] = PACKET_NONE;
   u32 faulted = c->flags & CALL_FAULTED;
   if (UNLIKELY(faulted)) {
@@ -834,7 +862,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
       outcome = OUTCOME_UNKNOWN;
     }
   }
-  if (features & (FEATURE_ENTERS | FEATURE_LEAVES)) *(volatile u64 *)&r[REG_OUTCOME] = outcome;
+  if (features & (FEATURE_ENTERS | FEATURE_LEAVES | FEATURE_RTP)) *(volatile u64 *)&r[REG_OUTCOME] = outcome;
   if (UNLIKELY(HANDLED_NONE(outcome))) {
     ADD(s->no_packet, 1);
     if (outcome == OUTCOME_UNDERRUN) ADD(s->underruns, 1);
@@ -861,8 +889,10 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
       next = position & (NESTED - 1);
     }
   }
-  if (UNLIKELY(told))
-    report(ctx, s, features, index, c, now, frame, rv, rv_known, (u32)outcome, faulted, inside, next, nest_known, t);
+  u32 late = 0;
+  if (features & FEATURE_EVENTS && features >> FEATURE_LATE_SHIFT && !told) late = any_value(tells_late(s, features, outcome, now));
+  if (UNLIKELY(told | late))
+    report(ctx, s, features, index, c, now, frame, rv, rv_known, (u32)outcome, faulted, inside, next, nest_known, t, late);
   if (t) {
     struct nested *n = &t->recent[next & (NESTED - 1)];
     n->frame = frame;
@@ -872,7 +902,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
     n->tid = c->tid;
     *(volatile u64 *)&t->position = t->position + 1;
   }
-  if (features & (FEATURE_ENTERS | FEATURE_LEAVES)) packet_ends(s, features, c, now, r);
+  if (features & (FEATURE_ENTERS | FEATURE_LEAVES | FEATURE_RTP)) packet_ends(s, features, c, now, r);
 }
 
 // The end of a call that is not open. A missed call ends too.

@@ -71,7 +71,7 @@ INLINE void count_unmatched(u64 group, u32 why) {
 }
 
 // A packet goes into a buffer at `now`. Returns 1 + its place among those that wait, 0 where it has none of its own.
-INLINE u32 packet_enters(struct series *s, u64 stream, u64 packet, u64 now) {
+INLINE u32 packet_enters(struct series *s, u64 stream, u64 packet, u64 now, u64 flight) {
   u64 key = flow_key(s, stream);
   struct flow *f = flow_slot(key);
   if (!f) return 0;
@@ -90,6 +90,7 @@ INLINE u32 packet_enters(struct series *s, u64 stream, u64 packet, u64 now) {
     // It is in the buffer already, or was: which of the two comes out is not known, unless the first is older than any that is believed.
     u64 old = row->put[at] >> 1, again = now - old > RESIDENCE_LONGEST;
     row->put[at] = again ? now << 1 : old << 1 | WAITING_TWICE;
+    if (again) row->flight[at] = flight;
     give_place(&row->tag[at], tag);
     return again ? 1 + (number << 3 | at) : 0;
   }
@@ -122,6 +123,7 @@ INLINE u32 packet_enters(struct series *s, u64 stream, u64 packet, u64 now) {
   if (place >= WAITING_PLACES) return 0;
   u64 lost = *(volatile u64 *)&row->lost_ns;
   row->put[place] = now << 1 | (lost && now - lost < RESIDENCE_LONGEST ? WAITING_TWICE : 0);
+  row->flight[place] = flight;
   give_place(&row->tag[place], tag);
   return 1 + (number << 3 | place);
 }
@@ -137,8 +139,8 @@ INLINE void packet_stays_out(u32 where, u64 since) {
   give_place(&row->tag[place], row->put[place] >> 1 == since ? 0 : tag);
 }
 
-// A packet comes out of a buffer at `now`.
-INLINE void packet_leaves(struct series *s, u64 stream, u64 packet, u64 now) {
+// A packet comes out of a buffer at `now`, to be played or not.
+INLINE void packet_leaves(struct series *s, u64 stream, u64 packet, u64 now, u64 outcome) {
   u64 key = flow_key(s, stream), group = key & 0xffff;
   struct flow *f = packet == PACKET_NONE ? 0 : flow_of(key);
   if (!f) {
@@ -155,7 +157,7 @@ INLINE void packet_leaves(struct series *s, u64 stream, u64 packet, u64 now) {
   }
   place = (place - 1) & 7;
   if (place >= WAITING_PLACES) return;
-  u64 put = row->put[place], stayed = now - (put >> 1);
+  u64 put = row->put[place], stayed = now - (put >> 1), flight = row->flight[place];
   give_place(&row->tag[place], 0);
   if (UNLIKELY(put & WAITING_TWICE)) {
     count_unmatched(group, UNMATCHED_TWICE);
@@ -163,6 +165,7 @@ INLINE void packet_leaves(struct series *s, u64 stream, u64 packet, u64 now) {
     count_unmatched(group, UNMATCHED_OLD);
   } else {
     count_residence(group, stayed);
+    flight_ends(flight, FLIGHT_LAPS, put >> 1, now, outcome >= OUTCOME_DROP ? FLIGHT_THROWN : FLIGHT_PLAYED);
   }
 }
 

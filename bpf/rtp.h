@@ -81,10 +81,11 @@ INLINE void rtp_jitter(struct rtp_stream *r, u64 tick, u32 rtp_time, u64 now) {
 }
 
 // A packet of `size` bytes passes. Only RTP counts. Where packets are known by their sequence number, that is the identity that enters.
-// Afterwards REG_RTP says whether there is something to settle (bursts.h).
+// Afterwards REG_RTP says whether there is something to settle (bursts.h), and the word behind it refers to the flight record; 0: there is none.
 INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stream, u64 field, u64 features, u64 *words) {
   u32 head[3];
   *(volatile u64 *)&words[REG_RTP] = 0;
+  *(volatile u64 *)&words[REG_RTP + 1] = 0;
   if (size < sizeof(head)) return;
   if (UNLIKELY(read_user(head, sizeof(head), (void *)packet))) {
     ADD(s->faults[(field - 1) & (FIELDS - 1)], 1);
@@ -122,7 +123,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
     u64 expected = __sync_lock_test_and_set(&r->bad, RTP_NEXT | ((seq + 1) & 0xffff)), to = ((max >> 16) + 2) << 16 | seq;
     if (expected != (RTP_NEXT | seq) || __sync_val_compare_and_swap(&r->max, max, to) != max) {
       ADD(r->strays, 1);
-      note_flight(r, now, rtp_time, seq, FLIGHT_STRAY);
+      *(volatile u64 *)&words[REG_RTP + 1] = note_flight(r, now, rtp_time, seq, FLIGHT_STRAY);
       return;
     }
     *(volatile u64 *)&r->ended = max + 1;
@@ -155,7 +156,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
       state = FLIGHT_DUPLICATED;
     } else {
       ADD(r->strays, 1);
-      note_flight(r, now, rtp_time, seq, FLIGHT_STRAY);
+      *(volatile u64 *)&words[REG_RTP + 1] = note_flight(r, now, rtp_time, seq, FLIGHT_STRAY);
       return;
     }
   } else if (UNLIKELY(ahead < 0 && !raised)) {
@@ -164,7 +165,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
     // What was sent before the first packet that was seen was never expected, so it was not lost either.
     if (number >= *(volatile u64 *)&r->base) ADD(r->lost, -1);
   }
-  note_flight(r, now, rtp_time, seq, state);
+  *(volatile u64 *)&words[REG_RTP + 1] = note_flight(r, now, rtp_time, seq, state);
   if (UNLIKELY(*(volatile u64 *)&words[REG_RTP])) settle_later(r);
   u64 tick = rtp_tick(second & 127);
   if (tick) rtp_jitter(r, tick, rtp_time, now);

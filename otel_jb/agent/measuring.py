@@ -173,7 +173,7 @@ class Measuring:
         """Read targets a last time and let them go; `ended`: their processes are gone; `left`: they run on and are not to be measured."""
         if not target_ids:
             return
-        self.take_slow_calls()  # what they sent before: their series are known for a last moment
+        self.take_slow_calls(every=True)  # what they sent before: their series are known for a last moment
         last = self.backend.detach(*target_ids, gone=ended)
         self.emit(last)
         for target_id in target_ids:
@@ -234,9 +234,9 @@ class Measuring:
         self.emit(snapshot)
         return snapshot.time_ns
 
-    def take_slow_calls(self) -> int:
-        """Hand on the slow calls that have arrived; how many there were."""
-        calls = self.backend.slow_calls() if self.targets else []
+    def take_slow_calls(self, *, every: bool = False) -> int:
+        """Hand on the slow calls that have arrived, `every` one or those that are complete; how many there were."""
+        calls = self.backend.slow_calls(every=every) if self.targets else []
         self.emit(*calls)
         return len(calls)
 

@@ -51,8 +51,10 @@ _STACK, _NESTED = _NAMES.index("stack"), _NAMES.index("nested")
 #: What lies between these two, the target's stack and registers, has been walked and stays behind.
 _LEFT: list[Any] = [each.default for each in fields(SlowCall)[_STACK:_NESTED]]
 _OF_CALL = attrgetter(*_NAMES[:_STACK])
-_OF_REST = attrgetter(*_NAMES[_NESTED + 2 : -1])
-_OF_PACKET = attrgetter(*(each.name for each in fields(PassedPacket)))  # those are the last
+_PACKETS = _NAMES.index("packets")
+_OF_REST = attrgetter(*_NAMES[_NESTED + 2 : _PACKETS])
+_OF_LAST = attrgetter(*_NAMES[_PACKETS + 1 :], "series")  # one more than there are, so that these are a tuple
+_OF_PACKET = attrgetter(*(each.name for each in fields(PassedPacket)))
 _OF_NESTED = attrgetter(*(each.name for each in fields(NestedCall)))
 
 
@@ -66,6 +68,7 @@ def packed(batch: Sequence[Walked]) -> bytes:
                 doubtful,
                 _OF_REST(call),
                 [*map(_OF_PACKET, call.packets)],
+                _OF_LAST(call),
                 lines,
                 around,
             )
@@ -85,11 +88,12 @@ def unpacked(data: bytes) -> list[tuple[SlowCall, int, tuple[int, ...] | None]]:
                 doubtful,
                 *rest,
                 tuple([PassedPacket(*each) for each in packets]),
+                *last[:-1],
             ),
             lines,
             around,
         )
-        for values, nested, doubtful, rest, packets, lines, around in marshal.loads(data)  # noqa: S302 - from the process that started this one
+        for values, nested, doubtful, rest, packets, last, lines, around in marshal.loads(data)  # noqa: S302 - from the process that started this one
     ]
 
 

@@ -103,6 +103,7 @@ SIGNED = 0x10
 BIG_ENDIAN = 0x20
 MAX_OPS = 40  #: maximum number of operations per program, including the final END
 MAX_DROP_REASONS = 8
+LATE = "late"  #: the drop reason of a packet that came after its turn
 MAX_FIELDS = 8  #: maximum number of fields with separate fault counts
 MAX_PACKET = 65536  #: maximum plausible bytes of a packet
 MAX_DEPTH = 1 << 24  #: maximum plausible packets in a buffer

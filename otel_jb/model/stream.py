@@ -252,6 +252,8 @@ class PassedPacket:
     put_ns: int  #: when the function that reads RTP headers was called with it
     state: str  #: of its sequence number: in_order, reordered, duplicated, stray
     clock_rate: int | None = None  #: steps of `rtp_time` in a second; None: not known
+    outcome: str = ""  #: played, duplicate, dropped, or the reason of the drop; empty: it is in the buffer, or its end cannot be seen
+    end_ns: int | None = None  #: when it left the buffer, or was refused; None: no outcome is known
 
 
 Memory = bytes  #: inside SlowCall the name `bytes` is the field, for type checkers and get_type_hints alike
@@ -259,7 +261,7 @@ Memory = bytes  #: inside SlowCall the name `bytes` is the field, for type check
 
 @dataclass(slots=True, unsafe_hash=True)  # not frozen, as above
 class SlowCall:
-    """A call over its function's threshold. Never changed."""
+    """A call over its function's threshold, or one of those whose packet was too late. Never changed."""
 
     series: int
     thread_id: int
@@ -289,6 +291,7 @@ class SlowCall:
     packets: tuple[
         PassedPacket, ...
     ] = ()  #: that went into this buffer around the beginning of the call, in order; empty: not recorded
+    late: bool = False  #: it was not slow: it is told of since its packet was thrown away for being too late
 
     def __post_init__(self) -> None:
         self.thread_name = printable(self.thread_name)

@@ -85,8 +85,10 @@ class Backend(Protocol):
     def entries(self) -> dict[int, int]:
         """How often each series was entered so far."""
 
-    def slow_calls(self) -> list[SlowCall]:
-        """The slow calls that arrived since the last call."""
+    def slow_calls(self, *, every: bool = False) -> list[SlowCall]:
+        """The slow calls that arrived since the last call, and those of late packets a moment later, since it takes that long until the
+        packets behind them are there; `every`: those too that came just now.
+        """
 
     def set_threshold(self, series: int, threshold_ns: int | None) -> None:
         """From now on a call of at least that long is slow; None: none is."""
@@ -121,4 +123,4 @@ class KernelOptions:
     clock_rates: Mapping[int, int] = field(
         default_factory=dict
     )  #: Hz, by RTP payload type; those of RFC 3551 are known
-    flight_recorder: bool = True  #: the last packets of each RTP stream are kept, for slow calls
+    flight_recorder: bool = True  #: the last packets of each RTP stream are kept, for slow calls and late packets

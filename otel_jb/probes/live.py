@@ -40,6 +40,7 @@ from otel_jb.probes.read.rtp import RtpReader
 from otel_jb.probes.series import Attached, AttachedTarget, ProbeSet
 
 FIRST_SERIES = 64  #: mapped at start; more are when they are given out
+LATE_WAIT_NS = 500_000_000  #: so long after a late packet it is told of, with the packets that came behind it
 RETIRE_S = 1.0  #: after which nothing counts any more into the block of a process that is ignored
 
 
@@ -73,6 +74,7 @@ class BpfBackend:
         self._target_of: dict[int, int] = {}  # first series of a block -> target
         self._retiring: list[tuple[float, Block]] = []
         self._ended: list[Block] = []  # those whose process has ended
+        self._held: list[SlowCall] = []  # calls of late packets, until more is known of those around them
 
     @property
     def _records_flights(self) -> bool:
@@ -152,7 +154,9 @@ class BpfBackend:
         self._instances.check()
         self._table = Table(maps, self._instances, self._series, words, self._options.max_series)
         self._opened.callback(self._table.close)
-        self._attacher = Attacher(loaded.links, self._instances, events=self._options.events)
+        self._attacher = Attacher(
+            loaded.links, self._instances, events=self._options.events, late=self._records_flights
+        )
         self._files = Files(
             self._table, self._attacher, self._reader, self._series, words, self._configure, self._release
         )
@@ -608,12 +612,18 @@ class BpfBackend:
         """See `Backend.entries`."""
         return {item.series.id: self._reader.entered(index) for index, item in self._by_index.items()}
 
-    def slow_calls(self) -> list[SlowCall]:
+    def slow_calls(self, *, every: bool = False) -> list[SlowCall]:
         """See `Backend.slow_calls`."""
         self._ready()
         attached = self._by_index
         decoded = self._ring.read(lambda record: decode(record, attached) if len(record) == abi.EVENT_SIZE else None)
-        return self._rtp.with_packets([self._named(call) for call in decoded if call is not None], attached)
+        calls = self._rtp.with_packets([self._named(call) for call in decoded if call is not None], attached)
+        self._held += [call for call in calls if _may_be_told_more(call)]
+        calls = [call for call in calls if not _may_be_told_more(call)]
+        due_ns = time.monotonic_ns() - (0 if every else LATE_WAIT_NS)
+        due = [call for call in self._held if call.end_ns <= due_ns]
+        self._held = [call for call in self._held if call.end_ns > due_ns]
+        return calls + self._rtp.with_packets(due, attached) if due else calls
 
     def _named(self, call: SlowCall) -> SlowCall:
         """With the name of its stream, where the buffer's RTP is read, by this function or another."""
@@ -693,6 +703,11 @@ class BpfBackend:
             self._opened.close()
             self._targets.clear()
             self._loaded = None
+
+
+def _may_be_told_more(call: SlowCall) -> bool:
+    """Whether packets come after the call, or leave the buffer, that belong to its story."""
+    return call.late and bool(call.packets)
 
 
 def _place(probe: Probe) -> tuple[object, ...]:

@@ -116,9 +116,13 @@ class SpanEncoder:
 
 
 def _pair(key: str, value: Any) -> KeyValue:
-    return KeyValue(
-        key=key, value=AnyValue(string_value=value) if isinstance(value, str) else AnyValue(int_value=value)
-    )
+    return KeyValue(key=key, value=_value(value))
+
+
+def _value(value: Any) -> AnyValue:
+    if isinstance(value, str):
+        return AnyValue(string_value=value)
+    return AnyValue(double_value=value) if isinstance(value, float) else AnyValue(int_value=value)
 
 
 def _event(event: Event) -> Span.Event:

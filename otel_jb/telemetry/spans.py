@@ -21,7 +21,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 import otel_jb
-from otel_jb.model.stream import NestedCall, Series, SlowCall, Target
+from otel_jb.model.stream import NestedCall, PassedPacket, Series, SlowCall, Target
 from otel_jb.model.text import printable
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
@@ -44,6 +44,8 @@ Offer = Callable[[Sequence[ReadableSpan]], bool]
 Keep = Callable[[int, Sequence[ReadableSpan]], None]
 
 _SCOPE = InstrumentationScope(SCOPE, otel_jb.__version__)
+#: Why a call has a span that was not slow: `late`, its packet was thrown away for that.
+TRIGGER = "jitterbuffer.trigger"
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSET = Status(StatusCode.UNSET)
 _NOTHING = Nesting((), (), 0)
@@ -253,7 +255,7 @@ class SpanMaker:
         times = (call.start_ns + shift, end)
         links: list[Link] = []
         spans: list[ReadableSpan] = []
-        exemplars = [_exemplar(call, shift, context)]
+        exemplars = [] if call.late else [_exemplar(call, shift, context)]  # it shows where the time went
         told = {key_of(call): context}
         #: Of each nested call, by its place: the span that what ran in it hangs on; None: it has been told with all that ran in it.
         contexts: list[SpanContext | None] = []
@@ -272,12 +274,13 @@ class SpanMaker:
                 spans.append(child[1])
                 if key in inner:
                     told[key] = child[0]
-                    exemplars.append(_exemplar(inner[key].call, shift, child[0]))
+                    if not inner[key].call.late:
+                        exemplars.append(_exemplar(inner[key].call, shift, child[0]))
         events = _events(call, shift)
         root = self._span(target, series, context, None, times, attributes, _status(series, call), links, events)
         if not self._offer([root, *spans]):
             return False
-        if self._keep is not None:
+        if self._keep is not None and not call.late:
             self._keep(series.id, (root, *spans))
         if self._exemplars is not None:
             for of, exemplar in exemplars:
@@ -371,6 +374,7 @@ def _without_copy(call: SlowCall) -> SlowCall:
         stream_name=call.stream_name,
         ssrc=call.ssrc,
         packets=call.packets,
+        late=call.late,
     )
 
 
@@ -412,25 +416,30 @@ def _attributes(series: Series, call: SlowCall) -> dict[str, Any]:
         attributes["jitterbuffer.stream"] = call.stream_name
     if call.ssrc is not None:
         attributes["rtp.ssrc"] = f"{call.ssrc:08x}"
+    if call.late:
+        attributes[TRIGGER] = "late"
     return attributes
 
 
 def _events(call: SlowCall, shift: int) -> list[Event]:
     """The packets that went into the same buffer at that time."""
-    return [
-        Event(
-            PACKET_EVENT,
-            {
-                "rtp.ssrc": f"{packet.ssrc:08x}",
-                "rtp.sequence_number": packet.sequence_number,
-                "rtp.timestamp": packet.rtp_time,
-                "rtp.packet.order": packet.state,
-                **({} if packet.clock_rate is None else {"rtp.clock_rate": packet.clock_rate}),
-            },
-            packet.put_ns + shift,
-        )
-        for packet in call.packets
-    ]
+    return [Event(PACKET_EVENT, _packet_attributes(packet), packet.put_ns + shift) for packet in call.packets]
+
+
+def _packet_attributes(packet: PassedPacket) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "rtp.ssrc": f"{packet.ssrc:08x}",
+        "rtp.sequence_number": packet.sequence_number,
+        "rtp.timestamp": packet.rtp_time,
+        "rtp.packet.order": packet.state,
+    }
+    if packet.clock_rate is not None:
+        attributes["rtp.clock_rate"] = packet.clock_rate
+    if packet.outcome:
+        attributes["jitterbuffer.packet.outcome"] = packet.outcome
+    if packet.end_ns is not None:
+        attributes["jitterbuffer.packet.residence"] = (packet.end_ns - packet.put_ns) / 1e9
+    return attributes
 
 
 def _status(series: Series, call: SlowCall) -> Status | None:

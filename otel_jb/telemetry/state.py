@@ -157,7 +157,7 @@ class StreamState:
             if isinstance(record, Snapshot):
                 self._apply_snapshot(record)
             elif isinstance(record, SlowCall):
-                self._slow_calls += 1
+                self._slow_calls += not record.late
             elif isinstance(record, Target):
                 # A process that is measured anew: its series would be there twice.
                 for other in [

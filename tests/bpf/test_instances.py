@@ -40,7 +40,8 @@ def test_the_verifier_takes_the_programs_of_every_profile(instances: Instances) 
     for reads in programs:
         for name in names:
             for nests in (False, True):
-                shape = shape_of(reads, events=True, nests=nests, cookie=7 | 0xFFFFFFF8 << abi.COOKIE_OFFSET_SHIFT)
+                cookie = 7 | 0xFFFFFFF8 << abi.COOKIE_OFFSET_SHIFT
+                shape = shape_of(reads, events=True, nests=nests, cookie=cookie, late=[0])
                 for one in (shape, shared(shape)):
                     assert instances.take(name, one) > 0
                     instances.give_back(name, one)

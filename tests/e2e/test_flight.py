@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packets around a slow call in Jaeger, through the real Collector: those that were sent to a real FFmpeg, in their order."""
+"""The packets around slow calls and late packets in Jaeger, through the real Collector: those that were sent to a real FFmpeg, in their order."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ import pytest
 from otel_jb.demo.ffmpeg import Receiver
 from otel_jb.probes.read.flight import AFTER, BEFORE
 from tests.e2e.agent_process import agent, until
-from tests.e2e.collector import collector, jaeger
-from tests.e2e.injector import SENDER_REPORT, Log, Plan, play
+from tests.e2e.collector import Collector, Jaeger, collector, jaeger
+from tests.e2e.injector import PAYLOAD_TYPE, SENDER_REPORT, Log, Plan, play
+from tests.rtp_oracle import packet
 
 pytestmark = pytest.mark.e2e
 
 PUT = "ff_rtp_parse_packet"
 PACKETS, FIRST = 60, 65500
+
+
+@pytest.fixture(scope="module")
+def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Jaeger, Collector]]:
+    """A Jaeger, and a Collector that sends there."""
+    directory = tmp_path_factory.mktemp("backends")
+    with jaeger(directory) as traces, collector(directory, traces) as otel:
+        yield traces, otel
 
 
 def expected(log: Log) -> list[tuple[int, int, str]]:
@@ -67,16 +76,15 @@ def packets_of(span: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
     return [(at, fields) for at, fields in events if fields["event"] == "jitterbuffer.packet.put"]
 
 
-def test_jaeger_shows_the_packets_around_each_slow_call(tmp_path: Path) -> None:
+def test_jaeger_shows_the_packets_around_each_slow_call(tmp_path: Path, backends: tuple[Jaeger, Collector]) -> None:
     """Each trace of a put shows a run of what was sent, lost, late and double packets as they came, each when it had left."""
+    traces, otel = backends
     receiver = Receiver(tmp_path)
     receiver.wait_until_listening()
     slow = ("--slow-threshold", "100ns", "--interval", "500ms", "--overhead-budget", "off")
     try:
         with ExitStack() as opened:
             with waiting(receiver.rtcp_port):
-                traces = opened.enter_context(jaeger(tmp_path))
-                otel = opened.enter_context(collector(tmp_path, traces))
                 options = (*slow, "--otlp-endpoint", f"http://{otel.grpc}", "--service-name", "flight")
                 measuring = opened.enter_context(
                     agent(tmp_path, "--pid", str(receiver.pid), *options, ready_within=120)
@@ -111,3 +119,37 @@ def test_jaeger_shows_the_packets_around_each_slow_call(tmp_path: Path) -> None:
         assert {fields["rtp.ssrc"] for _, fields in packets} == {f"{log.ssrc:08x}"}
         for (at_us, _), (_, left) in zip(packets, log.sent[begins[0] :], strict=False):
             assert at_us * 1000 >= left * 1e9 + offset_ns - 5_000_000
+
+
+def test_jaeger_shows_the_timeline_of_a_late_packet(tmp_path: Path, backends: tuple[Jaeger, Collector]) -> None:
+    """FFmpeg drops a packet that comes behind its turn: no call was slow, and one trace has the packets before and behind it, and what became of each."""
+    traces, otel = backends
+    order = [*range(10), 3, *range(10, 15)]
+    receiver = Receiver(tmp_path)
+    receiver.wait_until_listening()
+    options = ("--slow-threshold", "1h", "--interval", "500ms", "--otlp-endpoint", f"http://{otel.grpc}")
+    try:
+        with ExitStack() as opened:
+            with waiting(receiver.rtcp_port):
+                measuring = opened.enter_context(
+                    agent(tmp_path, "--pid", str(receiver.pid), *options, "--service-name", "late", ready_within=120)
+                )
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+                for number in order:
+                    data = packet(number, number * 160, 0x5EED, PAYLOAD_TYPE)
+                    out.sendto(data, ("127.0.0.1", receiver.rtp_port))
+            receiver.wait_until_handled()
+            found = until(lambda: spans_of(traces.traces("late")), "the late packet's trace", timeout=60, every=0.2)
+            scraped = measuring.settled(receiver.pid)
+    finally:
+        receiver.stop()
+    assert receiver.log().count("dropping old packet received too late") == 1
+    assert scraped.value("jitterbuffer_dropped_packets_total", pid=receiver.pid, function=PUT, reason="late") == 1
+    assert scraped.total("otel_jb_events_emitted_total", pid=receiver.pid) == 0
+    (span,) = found or []
+    assert {tag["key"]: tag["value"] for tag in span["tags"]}["jitterbuffer.trigger"] == "late"
+    packets = [fields for _, fields in packets_of(span)]
+    assert [each["rtp.sequence_number"] for each in packets] == order
+    outcomes = [each["jitterbuffer.packet.outcome"] for each in packets]
+    assert outcomes == ["late" if place == 10 else "played" for place in range(len(order))]
+    assert all(each["jitterbuffer.packet.residence"] > 0 for each in packets)

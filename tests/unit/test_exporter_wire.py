@@ -38,7 +38,8 @@ CALL = replace(
     nested_omitted=3,
     stream_name="live/cam0",
     ssrc=0x1A2B3C4D,
-    packets=(stream.PassedPacket(5, 6, 7, 8, "stray"),),
+    packets=(stream.PassedPacket(5, 6, 7, 8, "stray", 90000, "late", 9),),
+    late=True,
 )
 
 

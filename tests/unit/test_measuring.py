@@ -130,7 +130,7 @@ class Scripted:
     def entries(self) -> dict[int, int]:
         return dict.fromkeys(self._series, self.counted)
 
-    def slow_calls(self) -> list[SlowCall]:
+    def slow_calls(self, *, every: bool = False) -> list[SlowCall]:
         calls, self.slow = self.slow, []
         return calls
 

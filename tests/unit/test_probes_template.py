@@ -74,6 +74,9 @@ def test_what_a_probe_has_to_do_is_in_its_features() -> None:
     assert shape_of(depth, events=False, nests=True).features == (
         abi.FEATURE_NEST | abi.FEATURE_ENTRY_READS | abi.FEATURE_DEPTH | abi.FEATURE_TOLD
     )
+    late = shape_of(READS, events=True, nests=False, late=[0, 7])
+    assert late.features == shape.features | 0x81 << abi.FEATURE_LATE_SHIFT
+    assert shape_of(READS, events=False, nests=False, late=[0, 7]).features >> abi.FEATURE_LATE_SHIFT == 0
 
 
 def test_a_session_program_knows_the_place_of_its_site() -> None:

@@ -83,7 +83,7 @@ def test_spans_carry_the_attributes_of_the_model() -> None:
     """The span of a call of which all is known has the model's attributes, and otherwise only the thread's."""
     (group,) = [group for group in GROUPS if group["type"] == "span"]
     call = SlowCall(samples.PUT.id, 7, "worker", 1, 0, 1, bytes=172, stream=4096, return_value=0, outcome=None)
-    call = replace(call, stream_name="live/cam0", ssrc=1)
+    call = replace(call, stream_name="live/cam0", ssrc=1, late=True)
     assert "4096" not in str(_attributes(samples.PUT, call))
     assert set(_attributes(samples.PUT, call)) - {"thread.id", "thread.name"} == set(referred(group))
 
@@ -91,13 +91,15 @@ def test_spans_carry_the_attributes_of_the_model() -> None:
 def test_events_carry_the_attributes_of_the_model() -> None:
     """The event of a packet has the model's name and attributes, whatever its order, and each order is a member."""
     (group,) = [group for group in GROUPS if group["type"] == "event"]
-    packets = tuple([PassedPacket(1, 2, 3, 4, state, 8000) for state in abi.FLIGHT_STATES])
+    packets = tuple([PassedPacket(1, 2, 3, 4, state, 8000, "late", 5) for state in abi.FLIGHT_STATES])
     call = SlowCall(samples.PUT.id, 7, "worker", 1, 0, 1, None, 4096, None, None, packets=packets)
     events = _events(call, 0)
     assert {event.name for event in events} == {group["name"]}
     assert [set(event.attributes or ()) for event in events] == [set(referred(group))] * len(packets)
     members = [member["value"] for member in ATTRIBUTES["rtp.packet.order"]["type"]["members"]]
     assert [(event.attributes or {})["rtp.packet.order"] for event in events] == members
+    (waits,) = _events(replace(call, packets=(PassedPacket(1, 2, 3, 4, "in_order"),)), 0)
+    assert set(waits.attributes or ()) == {name for name, required in referred(group).items() if required}
 
 
 def test_the_model_is_closed() -> None:
@@ -114,7 +116,7 @@ def test_the_text_says_what_the_model_says() -> None:
     assert found == [
         (name, each["instrument"], each["unit"], each["brief"], list(referred(each))) for name, each in METRICS.items()
     ]
-    attributes = dict(re.findall(r"^\| `([a-z_.]+)` \| (?:enum|string|int) \| (.+) \|$", TEXT, re.MULTILINE))
+    attributes = dict(re.findall(r"^\| `([a-z_.]+)` \| (?:enum|string|int|double) \| (.+) \|$", TEXT, re.MULTILINE))
     assert set(attributes) == set(ATTRIBUTES)
     for name, each in ATTRIBUTES.items():
         if isinstance(each["type"], dict):

@@ -34,6 +34,10 @@ STATUS = st.one_of(
     st.builds(lambda why: Status(StatusCode.ERROR, why), TEXT),
 )
 ATTRIBUTES = st.dictionaries(TEXT.filter(bool), st.one_of(st.integers(-(2**63), 2**63 - 1), TEXT), max_size=6)
+#: An event may hold seconds, too.
+EVENT_ATTRIBUTES = st.dictionaries(
+    TEXT.filter(bool), st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), TEXT), max_size=6
+)
 SPAN = st.builds(
     lambda name, context, parent, resource, attributes, events, links, status, times: ReadableSpan(
         name,
@@ -53,7 +57,7 @@ SPAN = st.builds(
     st.none() | CONTEXT,
     st.sampled_from(RESOURCES),
     ATTRIBUTES,
-    st.lists(st.builds(Event, TEXT, ATTRIBUTES, st.integers(0, 2**64 - 1)), max_size=3),
+    st.lists(st.builds(Event, TEXT, EVENT_ATTRIBUTES, st.integers(0, 2**64 - 1)), max_size=3),
     st.lists(st.builds(Link, CONTEXT), max_size=2),
     STATUS,
     st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)),

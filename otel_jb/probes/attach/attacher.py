@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from otel_jb.model.errors import AgentError, AttachError
 from otel_jb.model.plan import Probe
+from otel_jb.model.reads import LATE
 from otel_jb.probes import features
 from otel_jb.probes.attach import cookies, links
 from otel_jb.probes.bpf import BpfError
@@ -21,10 +22,10 @@ MOST_COOKIES = 2  #: maximum number of programs, one for each cookie of a probe'
 class Attacher:
     """Makes and closes links. Not thread-safe, as the backend that it serves."""
 
-    def __init__(self, kind: str, instances: Instances, *, events: bool) -> None:
+    def __init__(self, kind: str, instances: Instances, *, events: bool, late: bool) -> None:
         self.kind = kind
         self.instances = instances
-        self._events = events
+        self._events, self._late = events, late  # calls that are slow, and those of late packets, leave events
         self._sessions: bool | None = None
 
     @property
@@ -45,7 +46,10 @@ class Attacher:
         Raises AttachError with nothing left attached.
         """
         probe, made = function.of(pid), Links()
-        shape = shape_of(probe.read, events=self._events, nests=probes.nests, form=form, goroutine=probe.goroutine)
+        late = [place for place, reason in enumerate(probe.drop_reasons) if self._late and reason == LATE]
+        shape = shape_of(
+            probe.read, events=self._events, nests=probes.nests, form=form, goroutine=probe.goroutine, late=late
+        )
         starts, stops = with_arguments(shape, cookies.marks(probe)), shape
         if probe.pair is not None:
             starts, stops = (of_pair(shape, probe.pair, stop=stop) for stop in (False, True))

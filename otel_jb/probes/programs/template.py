@@ -8,7 +8,7 @@ out, and its reads are instructions and not operations that are interpreted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,11 +58,19 @@ class Shape:
 
 
 def shape_of(
-    reads: ReadProgram, *, events: bool, nests: bool, cookie: int | None = None, form: int = 0, goroutine: bool = False
+    reads: ReadProgram,
+    *,
+    events: bool,
+    nests: bool,
+    cookie: int | None = None,
+    form: int = 0,
+    goroutine: bool = False,
+    late: Iterable[int] = (),
 ) -> Shape:
     """The shape for a probe with these reads. `form`, 0 or 1, tells links that are exchanged from those that take their place.
 
-    Calls of a `goroutine` are no thread's, so nobody knows what is inside what.
+    Calls of a `goroutine` are no thread's, so nobody knows what is inside what. `late`: the drop reasons, by number, of which a call is
+    told now and then although it was not slow.
     """
     both = (*reads.entry, *reads.end)
     wanted = {
@@ -85,6 +93,8 @@ def shape_of(
         abi.FEATURE_NUMBERED: any(map(numbered, reads.entry)),
     }
     features = sum(feature for feature, is_on in wanted.items() if is_on)
+    if events:
+        features += sum(1 << abi.FEATURE_LATE_SHIFT + reason for reason in late)
     return Shape(cookie, features, reads)
 
 

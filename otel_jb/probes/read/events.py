@@ -68,6 +68,7 @@ def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> Slow
         stack_copy=_copy(record, copied, holes, sp),
         nested=_nested(record, (start, end, tid, frame), min(inside, abi.NESTED), following, attached) if known else (),
         nested_omitted=max(0, inside - abi.NESTED) if known else 0,
+        late=bool(flags & abi.EVENT_LATE),
     )
 
 

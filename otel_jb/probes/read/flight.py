@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import NamedTuple
 
+from otel_jb.model.reads import Outcome
 from otel_jb.model.stream import PassedPacket
 from otel_jb.probes import abi
 from otel_jb.probes.read.maps import Windows, WordArray, wait_for_grace
@@ -21,6 +23,16 @@ _SMALL, _BUSY = 1 << abi.FLIGHT_BITS, 1 << abi.FLIGHT_BUSY_BITS
 _ALL_SMALL = abi.RTP_STREAMS * _SMALL
 _LAPS = abi.FLIGHT_WRITTEN - 1
 _VALUE = (1 << abi.FLIGHT_LAP_SHIFT) - 1
+_FATES = (1 << abi.FLIGHT_STATE_SHIFT - abi.FLIGHT_FATE_SHIFT) - 1
+_ENDS = {abi.FLIGHT_PLAYED: "played", abi.FLIGHT_DOUBLE: "duplicate", abi.FLIGHT_THROWN: "dropped"}
+
+
+class Recorded(NamedTuple):
+    """A stream whose packets are recorded."""
+
+    ssrc: int
+    clock_rate: int | None  #: Hz, as of now; None: not known
+    drop_reasons: tuple[str, ...]  #: of the function that its packets pass
 
 
 class FlightReader:
@@ -86,28 +98,35 @@ class FlightReader:
             self._counted.pop(slot, None)
 
     def around(
-        self, streams: Mapping[int, int], at_ns: int, before: int = BEFORE, after: int = AFTER
+        self,
+        streams: Mapping[int, Recorded],
+        at_ns: int,
+        known: Iterable[PassedPacket] = (),
+        before: int = BEFORE,
+        after: int = AFTER,
     ) -> tuple[PassedPacket, ...]:
-        """The packets of these streams (slot -> SSRC) around a time, oldest first; some may not be recorded any more."""
-        earlier: list[PassedPacket] = []
-        later: list[PassedPacket] = []
-        for slot, ssrc in streams.items():
+        """The packets of these streams (by slot) around a time, oldest first; some may not be recorded any more.
+
+        Those that are `known` from an earlier reading are among them, as they were then if they are not recorded any more.
+        """
+        read: dict[tuple[int, int, int], PassedPacket] = {_identity(one): one for one in known}
+        for slot, stream in streams.items():
             beyond: list[PassedPacket] = []
             found = 0
-            for one in self._backwards(slot, ssrc):
+            for one in self._backwards(slot, stream):
                 if one.put_ns > at_ns:
                     beyond.append(one)
                     continue
-                earlier.append(one)
+                read[_identity(one)] = one
                 found += 1
                 if found == before:
                     break
-            later += beyond[-after:]
-        earlier.sort(key=_put)
-        later.sort(key=_put)
-        return (*earlier[-before:], *islice(later, after))
+            read.update((_identity(one), one) for one in beyond[-after:])
+        ordered = sorted(read.values(), key=_put)
+        earlier = [one for one in ordered if one.put_ns <= at_ns]
+        return (*earlier[-before:], *islice(ordered[len(earlier) :], after))
 
-    def _backwards(self, slot: int, ssrc: int) -> Iterator[PassedPacket]:
+    def _backwards(self, slot: int, stream: Recorded) -> Iterator[PassedPacket]:
         """The packets of a stream, the latest first; those that are being overwritten, or not yet written, are left out."""
         end, now = self._flown(slot), time.monotonic_ns()
         rings = [(slot * _SMALL, _SMALL)]
@@ -122,20 +141,37 @@ class FlightReader:
                 at = (number & mask) * abi.FLIGHT_WORDS
                 record = words[at : at + abi.FLIGHT_WORDS]
                 if all(word >> abi.FLIGHT_LAP_SHIFT == lap for word in record):
-                    yield _packet(record, ssrc, now)
+                    yield _packet(record, stream, now)
                     break
 
 
-def _packet(record: Sequence[int], ssrc: int, now: int) -> PassedPacket:
+def _packet(record: Sequence[int], stream: Recorded, now: int) -> PassedPacket:
     put, head, fate = record
     state = (fate & _VALUE) >> abi.FLIGHT_STATE_SHIFT
+    put_ns = now - (now - put & abi.FLIGHT_TIME)
+    outcome = _outcome(fate >> abi.FLIGHT_FATE_SHIFT & _FATES, stream.drop_reasons)
     return PassedPacket(
-        ssrc=ssrc,
+        ssrc=stream.ssrc,
         sequence_number=head >> 32 & 0xFFFF,
         rtp_time=head & 0xFFFFFFFF,
-        put_ns=now - (now - put & abi.FLIGHT_TIME),
+        put_ns=put_ns,
         state=abi.FLIGHT_STATES[state] if state < len(abi.FLIGHT_STATES) else "",
+        clock_rate=stream.clock_rate,
+        outcome=outcome,
+        end_ns=put_ns + (fate & abi.FLIGHT_STAYED) if outcome else None,
     )
+
+
+def _outcome(fate: int, drop_reasons: Sequence[str]) -> str:
+    """What became of a packet; empty: nothing is known of it."""
+    reason = fate - Outcome.DROP
+    if 0 <= reason < len(drop_reasons):
+        return drop_reasons[reason]
+    return _ENDS.get(fate, "dropped" if reason >= 0 else "")
+
+
+def _identity(packet: PassedPacket) -> tuple[int, int, int]:
+    return packet.ssrc, packet.put_ns, packet.sequence_number
 
 
 def _put(packet: PassedPacket) -> int:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from otel_jb.model.stream import PassedPacket, RtpSnapshot, SlowCall
+from otel_jb.model.stream import RtpSnapshot, SlowCall
 from otel_jb.probes import abi
-from otel_jb.probes.read.flight import FlightReader
+from otel_jb.probes.read.flight import FlightReader, Recorded
 from otel_jb.probes.read.maps import WordArray, wait_for_grace
 from otel_jb.streams.clocks import rate_of, ticks
 from otel_jb.streams.ledger import Counts, Key, Ledger, Reading
@@ -101,31 +101,26 @@ class RtpReader:
         return tuple(found)
 
     def with_packets(self, calls: Sequence[SlowCall], attached: Mapping[int, Attached]) -> list[SlowCall]:
-        """The calls with the packets that went into their buffers at that time."""
+        """The calls with the packets that went into their buffers at that time. Those that have some already have what is known now of them."""
         if self._flights is None or not any(call.stream for call in calls):
             return list(calls)
         target_of = {item.series.id: item.series.target for item in attached.values()}
-        slots: dict[tuple[int, int], dict[int, int]] = {}  # by target and buffer: slot -> SSRC
+        slots: dict[tuple[int, int], dict[int, Recorded]] = {}  # by target and buffer
         keys = self._streams.words[:: abi.RTP_STREAM_WORDS].tolist()
         owners = self._streams.words[abi.RTP_STREAM_OWNER :: abi.RTP_STREAM_WORDS].tolist()
         for slot, (key, owner) in enumerate(zip(keys, owners, strict=True)):
             item = attached.get(key >> 32 & _INDEX) if key & abi.RTP_KEY_VALID and owner else None
             if item is not None:
-                slots.setdefault((item.series.target, owner >> 1), {})[slot] = key & 0xFFFFFFFF
+                tick = self._streams.words[slot * abi.RTP_STREAM_WORDS + abi.RTP_STREAM_TICK]
+                slots.setdefault((item.series.target, owner >> 1), {})[slot] = Recorded(
+                    key & 0xFFFFFFFF, rate_of(tick) if tick else None, item.series.drop_reasons
+                )
         return [
-            replace(call, packets=self._around(self._flights, streams, call.start_ns))
+            replace(call, packets=self._flights.around(streams, call.start_ns, call.packets))
             if call.stream and (streams := slots.get((target_of.get(call.series, 0), call.stream)))
             else call
             for call in calls
         ]
-
-    def _around(self, flights: FlightReader, streams: Mapping[int, int], at_ns: int) -> tuple[PassedPacket, ...]:
-        """The packets of these streams (slot -> SSRC) around a time, with the clock rates that the streams have now."""
-        steps = {
-            ssrc: self._streams.block(slot, abi.RTP_STREAM_WORDS)[abi.RTP_STREAM_TICK] for slot, ssrc in streams.items()
-        }
-        rates = {ssrc: rate_of(tick) for ssrc, tick in steps.items() if tick}
-        return tuple([replace(each, clock_rate=rates.get(each.ssrc)) for each in flights.around(streams, at_ns)])
 
     def called(self, target: int, buffer: int) -> tuple[str, int | None] | None:
         """The label and the SSRC of the stream through a target's buffer, as last read; None: not known."""

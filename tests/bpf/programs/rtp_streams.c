@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls put(buffer, packet, bytes) for packets out of files, one thread for each file. Standard input: "FILE...\n", a line of files; answers
 // "done NANOSECONDS_OF_CPU_PER_PUT". A file is a list of: u32 bytes, u32 microseconds to wait before it, u64 buffer, then the bytes, which the
-// clock's time when it was put overwrites (8 bytes behind the header of 12; packets have 20 at least).
+// clock's time when it was put overwrites (8 bytes behind the header of 12; packets have 20 at least). put answers with the last byte, so a
+// test says what becomes of each packet. A packet of 0 bytes is get(buffer, number), whose number stands in the place of the microseconds.
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -14,7 +15,11 @@
 
 __attribute__((noinline, noclone)) int put(void *buffer, const uint8_t *packet, int bytes) {
   __asm__ volatile("" ::"r"(buffer), "r"(packet), "r"(bytes) : "memory");
-  return 0;
+  return (int8_t)packet[bytes - 1];
+}
+__attribute__((noinline, noclone)) uint32_t get(void *buffer, uint32_t number) {
+  __asm__ volatile("" ::"r"(buffer), "r"(number) : "memory");
+  return number;
 }
 static int64_t now(clockid_t clock) {
   struct timespec t;
@@ -38,6 +43,10 @@ static void *play(void *name) {
     memcpy(&wait, at + 4, 4);
     memcpy(&buffer, at + 8, 8);
     at += 16;
+    if (!bytes) {
+      get((void *)buffer, wait);
+      continue;
+    }
     if (wait) {
       usleep(wait);
       int64_t t = now(CLOCK_MONOTONIC);
