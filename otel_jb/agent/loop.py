@@ -89,7 +89,7 @@ class Agent:
         self._read_ns: int | None = None
         self._problem = "the processes of this host are still being looked at"
         self._looked_at_all = False
-        self._defect: Exception | None = None
+        self._refused: Exception | None = None  # what `run` ends with
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class Agent:
         return f"; {who} cannot be measured: {some} (see otel-jb doctor PID)"
 
     def run(self) -> None:
-        """Work until `stop` is called; after `start`."""
+        """Work until `stop` is called; after `start`. Raises NoFunctionError where debug files that were waited for name nothing to measure."""
         discovery, measuring = self._discovery, self._measuring
         if discovery is None or measuring is None:
             raise RuntimeError("the agent was not started")
@@ -212,8 +212,8 @@ class Agent:
                 poller.register(steps.fileno(), select.EPOLLIN)
             self._looking.start()
             self._loop(poller, ring, steps, discovery, measuring)
-        if self._defect is not None:
-            raise self._defect
+        if self._refused is not None:
+            raise self._refused
 
     def _loop(
         self,
@@ -282,11 +282,15 @@ class Agent:
                 self._say_if_nothing_runs(discovery, measuring)
                 if changes.more:
                     continue
+                if (vain := discovery.in_vain()) is not None:
+                    self._refused = vain
+                    self.stop()
+                    return
                 discovery.wait(WATCH_S)
         except ClosedError:
             return
         except Exception as error:  # noqa: BLE001 - `run` raises it
-            self._defect = error
+            self._refused = error
             self.stop()
 
     def _tick(self) -> None:

@@ -21,7 +21,7 @@ from otel_jb.host.identity import make_target
 from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.host.watch import Watcher
 from otel_jb.model.arrival import Arrival
-from otel_jb.model.errors import AgentError, NamesAskedForError, NothingYetError
+from otel_jb.model.errors import AgentError, NamesAskedForError, NoFunctionError, NothingYetError
 from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import Target
 from otel_jb.planner.expected import Ahead, Expectation
@@ -96,6 +96,9 @@ class Discovery:
         self.waiting: dict[
             Process, str
         ] = {}  #: named by their PID, with nothing to measure until they load a library; what to say of each
+        self._nameless: dict[
+            Process, AgentError | None
+        ] = {}  # of these, whose debug files were asked for; why that was in vain
 
     def _plan(self, process: Process) -> ProbePlan:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
@@ -126,9 +129,11 @@ class Discovery:
         """
         if is_server(process.name) and not loads_plugins(process.name):
             return False
-        if not any(each.report.loads for each in examined):
+        named = [(each.report.soname or each.path.rpartition("/")[2], each) for each in examined]
+        # The C library has dlopen for whoever wants it; what it loads itself holds no jitter buffer.
+        if not any(each.report.loads for name, each in named if not only_plain((name,))):
             return False
-        names = [each.report.soname or each.path.rpartition("/")[2] for each in examined]
+        names = [name for name, _ in named]
         known = [glob.rpartition("/")[2] for glob in self.planner.catalog.libraries()]
         return not any(fnmatch.fnmatchcase(name, glob) for name in names for glob in known)
 
@@ -201,6 +206,7 @@ class Discovery:
         if process not in self.waiting:
             about = {"pid": process.pid, "target": process.name}
             if isinstance(error, NamesAskedForError):
+                self._nameless[process] = None
                 _logger.info("%s; waiting for it", error.message, extra=about)
             else:
                 _logger.info("%s; waiting until it loads a library that has one", error.message, extra=about)
@@ -372,6 +378,12 @@ class Discovery:
                 self._pending[process] = None
         return left
 
+    def in_vain(self) -> AgentError | None:
+        """Why nothing is measured and nothing will be, where every process was named by its PID and debug files that were asked for did not help."""
+        if self._target_of or self.waiting or self.more or any(each.pid is None for each in self.config.targets):
+            return None
+        return next((error for error in self._nameless.values() if error is not None), None)
+
     def _meant(self, process: Process) -> dict[tuple[int, str], tuple[object, ...]]:
         """What a process's plan measures, by place."""
         try:
@@ -402,6 +414,7 @@ class Discovery:
                 self._plan_of[process] = plan
         self.unmeasured.clear()
         self.waiting.clear()
+        self._nameless.clear()
         self._ahead.clear()
         self._anew = True
         self._pending = dict.fromkeys(self._watcher.select_again(again=any(map(changes, self.config.targets))))
@@ -454,6 +467,7 @@ class Discovery:
             self._loading.forget(process)
             self.unmeasured.pop(process, None)
             self.waiting.pop(process, None)
+            self._nameless.pop(process, None)
         placed = self._place_some()
         found = [each.found for each in placed if each.found is not None]
         grown = [each.grown for each in placed if each.grown is not None]
@@ -609,6 +623,8 @@ class Discovery:
             return None
         except AgentError as error:
             self._note_unmeasured(process, error, named=selector is not None and selector.names_program)
+            if process in self._nameless and isinstance(error, NoFunctionError):
+                self._nameless[process] = error
             return None
 
     def _note_unmeasured(self, process: Process, error: AgentError, *, named: bool) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,9 @@ from queue import SimpleQueue
 import pytest
 
 from otel_jb.agent.debug_files import DebugFiles
+from otel_jb.agent.loop import Agent
 from otel_jb.config.model import Config, Functions, TargetSelector
+from otel_jb.model.errors import ExitCode, NoFunctionError, NothingYetError
 from otel_jb.model.stream import Series, Target
 from otel_jb.planner.debug_files import settings
 from otel_jb.sandbox.client import Inspector
@@ -24,11 +27,14 @@ from tests.bpf.test_agent import Running
 pytestmark = pytest.mark.bpf
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
+TRUE = Path("/bin/true")
+_NOTES = subprocess.run(["readelf", "-n", TRUE], check=True, capture_output=True, text=True).stdout
+TRUE_BUILD = _NOTES.split("Build ID: ")[1].split()[0]
 
 
 @contextmanager
-def server(answer: Answer) -> Iterator[tuple[str, list[str]]]:
-    """Its URL, and the paths that it was asked for."""
+def server(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[str]]]:
+    """Its URL, and the paths that it was asked for; by HTTPS if it has a certificate."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -44,10 +50,12 @@ def server(answer: Answer) -> Iterator[tuple[str, list[str]]]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         listening.daemon_threads = True
+        if context is not None:
+            listening.socket = context.wrap_socket(listening.socket, server_side=True)
         thread = threading.Thread(target=listening.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listening.server_port}", asked
+            yield f"http{'' if context is None else 's'}://127.0.0.1:{listening.server_port}", asked
         finally:
             listening.shutdown()
             thread.join()
@@ -221,3 +229,91 @@ def test_what_is_not_the_file_leaves_nothing(
         assert asked[0] == f"/buildid/{build_id}/debuginfo"
         assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
         assert said in caplog.text
+
+
+def certificate(directory: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that is its own authority, and its key."""
+    made, key = directory / "certificate.pem", directory / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=debuginfod"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(made)]
+    subprocess.run(command, check=True, capture_output=True)
+    return made, key
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_files_come_by_https_from_servers_whose_certificate_is_trusted(
+    trusted: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the authorities of the system, or of SSL_CERT_FILE. From any other server nothing is taken, and the log says why."""
+    made, key = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(made))
+    fetched = fetch_true(tmp_path, context)
+    assert fetched == ([f"/buildid/{TRUE_BUILD}/debuginfo"] if trusted else [])
+    assert ("certificate verify failed" in caplog.text) != trusted
+    assert [each.name for each in (tmp_path / "cache").rglob("*") if each.is_file()] == ["debuginfo"] * trusted
+
+
+def test_files_come_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`http_proxy` is asked for a server whose name nobody here could resolve."""
+    with server(body(TRUE.read_bytes())) as (proxy, asked):
+        monkeypatch.setenv("http_proxy", proxy)
+        assert fetch_from("http://debuginfod.invalid", tmp_path) == TRUE.read_bytes()
+    assert asked == [f"http://debuginfod.invalid/buildid/{TRUE_BUILD}/debuginfo"]
+
+
+def fetch_true(directory: Path, context: ssl.SSLContext) -> list[str]:
+    """What a server with this certificate was asked for, by one who wants the file of /bin/true."""
+    with server(body(TRUE.read_bytes()), context) as (url, asked):
+        fetch_from(url, directory)
+    return asked
+
+
+def fetch_from(url: str, directory: Path) -> bytes | None:
+    """What is in the cache after this server was asked for the file of /bin/true."""
+    answered: SimpleQueue[str] = SimpleQueue()
+    wanted = settings({"DEBUGINFOD_URLS": url, "DEBUGINFOD_CACHE_PATH": str(directory / "cache")})
+    assert wanted is not None
+    with Inspector() as inspector:
+        files = DebugFiles(wanted, inspector)
+        try:
+            files.start(answered.put)
+            assert files.ask(TRUE_BUILD)
+            assert answered.get(timeout=60) == TRUE_BUILD
+        finally:
+            files.close()
+    kept = directory / "cache" / TRUE_BUILD / "debuginfo"
+    return kept.read_bytes() if kept.exists() else None
+
+
+def test_run_ends_where_no_server_has_the_debug_file_of_its_only_process(
+    compile_program: Compile, start: Callable[..., Child], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process without names waits for the servers' answer; when none has its file, the agent ends with the error that it would have begun with."""
+    program, build_id, _ = stripped(compile_program("calls.c", "-O1", "-Wl,--build-id"), tmp_path)
+    release = threading.Event()
+
+    def late(handler: BaseHTTPRequestHandler) -> None:
+        release.wait()
+        missing(handler)
+
+    with server(late) as (url, asked):
+        monkeypatch.setenv("DEBUGINFOD_URLS", url)
+        monkeypatch.setenv("DEBUGINFOD_CACHE_PATH", str(tmp_path / "cache"))
+        child = start(program)
+        targets = (TargetSelector(pid=child.pid),)
+        agent = Agent(Config(targets=targets, functions=Functions(include=("put",)), listen=None), [], events=False)
+        try:
+            agent.start()
+            release.set()
+            with pytest.raises(NoFunctionError) as refused:
+                agent.run()
+        finally:
+            agent.close()
+        assert asked.count(f"/buildid/{build_id}/debuginfo") == 1
+        assert not isinstance(refused.value, NothingYetError)
+        assert refused.value.exit_code == ExitCode.NO_FUNCTION
+        assert str(child.pid) in refused.value.message
+    assert child.close() == 0

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,16 @@ from otel_jb.arch import system_calls
 from otel_jb.host.privileges import CAPABILITIES
 from otel_jb.probes import features
 from otel_jb.sandbox import seccomp
-from tests.bpf.conftest import Child
-from tests.e2e.agent_process import Exposition, fetch, free_tcp_port
+from tests.bpf.conftest import Child, Compile
+from tests.bpf.test_debug_files import body, missing, server, stripped
+from tests.e2e.agent_process import Exposition, fetch, free_tcp_port, until
 from tests.scale import patience
 from tests.unit import sandbox_attacks
 
 UNIT = Path(__file__).parents[2] / "deploy/systemd/otel-jb.service"
 DRIVER = Path(__file__).parents[1] / "targets/speex_driver.py"
 SERVICE_USER = 4321
+CALLS = "jitterbuffer_calls_total"
 
 #: Does to itself what systemd does for the unit after it has changed the user, then becomes the agent.
 CONFINED = """
@@ -150,23 +153,68 @@ def measure(
     return did, counted, threads
 
 
-@pytest.mark.skipif(features.multi_link_error() != 0, reason="without multi links CAP_SYS_ADMIN is needed")
-def test_the_unit_s_confinement_suffices(manager: Manager, target: Child, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a service user with the unit's capabilities and system calls the agent counts every call of root's process."""
+def confined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What comes before a command that is to run as the unit's: its user, capabilities and system calls."""
     (given,) = settings("AmbientCapabilities")
     assert tuple(given.split()) == features.CAPABILITIES
     assert settings("CapabilityBoundingSet") == [given]
     listed = ",".join("+" + name.removeprefix("CAP_").lower() for name in given.split())
     user = ["setpriv", f"--reuid={SERVICE_USER}", f"--regid={SERVICE_USER}", "--clear-groups"]
     sets = [f"--bounding-set=-all,{listed}", f"--inh-caps=-all,{listed}", f"--ambient-caps=-all,{listed}", "--"]
-    confined = [sys.executable, "-c", CONFINED, unit_filter(monkeypatch).hex()]
-    did, counted, threads = measure([*user, *sets, *confined], manager, target)
+    return [*user, *sets, sys.executable, "-c", CONFINED, unit_filter(monkeypatch).hex()]
+
+
+@pytest.mark.skipif(features.multi_link_error() != 0, reason="without multi links CAP_SYS_ADMIN is needed")
+def test_the_unit_s_confinement_suffices(manager: Manager, target: Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a service user with the unit's capabilities and system calls the agent counts every call of root's process."""
+    did, counted, threads = measure(confined(monkeypatch), manager, target)
     assert counted["jitter_buffer_put"] == str(did["put"]["calls"])
     assert counted["jitter_buffer_get"] == str(did["get"]["calls"])
     for thread in threads:
         assert names(thread["CapEff"]) == names(thread["CapPrm"]) == set(features.CAPABILITIES)
         assert names(thread["CapInh"]) == names(thread["CapAmb"]) == set()  # no program that it starts has any
         assert thread["Uid"].split() == [str(SERVICE_USER)] * 4
+
+
+@pytest.mark.skipif(features.multi_link_error() != 0, reason="without multi links CAP_SYS_ADMIN is needed")
+def test_the_unit_keeps_debug_files(
+    compile_program: Compile, start: Callable[..., Child], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the unit's confinement, a stripped program is measured once its debug file has come, which is kept in the unit's own directory."""
+    (directory,) = settings("CacheDirectory")
+    assert f"DEBUGINFOD_CACHE_PATH=%C/{directory}" in settings("Environment")
+    program, build_id, debug = stripped(compile_program("calls.c", "-O1", "-Wl,--build-id"), tmp_path)
+    tmp_path.chmod(0o755)
+    cache, log = tmp_path / directory, tmp_path / "log"  # as systemd makes it for the unit's user
+    cache.mkdir(mode=0o700)
+    os.chown(cache, SERVICE_USER, SERVICE_USER)
+    child, port = start(program), free_tcp_port()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        (body(debug) if build_id in handler.path else missing)(handler)
+
+    with server(answer) as (url, _), log.open("w") as output:
+        environment = {**os.environ, "DEBUGINFOD_URLS": url, "DEBUGINFOD_CACHE_PATH": str(cache)}
+        options = ["--pid", str(child.pid), "--function", "put", "--listen", f"127.0.0.1:{port}"]
+        command = [*confined(monkeypatch), sys.executable, "-m", "otel_jb", "run", *options]
+        agent = subprocess.Popen(command, env=environment, stderr=output)
+        try:
+
+            def returned() -> list[float]:
+                assert agent.poll() is None, log.read_text()
+                answered, text = fetch(f"http://127.0.0.1:{port}/metrics")
+                found = Exposition(text).find(CALLS, function="put", outcome="returned") if answered == 200 else ()
+                return [value for _, value in found]
+
+            until(lambda: returned() == [0], "it is measured", 60)
+            assert child.ask("700 1") == "done"
+            until(lambda: returned() == [700], "every call is counted")
+        finally:
+            agent.send_signal(signal.SIGTERM)
+            agent.wait(patience(30))
+    assert (cache / build_id / "debuginfo").read_bytes() == debug
+    assert "Traceback" not in log.read_text()
+    assert child.close() == 0
 
 
 def test_root_s_agent_gives_up_what_it_does_not_need(manager: Manager, target: Child) -> None:

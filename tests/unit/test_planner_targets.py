@@ -159,6 +159,21 @@ def test_a_process_whose_library_has_lost_its_names_is_not_waited_for(inspector:
         child.communicate("\n")
 
 
+def test_the_c_librarys_own_dlopen_is_no_reason_to_wait(inspector: Inspector, tmp_path: Path) -> None:
+    """A program that loads nothing has no named function, and never will, although the C library is read too where functions are named."""
+    program = tmp_path / "calm"
+    source = '#include <stdio.h>\nint main(void) { puts("ready"); fflush(stdout); return getchar(); }'
+    subprocess.run(["gcc", "-s", "-o", program, "-x", "c", "-"], input=source, text=True, check=True)
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        config = Config(targets=(TargetSelector(pid=child.pid),), functions=Functions(include=("put",)))
+        with pytest.raises(NoFunctionError) as caught:
+            Discovery(config, inspector).first()
+        assert not isinstance(caught.value, NothingYetError)
+        child.communicate("\n")
+
+
 @pytest.mark.parametrize(("name", "waits"), [("srs", False), ("gst-launch-1.0", True), ("anything", True)])
 def test_a_media_server_has_its_jitter_buffer_in_its_program_unless_it_loads_plugins(
     inspector: Inspector, tmp_path: Path, name: str, waits: bool
