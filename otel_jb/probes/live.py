@@ -680,7 +680,7 @@ class BpfBackend:
             if probe is None:
                 return specimen.run()
             target = Target(-1, specimen.pid, 0, "specimen", "", None, "", "", 0)
-            run(partial(self.attach, target, ProbePlan((probe,)), alone=True))
+            run(partial(self._attach_specimen, target, probe))
             try:
                 return specimen.run()
             finally:
@@ -692,6 +692,12 @@ class BpfBackend:
             return AgentCost()
         finally:
             specimen.close()
+
+    def _attach_specimen(self, target: Target, probe: Probe) -> None:
+        """None of its many calls is slow: their events would take the ring buffer's room from those of targets."""
+        self.attach(target, ProbePlan((probe,)), alone=True)
+        for item in self._targets[target.id].probes:
+            self.set_threshold(item.series.id, None)
 
     def close(self) -> None:
         """See `Backend.close`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from otel_jb.probes import abi
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from tests.scale import SCALE
@@ -27,3 +28,14 @@ def test_each_kind_of_hit_has_a_cost() -> None:
     assert {kind: costs[kind] for kind in kinds if not low < costs[kind] < high} == {}
     assert 0 <= costs["cold"] < high
     assert SCALE != 1 or costs["stepped"] > costs["emulated"]
+
+
+def test_what_is_measured_for_its_cost_is_never_slow() -> None:
+    """Its calls leave no events, which would take the ring buffer's room from those of targets."""
+    backend = BpfBackend(KernelOptions([1_000_000], event_rate=1e6, threshold_ns=lambda _: 1))
+    try:
+        backend.measure_cost()
+        sizes = backend._ring.read(len)
+    finally:
+        backend.close()
+    assert abi.EVENT_SIZE not in sizes
