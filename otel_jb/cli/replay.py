@@ -14,8 +14,11 @@ from otel_jb.model.errors import UsageError
 from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_jb.agent.recording import Reader
     from otel_jb.config.model import Address
+    from otel_jb.model.stream import StreamRecord
 
 EXAMPLES = """\
 examples:
@@ -90,8 +93,10 @@ class Replay:
         registry.register(TargetCollector(self.state.view, shape))
         self.page = MetricsPage(registry)
 
-    def play(self, speed: float | None, stop: threading.Event) -> None:
-        """Fold the records in, each at its time; returns at the end or when stopped."""
+    def play(
+        self, speed: float | None, stop: threading.Event, take: Callable[[StreamRecord], None] = lambda _: None
+    ) -> None:
+        """Fold the records in, each at its time, and hand them on; returns at the end or when stopped."""
         from otel_jb.agent.replay import play
 
         for item in play(self.reader, speed, wait=stop.wait):
@@ -99,10 +104,12 @@ class Replay:
                 return
             self._at_seconds = item.at_ns / 1e9
             self.state.apply(item.record)
+            take(item.record)
             self.records += 1
 
 
 def _serve(replay: Replay, args: argparse.Namespace) -> int:
+    from otel_jb.agent.replayed import ReplayedCalls
     from otel_jb.telemetry.endpoint import Endpoint, SharedRefresh, standard_pages
     from otel_jb.views.page import site
     from otel_jb.views.page.feed import Feed
@@ -112,8 +119,9 @@ def _serve(replay: Replay, args: argparse.Namespace) -> int:
         return replay.records > 0, f"replay of {args.file}: {replay.records} records"
 
     refresh = SharedRefresh(lambda: None)
-    head = {"host": f"{printable(replay.reader.header.host)}, recorded"}
-    feed = Feed(refresh, lambda: Content(replay.state, Facts(), head).tables)
+    calls = ReplayedCalls(replay.state)
+    head = {"host": f"{printable(replay.reader.header.host)}, recorded", "keeps_slow_calls": True}
+    feed = Feed(refresh, lambda: Content(replay.state, Facts(slow_calls=calls.kept.latest), head).tables)
     pages = {**standard_pages(replay.page.stream, refresh, readiness), **site.pages(feed.subscribe)}
     listen = _listen(args)
     endpoint = Endpoint(listen.host, listen.port, pages)
@@ -126,13 +134,14 @@ def _serve(replay: Replay, args: argparse.Namespace) -> int:
             f"recorded on {header.host} by otel-jb {header.agent}; serving {endpoint.url} and {endpoint.url}metrics",
             file=sys.stderr,
         )
-        replay.play(None if args.no_wait else args.speed, stop)
+        replay.play(None if args.no_wait else args.speed, stop, calls.take)
         if not stop.is_set():
             print(f"end of the recording after {replay.records} records; Ctrl-C ends the replay", file=sys.stderr)
         stop.wait()
     finally:
         feed.close()
         endpoint.close()
+        calls.close()
         for number, handler in before:
             signal.signal(number, handler)
     return 0

@@ -255,6 +255,9 @@ class PassedPacket:
     outcome: str = ""  #: played, duplicate, dropped, or the reason of the drop; empty: it is in the buffer, or its end cannot be seen
     end_ns: int | None = None  #: when it left the buffer, or was refused; None: no outcome is known
 
+    def __post_init__(self) -> None:
+        self.state, self.outcome = printable(self.state), printable(self.outcome)
+
 
 Memory = bytes  #: inside SlowCall the name `bytes` is the field, for type checkers and get_type_hints alike
 

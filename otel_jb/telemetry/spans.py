@@ -12,7 +12,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, sampling
@@ -23,7 +23,6 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 import otel_jb
 from otel_jb.model.stream import NestedCall, PassedPacket, Series, SlowCall, Target
 from otel_jb.model.text import printable
-from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.holding import Held, Holding, Key, key_of
 from otel_jb.telemetry.instruments import NESTING_DOUBTFUL, SCOPE, SPANS_DROPPED
@@ -34,6 +33,14 @@ from otel_jb.telemetry.state import StreamState
 from otel_jb.telemetry.tally import Tally
 
 _logger = logging.getLogger(__name__)
+
+
+class Clock(Protocol):
+    """Maps the kernel's times."""
+
+    def unix_nano(self, monotonic_ns: int) -> int:
+        """The wall time of a monotonic one."""
+
 
 #: Lines of a stack trace, innermost first; made by another part, which may be slow.
 Symbolise = Callable[[Series, SlowCall], "Sequence[str]"]
@@ -89,7 +96,7 @@ class SpanMaker:
     def __init__(
         self,
         state: StreamState,
-        clock: WallClock,
+        clock: Clock,
         offer: Offer,
         tally: Tally,
         sampler: sampling.Sampler = sampling.DEFAULT_ON,

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from prometheus_client import CollectorRegistry
 from otel_jb.agent import recording
 from otel_jb.agent.recording import Recorded
 from otel_jb.agent.replay import play
+from otel_jb.agent.replayed import ReplayedCalls
 from otel_jb.cli import main
 from otel_jb.model.errors import ExitCode
 from otel_jb.model.stream import (
     Interval,
+    PassedPacket,
     ProbeState,
     ProbeStatus,
     Series,
@@ -182,6 +185,47 @@ def test_replay_serves_and_stops(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_replay_shows_the_slow_calls_that_were_recorded() -> None:
+    """Each is kept with its wall time by the recording's own clocks and the packets around it; a late packet's quick call is no slow call."""
+    state = StreamState()
+    calls = ReplayedCalls(state)
+    first = snapshot(1, values(1, 10))
+    at = first.time_ns + SECOND
+    packet = PassedPacket(0xAB, 7, 160, at - 5, "in_order", 8000, "played", at + 5)
+    call = SlowCall(1, 7, "worker", 64, at, at + 20_000_000, None, 4096, None, None, packets=(packet,))
+    told = [replace(call, packets=(packet,) * 100_000), replace(call, late=True)]
+    try:
+        # The first comes before anything is known.
+        records: list[StreamRecord] = [told[0], target(1), series(1, 1), first, *told]
+        for each in records:
+            state.apply(each)
+            calls.take(each)
+    finally:
+        calls.close()
+    (kept,) = calls.kept.latest()
+    assert (kept.took_ns, kept.series) == (20_000_000, 1)
+    assert kept.end_unix_nano == first.time_unix_nano + SECOND + 20_000_000
+    assert {(each.after_ns, each.sequence_number) for each in kept.packets} == {(-5, 7)}
+    assert len(kept.packets) < 100
+
+
+def test_a_recording_made_before_outcomes_were_known_is_read(tmp_path: Path) -> None:
+    """Slow calls and packets without the newer fields have their defaults, and text in them is made printable."""
+    path = tmp_path / "r.jsonl"
+    record(path)
+    header = path.read_text().splitlines()[0]
+    packet = {"ssrc": 1, "sequence_number": 2, "rtp_time": 3, "put_ns": 4, "state": "in\x1border"}
+    old: dict[str, object] = dict.fromkeys(("series", "thread_id", "frame", "start_ns", "end_ns"), 1)
+    old |= {"thread_name": "t", "bytes": None, "stream": 5, "return_value": None, "outcome": None, "packets": [packet]}
+    line = {"at_ns": 1, "kind": "SlowCall", "record": old}
+    path.write_text(f"{header}\n{json.dumps(line)}\n")
+    with recording.Reader(str(path)) as reader:
+        ((_, call),) = [(item.at_ns, item.record) for item in reader]
+    assert isinstance(call, SlowCall)
+    assert not call.late
+    assert call.packets == (PassedPacket(1, 2, 3, 4, "in\\x1border"),)
 
 
 def test_a_replay_needs_no_privileges(tmp_path: Path) -> None:
