@@ -180,12 +180,34 @@ class History:
 
     def steps(self, target: int) -> list[Span]:
         """The window from moment to moment, oldest first."""
-        followed = self._targets[target]
-        samples = list(followed.samples)
-        # A socket that was never seen empty is perhaps one that nobody ever reads.
-        shares = [sample.share for sample in samples if sample.share is not None]
-        read = frozenset(port for share in shares for port, unread in share.udp_queue if not unread)
+        samples = self._targets[target].samples
+        read = _read(samples)
         return [_span(*pair, read=read) for pair in pairwise(samples)]
+
+    def stalled(self, target: int) -> float:
+        """The share of the window in which packets came and none was taken, as the steps have it, but quickly where all goes well."""
+        samples = self._targets[target].samples
+        window_ns = samples[-1].time_unix_nano - samples[0].time_unix_nano
+        waited = [pair for pair in pairwise(samples) if _waits(pair[1].share) and not _handled(*pair)]
+        if not waited or window_ns <= 0:
+            return 0.0
+        read = _read(samples)
+        return sum(step.seconds for pair in waited if (step := _span(*pair, read=read)).stalled) * 1e9 / window_ns
+
+
+def _read(samples: Iterable[_Sample]) -> frozenset[int]:
+    """Ports whose sockets are known to be read. One that was never seen empty is perhaps one that nobody ever reads."""
+    shares = [sample.share for sample in samples if sample.share is not None]
+    return frozenset(port for share in shares for port, unread in share.udp_queue if not unread)
+
+
+def _waits(share: HostShare | None) -> bool:
+    return share is not None and any(unread for _, unread in share.udp_queue)
+
+
+def _handled(first: _Sample, last: _Sample) -> bool:
+    """Whether a packet was handled between two samples."""
+    return any(now.calls != first.series.get(number, _NOTHING).calls for number, now in last.series.items())
 
 
 def _span(

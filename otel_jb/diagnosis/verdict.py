@@ -95,7 +95,8 @@ def accused(history: History, target: int) -> tuple[tuple[Culprit, str | None], 
     whole = history.whole(target) if history.sampled_ns(target) is not None else None
     if whole is None or whole.seconds <= 0:
         return ()
-    found = _unexplained([reading for reading in _readings(whole, [], None) if reading.exceeds], whole)
+    readings = [*_readings(whole, [], None), Reading(limits.STALLED, None, history.stalled(target), 0)]
+    found = _unexplained([reading for reading in readings if reading.exceeds], whole)
     found.sort(key=lambda reading: -reading.severity)
     return tuple(dict.fromkeys((reading.measure.culprit, reading.stream) for reading in found))
 

@@ -104,7 +104,15 @@ class World:
             slow = sum(duration > 10 * MILLISECOND for duration in all_durations)
             taken.append(
                 replace(
-                    replace(values, interval=last, drops=drops, duplicates=count // 50, slow=slow, events_emitted=slow),
+                    replace(
+                        values,
+                        interval=last,
+                        drops=drops,
+                        duplicates=count // 50,
+                        counts=(("underruns", count // 10),) if one.has_underruns else (),
+                        slow=slow,
+                        events_emitted=slow,
+                    ),
                     **self.counted.get(one.function, {}),  # type: ignore[arg-type]
                 )
             )
@@ -179,7 +187,7 @@ def world(
                 has_rtp=streams,
             ),
             series(2, srs, "SrsRtpJitterBuffer::put", drop_reasons=("late", "full"), has_duplicates=True),
-            series(3, srs, "SrsRtpJitterBuffer::get", "get", has_bytes=False, has_residence=streams),
+            series(3, srs, "SrsRtpJitterBuffer::get", "get", has_bytes=False, has_residence=streams, has_underruns=True),
             series(4, srs, "SrsRtpPacket::decode", "decode"),
         )
     }

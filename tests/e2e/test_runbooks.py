@@ -27,6 +27,7 @@ PRINTS = {
     "otel-jb discover --json 1234": r'"JitterBuffer::put"',
     "otel-jb doctor 1234": r"jitter-buffer functions: JitterBuffer::put",
     "otel-jb doctor --otlp-endpoint URL": r"OTLP endpoint: .*127\.0\.0\.1:9310",
+    "eu-stack -p 1234": r"TID {pid}:\n#0 ",
     "curl http://127.0.0.1:9310/ready": r'"ready": true',
     "curl http://127.0.0.1:9310/health": r'"status": "ok"',
 }
