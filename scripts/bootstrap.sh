@@ -65,7 +65,19 @@ venv_ready() { # EXTRAS
 }
 
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; }
-can_make_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+can_make_venv() { "$1" -c 'import venv' >/dev/null 2>&1 && [ -n "$(pip_wheel "$1")" ]; }
+
+# pip_wheel PYTHON: where it keeps the wheel of pip. Debian has it in a package of its own, without the rest of ensurepip.
+pip_wheel() {
+    "$1" -c 'import glob, os, sysconfig
+places = [sysconfig.get_config_var("WHEEL_PKG_DIR")]
+try:
+    import ensurepip
+    places.append(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"))
+except ImportError: pass
+for place in filter(None, places):
+    for wheel in glob.glob(os.path.join(glob.escape(place), "pip-*.whl")): print(wheel)' 2>/dev/null | head -n 1
+}
 
 # The system's Python where it is new enough, else the newest on the PATH; "" if there is none that can make environments.
 find_python() {
@@ -137,9 +149,9 @@ apt_install() {
     log=$(mktemp)
     # One variable for both commands: sudo keeps no environment.
     apt_quietly() {
-        as_root env DEBIAN_FRONTEND=noninteractive sh -c '
-            apt-get -o DPkg::Lock::Timeout=600 -q update
-            apt-get -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends install "$@"' sh "$@" >"$log" 2>&1 </dev/null
+        as_root env DEBIAN_FRONTEND=noninteractive updated="$updated" sh -c '
+            [ -n "$updated" ] || apt-get -o DPkg::Lock::Timeout=600 -q update
+            apt-get -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends install "$@"' sh "$@" >"$log" 2>&1 </dev/null 9>&-
     }
     if ! meanwhile "installing ${wanted% }" apt_quietly $wanted; then
         reason=$(why_apt_failed "$log")
@@ -149,8 +161,10 @@ apt_install() {
         case $reason in *python3-bpfcc*configured*) hint="On Ubuntu it is in universe: add-apt-repository universe; then start this command again." ;; esac
         die "apt could not install ${wanted% }: $reason" "$hint"
     fi
+    updated=yes
     rm -f "$log"
 }
+updated= # whether apt's lists were read anew
 
 dnf_install() {
     rpm -q "$@" >/dev/null 2>&1 && return 0
@@ -160,8 +174,10 @@ dnf_install() {
     meanwhile "installing $*" as_root dnf -q -y install "$@" >&2 </dev/null || die "dnf could not install $*" "Try it by hand: dnf install $*"
 }
 
-# Python with venv, and the distribution's BCC. Without root, BCC may be absent: discover and plan do not need it.
+# Python that can make environments, and the distribution's BCC: `later` names what of it the environment does not need, and what can be
+# installed while that is made. Without root, BCC may be absent: discover and plan do not need it.
 system_packages() {
+    later=
     find_python
     if [ -n "$python" ]; then
         have_bcc && return 0
@@ -172,7 +188,10 @@ system_packages() {
     fi
     distribution
     case $family in
-    debian) apt_install python3 python3-venv python3-bpfcc libstdc++6 ca-certificates ;;
+    debian)
+        later=python3-bpfcc
+        apt_install python3 python3-pip-whl libstdc++6 ca-certificates
+        ;;
     fedora) dnf_install python3 python3-bcc libstdc++ ;;
     rhel) dnf_install python3.12 python3-bcc libstdc++ ;;
     *)
@@ -186,25 +205,50 @@ system_packages() {
         ;;
     esac
     find_python
+    [ -n "$python" ] || [ "$family" != debian ] || { apt_install python3-venv && find_python; }
     [ -n "$python" ] || die "$pretty has no Python 3.10 or later" \
         "Install one (with its venv module) so that python3.10 or later is on the PATH, and start this command again."
 }
 
 # An environment with pip. `python -m venv` installs pip file by file, which takes a third of the whole set-up; pip is a wheel that only
-# needs to be unpacked, and Python keeps it where these two places are. Where it is in neither, `venv` does it all.
+# needs to be unpacked.
 bare_environment() {
-    wheel=$("$python" -c 'import ensurepip, glob, os, sysconfig
-for place in sysconfig.get_config_var("WHEEL_PKG_DIR"), os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"):
-    for wheel in glob.glob(os.path.join(glob.escape(place or "/nowhere"), "pip-*.whl")): print(wheel)' | head -n 1)
+    wheel=$(pip_wheel "$python")
     [ -n "$wheel" ] || { "$python" -m venv "$venv"; return; }
-    "$python" -m venv --without-pip "$venv" || return
-    "$venv/bin/python" -m zipfile -e "$wheel" "$(packages_directory)" && compile_packages
+    "$python" -m venv --without-pip "$venv" &&
+        "$venv/bin/python" -m zipfile -e "$wheel" "$(packages_directory)" && compile_packages
 }
 
 packages_directory() { "$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
 
 # On every processor, where pip would compile on one.
 compile_packages() { "$venv/bin/python" -m compileall -q -j 0 "$(packages_directory)" >/dev/null 2>&1 || true; }
+
+# What pip would make of `-e .`, without fetching a builder first, which takes a quarter of pip's time.
+link_checkout() {
+    printf '%s\n' "$top" >"$(packages_directory)/otel_jb.pth"
+    # The shell finds an interpreter whose path has blanks.
+    cat >"$venv/bin/otel-jb" <<END
+#!/bin/sh
+'''exec' "$venv/bin/python" "\$0" "\$@"
+' '''
+import sys
+
+from otel_jb.cli.main import entry
+
+sys.exit(entry())
+END
+    chmod 755 "$venv/bin/otel-jb"
+}
+
+# dependencies EXTRA: those of pyproject.toml, one a line.
+dependencies() {
+    "$venv/bin/python" -c 'import sys
+try: import tomllib
+except ImportError: from pip._vendor import tomli as tomllib
+with open(sys.argv[1], "rb") as file: project = tomllib.load(file)["project"]
+print(*project["dependencies"], *project["optional-dependencies"][sys.argv[2]], sep="\n")' "$top/pyproject.toml" "$1"
+}
 
 # make_venv EXTRAS: complete or not at all; a second caller waits and finds it ready.
 make_venv() {
@@ -235,12 +279,33 @@ make_venv() {
     fi
     : >"$venv/.unfinished"
     rm -f "$venv"/.ready-*
-    case $mode in editable) set -- -e ".[$extras]" ;; *) set -- ".[$extras]" ;; esac
     install_packages() (
-        cd "$top" && exec 9>&- </dev/null >&2 &&
-            "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-compile "$@" && compile_packages
+        cd "$top" && exec 9>&- </dev/null >&2 || exit
+        pip_install() { "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-compile "$@"; }
+        case $mode-$extras in
+        editable-demo) dependencies demo >"$venv/.dependencies" && pip_install -r "$venv/.dependencies" && link_checkout ;;
+        editable-*) pip_install -e ".[$extras]" ;;
+        *) pip_install ".[$extras]" ;;
+        esac && compile_packages
     )
-    meanwhile "installing otel-jb with its dependencies (once)" install_packages "$@" ||
+    # Whoever interrupts this does not interrupt apt: the shell starts what runs beside it so. The next start waits for the lock that it holds.
+    if [ -n "$later" ]; then
+        said=$(mktemp)
+        (apt_install $later) >"$said" 2>&1 &
+        beside=$!
+    fi
+    failed=0 late=0
+    install_all() {
+        install_packages || failed=$?
+        [ -z "$later" ] || wait "$beside" || late=$?
+    }
+    meanwhile "installing ${later:+$later, and }otel-jb with its dependencies (once)" install_all
+    if [ -n "$later" ]; then
+        [ "$late" = 0 ] || sed '/^otel-jb: installing/d' "$said" >&2
+        rm -f "$said"
+        [ "$late" = 0 ] || exit "$late"
+    fi
+    [ "$failed" = 0 ] ||
         die "pip could not install otel-jb's dependencies (its own message is above)" \
             "Check the network and pip's configuration ($venv/bin/python -m pip config list), then start this command again."
     stamp="$key $(readlink -f "$venv/bin/python")"

@@ -187,7 +187,9 @@ def world(
                 has_rtp=streams,
             ),
             series(2, srs, "SrsRtpJitterBuffer::put", drop_reasons=("late", "full"), has_duplicates=True),
-            series(3, srs, "SrsRtpJitterBuffer::get", "get", has_bytes=False, has_residence=streams, has_underruns=True),
+            series(
+                3, srs, "SrsRtpJitterBuffer::get", "get", has_bytes=False, has_residence=streams, has_underruns=True
+            ),
             series(4, srs, "SrsRtpPacket::decode", "decode"),
         )
     }

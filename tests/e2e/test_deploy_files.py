@@ -296,7 +296,9 @@ def test_dockerfile_copies_what_exists_and_installs_what_the_bootstrap_does() ->
     )
     final = text.split("AS agent")[1]
     (installed,) = re.findall(r"--no-install-recommends install ([\w .+-]+)", final)
-    assert set(installed.split()) == set(" ".join(bootstrap).split()) - {"python3-pip-whl"}  # the environment is copied, not made
+    assert set(installed.split()) == set(" ".join(bootstrap).split()) - {
+        "python3-pip-whl"
+    }  # the environment is copied, not made
     for service in ("agent", "traffic"):
         assert compose()["services"][service]["build"]["target"] in stages
 
