@@ -22,7 +22,7 @@ IN_ALL = 100
 class KeptPacket:
     """An RTP packet that went into the buffer of a slow call, as the trace tells it."""
 
-    after_ns: int  #: after the call's begin; negative: before it
+    after_ns: int  #: since the call began; negative: before it
     ssrc: str  #: eight hexadecimal digits
     sequence_number: int
     rtp_time: int

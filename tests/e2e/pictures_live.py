@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import tempfile
 import time
@@ -55,6 +56,7 @@ def running(directory: Path) -> Iterator[tuple[str, Conversation]]:
         settings = directory / "agent.yml"
         settings.write_text(
             "page: {trace_url: 'http://127.0.0.1:16686/trace/{trace_id}'}\ninterval: 2s\nhost_name: media-1\n"
+            "slow: {functions: {ff_rtp_parse_packet: p99}}\n"
         )
         options = [f"--pid={pid}" for pid in pids]
         with agent(
@@ -101,6 +103,36 @@ def link(page: Page, view: str, text: str) -> str:
     return found.removeprefix("#/")
 
 
+def slow_calls(page: Page, function: str) -> Iterator[str]:
+    """Opens the slow calls of a function that are kept, one after the other; their addresses."""
+    page.goto(f"{page.url.partition('#')[0]}#/slow")
+    page.wait_for_selector('main[data-shown="#/slow"] h1')
+    rows = page.locator("tbody tr", has_text=function).locator("a")
+    for address in [str(rows.nth(place).get_attribute("href")) for place in range(rows.count())]:
+        page.goto(f"{page.url.partition('#')[0]}{address}")
+        page.wait_for_selector(f'main[data-shown="{address}"] h1')
+        yield address
+
+
+def slow_by_decode(page: Page) -> str:
+    """The address of a slow put in which a decode took the time."""
+    for address in slow_calls(page, PUT):
+        if re.search(r"decode: \d\d[.\d]*\sms", page.locator("main > ul").text_content() or ""):
+            return address.removeprefix("#/")
+    raise AssertionError("no put was slow because of its decode")
+
+
+def packets(page: Page, to: Path) -> None:
+    """The packets around a slow call of an FFmpeg: of those that are kept, the call around which the network did most."""
+    troubles = {}
+    for address in slow_calls(page, "ff_rtp_parse_packet"):
+        said = page.locator("section .readout").text_content() or ""
+        troubles[address] = sum(map(int, re.findall(r"(\d+) (?:out|dup|missing)", said)))
+    page.goto(f"{page.url.partition('#')[0]}{max(troubles, key=lambda address: troubles[address])}")
+    page.wait_for_timeout(1200)
+    page.screenshot(path=to)
+
+
 def take(browser: Browser, url: str, server: Conversation, to: Path) -> None:
     """Let the run happen, and take all pictures."""
     page = browser.new_page(viewport=DESKTOP, color_scheme="light", device_scale_factor=1)
@@ -116,11 +148,8 @@ def take(browser: Browser, url: str, server: Conversation, to: Path) -> None:
     stream = link(page, "streams", "")
     shot(page, stream, server, to / "page-stream.png")
     function = link(page, "functions", PUT)
-    page.goto(f"{page.url.partition('#')[0]}#/slow")
-    page.wait_for_selector('main[data-shown="#/slow"] h1')
-    page.locator("th button", has_text="took").click()  # the longest first
-    slow = str(page.locator("tbody a").first.get_attribute("href")).removeprefix("#/")
-    shot(page, slow, server, to / "page-slow-call.png", whole=True)
+    shot(page, slow_by_decode(page), server, to / "page-slow-call.png", whole=True)
+    packets(page, to / "page-packets.png")
     page.emulate_media(color_scheme="dark")
     shot(page, function, server, to / "page-function.png")
     page.set_viewport_size(PHONE)

@@ -329,19 +329,19 @@ def test_a_slow_call_shows_the_packets_around_it(browser: Browser) -> None:
         assert [row["number"] for row in rows] == ["65533", "65535", "65534", "0", "40000", "1", "1", "3"]
         late = [row["late by"].replace("\u202f", " ") for row in rows]
         assert late == ["0 ns", "1 ms", "31 ms", "500 µs", "–", "1 ms", "2 ms", "1 ms"]
-        words = {"in_order": "in order", "reordered": "after a later one", "duplicated": "again", "stray": "stray"}
+        words = {"in_order": "in order", "reordered": "out of order", "duplicated": "duplicate", "stray": "stray"}
         assert [row["order"] for row in rows] == [words[each.order] for each in AROUND]
         assert [rows[place]["came"] for place in (0, 7)] == ["−61\u202fms", "+60\u202fms"]
         said = page.locator("section .readout")
         until(lambda: "1 missing" in (said.text_content() or ""), "what the picture says")
-        assert said.text_content() == "7 numbers in 121\u202fms; 1 came after a later one, 1 again, 1 missing"
+        assert said.text_content() == "8 packets in 121\u202fms: 1 out of order, 1 duplicate, 1 missing"
         until(lambda: page.evaluate(COLOURED), "a packet in the theme's colour")
         page.locator("canvas").focus()
         page.keyboard.press("ArrowRight")
         assert "packet 65533, in order" in (said.text_content() or "")
         for _ in range(2):
             page.keyboard.press("ArrowRight")
-        assert "packet 65534, after a later one" in (said.text_content() or "")
+        assert "packet 65534, out of order" in (said.text_content() or "")
         assert "31\u202fms late" in (page.locator("canvas").get_attribute("aria-label") or "")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert serious(page, contrast=False) == []

@@ -19,7 +19,7 @@ class Placed:
 
     Attributes:
         line: the packet's row, from the lowest sequence number upwards.
-        late_ns: how much later it came than its RTP time says, as against the one of these packets that was earliest by that measure.
+        late_ns: how much later it came than its RTP time says, relative to the packet that was earliest by that measure.
             None: the clock rate is not known.
     """
 

@@ -6,8 +6,8 @@ const MS = 1e6;
 /** What may be said of a packet's place among the others: its word, colour and shape, in a box of 12 by 12. */
 const ORDERS = {
   in_order: { name: "in order", colour: "--c1", shape: "M6 1a5 5 0 1 0 .01 0z" },
-  reordered: { name: "after a later one", colour: "--c2", shape: "M6 0L12 11H0z" },
-  duplicated: { name: "again", colour: "--c3", shape: "M1 1h10v10H1z" },
+  reordered: { name: "out of order", colour: "--c2", shape: "M6 0L12 11H0z" },
+  duplicated: { name: "duplicate", colour: "--c3", shape: "M1 1h10v10H1z" },
   stray: { name: "stray", colour: "--weak", shape: "M1 3L3 1L6 4L9 1L11 3L8 6L11 9L9 11L6 8L3 11L1 9L4 6z" },
 };
 
@@ -15,7 +15,7 @@ function orderOf(row) {
   return ORDERS[row[PACKET.order]] || ORDERS.stray;
 }
 
-/** A time that counts from the call's begin, in nanoseconds, with its sign. */
+/** A time since the call began, in nanoseconds, with its sign. */
 function fromBegin(ns) {
   return `${ns < 0 ? "−" : "+"}${duration(Math.abs(ns))}`;
 }
@@ -42,7 +42,7 @@ function packetData(call) {
     range: [first - margin, end + margin],
     moment: (ms) => (Math.abs(ms) < 1e-9 ? "0" : fromBegin(ms * MS)),
     lines: present.length > 1 ? present.map((name) => ORDERS[name]) : [],
-    summary: `${whole(numbers)} numbers in ${duration((last - at[0]) * MS)}; ${whole(late)} came after a later one, ${whole(again)} again, ${whole(missing)} missing`,
+    summary: `${whole(rows.length)} packets in ${duration((at[at.length - 1] - at[0]) * MS)}: ${whole(late)} out of order, ${whole(again)} duplicate, ${whole(missing)} missing`,
   };
 }
 
@@ -120,7 +120,7 @@ function packetSection() {
       const timed = call[SLOW.packets].some((row) => row[PACKET.late] !== null);
       setText(
         note,
-        `Packets that went into the same buffer, up to 16 before the call began and 8 after. Times count from its begin; the shaded part is the call. ${timed ? "A line leads to a packet from when it was due by its RTP time, as against the one that came earliest by that measure." : "The clock rate is not known, so RTP times do not say who is late (--sdp, --clock-rate)."}`,
+        `Packets that went into the same buffer: up to 16 before the call began, and 8 after. Time 0 is its beginning; the call is shaded. ${timed ? "A line shows how late a packet came: it begins when the packet was due by its RTP time, relative to the earliest of them." : "The clock rate is not known, so RTP times do not say who is late (--sdp, --clock-rate)."}`,
       );
       chart.update(packetData(call));
       const rows = call[SLOW.packets].map((row, place) => Object.assign([...row], { gap: place ? row[PACKET.after] - call[SLOW.packets][place - 1][PACKET.after] : null }));
