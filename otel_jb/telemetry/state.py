@@ -11,10 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from otel_jb.diagnosis.history import History
-from otel_jb.diagnosis.limits import Culprit
-from otel_jb.diagnosis.verdict import Verdict, accused, judge
 from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,
@@ -31,6 +29,11 @@ from otel_jb.model.stream import (
     TargetEnded,
 )
 from otel_jb.telemetry.broken import broken, doubtful, without
+
+if TYPE_CHECKING:
+    from otel_jb.diagnosis.history import History
+    from otel_jb.diagnosis.limits import Culprit
+    from otel_jb.diagnosis.verdict import Verdict
 
 _logger = logging.getLogger(__name__)
 
@@ -98,6 +101,14 @@ class _Ended:
     forget_at: float
 
 
+def _history() -> History:
+    """Imports what judges, which the reader has no use for."""
+    import otel_jb.diagnosis.verdict  # noqa: F401 - for later, when this process may not be able to
+    from otel_jb.diagnosis.history import History
+
+    return History()
+
+
 class StreamState:
     """Folds stream records; thread-safe.
 
@@ -138,7 +149,7 @@ class StreamState:
         self._shares: dict[int, HostShare] = {}
         self._cost = AgentCost()
         self._slow_calls = 0
-        self._history = History() if judges else None
+        self._history = _history() if judges else None
         self._judged: dict[int, _Judged] = {}
         self._view: StateView | None = None  # as long as nothing changes
 
@@ -270,6 +281,8 @@ class StreamState:
         with self._lock:
             if self._history is None or self._history.sampled_ns(target_id) is None:
                 return None
+            from otel_jb.diagnosis.verdict import judge
+
             return judge(self._history, target_id, silence=False)
 
     def cost(self) -> AgentCost:
@@ -334,6 +347,8 @@ class StreamState:
         """The verdict, made once for each moment that the history keeps."""
         if self._history is None:
             return ()
+        from otel_jb.diagnosis.verdict import accused
+
         sampled = self._history.sampled_ns(target)
         judged = self._judged.get(target)
         if judged is None or judged.sampled_ns != sampled:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from otel_jb.model.stream import Series, SeriesSnapshot, Snapshot, StreamRecord, Target, TargetEnded
 from otel_jb.model.text import printable
-from otel_jb.telemetry.metrics import packets
 from otel_jb.views.numbers import at_most, at_most_text, count
 
 _FUNCTIONS = 12  #: maximum number of functions listed per program
@@ -38,6 +37,8 @@ class _Function:
         self.calls += values.returned + unknown + values.in_flight
         self.unknown += unknown
         if series.has_packets:
+            from otel_jb.telemetry.metrics import packets  # at the end: nobody waits for the first probe any more
+
             self.packets = (self.packets or 0) + packets(values)
         if series.drop_reasons:
             self.drops = (self.drops or 0) + sum(values.drops)

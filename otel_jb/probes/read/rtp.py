@@ -78,7 +78,9 @@ class RtpReader:
         now, unix = time.monotonic_ns(), time.time_ns()
         readings: dict[int, list[Reading]] = {index: [] for index in wanted}
         slots: dict[tuple[int, Key], int] = {}
-        for slot, key in enumerate(self._streams.words[:: abi.RTP_STREAM_WORDS].tolist()):
+        keys = self._streams.words[:: abi.RTP_STREAM_WORDS].tolist()
+        for slot in filter(keys.__getitem__, range(len(keys))):  # most are free
+            key = keys[slot]
             if key >> 32 & _INDEX in wanted and key & abi.RTP_KEY_VALID:
                 index = key >> 32 & _INDEX
                 reading = self._reading(slot, key)
@@ -102,13 +104,14 @@ class RtpReader:
 
     def with_packets(self, calls: Sequence[SlowCall], attached: Mapping[int, Attached]) -> list[SlowCall]:
         """The calls with the packets that went into their buffers at that time. Those that have some already have what is known now of them."""
-        if self._flights is None or not any(call.stream for call in calls):
+        follows = any(item.series.has_rtp for item in attached.values())
+        if self._flights is None or not follows or not any(call.stream for call in calls):
             return list(calls)
         target_of = {item.series.id: item.series.target for item in attached.values()}
         slots: dict[tuple[int, int], dict[int, Recorded]] = {}  # by target and buffer
         keys = self._streams.words[:: abi.RTP_STREAM_WORDS].tolist()
-        owners = self._streams.words[abi.RTP_STREAM_OWNER :: abi.RTP_STREAM_WORDS].tolist()
-        for slot, (key, owner) in enumerate(zip(keys, owners, strict=True)):
+        for slot in filter(keys.__getitem__, range(len(keys))):  # most are free
+            key, owner = keys[slot], self._streams.words[slot * abi.RTP_STREAM_WORDS + abi.RTP_STREAM_OWNER]
             item = attached.get(key >> 32 & _INDEX) if key & abi.RTP_KEY_VALID and owner else None
             if item is not None:
                 tick = self._streams.words[slot * abi.RTP_STREAM_WORDS + abi.RTP_STREAM_TICK]
