@@ -28,6 +28,8 @@ class KeptPacket:
     rtp_time: int
     order: str  #: in_order, reordered, duplicated, stray
     clock_rate: int | None  #: steps of `rtp_time` in a second
+    outcome: str = ""  #: what became of it; empty: it is in the buffer, or its end cannot be seen
+    stayed_ns: int | None = None  #: until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class KeptCalls:
 
 def _packet(event: Event, begin: int) -> KeptPacket:
     attributes: Mapping[str, Any] = event.attributes or {}
+    stayed = attributes.get("jitterbuffer.packet.residence")
     return KeptPacket(
         after_ns=event.timestamp - begin,
         ssrc=attributes["rtp.ssrc"],
@@ -109,4 +112,6 @@ def _packet(event: Event, begin: int) -> KeptPacket:
         rtp_time=attributes["rtp.timestamp"],
         order=attributes["rtp.packet.order"],
         clock_rate=attributes.get("rtp.clock_rate"),
+        outcome=attributes.get("jitterbuffer.packet.outcome", ""),
+        stayed_ns=None if stayed is None else round(stayed * 1e9),
     )

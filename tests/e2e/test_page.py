@@ -311,8 +311,8 @@ AROUND = (
     packet(65534, -10, "reordered"),
     packet(65536, -0.5),
     packet(40000, -0.25, "stray"),
-    packet(65537, 20),
-    packet(65537, 21, "duplicated"),
+    replace(packet(65537, 20), outcome="played", stayed_ns=30_000_000),
+    replace(packet(65537, 21, "duplicated"), outcome="duplicate", stayed_ns=2_000),
     packet(65539, 60),
 )
 
@@ -331,10 +331,14 @@ def test_a_slow_call_shows_the_packets_around_it(browser: Browser) -> None:
         assert late == ["0 ns", "1 ms", "31 ms", "500 µs", "–", "1 ms", "2 ms", "1 ms"]
         words = {"in_order": "in order", "reordered": "out of order", "duplicated": "duplicate", "stray": "stray"}
         assert [row["order"] for row in rows] == [words[each.order] for each in AROUND]
+        assert [rows[place]["outcome"] for place in (0, 5, 6)] == ["–", "played", "duplicate"]
         assert [rows[place]["came"] for place in (0, 7)] == ["−61\u202fms", "+60\u202fms"]
         said = page.locator("section .readout")
         until(lambda: "1 missing" in (said.text_content() or ""), "what the picture says")
-        assert said.text_content() == "8 packets in 121\u202fms: 1 out of order, 1 duplicate, 1 missing"
+        assert (
+            said.text_content()
+            == "8 packets in 121\u202fms: 1 out of order, 1 duplicate, 1 missing; what became of them: 1 played, 1 duplicate"
+        )
         until(lambda: page.evaluate(COLOURED), "a packet in the theme's colour")
         page.locator("canvas").focus()
         page.keyboard.press("ArrowRight")

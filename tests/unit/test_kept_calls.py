@@ -48,7 +48,7 @@ def test_calls_are_kept_without_a_receiver_for_traces() -> None:
     try:
         packets = (
             PassedPacket(0xAB, 65535, 160, 10**9 - 5_000_000, "in_order", 8000),
-            PassedPacket(0xAB, 0, 320, 10**9 + 7_000_000, "duplicated"),
+            PassedPacket(0xAB, 0, 320, 10**9 + 7_000_000, "duplicated", None, "played", 10**9 + 27_000_000),
         )
         call = SlowCall(samples.PUT.id, 7, "rx", 64, 10**9, 10**9 + 30_000_000, 172, None, None, None, packets=packets)
         assert telemetry._maker is not None
@@ -58,7 +58,7 @@ def test_calls_are_kept_without_a_receiver_for_traces() -> None:
         assert (found.packet_bytes, found.trace_id) == (172, "")
         assert found.packets == (
             KeptPacket(-5_000_000, "000000ab", 65535, 160, "in_order", 8000),
-            KeptPacket(7_000_000, "000000ab", 0, 320, "duplicated", None),
+            KeptPacket(7_000_000, "000000ab", 0, 320, "duplicated", None, "played", 20_000_000),
         )
         assert not telemetry._store.latest(samples.PUT.id)
         assert not list(telemetry.tally.read(SPANS_DROPPED))

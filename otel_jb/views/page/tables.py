@@ -297,6 +297,8 @@ def _packets(call: KeptCall) -> tuple[list[Value], list[Value]]:
             each.packet.ssrc,
             each.packet.order,
             each.late_ns,
+            each.packet.outcome,
+            each.packet.stayed_ns,
         ]
         for each in found.placed
     ]

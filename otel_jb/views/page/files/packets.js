@@ -27,7 +27,8 @@ function packetData(call) {
   const took = call[SLOW.took] / MS;
   const first = Math.min(0, at[0], ...rows.map((row) => (row[PACKET.after] - (row[PACKET.late] || 0)) / MS)), last = Math.max(0, at[at.length - 1]);
   // A call of many seconds would press its packets into a corner.
-  const end = Math.max(last, Math.min(took, last + 2 * (last - first)), first + 0.001);
+  const left = Math.max(...rows.map((row) => (row[PACKET.after] + (row[PACKET.stayed] || 0)) / MS));
+  const end = Math.max(last, Math.min(left, last + (last - first)), Math.min(took, last + 2 * (last - first)), first + 0.001);
   const margin = (end - first) / 40;
   const numbers = new Set(rows.map((row) => row[PACKET.line])).size;
   const missing = call[SLOW.missing].reduce((sum, each) => sum + each[1], 0);
@@ -42,8 +43,17 @@ function packetData(call) {
     range: [first - margin, end + margin],
     moment: (ms) => (Math.abs(ms) < 1e-9 ? "0" : fromBegin(ms * MS)),
     lines: present.length > 1 ? present.map((name) => ORDERS[name]) : [],
-    summary: `${whole(rows.length)} packets in ${duration((at[at.length - 1] - at[0]) * MS)}: ${whole(late)} out of order, ${whole(again)} duplicate, ${whole(missing)} missing`,
+    summary: `${whole(rows.length)} packets in ${duration((at[at.length - 1] - at[0]) * MS)}: ${whole(late)} out of order, ${whole(again)} duplicate, ${whole(missing)} missing${became(rows)}`,
   };
+}
+
+const PLAYED = "played";
+
+/** How many packets came to each end. */
+function became(rows) {
+  const counts = new Map();
+  for (const row of rows) if (row[PACKET.outcome]) counts.set(row[PACKET.outcome], (counts.get(row[PACKET.outcome]) || 0) + 1);
+  return counts.size ? `; what became of them: ${[...counts].map(([name, count]) => `${whole(count)} ${name}`).join(", ")}` : "";
 }
 
 function drawPackets(context, area, data, x) {
@@ -78,6 +88,27 @@ function drawPackets(context, area, data, x) {
       context.lineTo(at, y(row[PACKET.line]));
       context.stroke();
     }
+    if (row[PACKET.stayed] !== null) {
+      // From its put to its end: a bar for one that was played, a cross for one that was thrown away.
+      const end = Math.min(x((row[PACKET.after] + row[PACKET.stayed]) / MS), area.left + area.width), middle = y(row[PACKET.line]), half = size / 2 + 1;
+      context.strokeStyle = colour(row[PACKET.outcome] === PLAYED ? "--c4" : "--bad");
+      context.lineWidth = 2;
+      context.beginPath();
+      context.moveTo(at, middle);
+      context.lineTo(end, middle);
+      if (row[PACKET.outcome] === PLAYED) {
+        context.moveTo(end, middle - half);
+        context.lineTo(end, middle + half);
+      } else {
+        context.moveTo(end - half, middle - half);
+        context.lineTo(end + half, middle + half);
+        context.moveTo(end - half, middle + half);
+        context.lineTo(end + half, middle - half);
+      }
+      context.stroke();
+      context.lineWidth = 1;
+    }
+    context.fillStyle = colour(shade);
     context.save();
     context.translate(at - size / 2, y(row[PACKET.line]) - size / 2);
     context.scale(size / 12, size / 12);
@@ -89,7 +120,8 @@ function drawPackets(context, area, data, x) {
 function sayPacket(data, place) {
   const row = data.rows[place];
   const late = row[PACKET.late] === null ? "" : `  ·  ${duration(row[PACKET.late])} late`;
-  return `packet ${row[PACKET.number]}, ${orderOf(row).name}  ·  RTP time ${whole(row[PACKET.time])}${late}`;
+  const end = row[PACKET.outcome] ? `  ·  ${row[PACKET.outcome]}${row[PACKET.stayed] === null ? "" : ` after ${duration(row[PACKET.stayed])}`}` : "";
+  return `packet ${row[PACKET.number]}, ${orderOf(row).name}  ·  RTP time ${whole(row[PACKET.time])}${late}${end}`;
 }
 
 /** The section of a slow call's view; hidden where no packet is known. */
@@ -104,6 +136,8 @@ function packetSection() {
       { id: "gap", title: "after the last", minor: 1, text: (row) => duration(row.gap), sort: (row) => order(row.gap) },
       { id: "late", title: "late by", text: (row) => duration(row[PACKET.late]), sort: (row) => order(row[PACKET.late]) },
       { id: "order", title: "order", kind: "text", text: (row) => orderOf(row).name, alarm: (row) => row[PACKET.order] !== "in_order" },
+      { id: "outcome", title: "outcome", kind: "text", text: (row) => row[PACKET.outcome] || NONE, alarm: (row) => row[PACKET.outcome] && row[PACKET.outcome] !== PLAYED },
+      { id: "stayed", title: "stayed", minor: 1, text: (row) => duration(row[PACKET.stayed]), sort: (row) => order(row[PACKET.stayed]) },
       { id: "time", title: "RTP time", minor: 1, text: (row) => whole(row[PACKET.time]), sort: (row) => row[PACKET.time] },
       { id: "ssrc", title: "SSRC", kind: "text", minor: 2, text: (row) => row[PACKET.ssrc] },
     ],
@@ -120,7 +154,7 @@ function packetSection() {
       const timed = call[SLOW.packets].some((row) => row[PACKET.late] !== null);
       setText(
         note,
-        `Packets that went into the same buffer: up to 16 before the call began, and 8 after. Time 0 is its beginning; the call is shaded. ${timed ? "A line shows how late a packet came: it begins when the packet was due by its RTP time, relative to the earliest of them." : "The clock rate is not known, so RTP times do not say who is late (--sdp, --clock-rate)."}`,
+        `Packets that went into the same buffer: up to 16 before the call began, and 8 after. Time 0 is its beginning; the call is shaded. ${call[SLOW.packets].some((row) => row[PACKET.outcome]) ? "Behind each packet, a bar shows until when it stayed in the buffer; a cross, that it was thrown away. " : ""}${timed ? "A line shows how late a packet came: it begins when the packet was due by its RTP time, relative to the earliest of them." : "The clock rate is not known, so RTP times do not say who is late (--sdp, --clock-rate)."}`,
       );
       chart.update(packetData(call));
       const rows = call[SLOW.packets].map((row, place) => Object.assign([...row], { gap: place ? row[PACKET.after] - call[SLOW.packets][place - 1][PACKET.after] : null }));
