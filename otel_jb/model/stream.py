@@ -228,6 +228,7 @@ class Snapshot:
         int, ...
     ] = ()  #: inclusive upper bounds of `RtpSnapshot.gaps`; there is one more bucket than bounds
     residences: tuple[ResidenceSnapshot, ...] = ()
+    recorder_bytes: int = 0  #: kernel memory of the flight recorder, by the kernel's own account
 
 
 @dataclass(

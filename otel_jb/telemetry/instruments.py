@@ -344,6 +344,13 @@ CALLS_UNCOUNTED = Instrument(
     "otel_jb_calls_uncounted_total",
     "Calls that were not counted because their process found no room among the series.",
 )
+RECORDER_MEMORY = Instrument(
+    "otel_jb.flight_recorder.memory",
+    Kind.GAUGE,
+    "By",
+    "otel_jb_flight_recorder_memory_bytes",
+    "Kernel memory that holds the last packets of each RTP stream.",
+)
 POINTS_LEFT_OUT = Instrument(
     "otel_jb.points.left_out",
     Kind.COUNTER,
@@ -409,6 +416,7 @@ SELF_INSTRUMENTS: tuple[Instrument, ...] = (
     EXPORT_FAILURES,
     EXPORT_REJECTED,
     CALLS_UNCOUNTED,
+    RECORDER_MEMORY,
     POINTS_LEFT_OUT,
     NESTING_DOUBTFUL,
     PROBE_COST,

@@ -64,6 +64,7 @@ def register(
         instruments.EXPORT_REJECTED: lambda: _tally(tally, instruments.EXPORT_REJECTED),
         instruments.TARGETS: lambda: _targets(view(), targets()),
         instruments.CALLS_UNCOUNTED: lambda: [Observation(uncounted())],
+        instruments.RECORDER_MEMORY: lambda: [Observation(view().recorder_bytes)],
         instruments.POINTS_LEFT_OUT: lambda: _of_targets(view(), _tally(tally, instruments.POINTS_LEFT_OUT)),
         instruments.NESTING_DOUBTFUL: lambda: _of_targets(view(), _tally(tally, instruments.NESTING_DOUBTFUL)),
         instruments.PROBE_COST: lambda: [

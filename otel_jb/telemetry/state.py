@@ -75,6 +75,7 @@ class StateView:
     interval_ns: int  #: length of the last complete interval
     cost: AgentCost
     slow_calls: int  #: slow-call events received since the start
+    recorder_bytes: int = 0  #: kernel memory of the flight recorder
 
     @property
     def live(self) -> tuple[TargetView, ...]:
@@ -305,6 +306,7 @@ class StreamState:
                 interval_ns=0 if snapshot is None else snapshot.interval_ns,
                 cost=self._cost,
                 slow_calls=self._slow_calls,
+                recorder_bytes=0 if snapshot is None else snapshot.recorder_bytes,
             )
             return self._view
 

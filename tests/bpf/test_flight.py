@@ -77,6 +77,7 @@ def test_a_slow_call_has_the_packets_around_it(kernel: BpfBackend, play: Player)
         (5, number & 0xFFFF, 160 * number & 0xFFFFFFFF, state) for number, state in zip(arrived, states, strict=True)
     ]
     assert told(call) == [*expected, (5, 2, 160 * 65538, "in_order")]
+    assert kernel.snapshot().recorder_bytes >= abi.FLIGHTS * abi.FLIGHT_WORDS * 8
     other = slow_put(kernel, play, packet(7, 7, 6), BUFFER + 64)
     assert told(other) == [*expected, (6, 7, 7, "in_order")]
 
@@ -152,5 +153,6 @@ def test_without_the_recorder_nothing_is_kept(child: Child, play: Player) -> Non
     try:
         play([(data, BUFFER, 0) for data in numbered(range(10))])
         assert slow_put(made, play, packet(10, 0, 5)).packets == ()
+        assert made.snapshot().recorder_bytes == 0
     finally:
         made.close()

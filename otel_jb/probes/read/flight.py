@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 from otel_jb.model.reads import Outcome
@@ -44,6 +45,7 @@ class FlightReader:
     """
 
     def __init__(self, streams: WordArray, flights: int) -> None:
+        self.memory_bytes = _memory(flights)  #: what the array takes
         self._streams = streams
         self._flights = Windows(flights)
         self._since: dict[int, int] = {}  # packets that were recorded in a slot before its stream began
@@ -143,6 +145,12 @@ class FlightReader:
                 if all(word >> abi.FLIGHT_LAP_SHIFT == lap for word in record):
                     yield _packet(record, stream, now)
                     break
+
+
+def _memory(descriptor: int) -> int:
+    """What the kernel says that a map takes (kernel/bpf/syscall.c: bpf_map_show_fdinfo); 0: it does not say."""
+    lines = Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("memlock:")), 0)
 
 
 def _packet(record: Sequence[int], stream: Recorded, now: int) -> PassedPacket:

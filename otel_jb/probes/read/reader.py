@@ -160,6 +160,7 @@ class Reader:
             rtp,
             self._rtp.gap_bounds_ns,
             residences,
+            self._rtp.recorder_bytes,
         )
 
     def _items(self, only: set[int] | None) -> list[Attached]:

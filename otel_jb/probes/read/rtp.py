@@ -125,6 +125,11 @@ class RtpReader:
             for call in calls
         ]
 
+    @property
+    def recorder_bytes(self) -> int:
+        """Kernel memory of the flight recorder; 0: it is off."""
+        return self._flights.memory_bytes if self._flights is not None else 0
+
     def called(self, target: int, buffer: int) -> tuple[str, int | None] | None:
         """The label and the SSRC of the stream through a target's buffer, as last read; None: not known."""
         for index in self._of_target.get(target, ()):
