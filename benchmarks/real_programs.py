@@ -18,7 +18,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.real import languages, players, telephony
+from benchmarks.real import languages, players, telephony, webrtc
 from benchmarks.real.row import Measure, NotMeasuredError, Row, table
 from benchmarks.report import machine, replaced
 
@@ -36,9 +36,9 @@ PROGRAMS: dict[str, tuple[str, Measure]] = {
     "rtpengine-jitter-buffer": ("rtpengine `--jitter-buffer`", telephony.rtpengine_buffer),
     "pion": ("Go, with pion", languages.pion),
     "webrtc-rs": ("Rust, with webrtc-rs", languages.webrtc_rs),
-    "janus": ("Janus", telephony.needs_a_peer),
-    "chromium": ("Chromium, headless", telephony.needs_a_peer),
-    "wrtc": ("`@roamhq/wrtc`", telephony.needs_a_peer),
+    "janus": ("Janus", webrtc.janus),
+    "chromium": ("Chromium, headless", webrtc.chromium),
+    "wrtc": ("`@roamhq/wrtc`", webrtc.wrtc),
     "asterisk": ("Asterisk", telephony.asterisk),
     "pjsip": ("PJSIP", telephony.pjsip),
 }

@@ -163,8 +163,3 @@ def pjsip(_: Path) -> Row:
     """PJSIP, which Debian 12 has no package of."""
     version = package_version("libpjproject")
     raise NotMeasuredError(f"{version} is installed, and there is no driver for it")
-
-
-def needs_a_peer(_: Path) -> Row:
-    """Janus, Chromium and `@roamhq/wrtc` take RTP only in a WebRTC session, with ICE and DTLS."""
-    raise NotMeasuredError("it takes RTP only in a WebRTC session, and this command has no peer for one")
