@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,9 @@ _logger = logging.getLogger(__name__)
 _AT_ONCE = 100  # records handed on together; the receiver is asked each time
 
 MOST_OF_A_CPU = 0.005  #: what looking may use; with very many processes it looks less often instead
+GLANCE_S = (
+    0.25  #: between two glances at the sockets, on average. At random, so that nothing periodic is always met, or never
+)
 
 
 class Shares:
@@ -69,9 +73,23 @@ class Shares:
             begin = time.thread_time()
             try:
                 self.look()
+                used = time.thread_time() - begin
+                self._glance_for(max(self._interval_s, used / MOST_OF_A_CPU))
             except Exception:
                 # Measuring continues without it.
                 _logger.exception("the host's share cannot be read any more")
                 return
+
+    def _glance_for(self, seconds: float) -> None:
+        """Glance at the sockets until then, or until `close`."""
+        end = time.monotonic() + seconds
+        used = 0.0
+        while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
+            pause = max(random.expovariate(1 / GLANCE_S), used / MOST_OF_A_CPU)
+            if self._stop.wait(min(left, pause)) or pause > left:
+                continue
+            begin = time.thread_time()
+            tables = SocketTables()
+            for follower in self._followers.values():
+                follower.glance(tables, time.monotonic_ns())
             used = time.thread_time() - begin
-            self._stop.wait(max(self._interval_s, used / MOST_OF_A_CPU))

@@ -6,10 +6,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from otel_jb.diagnosis.limits import FULL_REASONS, PACKET_ROLES, SLOW_NS
+from otel_jb.diagnosis.limits import DATAGRAM_BYTES, FULL_REASONS, PACKET_ROLES, SLOW_NS
 from otel_jb.model.stream import (
     HostShare,
     RtpSnapshot,
@@ -56,6 +56,8 @@ class Span:
     refused: int  #: packets thrown away for want of room
     share_seconds: float  #: how long the host's share was counted for: it is read at moments of its own
     lost_by_share: int | None  #: packets that were lost when the share was last read; None: it was not
+    jitter_by_share: dict[str, float | None] | None  #: the jitter of streams then; None: it was not
+    unread: float | None  #: datagrams that waited in its sockets, on average; None: it was not looked at
     stalled: bool  #: packets came to sockets that it reads, and none was taken
 
     @property
@@ -92,6 +94,7 @@ class _Followed:
     target: Target
     series: dict[int, Series] = field(default_factory=dict)
     share: HostShare | None = None
+    first_share: HostShare | None = None
     samples: deque[_Sample] = field(default_factory=deque)
 
 
@@ -112,7 +115,9 @@ class History:
             self._targets[record.target].series[record.id] = record
             self._of_series[record.id] = record.target
         elif isinstance(record, HostShare) and record.target in self._targets:
-            self._targets[record.target].share = record
+            followed = self._targets[record.target]
+            followed.share = record
+            followed.first_share = followed.first_share or record
         elif isinstance(record, Snapshot):
             self._sample(record)
         elif isinstance(record, TargetEnded) and record.target in self._targets:
@@ -173,10 +178,16 @@ class History:
         if len(samples) < 2:
             return None
         share = samples[-1].share
-        if share is None:
+        if (
+            share is None or samples[-1].time_unix_nano - share.time_unix_nano > self._window_ns
+        ):  # nobody looks any more
             return _span(samples[0], samples[-1])
         by_then = [sample for sample in samples if sample.time_unix_nano <= share.time_unix_nano] or [samples[0]]
-        return _span(samples[0], samples[-1], by_then[-1])
+        span = _span(samples[0], samples[-1], by_then[-1])
+        if samples[0].share is not None:
+            return span
+        # The host is looked at a moment after the functions. Other counters begin at 0 there; an average needs to know when.
+        return replace(span, unread=_unread(self._targets[target].first_share, share))
 
     def steps(self, target: int) -> list[Span]:
         """The window from moment to moment, oldest first."""
@@ -252,6 +263,10 @@ def _span(
         refused=refused,
         share_seconds=_between(begin, end, (last.time_unix_nano - first.time_unix_nano) / 1e9),
         lost_by_share=None if by_share is None else _lost(first, by_share),
+        jitter_by_share=None
+        if by_share is None
+        else {name: _jitter_s(_before(first, name, now), now) for name, now in by_share.rtp.items()},
+        unread=_unread(begin, end),
         stalled=bool(last.series or streams)
         and all(map(watched, last.series))
         and calls == 0
@@ -320,6 +335,14 @@ def _between(before: HostShare | None, now: HostShare | None, otherwise: float) 
 def _seconds(before: HostShare | None, now: HostShare | None, of: Callable[[HostShare], int | None]) -> float | None:
     value = of(now) if now is not None else None
     return None if value is None else (value - ((of(before) if before is not None else None) or 0)) / 1e9
+
+
+def _unread(before: HostShare | None, now: HostShare | None) -> float | None:
+    """Datagrams that waited between two shares, on average: bytes times nanoseconds over nanoseconds, and over what one takes at most."""
+    if before is None or now is None or before is now or not now.udp_waited:
+        return None
+    waited = sum(each for _, each in now.udp_waited) - sum(each for _, each in before.udp_waited)
+    return waited / (now.time_unix_nano - before.time_unix_nano) / DATAGRAM_BYTES
 
 
 def _drops(share: HostShare | None) -> int:

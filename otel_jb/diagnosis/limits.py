@@ -47,6 +47,14 @@ THROTTLED = Measure("throttled", Culprit.HOST, 0.02, "was kept from the CPU by i
 SOCKET_DROPS = Measure(
     "socket_drops", Culprit.APPLICATION, 0.005, "left {value} of its packets unread until the kernel dropped them", 5
 )
+UNREAD = Measure(
+    "unread",
+    Culprit.APPLICATION,
+    0.015,
+    "left its packets unread in its socket for {value}, on average",
+    50,
+    is_time=True,
+)
 STALLED = Measure(
     "stalled",
     Culprit.APPLICATION,
@@ -65,6 +73,7 @@ MEASURES = (
     RUN_DELAY,
     THROTTLED,
     SOCKET_DROPS,
+    UNREAD,
     STALLED,
     SLOW_CALLS,
     REFUSED,
@@ -73,5 +82,8 @@ MEASURES = (
 SLOW_NS = 10_000_000  #: a call that handles a packet and takes longer is slow
 PACKET_ROLES = frozenset({"put", "parse", "decode"})  #: whose calls handle a packet and wait for none
 FULL_REASONS = frozenset({"full", "overflow"})
+#: Of the kernel's memory, an unread datagram of up to 1 500 bytes takes at most this (2 KiB of data and a struct sk_buff), on loopback a third
+#: of it where it is small. So the time that packets wait, by Little's law what waits over what comes, is rather told too short.
+DATAGRAM_BYTES = 2304
 MOST_OF_IT = 0.5  #: what explains so much of another measure explains it
 BUSY_SHARE = 0.2  #: waiting for a CPU is evidence only beside so much of the time that was spent running

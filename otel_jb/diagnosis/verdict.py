@@ -112,6 +112,8 @@ def _readings(span: Span, steps: list[Span], only: str | None) -> Iterable[Readi
         yield Reading(limits.THROTTLED, None, span.throttled_s / span.share_seconds, 0)
     arrived = max(sum(stream.received for stream in span.streams.values()), span.packets) + span.socket_drops
     yield Reading(limits.SOCKET_DROPS, None, _share(span.socket_drops, arrived), span.socket_drops)
+    if span.unread is not None and arrived:
+        yield Reading(limits.UNREAD, None, span.unread / (arrived / span.seconds), arrived)
     if steps:
         stalled = sum(step.seconds for step in steps if step.stalled)
         yield Reading(limits.STALLED, None, stalled / sum(step.seconds for step in steps), 0)
@@ -145,20 +147,32 @@ def _unexplained(readings: list[Reading], span: Span) -> list[Reading]:
     """The readings that no other one explains."""
     host_is_busy = any(reading.measure.culprit is Culprit.HOST for reading in readings)
     stalled = any(reading.measure is limits.STALLED for reading in readings)
+    unread = any(reading.measure is limits.UNREAD for reading in readings)
     lost = sum(max(0, stream.lost) for stream in span.streams.values())
     # What the kernel dropped at the socket was seen as lost by the sequence numbers. Drops are read at moments of their own: what was
     # lost since then accuses nobody yet.
     dropped_here = span.socket_drops >= limits.MOST_OF_IT * (lost if span.lost_by_share is None else span.lost_by_share)
     explained: dict[Measure, bool] = {
         limits.LOSS: dropped_here,
-        limits.JITTER: host_is_busy,
+        limits.JITTER: host_is_busy or unread,
         limits.SILENCE: host_is_busy or stalled,
         limits.SOCKET_DROPS: host_is_busy,
+        limits.UNREAD: host_is_busy,
         limits.STALLED: host_is_busy,
         limits.SLOW_CALLS: host_is_busy,
         limits.REFUSED: host_is_busy,
     }
-    return [reading for reading in readings if not explained.get(reading.measure, False)]
+    return [
+        reading for reading in readings if not explained.get(reading.measure, False) and not _is_early(reading, span)
+    ]
+
+
+def _is_early(reading: Reading, span: Span) -> bool:
+    """Whether it is jitter that began after the server's sockets were last looked at: perhaps the packets only waited there."""
+    if reading.measure is not limits.JITTER or span.jitter_by_share is None:
+        return False
+    then = span.jitter_by_share.get(reading.stream or "")
+    return then is None or then < reading.measure.limit
 
 
 def _since(reading: Reading, steps: list[Span], whole: Span) -> int:

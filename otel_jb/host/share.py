@@ -25,6 +25,9 @@ class Follower:
     _sockets: dict[int, tuple[int, int]] = field(default_factory=dict)  # inode -> (port, drops when last seen)
     _drops: dict[int, int] = field(default_factory=dict)  # port -> drops so far
     _seen: bool = False
+    _glanced_ns: int | None = None
+    _unread: dict[int, int] = field(default_factory=dict)  # inode -> byte-nanoseconds since it was seen empty
+    _waited: dict[int, int] = field(default_factory=dict)  # port -> byte-nanoseconds that ended with an empty socket
 
     def __post_init__(self) -> None:
         self._threads = ThreadTimes(self.pid)
@@ -41,7 +44,23 @@ class Follower:
             self._throttling(),
             tuple(sorted(self._drops.items())),
             tuple(sorted(queues.items())),
+            tuple(sorted(self._waited.items())),
         )
+
+    def glance(self, tables: SocketTables, now_ns: int) -> None:
+        """See how much waits in the sockets that the last `read` found. Between two glances it is taken for what the later one sees, so what
+        these sum up to is right on average if they come at random times.
+
+        What waits in a socket that nobody ever reads is not counted: only once a socket is seen empty is what waited in it before.
+        """
+        before, self._glanced_ns = self._glanced_ns, now_ns
+        if before is None:
+            return
+        for each in tables.some_of(self.pid, self._sockets):
+            if each.queued_bytes:
+                self._unread[each.inode] = self._unread.get(each.inode, 0) + each.queued_bytes * (now_ns - before)
+            else:
+                self._waited[each.port] = self._waited.get(each.port, 0) + self._unread.pop(each.inode, 0)
 
     def _times(self) -> tuple[int | None, int | None]:
         times = self._threads.read()
@@ -73,4 +92,6 @@ class Follower:
             now[each.inode] = (each.port, each.dropped)
             queues[each.port] = queues.get(each.port, 0) + each.queued_bytes
         self._sockets, self._seen = now, True
+        for gone in self._unread.keys() - now.keys():
+            del self._unread[gone]
         return queues

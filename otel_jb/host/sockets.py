@@ -10,7 +10,7 @@ process's network namespace, and the socket inodes behind `/proc/PID/fd`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -82,8 +82,10 @@ class SocketTables:
     def of(self, pid: int) -> list[UdpSocket]:
         """The UDP sockets that a process has open."""
         inodes = socket_inodes(pid)
-        if not inodes:
-            return []
+        return self.some_of(pid, sorted(inodes)) if inodes else []
+
+    def some_of(self, pid: int, inodes: Iterable[int]) -> list[UdpSocket]:
+        """Those of these sockets that are UDP sockets of the process's network namespace."""
         try:
             namespace = os.stat(f"{PROC}/{pid}/ns/net").st_ino
         except OSError:
@@ -91,7 +93,7 @@ class SocketTables:
         if namespace not in self._tables:
             self._tables[namespace] = {each.inode: each for each in udp_sockets(pid)}
         table = self._tables[namespace]
-        return [table[inode] for inode in sorted(inodes) if inode in table]
+        return [table[inode] for inode in inodes if inode in table]
 
 
 def sockets_of(pid: int) -> list[UdpSocket]:

@@ -313,6 +313,8 @@ class HostShare:
     throttled_ns: int | None  #: time its cgroup had exhausted its CPU quota
     udp_drops: tuple[tuple[int, int], ...] = ()  #: (local port, datagrams dropped at its sockets), by port
     udp_queue: tuple[tuple[int, int], ...] = ()  #: (local port, bytes unread now), by port
+    #: (local port, bytes unread times nanoseconds), by port: for how long how much waited before it was read
+    udp_waited: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

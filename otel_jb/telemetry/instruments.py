@@ -216,6 +216,13 @@ HOST_UDP_QUEUE = Instrument(
     "jitterbuffer_host_udp_queue_bytes",
     "Bytes that wait unread in the target's sockets, with the kernel's overhead.",
 )
+HOST_UDP_WAITED = Instrument(
+    "jitterbuffer.host.udp_queue.byte_seconds",
+    Kind.COUNTER,
+    "{byte.second}",
+    "jitterbuffer_host_udp_queue_byte_seconds_total",
+    "Bytes that waited unread in the target's sockets, times how long, by glances at random times; its rate is how many wait on average.",
+)
 
 VERDICT = Instrument(
     "jitterbuffer.verdict",
@@ -250,6 +257,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     HOST_THROTTLED_TIME,
     HOST_UDP_DROPS,
     HOST_UDP_QUEUE,
+    HOST_UDP_WAITED,
     VERDICT,
 )
 

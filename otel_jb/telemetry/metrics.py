@@ -35,6 +35,7 @@ from otel_jb.telemetry.instruments import (
     HOST_THROTTLED_TIME,
     HOST_UDP_DROPS,
     HOST_UDP_QUEUE,
+    HOST_UDP_WAITED,
     INSTRUMENTS,
     INTERARRIVAL,
     RESIDENCE,
@@ -324,6 +325,8 @@ def _add_host(points: _Points, host: HostShare) -> None:
     for instrument, by_port in ((HOST_UDP_DROPS, host.udp_drops), (HOST_UDP_QUEUE, host.udp_queue)):
         for port, value in by_port:
             points.add(instrument, (("server.port", port),), host.time_unix_nano, value)
+    for port, waited in host.udp_waited:
+        points.add(HOST_UDP_WAITED, (("server.port", port),), host.time_unix_nano, waited / 1e9)
 
 
 def packets(values: SeriesSnapshot) -> int:

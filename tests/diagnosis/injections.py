@@ -7,6 +7,7 @@ import contextlib
 import os
 import random
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -172,7 +173,9 @@ def first_of_all() -> Iterator[None]:
 
 
 def runs_first(pid: int) -> None:
-    """All threads of a process come before ordinary ones, so that a busy machine is not among its troubles."""
+    """All threads of a process and of its children come before ordinary ones, so that a busy machine is not among its troubles."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(ProcessLookupError):
             os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(10))
+    for child in subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split():
+        runs_first(int(child))

@@ -17,7 +17,7 @@ from otel_jb.agent.recording import Reader, Writer
 from otel_jb.model.stream import Snapshot
 from tests.diagnosis import injections
 from tests.diagnosis.alerts import OF_CULPRIT, alerting, fired
-from tests.diagnosis.injections import DVI4, Log, Rate, Sent, Trouble, whole
+from tests.diagnosis.injections import DVI4, Log, Rate, Sent, Trouble, runs_first, whole
 from tests.diagnosis.programs import PROFILE, Program, ffmpeg, kept_awake, media_server, ortp
 from tests.e2e.agent_process import AgentProcess, Exposition, run_command, until
 from tests.rtp_oracle import Truth
@@ -66,6 +66,7 @@ CASES = (
     Case("stops", _server("well"), injections.stops, "network", "silence"),
     Case("lock", _server("lock"), injections.healthy, "application", "slow_calls", spacing_s=0.01),
     Case("overflow", _server("waits"), injections.healthy, "application", "socket_drops", 0.002, whole=False),
+    Case("pauses", _server("pauses"), injections.healthy, "application", "unread"),
     Case("slow_consumer", _ortp(0.75), injections.healthy, "application", "refused", 0.006, whole=False),
 )
 
@@ -120,6 +121,7 @@ def _play(directory: Path, cases: tuple[Case, ...], rate: Rate) -> tuple[dict[st
         measuring = AgentProcess(directory, *options, *pids, command=("record", str(recording)))
         stack.callback(measuring.kill)
         measuring.wait_until_ready(120)
+        runs_first(measuring.process.pid)
         _wait_for_all(measuring, {program.pid for program in programs.values()})
         plans = {case.name: _plans(case, rate) for case in cases}
         server = stack.enter_context(alerting(directory, measuring.port))
@@ -235,6 +237,6 @@ def _expect(directory: Path, cases: tuple[Case, ...], rate: Rate) -> None:
 
 @pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"seed {rate.seed}")
 def test_each_trouble_has_its_culprit(tmp_path: Path, rate: Rate) -> None:
-    """Fourteen programs at once, most with one trouble: `why` accuses the right one of the right thing on the right stream (one of twenty
+    """Fifteen programs at once, most with one trouble: `why` accuses the right one of the right thing on the right stream (one of twenty
     in one of them), and nobody of a healthy one, the alerts in a real Prometheus do the same, counts equal the injector's log, and jitter is the formula's over it."""
     _expect(tmp_path, CASES, rate)

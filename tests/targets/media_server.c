@@ -4,6 +4,7 @@
 //   lock          another thread holds the buffer's lock for 30 ms of every 100 ms
 //   waits         every put waits 4 ms for something else, so the socket overflows
 //   computes      every put works for 2 ms by the thread's own clock
+//   pauses        it reads nothing for 800 ms of every second, between its puts
 // It prints the port that it listens on, and ends with its standard input.
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int waits, computes;
+static int waits, computes, pauses;
 
 __attribute__((noinline, noclone)) int jitterbuffer_put(void *packet, int size) {
   struct timespec begin, now;
@@ -43,7 +44,10 @@ static void *hold(void *unused) {
 
 static void *receive(void *receiver) {
   char packet[2048];
+  struct timespec now;
   for (;;) {
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (pauses && now.tv_nsec < 800000000) usleep(800000 - now.tv_nsec / 1000);
     int size = recv(*(int *)receiver, packet, sizeof(packet), 0);
     if (size > 0) jitterbuffer_put(packet, size);
   }
@@ -58,6 +62,7 @@ int main(int argc, char **argv) {
   pthread_t thread;
   waits = !strcmp(fault, "waits");
   computes = !strcmp(fault, "computes");
+  pauses = !strcmp(fault, "pauses");
   if (waits) setsockopt(receiver, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
   if (bind(receiver, (struct sockaddr *)&address, sizeof(address)) || getsockname(receiver, (struct sockaddr *)&address, &length))
     return 1;

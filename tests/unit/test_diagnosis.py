@@ -13,6 +13,7 @@ import pytest
 
 from otel_jb.agent.recording import Writer
 from otel_jb.cli.main import main
+from otel_jb.diagnosis import limits
 from otel_jb.diagnosis.history import History
 from otel_jb.diagnosis.limits import MEASURES, Culprit
 from otel_jb.diagnosis.verdict import Verdict, judge
@@ -35,7 +36,7 @@ class Minute:
             name: RtpSnapshot(PUT.id, name, None, START, 0, 0, 0, 0, 0, 0, 2_000_000, None, 0, NO_GAPS, *(0,) * 6)
             for name in STREAMS
         }
-        self.share = HostShare(SRS.id, START, 0, 0, 0, ((8000, 0),), ((8000, 0),))
+        self.share = HostShare(SRS.id, START, 0, 0, 0, ((8000, 0),), ((8000, 0),), ((8000, 0),))
         self.durations: list[int] = []
         self.full = 0
         self.attached_ns = 0
@@ -136,6 +137,13 @@ def stall(minute: Minute) -> None:
     minute.share = replace(minute.share, udp_queue=((port, unread + 40_000),))
 
 
+def pause(minute: Minute) -> None:
+    """Twelve packets wait at any time, which is what comes in 60 ms."""
+    ((port, waited),) = minute.share.udp_waited
+    minute.share = replace(minute.share, udp_waited=((port, waited + 12 * limits.DATAGRAM_BYTES * SECOND),))
+    jitter(minute)  # what is read late looks late
+
+
 def refuse(minute: Minute) -> None:
     minute.full += 10
 
@@ -151,6 +159,7 @@ TROUBLES: dict[Callable[[Minute], None], tuple[Culprit, str, str | None]] = {
     lock: (Culprit.APPLICATION, "slow_calls", None),
     overflow: (Culprit.APPLICATION, "socket_drops", None),
     stall: (Culprit.APPLICATION, "stalled", None),
+    pause: (Culprit.APPLICATION, "unread", None),
     refuse: (Culprit.APPLICATION, "refused", None),
 }
 
@@ -182,6 +191,23 @@ def test_what_was_lost_since_drops_were_last_read_accuses_nobody_yet() -> None:
         accusing.append({each.reading.measure.culprit for each in judge(history, SRS.id).findings})
     assert set().union(*accusing) == {Culprit.APPLICATION}
     assert accusing[-1] == {Culprit.APPLICATION}
+
+
+def test_jitter_since_the_sockets_were_last_looked_at_accuses_nobody_yet() -> None:
+    """A server that reads late is never taken for a network that delays, however late it is seen that packets wait; a jitter without such is the network's."""
+    for trouble, culprit in ((pause, Culprit.APPLICATION), (jitter, Culprit.NETWORK)):
+        minute, history = Minute(), History(60)
+        history.apply(SRS)
+        history.apply(PUT)
+        accusing: list[set[Culprit]] = []
+        for second in range(90):
+            share, snapshot = minute.second(trouble if second >= 20 else None)
+            if second % 15 == 0:
+                history.apply(share)
+            history.apply(snapshot)
+            accusing.append({each.reading.measure.culprit for each in judge(history, SRS.id).findings})
+        assert set().union(*accusing) == {culprit}
+        assert accusing[-1] == {culprit}
 
 
 def test_every_measure_is_tried() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from otel_jb.host import cgroups, scheduling
 from otel_jb.host.share import Follower
-from otel_jb.host.sockets import sockets_of
+from otel_jb.host.sockets import SocketTables, sockets_of
 
 
 @pytest.fixture
@@ -135,6 +135,32 @@ def test_drops_of_a_closed_socket_stay_counted_and_a_new_one_adds_to_them() -> N
             assert dict(share.read().udp_drops)[port] == total
     assert dict(share.read().udp_drops)[port] == total > 0
     assert port not in dict(share.read().udp_queue)
+
+
+def test_what_waited_in_a_socket_counts_once_it_was_read(receiver: socket.socket) -> None:
+    """Bytes times the time between two glances that see them; of a socket that is never read, nothing. Another process's socket is not looked at."""
+    share, port = Follower(1, os.getpid()), receiver.getsockname()[1]
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unread,
+    ):
+        unread.bind(("127.0.0.1", 0))
+        share.read()
+        share.glance(SocketTables(), 1_000)
+        for to in (port, unread.getsockname()[1]):
+            sender.sendto(bytes(200), ("127.0.0.1", to))
+        (one,) = (each.queued_bytes for each in sockets_of(os.getpid()) if each.port == port)
+        share.glance(SocketTables(), 1_300)
+        sender.sendto(bytes(200), ("127.0.0.1", port))
+        share.glance(SocketTables(), 2_000)
+        assert port not in dict(share.read().udp_waited)
+        receiver.recv(2000)
+        receiver.recv(2000)
+        share.glance(SocketTables(), 2_100)
+        share.glance(SocketTables(), 2_900)
+        found = dict(share.read().udp_waited)
+        assert found[port] == one * 300 + 2 * one * 700
+        assert unread.getsockname()[1] not in found
 
 
 def test_of_a_process_that_is_gone_nothing_is_claimed() -> None:

@@ -56,6 +56,8 @@ def test_rules_divide_by_the_limit_of_the_table(measure: Measure) -> None:
         assert set(reasons.split("|")) == limits.FULL_REASONS
     for bound in re.findall(r'le="([^"]+)"', rule["expr"]):
         assert float(bound) * SECOND == limits.SLOW_NS
+    for datagram in re.findall(r"\)\) / ([0-9]+)\n", rule["expr"]):
+        assert int(datagram) == limits.DATAGRAM_BYTES
     for share in re.findall(r">= ([0-9.]+) \*", rule["expr"]):
         assert float(share) == limits.BUSY_SHARE
 
