@@ -290,7 +290,7 @@ def _placed_in(match: Match, structs: Structs | None, note: str) -> Match:
         return match
     scope = Scope(function.scope.values, structs)
     notes = f"{note} {function.notes}".strip()
-    return replace(match, function=replace(function, scope=scope, notes=notes, unchecked=bool(note)))
+    return replace(match, function=replace(function, scope=scope, notes=notes, unchecked=note))
 
 
 def _names(symbol: Symbol) -> tuple[str, ...]:

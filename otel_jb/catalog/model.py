@@ -64,7 +64,7 @@ class FunctionProfile:
     return_trusted: bool = True  #: False in clones, whose return value may differ
     inferred: bool = False  #: found by marks, without a name
     doubtful: bool = False  #: found by marks that do not all agree, so it may be another function
-    unchecked: bool = False  #: in a version that the profile was not checked with
+    unchecked: str = ""  #: says that this is a version that the profile was not checked with
     whole: bool = True  #: False for `.part` clones: a call of one is not a call of the function
     notes: str = ""
 

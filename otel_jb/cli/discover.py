@@ -206,7 +206,7 @@ class _Looker:
         paths = {each.path: resolved if each is examined[0] else each.path for each in examined}
         files = tuple(self._describe(each, paths[each.path]) for each in examined)
         rows = tuple(self._rows(examined, paths, named=True))
-        advice = _advice(name, files, rows)
+        advice = (*_unchecked(examined), *_advice(name, files, rows))
         report = examined[0].report
         if len(examined) > 1:
             advice = (_LINKED_ADVICE, *advice)
@@ -230,7 +230,7 @@ class _Looker:
             container_id(process.pid),
             files,
             rows,
-            _advice(process.name, files, rows),
+            (*_unchecked(examined), *_advice(process.name, files, rows)),
         )
 
     def _describe(self, examined: Examined, path: str) -> File:
@@ -441,6 +441,12 @@ def _as_process_sees(process: Process, path: str) -> str:
     if path == process.executable_path:
         return process.executable
     return path
+
+
+def _unchecked(examined: Sequence[Examined]) -> list[str]:
+    """Each version that its profile was not checked with, said once: the notes of the functions, which say it too, are shown by --all only."""
+    notes = (match.function.unchecked for each in examined for match in each.matches)
+    return list(dict.fromkeys(note for note in notes if note))
 
 
 def _advice(name: str, files: Sequence[File], rows: Sequence[Row]) -> tuple[str, ...]:

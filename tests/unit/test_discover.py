@@ -184,6 +184,20 @@ def test_what_is_not_measured_is_folded_below_what_is(capsys: pytest.CaptureFixt
             assert re.search(rf"\b{row['function']}\b", rest)
 
 
+def test_a_server_that_is_newer_than_its_profile_is_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the version in the file, once, and without --all."""
+    source, path = tmp_path / "server.cpp", tmp_path / "server"
+    source.write_text("""struct SrsRtpRingBuffer { void notify_drop_seq(unsigned short); };
+    __attribute__((noinline)) void SrsRtpRingBuffer::notify_drop_seq(unsigned short n) { __asm__ volatile("" ::"r"(n) : "memory"); }
+    const char *version = "SRS/99.0.1(Next)";
+    int main() { SrsRtpRingBuffer().notify_drop_seq(version[4]); }""")
+    subprocess.run(["g++", "-O1", "-o", path, source], check=True)
+    assert main(["discover", str(path)]) == 0
+    assert capsys.readouterr().out.count("This is SRS/99.0.1; the profile was checked with") == 1
+
+
 def test_a_process_is_searched_with_its_libraries(capsys: pytest.CaptureFixture[str]) -> None:
     """The functions of a library are found in the process that has it mapped, under the path that the process sees."""
     with running(*speex()) as child:
