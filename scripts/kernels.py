@@ -81,11 +81,12 @@ OUT_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel that Debian ships."""
+    """A kernel that Debian ships, or one that somebody built."""
 
     name: str
     suite: str
     arch: str
+    image: Path | None = None  #: None: Debian's; another one has what MODULES names built in
 
 
 KERNELS = {
@@ -99,6 +100,7 @@ KERNELS = {
         Kernel("newest-arm64", "trixie-backports", "arm64"),
     )
 }
+DEBIAN = tuple(KERNELS)
 _RUNNING: list[subprocess.Popen[bytes]] = []
 #: 5.10 is older than what is supported; it is there to be tried by name.
 DEFAULT = ("6.1", "6.12", "newest", "6.1-arm64")
@@ -183,9 +185,12 @@ def _renew_capabilities(document: Path, results: Sequence[Result]) -> None:
     before, _, rest = document.read_text().partition(CAPABILITY_MARKS[0])
     table, _, after = rest.partition(CAPABILITY_MARKS[1])
     rows = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
+    rows.pop("kernel", None)
     rows |= {result.kernel: _needed(result) for result in results if result.capabilities}
     head = ["| kernel | release | links | suffice | without one of them | on |", "|---|---|---|---|---|---|"]
-    lines = [*head, *(rows[name] for name in KERNELS if name in rows)]
+    order = list(DEBIAN)
+    # Somebody's own kernels come first: they are there because Debian has none so old.
+    lines = [*head, *(rows[name] for name in sorted(rows, key=lambda each: order.index(each) if each in order else -1))]
     document.write_text(f"{before}{CAPABILITY_MARKS[0]}\n\n" + "\n".join(lines) + f"\n\n{CAPABILITY_MARKS[1]}{after}")
 
 
@@ -278,12 +283,21 @@ def main() -> int:
     parser.add_argument(
         "--jobs", type=int, default=1, help="virtual machines at a time (default 1); more than one wants --logs"
     )
+    parser.add_argument(
+        "--image",
+        type=_own,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="a kernel of your own for amd64, which has virtio, squashfs and overlayfs built in; NAME can be given as a kernel",
+    )
     parser.add_argument("--cpus", type=int, default=2)
     parser.add_argument("--memory", type=int, default=2048, help="MiB (default 2048)")
     before, separator, command = _split(sys.argv[1:])
     args = parser.parse_args(before)
     signal.signal(signal.SIGTERM, _end)
-    names = args.kernel or list(DEFAULT)
+    KERNELS.update({own.name: own for own in args.image})
+    names = args.kernel or [own.name for own in args.image] or list(DEFAULT)
     unknown = [name for name in names if name not in KERNELS]
     if unknown:
         parser.error(f"unknown kernel {', '.join(unknown)}; there are {', '.join(KERNELS)}")
@@ -322,6 +336,16 @@ def main() -> int:
     elif args.markdown:
         _renew(args.markdown, _kept())
     return 0 if all(result.passed for result in results) else 1
+
+
+def _own(text: str) -> Kernel:
+    """A kernel of one's own, as the command line names it."""
+    name, _, path = text.partition("=")
+    if not re.fullmatch(r"[\w.-]+", name) or name in KERNELS or not Path(path).is_file():
+        raise argparse.ArgumentTypeError(
+            f"expected NAME=FILE, with a name of your own and a file that is there, not {text!r}"
+        )
+    return Kernel(name, "own", "amd64", Path(path).resolve())
 
 
 def _end(*_: object) -> None:
@@ -700,7 +724,7 @@ def _modules(tree: Path) -> dict[str, bytes]:
 def kernel(it: Kernel) -> tuple[Path, Path]:
     """The kernel's image and an initramfs that finds the disks."""
     directory = CACHE / f"kernel-{it.suite}-{it.arch}"
-    image, initramfs = directory / "vmlinuz", directory / "initramfs"
+    image, initramfs = it.image or directory / "vmlinuz", directory / "initramfs"
     key = hashlib.sha256((INIT + " ".join(MODULES)).encode()).hexdigest()
     if (directory / "ready").exists() and (directory / "ready").read_text() == key:
         return image, initramfs
@@ -709,21 +733,22 @@ def kernel(it: Kernel) -> tuple[Path, Path]:
     tree, debs = directory / "tree", directory / "debs"
     tree.mkdir(parents=True)
     debs.mkdir()
-    source = apt(it.suite, it.arch)
-    closure = source.cache(
-        "depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances",
-        f"linux-image-cloud-{it.arch}",
-    )  # fmt: skip
-    names = re.findall(r"^(linux-(?:image|binary|modules)-\d\S*)$", closure, re.MULTILINE)
-    source.get("download", *sorted(set(names)), cwd=debs)
-    _unpack(sorted(debs.glob("*.deb")), tree)
-    (built,) = [*tree.glob("boot/vmlinuz-*"), *tree.glob("usr/lib/modules/*/vmlinuz")][:1]
-    shutil.copy(built, image)
+    if it.image is None:
+        source = apt(it.suite, it.arch)
+        closure = source.cache(
+            "depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances",
+            f"linux-image-cloud-{it.arch}",
+        )  # fmt: skip
+        names = re.findall(r"^(linux-(?:image|binary|modules)-\d\S*)$", closure, re.MULTILINE)
+        source.get("download", *sorted(set(names)), cwd=debs)
+        _unpack(sorted(debs.glob("*.deb")), tree)
+        (built,) = [*tree.glob("boot/vmlinuz-*"), *tree.glob("usr/lib/modules/*/vmlinuz")][:1]
+        shutil.copy(built, image)
     # busybox is that of the userland's Debian, whatever the kernel is.
     apt(USERLAND, it.arch).get("download", "busybox-static", cwd=directory)
     (busybox,) = directory.glob("busybox-static_*.deb")
     _unpack([busybox], tree)
-    modules = _modules(tree)
+    modules = _modules(tree) if it.image is None else {}
     entries: list[tuple[str, int, bytes]] = [(name, 0o040755, b"") for name in ("bin", "modules", "proc", "sys", "dev")]
     (program,) = [path for path in (tree / "bin/busybox", tree / "usr/bin/busybox") if path.is_file()][:1]
     entries.append(("bin/busybox", 0o100755, program.read_bytes()))

@@ -58,6 +58,15 @@ def calls(agent: Running, pid: int | None = None) -> int:
     return sum(values.returned + values.untimed for values in every)
 
 
+@pytest.fixture
+def only_speexdsp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the libraries of this host the agent looks at one, at once."""
+    find = libraries.find
+    monkeypatch.setattr(libraries, "find", lambda globs, root: [p for p in find(globs, root) if "speexdsp" in p])
+    monkeypatch.setattr(expected, "AFTER_S", 0.0)
+
+
+@pytest.mark.usefixtures("only_speexdsp")
 @pytest.mark.parametrize("then", ["", " close"], ids=["stays", "unloads it at once"])
 def test_a_process_that_is_waited_for_is_counted_from_the_first_call_of_its_library(
     compile_program: Compile, start: Callable[..., Child], then: str
@@ -66,25 +75,17 @@ def test_a_process_that_is_waited_for_is_counted_from_the_first_call_of_its_libr
     path = compile_program("late.c", "-O1", "-ldl")
     child, other = start(path), start(path)
     with running(TargetSelector(pid=child.pid)) as agent:
-        until(lambda: bool(sets(agent)), "the library is probed ahead", patience(30))
+        until(lambda: bool(sets(agent)), "the library is probed ahead", patience(120))
         (probes,) = sets(agent)
         assert {pid for function in probes.functions for pid in function.links} == {child.pid}
         assert not probes.everyone
         assert (other.ask("7"), child.ask(f"25{then}")) == ("7", "25")
-        agent.wait(lambda: len(agent.of(Target)) == 1, "the process is measured")
+        agent.wait(lambda: len(agent.of(Target)) == 1, "the process is measured", seconds=120)
         assert calls(agent) == 25
         assert (other.ask("7"), child.ask(f"5{then}"), child.ask(f"6{then}")) == ("7", "5", "6")
         assert calls(agent) == 36
         assert agent.agent.readiness()[0]
     assert child.close() == 0
-
-
-@pytest.fixture
-def only_speexdsp(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the libraries of this host the agent looks at one, at once."""
-    find = libraries.find
-    monkeypatch.setattr(libraries, "find", lambda globs, root: [p for p in find(globs, root) if "speexdsp" in p])
-    monkeypatch.setattr(expected, "AFTER_S", 0.0)
 
 
 @pytest.mark.usefixtures("only_speexdsp")
@@ -110,9 +111,9 @@ def test_a_known_library_is_counted_from_the_first_call_of_any_process_that_load
             assert child.ask(line) == line[:2]
         assert children[2].close() == 0
         wanted = pids[:3] if selectors else pids
-        agent.wait(lambda: named(agent) >= set(wanted), "all of them are named")
+        agent.wait(lambda: named(agent) >= set(wanted), "all of them are named", seconds=120)
         assert (children[0].ask("5"), children[1].ask("6"), children[3].ask("8")) == ("5", "6", "8")
         assert [calls(agent, pid) for pid in pids] == [30, 32, 27, 36 if not selectors else 0]
         for child in (children[0], children[1], children[3]):
             assert child.close() == 0
-        until(lambda: not set(pids) & holders(agent, probes), "nothing is left of them", patience(30))
+        until(lambda: not set(pids) & holders(agent, probes), "nothing is left of them", patience(120))
