@@ -26,6 +26,7 @@ from tests.e2e.agent_process import agent, fetch
 
 AT_ONCE = 8  #: processes; each lives for a quarter of a second
 SAMPLES = 40
+PATIENCE_S = 60.0  #: for a scrape
 
 
 class Held(NamedTuple):
@@ -62,6 +63,17 @@ def middle(samples: list[Held]) -> Held:
     return Held(*(int(statistics.median(values)) for values in zip(*samples, strict=True)))
 
 
+def scraped(url: str) -> str:
+    """The page of metrics, on a machine that may be busy for a while. Raises RuntimeError where it is not served."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        status, page = fetch(f"{url}/metrics")
+        if status == 200:
+            return page
+        if time.monotonic() > until:
+            raise RuntimeError(f"/metrics answered {status}: {page[:200]}")
+
+
 def soak(seconds: float) -> tuple[int, list[Held]]:
     """How many processes came and went, and what was held meanwhile. Raises RuntimeError where the agent does not measure them."""
     samples: list[Held] = []
@@ -82,9 +94,9 @@ def soak(seconds: float) -> tuple[int, list[Held]]:
             if any(each.wait() for each in group):
                 raise RuntimeError("a process died")
             if time.monotonic() >= begin + (len(samples) + 1) * seconds / SAMPLES:
-                status, page = fetch(f"{running.url}/metrics")
-                if status != 200 or page.count("jitterbuffer_calls_total{") <= AT_ONCE:
-                    raise RuntimeError(f"/metrics answered {status} with none but the idle process")
+                page = scraped(running.url)
+                if page.count("jitterbuffer_calls_total{") <= AT_ONCE:
+                    raise RuntimeError("/metrics has none but the idle process")
                 samples.append(held(running.process.pid))
         if "Traceback" in running.log():
             raise RuntimeError(running.log())

@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from otel_jb.config import keyfile
 from otel_jb.model.errors import AgentError
 
 if TYPE_CHECKING:
     from otel_jb.config.environment import OtelSettings, SignalSettings
     from otel_jb.config.web import WebConfig
-
-_MAX_BYTES = 1 << 20
 
 
 def files_of(settings: OtelSettings, web: WebConfig | None) -> dict[str, bytes]:
@@ -30,8 +29,7 @@ def files_of(settings: OtelSettings, web: WebConfig | None) -> dict[str, bytes]:
     found = {}
     for path in filter(None, paths):
         try:
-            with open(path, "rb") as file:
-                found[path] = file.read(_MAX_BYTES)
+            found[path] = keyfile.read(path)
         except OSError:
             continue  # the part that uses it reports the mistake
     return found

@@ -230,7 +230,8 @@ def check(profile: ProfileSpec) -> ProfileSpec:
 
 def _holds_layouts(path: Path) -> bool:
     try:
-        return re.search(rb"(?m)^layouts_of:", path.read_bytes()) is not None
+        with path.open("rb") as file:  # no more of it than is read as YAML: it may be a device, which has no end
+            return re.search(rb"(?m)^layouts_of:", file.read(yamlfile.MAX_BYTES)) is not None
     except OSError:
         return False  # the caller reports it
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from otel_jb.config import keyfile
 from otel_jb.config.environment import SignalSettings
 from otel_jb.config.model import OtlpProtocol
 from otel_jb.model.errors import ConfigError
@@ -146,8 +147,7 @@ def _read(path: str | None, what: str) -> bytes | None:
     if path is None:
         return None
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return keyfile.read(path)
     except OSError as error:
         raise ConfigError(
             f"the {what} {path} cannot be read: {error.strerror}",
