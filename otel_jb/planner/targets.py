@@ -10,8 +10,8 @@ import os
 import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +88,7 @@ class Discovery:
         self.unmeasured: dict[Process, Unmeasured] = {}  #: processes that run, should be measured and cannot be
         self._pending: dict[Process, None] = {}  # came and were not looked at yet; in the order in which they will be
         self._arrived: deque[list[Arrival]] = deque()  # processes that the kernel met and that nobody has named yet
+        self._images: Counter[Hashable] = Counter()  # of these, how often each process came with the same file
         self._told: queue.SimpleQueue[tuple[Sequence[Arrival], Mapping[int, bool]]] = queue.SimpleQueue()
         self._news = threading.Event()
         self._over: set[Process] = set()  # processes that the kernel saw end
@@ -445,7 +446,9 @@ class Discovery:
         started again waits for its probes.
         """
         self._news.clear()
-        self._arrived += _by_process(self._take_told())
+        for group in _by_process(self._take_told()):
+            self._arrived.append(group)
+            self._images[_image(group[0])] += 1
         names = [selector.binary for selector in self.config.targets if selector.binary is not None]
         renamed = self._named.look(names)
         left, kept = self._take_over()
@@ -516,6 +519,11 @@ class Discovery:
 
     def _place(self, group: Sequence[Arrival]) -> Placed:
         """A process that came by itself: a new one, or one that is measured already in another file."""
+        image = _image(group[0])
+        self._images[image] -= 1
+        if self._images[image]:  # it has executed a program since, perhaps the same one
+            return Placed(group, self._ended_before_it_was_named(group))
+        del self._images[image]
         process = procfs.look(group[0].pid)
         if process is None or not _is_of(group[0], process):
             return Placed(group, self._ended_before_it_was_named(group))
@@ -723,10 +731,23 @@ def _meaning(probe: Probe) -> tuple[object, ...]:
 
 
 def _by_process(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
-    groups: dict[tuple[int, int], list[Arrival]] = {}
+    """The arrivals of each process together. What comes again with the same file has executed a program meanwhile, and is another one."""
+    groups: list[list[Arrival]] = []
+    latest: dict[tuple[int, int], tuple[list[Arrival], set[Hashable]]] = {}
     for arrival in arrivals:
-        groups.setdefault((arrival.pid, arrival.start_ns), []).append(arrival)
-    return list(groups.values())
+        process, image = (arrival.pid, arrival.start_ns), _image(arrival)
+        if process not in latest or image in latest[process][1]:
+            latest[process] = ([], set())
+            groups.append(latest[process][0])
+        latest[process][0].append(arrival)
+        latest[process][1].add(image)
+    return groups
+
+
+def _image(arrival: Arrival) -> Hashable:
+    """What two arrivals have in common only if the process has executed a program between them."""
+    probe = arrival.plan.probes[0]
+    return (arrival.pid, arrival.start_ns, probe.identity or probe.file, probe.place)
 
 
 def _is_of(arrival: Arrival, process: Process) -> bool:

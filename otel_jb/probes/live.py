@@ -279,7 +279,7 @@ class BpfBackend:
         self, attached: AttachedTarget, probes: ProbeSet, group: Sequence[Probe], *, alone: bool, running: bool
     ) -> tuple[list[StreamRecord], AttachError | None]:
         pid = attached.target.pid
-        block = self._came_by_itself(probes, pid)
+        block = self._came_by_itself(probes, pid, newest=running)
         if block is None and not running:
             return [], None
         if block is None:
@@ -314,7 +314,7 @@ class BpfBackend:
 
     def _give_up(self, attached: AttachedTarget, probes: ProbeSet, block: Block) -> None:
         """The kernel takes none of the set's probes, or they are not for this process."""
-        self._files.leave(probes, block.pid, ended=True)
+        self._files.leave(probes, block.pid, block.base, ended=True)
         attached.blocks.remove(block.base)
         del self._target_of[block.base]
         if probes.everyone and any(function.links for function in probes.functions):
@@ -326,11 +326,11 @@ class BpfBackend:
             probes.everyone = False
         self._files.drop_if_idle(probes)
 
-    def _came_by_itself(self, probes: ProbeSet, pid: int) -> Block | None:
-        """The block that a process has taken without being asked, the newest of this PID."""
+    def _came_by_itself(self, probes: ProbeSet, pid: int, *, newest: bool) -> Block | None:
+        """The block that a process has taken without being asked. One that executes programs may have taken several: the newest, or the oldest."""
         self._collect()
         bases = self._waiting_of.get((probes.number, pid))
-        return self._waiting[bases[-1]] if bases else None
+        return self._waiting[bases[-1 if newest else 0]] if bases else None
 
     def _claimed(self, probes: ProbeSet, pid: int, *, alone: bool) -> Block:
         base = self._files.claim(probes, pid, alone=alone)
@@ -343,7 +343,8 @@ class BpfBackend:
     def _adopt(self, attached: AttachedTarget, probes: ProbeSet, block: Block) -> None:
         self._waits_no_more(block.base)
         self._target_of[block.base] = attached.target.id
-        probes.members[block.pid] = block.base
+        if not block.ended or block.pid not in probes.members:
+            probes.members[block.pid] = block.base
         attached.blocks.append(block.base)
         if block.ended:
             self._ended.append(block)
@@ -579,7 +580,7 @@ class BpfBackend:
                     block.ended = True
 
     def _leave(self, probes: ProbeSet, block: Block, *, ended: bool) -> None:
-        self._files.leave(probes, block.pid, ended=ended)
+        self._files.leave(probes, block.pid, block.base, ended=ended)
         if ended:
             return
         if probes.everyone:

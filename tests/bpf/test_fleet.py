@@ -121,6 +121,30 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def test_a_process_that_executes_itself_again_and_again_ends_no_agent(program: Path) -> None:
+    """Two processes run 41 programs each within a moment, all under one PID and start time: none is taken for another, and who comes then is counted."""
+    config = Config(targets=(TargetSelector(name=program.name),), listen=None, interval=Duration(200_000_000))
+    agent = Running(config)
+    first = subprocess.Popen([program, "idle"])
+    try:
+        agent.wait(lambda: bool(agent.of(Target)), "the file is linked")
+        children = [subprocess.Popen([program, "exec", "40"]) for _ in range(2)]
+        assert [child.wait() for child in children] == [0, 0]
+        last = subprocess.Popen([program, "idle"])
+        try:
+            agent.wait(lambda: last.pid in entries_by_pid(agent), "the next process is counted", seconds=120)
+        finally:
+            last.kill()
+        counted = entries_by_pid(agent)
+        found = [calls for child in children for calls in counted.get(child.pid, [])]
+        assert found
+        assert set(found) <= {0, 3}
+        assert len(agent.of(Series)) == len(agent.of(Target)), "each is one program with one function"
+    finally:
+        first.kill()
+        agent.close()
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_no_call_is_lost_while_links_by_pid_give_way_to_links_of_the_file(
     compile_program: Compile, start: Callable[..., Child], strategy: EndStrategy, monkeypatch: pytest.MonkeyPatch

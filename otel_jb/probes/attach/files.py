@@ -437,9 +437,13 @@ class Files:
             flags = (word >> 32) & ~off | on
             self._series.words[at] = word & 0xFFFFFFFF | flags << 32
 
-    def leave(self, probes: ProbeSet, pid: int, *, ended: bool) -> None:
-        """A process is no longer a member. If it keeps running, its calls in flight may still end for a moment, unless others share its links."""
-        base = probes.members.pop(pid)
+    def leave(self, probes: ProbeSet, pid: int, base: int, *, ended: bool) -> None:
+        """A process is no longer a member. If it keeps running, its calls in flight may still end for a moment, unless others share its links.
+        `base`: its first series.
+        """
+        if probes.members.get(pid) != base:
+            return  # it has executed the same program again, which is the member now
+        del probes.members[pid]
         probes.used_s = time.monotonic()
         for function in probes.functions:
             function.instead.pop(pid, None)

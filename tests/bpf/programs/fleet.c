@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// fleet idle | fleet live MILLISECONDS | fleet hot: one binary, many processes. `live` calls for that long, then prints its PID and its calls.
+// fleet idle | fleet live MILLISECONDS | fleet hot | fleet exec TIMES: one binary, many processes. `live` calls for that long, then prints its PID
+// and its calls. `exec` calls three times, then executes itself so often.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,12 @@ int main(int count, char **words) {
       fflush(stdout);
       usleep(50000);
     }
+  if (!strcmp(what, "exec")) {
+    char left[16];
+    for (int i = 0; i < 3; i++) jitterbuffer_put(&b, 1);
+    snprintf(left, sizeof left, "%d", atoi(words[2]) - 1);
+    return atoi(words[2]) <= 0 ? 0 : execl("/proc/self/exe", words[0], "exec", left, (char *)0);
+  }
   double end = now(CLOCK_MONOTONIC) + atof(count > 2 ? words[2] : "50") * 1e6;
   long calls = 0;
   do {
