@@ -16,6 +16,7 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _GRACE_S = 10.0  #: for an answer behind the time that the process gives itself
+_END_S = 1.0  #: for the process to end
 
 
 class DebugFiles:
@@ -78,11 +80,13 @@ class DebugFiles:
         """End the process, whatever it is at."""
         self._wanted.put(None)
         pid, self._pid = self._pid, 0
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # the process and the thread here see the end of it
         if pid:
-            with contextlib.suppress(ProcessLookupError):
+            # It may be of a user whom the reader may not signal. Then it ends at its next request, or with the reader.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+            _wait(pid, _END_S)
         if self._thread is not None:
             self._thread.join(timeout=2)
         self._socket.close()
@@ -139,3 +143,11 @@ class DebugFiles:
         if not answer:
             raise OSError("the process that fetches them is gone, or hangs")
         return answer
+
+
+def _wait(pid: int, seconds: float) -> None:
+    """Until a child has ended, if it does in that time."""
+    until = time.monotonic() + seconds
+    with contextlib.suppress(ChildProcessError):
+        while not os.waitpid(pid, os.WNOHANG)[0] and time.monotonic() < until:
+            time.sleep(0.01)

@@ -44,6 +44,7 @@ def serve_and_exit(requests: socket.socket, seconds: float = SECONDS, most: int 
         opener = _opener()
         _limit(most)
         give_up_everything()
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user takes that back
         limit_exporter()
         while True:
             message, files, _, _ = socket.recv_fds(requests, 4096, 1)

@@ -255,7 +255,8 @@ class Agent:
         """Slow calls, and processes that have ended or come; how many slow calls there were."""
         slow = measuring.take_slow_calls()
         arrivals = measuring.backend.arrivals()
-        ended = measuring.backend.ended()
+        # Without the cost measurement's own process, which a signal to the agent's process group ends too.
+        ended = {target: how for target, how in measuring.backend.ended().items() if target in measuring.targets}
         if ended:
             measuring.end(list(ended))
             self._problem = "the processes that were measured have ended"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -71,6 +72,40 @@ def test_closed_standard_descriptors_change_nothing(tmp_path: Path, closed: str,
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def children(pid: int) -> str:
+    """The command lines of a process's children."""
+    lines = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            pids = (task / "children").read_text().split()
+            lines += [Path(f"/proc/{each}/cmdline").read_text().replace("\0", " ") for each in pids]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("after_s", [0.1, 0.5])
+def test_a_signal_to_the_process_group_is_no_defect(tmp_path: Path, after_s: float) -> None:
+    """Ctrl-C and a service manager signal the children too: the process that the cost of a hit is measured on, the one that fetches debug files."""
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [COMMAND, "run", "--port", "0", "--name", "nosuch"],
+            stdin=subprocess.DEVNULL,
+            stderr=log,
+            cwd=tmp_path,
+            env={**os.environ, "DEBUGINFOD_URLS": "http://127.0.0.1:9", "DEBUGINFOD_CACHE_PATH": str(tmp_path)},
+            start_new_session=True,
+        )
+    try:
+        until(lambda: "cost.py" in children(process.pid), "the cost of a hit is measured")
+        time.sleep(after_s)  # its first probes come and go
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(patience(20)) == 0, (tmp_path / "log").read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert "internal error" not in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize("command", [("run", "--print-config"), ("version",), ("discover", "--json")])

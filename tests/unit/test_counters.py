@@ -69,7 +69,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[reader.Reader, Wor
         probe=SimpleNamespace(read=SimpleNamespace(entry=(1,), end=())),
         time_attached=lambda now: now,
     )
-    none = cast(Any, SimpleNamespace(snapshot=lambda *_, **__: (), gap_bounds_ns=()))
+    none = cast(Any, SimpleNamespace(snapshot=lambda *_, **__: (), gap_bounds_ns=(), recorder_bytes=0))
     made = reader.Reader(
         BOUNDS, **arrays, overflow=cast(Any, None), attached=cast(Any, {0: item}), rtp=none, residence=none
     )
