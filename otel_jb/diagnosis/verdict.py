@@ -110,10 +110,11 @@ def _readings(span: Span, steps: list[Span], only: str | None) -> Iterable[Readi
         yield Reading(limits.RUN_DELAY, None, waited / span.share_seconds, 0)
     if span.throttled_s is not None:
         yield Reading(limits.THROTTLED, None, span.throttled_s / span.share_seconds, 0)
-    arrived = max(sum(stream.received for stream in span.streams.values()), span.packets) + span.socket_drops
+    arrived = _arrived(span)
     yield Reading(limits.SOCKET_DROPS, None, _share(span.socket_drops, arrived), span.socket_drops)
-    if span.unread is not None and arrived:
-        yield Reading(limits.UNREAD, None, span.unread / (arrived / span.seconds), arrived)
+    unread_s = _unread_s(span)
+    if unread_s is not None:
+        yield Reading(limits.UNREAD, None, unread_s, arrived)
     if steps:
         stalled = sum(step.seconds for step in steps if step.stalled)
         yield Reading(limits.STALLED, None, stalled / sum(step.seconds for step in steps), 0)
@@ -171,8 +172,24 @@ def _is_early(reading: Reading, span: Span) -> bool:
     """Whether it is jitter that began after the server's sockets were last looked at: perhaps the packets only waited there."""
     if reading.measure is not limits.JITTER or span.jitter_by_share is None:
         return False
-    then = span.jitter_by_share.get(reading.stream or "")
-    return then is None or then < reading.measure.limit
+    then = span.jitter_by_share.get(reading.stream or "") or 0.0
+    if then >= reading.measure.limit:
+        return False
+    # Jitter that grows: most of it was there when they were looked at, and hardly anything waited.
+    waited_s = _unread_s(span)
+    seen = then >= limits.MOST_OF_IT * reading.measure.limit
+    return not (seen and waited_s is not None and waited_s < limits.MOST_OF_IT * limits.UNREAD.limit)
+
+
+def _arrived(span: Span) -> int:
+    """Packets that came to the server's sockets."""
+    return max(sum(stream.received for stream in span.streams.values()), span.packets) + span.socket_drops
+
+
+def _unread_s(span: Span) -> float | None:
+    """How long packets waited in the sockets, on average, by Little's law; None: nobody looked, or none came."""
+    arrived = _arrived(span)
+    return span.unread / (arrived / span.seconds) if span.unread is not None and arrived else None
 
 
 def _since(reading: Reading, steps: list[Span], whole: Span) -> int:

@@ -210,6 +210,24 @@ def test_jitter_since_the_sockets_were_last_looked_at_accuses_nobody_yet() -> No
         assert accusing[-1] == {culprit}
 
 
+def test_jitter_that_grows_is_the_networks_although_the_sockets_are_seldom_looked_at() -> None:
+    """Half of the limit was there when nothing waited in the sockets; what came since is more of the same."""
+    minute, history = Minute(), History(60)
+    history.apply(SRS)
+    history.apply(PUT)
+    accusing: list[set[Culprit]] = []
+    for second in range(60):
+        jitter_ns = 20_000_000 if second <= 45 else 40_000_000
+        minute.streams[HURT] = replace(minute.streams[HURT], jitter_ns=jitter_ns)
+        share, snapshot = minute.second()
+        if second % 45 == 0:
+            history.apply(share)
+        history.apply(snapshot)
+        accusing.append({each.reading.measure.culprit for each in judge(history, SRS.id).findings})
+    assert accusing[45] == set()
+    assert accusing[-1] == {Culprit.NETWORK}
+
+
 def test_every_measure_is_tried() -> None:
     """A measure without a test of its own would be a limit that nobody has checked."""
     assert {measure for _, measure, _ in TROUBLES.values()} == {each.name for each in MEASURES}
