@@ -28,7 +28,7 @@ PRINTS = {
     "otel-jb doctor 1234": r"jitter-buffer functions: JitterBuffer::put",
     "otel-jb doctor --otlp-endpoint URL": r"OTLP endpoint: .*127\.0\.0\.1:9310",
     "cat /proc/1234/cgroup": r"^\d+:.*:/",
-    "ps -eo pid,ni,pcpu,comm --sort=-pcpu": r"PID +NI %CPU COMMAND\n +\d+ ",
+    "ps -eo pid,ni,pcpu,comm --sort=-pcpu": r"PID +NI %CPU COMMAND\n *\d+ ",
     "ss -uanm": r"^State +Recv-Q",
     "eu-stack -p 1234": r"TID {pid}:\n#0 ",
     "curl http://127.0.0.1:9310/ready": r'"ready": true',
