@@ -172,10 +172,10 @@ def first_of_all() -> Iterator[None]:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def runs_first(pid: int) -> None:
+def runs_first(pid: int, priority: int = 10) -> None:
     """All threads of a process and of its children come before ordinary ones, so that a busy machine is not among its troubles."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(ProcessLookupError):
-            os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(10))
+            os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
     for child in subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split():
-        runs_first(int(child))
+        runs_first(int(child), priority)

@@ -121,7 +121,7 @@ def _play(directory: Path, cases: tuple[Case, ...], rate: Rate) -> tuple[dict[st
         measuring = AgentProcess(directory, *options, *pids, command=("record", str(recording)))
         stack.callback(measuring.kill)
         measuring.wait_until_ready(120)
-        runs_first(measuring.process.pid)
+        runs_first(measuring.process.pid, 5)  # and the programs before it, or they would wait for it
         _wait_for_all(measuring, {program.pid for program in programs.values()})
         plans = {case.name: _plans(case, rate) for case in cases}
         server = stack.enter_context(alerting(directory, measuring.port))
