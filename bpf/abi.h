@@ -209,7 +209,7 @@ struct series {
   u64 comm[2];
   u64 whose;     // 1 + the id of the user in whose share the block counts; 0: in nobody's
   u64 state;     // BLOCK_*
-  u64 late_ns;   // when a packet that was too late was last told of
+  u64 late_ns;   // when a packet was last reported as too late
   u64 COUNTERS;  // what is counted: the sums and balances of otel_jb/model/counters.py
   // By parity of the epoch. Counts and sums go on for ever; the others are cleared when their half is read.
   u64 count[2];
@@ -270,6 +270,7 @@ struct control {
   u64 start_boottime;
   u64 signal;
   u64 live;
+  u64 late_ns;  // when the packet of any series was last reported as too late
 };
 
 // What user space asks the kernel to do (arguments of `on_command`: the command, then these).
@@ -331,11 +332,12 @@ struct event {
   struct nested nested[NESTED];
   u8 copy[STACK_COPY];
 };
-#define EVENT_RETURN 1u            // return_value holds
-#define EVENT_NEST_KNOWN 2u        // nested[] belongs to this thread all the time
-#define EVENT_FAULTED 4u           // a read program faulted
-#define EVENT_LATE 8u              // it was not slow: its packet was too late
-#define LATE_GAP_NS 1000000000ULL  // between two of these of one series
+#define EVENT_RETURN 1u               // return_value holds
+#define EVENT_NEST_KNOWN 2u           // nested[] belongs to this thread all the time
+#define EVENT_FAULTED 4u              // a read program faulted
+#define EVENT_LATE 8u                 // it was not slow: its packet was too late
+#define LATE_GAP_NS 1000000000ULL     // between two of these of one series
+#define LATE_GAP_ALL_NS 100000000ULL  // of all series, of whatever process
 
 // One SSRC of one buffer, as its packets told. Freed by user space alone.
 struct rtp_stream {

@@ -528,7 +528,7 @@ INLINE u32 packet_moves(struct series *s, u64 features, u64 *r, u64 now) {
   return 0;
 }
 
-// What the end of a call tells of the packet that it was given, in its record.
+// At an end: notes in its record what became of the packet that the call was given.
 INLINE void flight_lands(u64 reference, u64 since, u64 now, u64 outcome, u32 passed) {
   u64 end = passed                                  ? FLIGHT_PLAYED
             : outcome == OUTCOME_DUPLICATE          ? FLIGHT_DOUBLE
@@ -721,11 +721,19 @@ INLINE u32 let_through(struct series *s, u64 now) {
   return 0;
 }
 
-// Whether the call is told of although it was not slow, since its packet was too late: one of them in a while.
+// Whether to move the time of the last event on to now, because it is long enough ago. Of several threads one may.
+INLINE u32 turn_comes(u64 *last, u64 now, u64 gap) {
+  u64 was = *(volatile u64 *)last;
+  return (s64)(now - was) > (s64)gap && __sync_val_compare_and_swap(last, was, now) == was;
+}
+
+// Whether the call is reported although it was not slow, because its packet was too late. At most one in a while, of its series and of
+// all: hundreds of processes that lose packets at once must not cost more than one.
 INLINE u32 tells_late(struct series *s, u64 features, u64 outcome, u64 now) {
-  u64 reason = outcome - OUTCOME_DROP, was = *(volatile u64 *)&s->late_ns;
+  u64 reason = outcome - OUTCOME_DROP;
   if (reason >= DROP_REASONS || !(features >> FEATURE_LATE_SHIFT >> (reason & (DROP_REASONS - 1)) & 1)) return 0;
-  return (s64)(now - was) > (s64)LATE_GAP_NS && __sync_val_compare_and_swap(&s->late_ns, was, now) == was;
+  if ((s64)(now - *(volatile u64 *)&s->late_ns) <= (s64)LATE_GAP_NS) return 0;
+  return turn_comes(&hole_control()->late_ns, now, LATE_GAP_ALL_NS) && turn_comes(&s->late_ns, now, LATE_GAP_NS);
 }
 
 // Emits one event for a slow call, or for one with a late packet, if the ring buffer has room.
@@ -1020,7 +1028,7 @@ int on_session(REGS *ctx) {
   int unseen =
       enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features, timed, r);  // the stack pointer is at the return address there
   if (features & FEATURE_RTP && UNLIKELY(*(volatile u64 *)&r[REG_RTP])) {
-    // What the other program answers is what the kernel gets.
+    // The kernel gets the other program's answer.
     if (unseen)
       onward.call(ctx, ONWARD_SETTLE_UNSEEN);
     else

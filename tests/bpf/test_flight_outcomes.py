@@ -198,3 +198,26 @@ def test_late_packets_are_told_of_once_in_a_while(kernel: BpfBackend, play: Play
     kernel.set_threshold(series.series, 1)
     play([put(60, LATE)])
     assert [each.late for each in kernel.slow_calls(every=True)] == [False]
+
+
+def test_many_processes_with_late_packets_share_the_events(
+    kernel: BpfBackend, child: Child, start: Callable[..., Child], tmp_path: Path
+) -> None:
+    """Processes whose packets are late at once leave no more events than one in a tenth of a second, and each packet is counted."""
+    others = [start(child.path) for _ in range(4)]
+    functions = {
+        "put": Meaning(program=PUT, drop_reasons=("error", "late"), argument_registers=frozenset({1, 2, 3})),
+    }
+    players = []
+    for number, other in enumerate(others, 2):
+        target = Target(number, other.pid, 0, "rtp_streams", str(other.path), None, "rtp_streams", "x", 0)
+        kernel.attach(target, plan_for(other.path, functions))
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        players.append(Player(other, directory))
+    began = time.monotonic()
+    for player in players:
+        player([put(100), put(1, LATE)])
+    calls = kernel.slow_calls(every=True)
+    assert 1 <= len(calls) <= 1 + (time.monotonic() - began) * 1e9 / abi.LATE_GAP_ALL_NS
+    assert sum(each.drops[1] for each in kernel.snapshot().series if len(each.drops) > 1) == len(players)

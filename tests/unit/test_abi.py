@@ -35,7 +35,17 @@ _STRUCTS = {
     ),
     "set": ("given", "taken", "no_room", "functions", "grants"),
     "user": ("id", "taken", "freed", "refused"),
-    "control": ("epoch", "spilled", "ended", "user_quota", "group_leader", "start_boottime", "signal", "live"),
+    "control": (
+        "epoch",
+        "spilled",
+        "ended",
+        "user_quota",
+        "group_leader",
+        "start_boottime",
+        "signal",
+        "live",
+        "late_ns",
+    ),
     "buffer": ("key", "depth", "seen_ns"),
     "rtp_stream": (
         "key",
