@@ -178,9 +178,8 @@ class History:
         if len(samples) < 2:
             return None
         share = samples[-1].share
-        if (
-            share is None or samples[-1].time_unix_nano - share.time_unix_nano > self._window_ns
-        ):  # nobody looks any more
+        # Nobody looks any more if the last share is that old.
+        if share is None or samples[-1].time_unix_nano - share.time_unix_nano > self._window_ns:
             return _span(samples[0], samples[-1])
         by_then = [sample for sample in samples if sample.time_unix_nano <= share.time_unix_nano] or [samples[0]]
         span = _span(samples[0], samples[-1], by_then[-1])
@@ -190,10 +189,10 @@ class History:
         return replace(span, unread=_unread(self._targets[target].first_share, share))
 
     def steps(self, target: int) -> list[Span]:
-        """The window from moment to moment, oldest first."""
+        """The window from moment to moment, oldest first, without those in which the wall clock stood still or was set back."""
         samples = self._targets[target].samples
         read = _read(samples)
-        return [_span(*pair, read=read) for pair in pairwise(samples)]
+        return [step for pair in pairwise(samples) if (step := _span(*pair, read=read)).seconds > 0]
 
     def stalled(self, target: int) -> float:
         """The share of the window in which packets came and none was taken, as the steps have it, but quickly where all goes well."""
@@ -327,7 +326,7 @@ def _counted(
 
 def _between(before: HostShare | None, now: HostShare | None, otherwise: float) -> float:
     """Seconds that the difference of two shares is about. The first one counts from later than the moment before it."""
-    if before is None or now is None or before is now:
+    if before is None or now is None or now.time_unix_nano <= before.time_unix_nano:
         return otherwise
     return (now.time_unix_nano - before.time_unix_nano) / 1e9
 
@@ -342,7 +341,8 @@ def _unread(before: HostShare | None, now: HostShare | None) -> float | None:
     if before is None or now is None or before is now or not now.udp_waited:
         return None
     waited = sum(each for _, each in now.udp_waited) - sum(each for _, each in before.udp_waited)
-    return waited / (now.time_unix_nano - before.time_unix_nano) / DATAGRAM_BYTES
+    took_ns = now.time_unix_nano - before.time_unix_nano
+    return waited / took_ns / DATAGRAM_BYTES if took_ns > 0 else None  # the wall clock may have been set back
 
 
 def _drops(share: HostShare | None) -> int:

@@ -16,7 +16,7 @@ from otel_jb.cli.main import main
 from otel_jb.diagnosis import limits
 from otel_jb.diagnosis.history import History
 from otel_jb.diagnosis.limits import MEASURES, Culprit
-from otel_jb.diagnosis.verdict import Verdict, judge
+from otel_jb.diagnosis.verdict import Verdict, accused, judge
 from otel_jb.model.stream import HostShare, RtpSnapshot, Snapshot, StreamRecord, TargetEnded
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from tests.telemetry_samples import SRS, START, series, snapshot_of
@@ -226,6 +226,22 @@ def test_jitter_that_grows_is_the_networks_although_the_sockets_are_seldom_looke
         accusing.append({each.reading.measure.culprit for each in judge(history, SRS.id).findings})
     assert accusing[45] == set()
     assert accusing[-1] == {Culprit.NETWORK}
+
+
+def test_a_clock_that_stands_still_is_no_defect() -> None:
+    """A recording whose moments all bear one wall time, as a clock that is set back makes them, has no verdict and no error."""
+    for since in (0, 30):
+        minute, history = Minute(), History(60)
+        history.apply(SRS)
+        history.apply(PUT)
+        for second in range(60):
+            for record in minute.second(pause):
+                if second >= since and isinstance(record, (HostShare, Snapshot)):
+                    history.apply(replace(record, time_unix_nano=START + since * SECOND))
+                else:
+                    history.apply(record)
+        judge(history, SRS.id)
+        accused(history, SRS.id)
 
 
 def test_every_measure_is_tried() -> None:
