@@ -72,7 +72,7 @@ def open_pages(port: int, number: int) -> list[HTTPConnection]:
         connection.request("GET", "/events")
         response = connection.getresponse()
         assert response.status == 200, response.status
-        response.read1(1 << 16)  # the first event has been made: what is measured from now on is what goes on
+        response.read1(1 << 16)  # the first event has been made, and everything after it costs the same
 
         def read(response: object = response) -> None:
             try:

@@ -44,7 +44,7 @@ _PATIENCE_S = 120.0
 
 
 class Relay:
-    """Passes datagrams between a sender, who is whoever comes first, and a receiver. Of the sender's RTP it loses, delays, duplicates some."""
+    """Passes datagrams between a sender, the first to come, and a receiver. It loses, delays and duplicates some of the sender's RTP."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self._chance = plan, random.Random(plan.seed)
@@ -317,7 +317,7 @@ def janus(directory: Path) -> Row:
 
 
 def _packets_in(told: object) -> float | None:
-    """The packets that came of the first medium that is sound, wherever it is in what Janus tells of a handle."""
+    """Packets received of the first audio medium, wherever Janus lists it for a handle."""
     if isinstance(told, dict) and told.get("type") == "audio" and "stats" in told:
         return float(told["stats"]["in"]["packets"])
     parts = told.values() if isinstance(told, dict) else told if isinstance(told, list) else ()

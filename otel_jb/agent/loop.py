@@ -42,9 +42,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 WATCH_S = 1.0  #: maximum delay until the agent notices what the kernel does not report
-COST_WAITS_S = (
-    10.0  #: for the first processes to be attached: calibrating beside it would take their time and measure it
-)
+#: For the first processes to be attached: calibrating beside that would take their time, and measure it.
+COST_WAITS_S = 10.0
 STOP_BUDGET_S = 4.0  #: a second is left for what cannot be hurried, so that stopping takes at most five
 
 

@@ -23,9 +23,8 @@ class ReplayedCalls:
 
     def __init__(self, state: StreamState) -> None:
         self.kept = KeptCalls()
-        self._offset_ns: int | None = (
-            None  # of the recording's wall clock to its monotonic one; None: no snapshot came yet
-        )
+        # Of the recording's wall clock to its monotonic one. None: no snapshot came yet.
+        self._offset_ns: int | None = None
         self._maker = SpanMaker(
             state,
             clock=self,

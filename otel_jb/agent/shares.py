@@ -19,9 +19,8 @@ _logger = logging.getLogger(__name__)
 _AT_ONCE = 100  # records handed on together; the receiver is asked each time
 
 MOST_OF_A_CPU = 0.005  #: what looking may use; with very many processes it looks less often instead
-GLANCE_S = (
-    0.25  #: between two glances at the sockets, on average. At random, so that nothing periodic is always met, or never
-)
+#: Between two glances at the sockets, on average. At random, so that they meet nothing periodic always, or never.
+GLANCE_S = 0.25
 
 
 class Shares:

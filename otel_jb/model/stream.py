@@ -295,7 +295,7 @@ class SlowCall:
     packets: tuple[
         PassedPacket, ...
     ] = ()  #: that went into this buffer around the beginning of the call, in order; empty: not recorded
-    late: bool = False  #: it was not slow: it is told of since its packet was thrown away for being too late
+    late: bool = False  #: it was not slow: it is here because its packet was thrown away for being too late
 
     def __post_init__(self) -> None:
         self.thread_name = printable(self.thread_name)

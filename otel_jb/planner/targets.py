@@ -97,9 +97,8 @@ class Discovery:
         self.waiting: dict[
             Process, str
         ] = {}  #: named by their PID, with nothing to measure until they load a library; what to say of each
-        self._nameless: dict[
-            Process, AgentError | None
-        ] = {}  # of these, whose debug files were asked for; why that was in vain
+        # Of these, those whose debug files were asked for; why that was in vain.
+        self._nameless: dict[Process, AgentError | None] = {}
 
     def _plan(self, process: Process) -> ProbePlan:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
@@ -131,7 +130,7 @@ class Discovery:
         if is_server(process.name) and not loads_plugins(process.name):
             return False
         named = [(each.report.soname or each.path.rpartition("/")[2], each) for each in examined]
-        # The C library has dlopen for whoever wants it; what it loads itself holds no jitter buffer.
+        # The C library has dlopen for its users. What it loads itself holds no jitter buffer.
         if not any(each.report.loads for name, each in named if not only_plain((name,))):
             return False
         names = [name for name, _ in named]

@@ -40,7 +40,7 @@ from otel_jb.probes.read.rtp import RtpReader
 from otel_jb.probes.series import Attached, AttachedTarget, ProbeSet
 
 FIRST_SERIES = 64  #: mapped at start; more are when they are given out
-LATE_WAIT_NS = 500_000_000  #: so long after a late packet it is told of, with the packets that came behind it
+LATE_WAIT_NS = 500_000_000  #: from a late packet to its report, for the packets that come behind it
 RETIRE_S = 1.0  #: after which nothing counts any more into the block of a process that is ignored
 
 
