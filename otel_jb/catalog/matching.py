@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from importlib import resources
 from pathlib import Path
 
 from otel_jb.catalog.expression import Scope
@@ -237,10 +236,9 @@ def _holds_layouts(path: Path) -> bool:
 
 
 def _shipped() -> Iterator[ProfileSpec]:
-    files = resources.files(__package__) / "profiles"
-    for file in sorted(files.iterdir(), key=lambda item: item.name):
-        if file.name.endswith(".yaml"):
-            yield yamlfile.parse(file.read_text(encoding="utf-8"), file.name, ProfileSpec)
+    # not importlib.resources: it takes 5 ms and a third of a megabyte for what is never in an archive
+    for file in sorted(Path(__file__).with_name("profiles").glob("*.yaml")):
+        yield yamlfile.parse(file.read_text(encoding="utf-8"), file.name, ProfileSpec)
 
 
 def _files(given: Sequence[Path]) -> Iterator[Path]:

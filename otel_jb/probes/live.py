@@ -33,7 +33,7 @@ from otel_jb.probes.read import names
 from otel_jb.probes.read.boundaries import Buckets, build
 from otel_jb.probes.read.events import decode
 from otel_jb.probes.read.flight import FlightReader
-from otel_jb.probes.read.maps import HashMap, Ring, WordArray, wait_for_grace
+from otel_jb.probes.read.maps import GlancedArray, HashMap, Ring, WordArray, wait_for_grace
 from otel_jb.probes.read.reader import Reader
 from otel_jb.probes.read.residence import ResidenceReader
 from otel_jb.probes.read.rtp import RtpReader
@@ -112,14 +112,14 @@ class BpfBackend:
         maps, words = loaded.maps, abi.series_words(len(self.buckets.bounds_ns) + 1)
         self._series_words = words
         self._series = self._array(maps["all_series"], self._options.max_series * words, FIRST_SERIES * words)
-        calls = self._array(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
+        calls = GlancedArray(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
         control = self._array(maps["control"], abi.CONTROL_WORDS)
         buffers = self._array(maps["buffers"], abi.BUFFER_SLOTS * abi.BUFFER_WORDS)
         self._fill_cells(maps["cells"])
         self._ring = Ring(maps["events"], RING_BYTES)
         self._opened.callback(self._ring.close)
         overflow = HashMap(maps["overflow"], 8, abi.CALL_WORDS * 8)
-        streams = self._array(maps["rtp_streams"], abi.RTP_STREAMS * abi.RTP_STREAM_WORDS)
+        streams = GlancedArray(maps["rtp_streams"], abi.RTP_STREAMS * abi.RTP_STREAM_WORDS)
         self._rtp = RtpReader(
             streams,
             self._array(maps["rtp_unplaced"], self._options.max_series * abi.RTP_UNPLACED_WORDS),

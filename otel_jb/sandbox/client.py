@@ -11,6 +11,7 @@ what it left behind is gone with its process. Where the child cannot be confined
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -196,6 +197,7 @@ def _fork_server() -> tuple[int, socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     sys.stdout.flush()
     sys.stderr.flush()
+    gc.freeze()  # pages of what exists stay shared, which a collection would write to
     pid = os.fork()
     if pid == 0:
         serve_and_exit(theirs)

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,7 +26,9 @@ from otel_jb.sandbox.seccomp import REMEDY
 _ADDRESS_SPACE_BYTES = 1 << 30  #: beyond what the server has already, and twice the files' size
 _PACKAGE = "otel_jb.sandbox."
 #: imported before privileges are dropped, because nothing can be imported afterwards
-_PRELOAD = ("lzma", "zlib", "traceback", "elftools.elf.structs", "capstone")
+_PRELOAD = ("lzma", "zlib", "traceback", "elftools.elf.structs")
+#: Of the twenty machines that capstone imports the constants of, those whose code is read.
+_MACHINES = ("x86", "arm64")
 
 
 def serve(descriptor: int) -> None:
@@ -101,11 +104,11 @@ def _preload() -> None:
         for path in (rooms / room).glob("*.py")
         if path.stem != "__init__"
     ]
+    with contextlib.suppress(ImportError, OSError):  # a user who may not read the package has what was imported before
+        _import_decoder()
     for name in (*_PRELOAD, *own):
-        try:
+        with contextlib.suppress(ImportError, OSError):
             importlib.import_module(name)
-        except (ImportError, OSError):  # a user who may not read the package has what was imported before
-            continue
     from otel_jb.elf.demangle import available
     from otel_jb.elf.image import Image
 
@@ -115,6 +118,17 @@ def _preload() -> None:
             _ = Image.from_file(file).build_id  # the first use of a library costs more than the others
     except (AgentError, OSError):
         pass
+
+
+def _import_decoder() -> None:
+    """Import capstone, first of all: what is forgotten of it, two megabytes, leaves room for what is imported next."""
+    import capstone  # noqa: F401
+
+    kept = {f"capstone.{machine}{part}" for machine in _MACHINES for part in ("", "_const")}
+    others = [module for name, module in sys.modules.items() if name.startswith("capstone.") and name not in kept]
+    for module in others:
+        for constant in [name for name in vars(module) if name.isupper()]:
+            delattr(module, constant)
 
 
 def _work_and_exit(server: int, address_space: int, requests: socket.socket, descriptors: list[int]) -> NoReturn:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from otel_jb.probes.read.maps import WordArray
+from otel_jb.probes.read.maps import GlancedArray, WordArray
 
 PAGE_WORDS = mmap.PAGESIZE // 8
 
@@ -70,4 +70,19 @@ def test_nothing_beyond_an_array_is_mapped(memory: int) -> None:
     array = WordArray(memory, 5 * PAGE_WORDS, 4 * PAGE_WORDS)
     array.reach(5 * PAGE_WORDS)
     assert len(array.words) == 5 * PAGE_WORDS
+    array.close()
+
+
+def test_a_large_table_is_mapped_only_while_it_is_looked_at(memory: int) -> None:
+    """Looks may be nested: the words are there until the outermost ends, and written for good."""
+    array = GlancedArray(memory, 64 * PAGE_WORDS)
+    assert mapped_kib(memory) == 0
+    with array.looked_at() as outer:
+        with array.looked_at() as inner:
+            inner[63 * PAGE_WORDS] = 42
+        assert outer[63 * PAGE_WORDS] == 42
+        assert mapped_kib(memory) == 64 * mmap.PAGESIZE >> 10
+    assert mapped_kib(memory) == 0
+    with array.looked_at():
+        assert array.block(63 * PAGE_WORDS, 1) == [42]
     array.close()

@@ -13,25 +13,25 @@ class Indices:
     """Numbers from `first` to `last`; the longest unused one is given out first, so that a stale number is not met soon."""
 
     def __init__(self, first: int, last: int, what: str) -> None:
-        self._free = deque(range(first, last + 1))
+        self._fresh = iter(range(first, last + 1))  # never given out: as a list, tens of thousands would take megabytes
+        self._freed: deque[int] = deque()
+        self.left = last + 1 - first  #: how many are free
         self._what = what
-
-    @property
-    def left(self) -> int:
-        """How many are free."""
-        return len(self._free)
 
     def take(self) -> int:
         """A free number; raises AttachError when there is none."""
-        if not self._free:
+        if not self.left:
             raise AttachError(
                 f"there is no room for more {self._what}", "Raise `max_series`, or select fewer targets or functions."
             )
-        return self._free.popleft()
+        self.left -= 1
+        number = next(self._fresh, None)
+        return self._freed.popleft() if number is None else number
 
     def give_back(self, number: int) -> None:
         """Free it."""
-        self._free.append(number)
+        self.left += 1
+        self._freed.append(number)
 
 
 class Groups:

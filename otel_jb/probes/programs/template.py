@@ -119,7 +119,7 @@ def at_site(shape: Shape, offset: int) -> Shape:
 class Template:
     """One compiled program; `maps` are the instructions that refer to a map, by index."""
 
-    code: tuple[Instruction, ...]
+    encoded: bytes  #: decoded, all programs would take more than a megabyte for as long as the agent runs
     maps: Mapping[int, str]
 
     @classmethod
@@ -137,27 +137,35 @@ class Template:
                 found[at] = names[instruction.immediate]
         if _lowest(instructions) <= LOWEST + 8:
             raise ValueError("a BPF program that uses all of its stack")
-        return cls(tuple(instructions), found)
+        return cls(code, found)
+
+    @property
+    def code(self) -> list[Instruction]:
+        """Its instructions, decoded anew."""
+        return bpf.decode(self.encoded)
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
-        return {"code": bpf.encode(self.code).hex(), "maps": [[at, name] for at, name in self.maps.items()]}
+        return {"code": self.encoded.hex(), "maps": [[at, name] for at, name in self.maps.items()]}
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Template:
         """The inverse of `plain`. KeyError, TypeError or ValueError where it is not what that made."""
-        return cls(tuple(bpf.decode(bytes.fromhex(data["code"]))), {int(at): str(name) for at, name in data["maps"]})
+        template = cls(bytes.fromhex(data["code"]), {int(at): str(name) for at, name in data["maps"]})
+        _ = template.code  # ValueError
+        return template
 
     def filled(self, shape: Shape, maps: Mapping[str, int]) -> bytes:
         """The program for a shape, with these maps' descriptors. Raises ValueError, KeyError."""
+        general = self.code
         pieces: dict[int, Sequence[Instruction]] = {}
-        for at, helper in bpf.calls(self.code):
+        for at, helper in bpf.calls(general):
             if helper in _HOLES:
                 pieces[at] = _piece(helper, shape)
             elif helper in _MAP_HOLES:
                 descriptor = maps[_MAP_HOLES[helper]]
                 pieces[at] = (Instruction(bpf.LOAD_IMMEDIATE, 0, _MAP_VALUE, 0, descriptor), Instruction(0))
-        code, places = bpf.replaced(self.code, pieces)
+        code, places = bpf.replaced(general, pieces)
         for at, name in self.maps.items():
             code[places[at]] = code[places[at]]._replace(immediate=maps[name])
         return bpf.encode(code)

@@ -51,8 +51,9 @@ class FlightReader:
         self._since: dict[int, int] = {}  # packets that were recorded in a slot before its stream began
         self._counted: dict[int, int] = {}  # the same when the streams were last ranked
         self._busy: dict[int, int] = {}  # slot -> number of the larger ring that it has
-        for slot in range(abi.RTP_STREAMS):
-            self._give(slot, slot * _SMALL, _SMALL)
+        with streams.looked_at():
+            for slot in range(abi.RTP_STREAMS):
+                self._give(slot, slot * _SMALL, _SMALL)
 
     def _give(self, slot: int, first: int, size: int) -> None:
         self._streams.words[slot * abi.RTP_STREAM_WORDS + abi.RTP_STREAM_RING] = first | size - 1 << 32
@@ -149,7 +150,10 @@ class FlightReader:
 
 def _memory(descriptor: int) -> int:
     """What the kernel says that a map takes (kernel/bpf/syscall.c: bpf_map_show_fdinfo); 0: it does not say."""
-    lines = Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines()
+    try:
+        lines = Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines()
+    except OSError:
+        return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("memlock:")), 0)
 
 

@@ -61,10 +61,44 @@ class WordArray:
         """Write raw bytes at a word index; only where the kernel is not looking yet."""
         self._map[at * 8 : at * 8 + len(data)] = data
 
+    @contextmanager
+    def looked_at(self) -> Iterator[memoryview]:
+        """The words, mapped at least until this ends."""
+        yield self.words
+
     def close(self) -> None:
         """Unmap."""
         self.words.release()
         self._map.close()
+
+
+class GlancedArray(WordArray):
+    """The same, mapped only while it is `looked_at`, which may be nested: for large tables that are read once in a while, in one thread.
+
+    The kernel maps all pages of an array at once, used or not, and what is mapped counts as the agent's memory.
+    """
+
+    def __init__(self, fd: int, words: int) -> None:
+        super().__init__(fd, words)
+        self._looking = 0
+        super().close()
+
+    @contextmanager
+    def looked_at(self) -> Iterator[memoryview]:
+        """The words, mapped until the outermost of these ends."""
+        if not self._looking:
+            self._mapped = 0
+            self.reach(self._total)
+        self._looking += 1
+        try:
+            yield self.words
+        finally:
+            self._looking -= 1
+            if not self._looking:
+                super().close()
+
+    def close(self) -> None:
+        """Do nothing: it is not mapped."""
 
 
 class Windows:

@@ -70,13 +70,14 @@ class Reader:
 
     def open_calls(self) -> list[tuple[int, int, int, int]]:
         """(slot, key, start, tid) of every call in flight; the slot of one in the overflow table is -1."""
-        words = self._calls.words
         found = []
-        for slot, key in enumerate(words[:: abi.CALL_WORDS].tolist()):
-            if key:
-                at = slot * abi.CALL_WORDS
-                if not words[at + abi.CALL_TID_FLAGS] >> 32 & abi.CALL_MARK:
-                    found.append((slot, key, words[at + abi.CALL_START], words[at + abi.CALL_TID_FLAGS] & 0xFFFFFFFF))
+        with self._calls.looked_at() as words:
+            for slot, key in enumerate(words[:: abi.CALL_WORDS].tolist()):
+                if key:
+                    at = slot * abi.CALL_WORDS
+                    tid_flags = words[at + abi.CALL_TID_FLAGS]
+                    if not tid_flags >> 32 & abi.CALL_MARK:
+                        found.append((slot, key, words[at + abi.CALL_START], tid_flags & 0xFFFFFFFF))
         if self._control.words[abi.CONTROL_SPILLED]:
             for raw_key, value in self._overflow.items().items():
                 (key,) = struct.unpack("=Q", raw_key)
@@ -104,10 +105,10 @@ class Reader:
         outcome = abi.SERIES_UNTIMED if returned_unseen else abi.SERIES_ABANDONED
         for index in wanted:
             self._series.words[index * self._words + outcome] += self.in_flight(index)
-        words = self._calls.words
-        for slot, key in enumerate(words[:: abi.CALL_WORDS].tolist()):
-            if key and key & _MASK in wanted:
-                words[slot * abi.CALL_WORDS] = 0
+        with self._calls.looked_at() as words:
+            for slot, key in enumerate(words[:: abi.CALL_WORDS].tolist()):
+                if key and key & _MASK in wanted:
+                    words[slot * abi.CALL_WORDS] = 0
         if self._control.words[abi.CONTROL_SPILLED]:
             for raw_key in self._overflow.items():
                 if struct.unpack("=Q", raw_key)[0] & _MASK in wanted:
@@ -115,12 +116,14 @@ class Reader:
 
     def open_of(self, indices: set[int], form: int) -> list[tuple[int, int, int]]:
         """(slot, key, start) of the calls of these series that links of this form began; not of those in the overflow table."""
-        words = self._calls.words
-        return [
-            (slot, key, start)
-            for slot, key, start, _ in self.open_calls()
-            if slot >= 0 and key & _MASK in indices and words[slot * abi.CALL_WORDS + abi.CALL_TID_FLAGS] >> 63 == form
-        ]
+        with self._calls.looked_at() as words:
+            return [
+                (slot, key, start)
+                for slot, key, start, _ in self.open_calls()
+                if slot >= 0
+                and key & _MASK in indices
+                and words[slot * abi.CALL_WORDS + abi.CALL_TID_FLAGS] >> 63 == form
+            ]
 
     def settle_dead_threads(self, settle: Callable[[int, int, int], bool]) -> None:
         """Have calls counted as abandoned whose thread is gone; the kernel does it, so that a call which begins at the same place is

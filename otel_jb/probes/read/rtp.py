@@ -72,6 +72,10 @@ class RtpReader:
         wanted = {index: item for index, item in attached.items() if item.series.has_rtp}
         if not wanted:
             return ()
+        with self._streams.looked_at():
+            return self._snapshot(wanted, rank=rank)
+
+    def _snapshot(self, wanted: Mapping[int, Attached], *, rank: bool) -> tuple[RtpSnapshot, ...]:
         self._of_target = {}
         for index, item in wanted.items():
             self._of_target.setdefault(item.series.target, []).append(index)
@@ -107,6 +111,12 @@ class RtpReader:
         follows = any(item.series.has_rtp for item in attached.values())
         if self._flights is None or not follows or not any(call.stream for call in calls):
             return list(calls)
+        with self._streams.looked_at():
+            return self._with_packets(self._flights, calls, attached)
+
+    def _with_packets(
+        self, flights: FlightReader, calls: Sequence[SlowCall], attached: Mapping[int, Attached]
+    ) -> list[SlowCall]:
         target_of = {item.series.id: item.series.target for item in attached.values()}
         slots: dict[tuple[int, int], dict[int, Recorded]] = {}  # by target and buffer
         keys = self._streams.words[:: abi.RTP_STREAM_WORDS].tolist()
@@ -119,7 +129,7 @@ class RtpReader:
                     key & 0xFFFFFFFF, rate_of(tick) if tick else None, item.series.drop_reasons
                 )
         return [
-            replace(call, packets=self._flights.around(streams, call.start_ns, call.packets))
+            replace(call, packets=flights.around(streams, call.start_ns, call.packets))
             if call.stream and (streams := slots.get((target_of.get(call.series, 0), call.stream)))
             else call
             for call in calls
@@ -193,5 +203,6 @@ class RtpReader:
         for index in gone:
             self._ledgers.pop(index, None)
             self._unplaced.write(index * abi.RTP_UNPLACED_WORDS, bytes(8 * abi.RTP_UNPLACED_WORDS))
-        keys = self._streams.words[:: abi.RTP_STREAM_WORDS].tolist()
-        self._free(slot for slot, key in enumerate(keys) if key & abi.RTP_KEY_VALID and key >> 32 & _INDEX in gone)
+        with self._streams.looked_at() as words:
+            keys = words[:: abi.RTP_STREAM_WORDS].tolist()
+            self._free(slot for slot, key in enumerate(keys) if key & abi.RTP_KEY_VALID and key >> 32 & _INDEX in gone)
