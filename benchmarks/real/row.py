@@ -131,7 +131,7 @@ class Counter:
 def bpftrace(pid: int, directory: Path, *clauses: tuple[Probed, str, str]) -> Iterator[Counter]:
     """Count beside the agent, by clauses of (function, condition, actions). Other processes of the same file do not count."""
     text = 'BEGIN { printf("attached\\n"); } ' + " ".join(
-        f"uprobe:{place.path}:{place.at:#x} /pid == {pid} && ({condition})/ {{ {actions} }}"
+        f"uprobe:{_plain(place.path, directory)}:{place.at:#x} /pid == {pid} && ({condition})/ {{ {actions} }}"
         for place, condition, actions in clauses
     )
     log = directory / "bpftrace.log"
@@ -152,6 +152,16 @@ def bpftrace(pid: int, directory: Path, *clauses: tuple[Probed, str, str]) -> It
         if child.poll() is None:
             child.kill()
             child.wait()
+
+
+def _plain(path: Path, directory: Path) -> Path:
+    """A path that bpftrace takes, to the same file: an `@` in it is a map to its grammar."""
+    if "@" not in str(path):
+        return path
+    link = directory / path.name
+    link.unlink(missing_ok=True)
+    link.symlink_to(path)
+    return link
 
 
 @contextmanager

@@ -11,10 +11,11 @@ from functools import cached_property
 
 from otel_jb.arch import aarch64, x86_64
 from otel_jb.arch.instruction import Flow, Instruction
+from otel_jb.code.bounds import Bounds
 from otel_jb.elf.image import Image
 from otel_jb.elf.references import MAX_PLACES, called, calls_of, jumped_to, jumps_into, places, references
 from otel_jb.elf.symbols import tables
-from otel_jb.elf.unwind_tables import Frame, Frames
+from otel_jb.elf.unwind_tables import Frame, Frames, Row
 from otel_jb.elf.vtables import pointed_to, slots
 from otel_jb.model.errors import ElfError
 from otel_jb.model.marks import Mark, MarkKind, Reached, Trail
@@ -39,7 +40,7 @@ def trails(image: Image, marks: Sequence[Mark]) -> list[Trail]:
     for instruction, target in references(image, targets):
         users.setdefault(target, []).append(instruction)
     finder = _Functions(image)
-    finder.learn(filter(None, map(finder.frame, itertools.islice(itertools.chain(*users.values()), MAX_USERS))))
+    finder.meet(list(itertools.islice(itertools.chain(*users.values()), MAX_USERS)))
     follow = {MarkKind.CALLED_BY: finder.called, MarkKind.CALLS: finder.calling}
     found = []
     for mark in marks:
@@ -54,10 +55,10 @@ def trails(image: Image, marks: Sequence[Mark]) -> list[Trail]:
 
 
 class _Functions:
-    """The functions around addresses, by the file's unwind entries."""
+    """The functions around addresses, by the file's unwind entries; by gaps in the code where it has none."""
 
     def __init__(self, image: Image) -> None:
-        self._image, self._frames = image, Frames(image)
+        self._image, self._frames, self._bounds = image, Frames(image), Bounds(image)
         self._decode = _DECODERS[image.arch].decode
         self._known: dict[int, Frame | None] = {}
         self._entered: dict[int, bool] = {}
@@ -69,7 +70,12 @@ class _Functions:
         functions = {frame.start: frame for frame in around if frame is not None}
         reached = tuple(Reached(start, functions[start].end - start, times[start]) for start in sorted(functions))
         lost = None in around and not reached
-        return Trail(mark, present, reached, "no unwind entry tells which function refers to it" if lost else "")
+        return Trail(
+            mark,
+            present,
+            reached,
+            "neither an unwind entry nor a call tells which function refers to it" if lost else "",
+        )
 
     def called(self, mark: Mark, used_at: Sequence[int], *, present: bool) -> Trail:
         """The functions that are called by those around these instructions."""
@@ -89,7 +95,7 @@ class _Functions:
         callees = {frame.start for frame in map(self._function, used_at[:MAX_USERS]) if frame is not None}
         # The call may be the last instruction of its function, so what is behind it may belong to the next one.
         sites = [at - 1 if self._image.arch == "x86_64" else at for at in calls_of(self._image, callees)]
-        self.learn(filter(None, map(self.frame, sites[:MAX_USERS])))
+        self.meet(sites[:MAX_USERS])
         found = self.using(mark, sites, present=present)
         return replace(found, functions=tuple(each for each in found.functions if each.address not in callees))
 
@@ -113,8 +119,21 @@ class _Functions:
             self._known[frame.start] = self._owner(frame)
         return self._known[frame.start]
 
+    def meet(self, addresses: Sequence[int]) -> None:
+        """Find out about the functions around all these addresses at once, since each question reads all of the code."""
+        self._bounds.learn(address for address in addresses if self._described(address) is None)
+        self.learn(filter(None, map(self.frame, addresses)))
+
     def frame(self, address: int) -> Frame | None:
-        """The unwind entry around an address."""
+        """The unwind entry around an address; one that says only what holds at its start where the file has none."""
+        found = self._described(address)
+        if found is not None or (bounds := self._bounds.around(address)) is None:
+            return found
+        self._entered[bounds[0]] = True
+        machine = self._image.machine
+        return Frame(*bounds, (Row(bounds[0], machine.stack_pointer, machine.pushed),), None)
+
+    def _described(self, address: int) -> Frame | None:
         try:
             return self._frames.at(address)
         except ElfError:

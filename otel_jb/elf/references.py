@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from otel_jb.elf.image import Image
+from otel_jb.elf.search import holds, occurrences
 
 MAX_PLACES = 64  #: occurrences of one text; a mark that is there more often says nothing
 MAX_REFERENCES = 4096  #: to all texts of a file
@@ -48,16 +49,16 @@ def places(image: Image, text: bytes, *, whole: bool) -> list[int]:
     skip = 0 if whole else 1
     found: list[int] = []
     for part in _data(image):
-        at = image.buffer.find(sought, max(part.start - skip, 0), part.end)
-        while at >= 0 and len(found) <= MAX_PLACES:
+        for at in occurrences(image.buffer, sought, max(part.start - skip, 0), part.end):
+            if len(found) > MAX_PLACES:
+                break
             found.append(at + skip - part.start + part.address)
-            at = image.buffer.find(sought, at + 1, part.end)
     return found
 
 
 def contains(image: Image, text: bytes) -> bool:
     """Whether the file's data contain a text anywhere."""
-    return any(image.buffer.find(text, part.start, part.end) >= 0 for part in _data(image))
+    return any(holds(image.buffer, text, part.start, part.end) for part in _data(image))
 
 
 def references(image: Image, targets: Collection[int]) -> list[tuple[int, int]]:
@@ -71,6 +72,15 @@ def called(image: Image, addresses: Collection[int]) -> frozenset[int]:
     """Those of these addresses that an instruction calls."""
     if image.arch != "x86_64":
         return frozenset(target for _, target in _branches_to(image, addresses, b"", 0x94))
+    return _found_from_nearby(image, addresses, (rb"\xe8",))
+
+
+def called_or_taken(image: Image, addresses: Collection[int]) -> frozenset[int]:
+    """Those of these addresses that an instruction of x86-64 calls or computes, as one that hands a function to another does."""
+    return _found_from_nearby(image, addresses, (rb"\xe8", _LEA))
+
+
+def _found_from_nearby(image: Image, addresses: Collection[int], heads: tuple[bytes, ...]) -> frozenset[int]:
     left = set(addresses)
     # Most functions are called from nearby: the rest of the code is read only for those that are not.
     windows = [(part, window) for part in _code(image) for window in _windows(part)]
@@ -81,7 +91,7 @@ def called(image: Image, addresses: Collection[int]) -> frozenset[int]:
         if not left:
             break
         wanted = _Ranges([(address, address + 1) for address in left])
-        left -= {target for _, target in _distances_in(image, part, window, rb"\xe8", wanted)}
+        left -= {target for _, target in _distances_in(image, part, window, heads, wanted)}
     return frozenset(addresses) - left
 
 
@@ -189,23 +199,41 @@ class _Ranges:
 def _distances(image: Image, part: _Range, head: bytes, wanted: _Ranges) -> Iterator[tuple[int, int]]:
     """(address behind the instruction, target) where `head` is followed by the distance of a target from the next instruction."""
     for window in _windows(part):
-        yield from _distances_in(image, part, window, head, wanted)
+        yield from _distances_in(image, part, window, (head,), wanted)
 
 
 def _distances_in(
-    image: Image, part: _Range, window: _Range, head: bytes, wanted: _Ranges
+    image: Image, part: _Range, window: _Range, heads: tuple[bytes, ...], wanted: _Ranges
 ) -> Iterator[tuple[int, int]]:
+    """The same for any of these beginnings, where the last byte of the distance is in the window."""
     buffer = image.buffer
-    uppers = wanted.uppers(window.address, window.address + window.end - window.start + 8)
-    # Only looks at the distance, so that a byte that happens to look like a beginning hides no true one behind it.
-    expression = re.compile(head + rb"(?=..(?:" + _either(uppers) + rb"))", re.DOTALL)
-    base = window.address - window.start + 4
-    for match in expression.finditer(buffer, window.start, min(window.end + 6, part.end)):
-        at = match.end()
-        after = base + at
-        target = after + int.from_bytes(buffer[at : at + 4], "little", signed=True)
-        if target in wanted:
-            yield after, target
+    base = window.address - window.start + 1
+    for expression, start, to_last in _expressions(window, heads, wanted):
+        for match in expression.finditer(buffer, max(start, part.start), window.end):
+            last = match.end() + to_last
+            target = base + last + int.from_bytes(buffer[last - 3 : last + 1], "little", signed=True)
+            if last >= window.start and target in wanted:
+                yield base + last, target
+
+
+def _expressions(
+    window: _Range, heads: tuple[bytes, ...], wanted: _Ranges
+) -> Iterator[tuple[re.Pattern[bytes], int, int]]:
+    """What finds such instructions: (expression, offset from which to search, bytes from a match's end to the distance's last byte).
+
+    The engine looks for an expression's first literal byte with `memchr`. The distance's last byte is 0 or 255 near the target, which occur
+    everywhere; farther away it is a rare one, and a search for it is four times as fast as one for the beginning.
+    """
+    uppers = wanted.uppers(window.address, window.address + window.end - window.start)
+    near = {upper for upper in uppers if upper >> 8 in (0, 0xFF)}
+    for last in {upper >> 8 for upper in uppers - near}:
+        lows = b"".join(b"\\x%02x" % (upper & 0xFF) for upper in sorted(uppers) if upper >> 8 == last)
+        before = b"|".join(rb"(?<=%s..[%s].)" % (head, lows) for head in heads)
+        yield re.compile(rb"\x%02x(?:%s)" % (last, before), re.DOTALL), window.start, -1
+    for head in heads if near else ():
+        # Only looks at the distance, so that a byte that happens to look like a beginning hides no true one behind it.
+        text = head + rb"(?=..(?:" + _either(near) + rb"))"
+        yield re.compile(text, re.DOTALL), window.start - 8, 3
 
 
 def _addresses(image: Image, part: _Range, targets: frozenset[int]) -> Iterator[tuple[int, int]]:
@@ -221,12 +249,10 @@ def _addresses(image: Image, part: _Range, targets: frozenset[int]) -> Iterator[
 def _absolute(image: Image, part: _Range, target: int) -> Iterator[tuple[int, int]]:
     """`mov reg, address` and `push address` in a program that is always loaded at the same place."""
     sought = struct.pack("<I", target)
-    at = image.buffer.find(sought, part.start + 1, part.end)
-    while at >= 0:
+    for at in occurrences(image.buffer, sought, part.start + 1, part.end):
         before = image.buffer[at - 1]
         if 0xB8 <= before <= 0xBF or before == 0x68 or (0xC0 <= before <= 0xC7 and image.buffer[at - 2] == 0xC7):
             yield part.address + at - 1 - part.start, target
-        at = image.buffer.find(sought, at + 1, part.end)
 
 
 def _of_aarch64(image: Image, part: _Range, targets: frozenset[int]) -> Iterator[tuple[int, int]]:

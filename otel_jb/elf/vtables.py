@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
 from otel_jb.elf.image import Image, Section
 from otel_jb.elf.references import MAX_PLACES, places
+from otel_jb.elf.search import occurrences
 from otel_jb.model.marks import MAX_SLOT
 
 _ALLOCATED, _WRITABLE = 2, 1
@@ -84,9 +86,7 @@ def _word(image: Image, address: int) -> int | None:
 def _found(image: Image, sections: list[Section], sought: bytes) -> Iterator[tuple[Section, int]]:
     """(section, file offset) of every occurrence, at most a few thousand of each section."""
     for section in sections:
-        end = section.offset + section.size
-        at, left = image.buffer.find(sought, section.offset, end), 4096
-        while at >= 0 and left:
-            left -= 1
-            yield section, at
-            at = image.buffer.find(sought, at + 1, end)
+        yield from (
+            (section, at)
+            for at in islice(occurrences(image.buffer, sought, section.offset, section.offset + section.size), 4096)
+        )

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fast search for bytes in a large file that is mapped into memory.
+
+`bytes.find` passes over about 1 GB a second. The engine of `re` looks for a pattern's first literal byte with `memchr`, which passes over ten
+times as much where that byte is rare. So the pattern begins with the rarest byte of what is sought, and looks at the others around it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+#: Bytes by how common they are in texts, tables and code, the most common first; what is not listed is rarer.
+_COMMON = (
+    b"\x00\xffetaoinsr_ lcdpumgfhybv\x01\x0f\x48Swk.TCIAEPRDNLMO-:/x01234\x02\x03\x04\x05\x06\x07\x08\x10\x20\x40\x80"
+)
+_RANK = {byte: len(_COMMON) - rank for rank, byte in enumerate(_COMMON)}
+
+
+@lru_cache(maxsize=4096)
+def _pattern(sought: bytes) -> tuple[re.Pattern[bytes], int]:
+    """The pattern, and where the byte that it begins with is in what is sought."""
+    at = min(range(len(sought)), key=lambda index: _RANK.get(sought[index], 0))
+    before, byte, after = (re.escape(part) for part in (sought[:at], sought[at : at + 1], sought[at + 1 :]))
+    return re.compile(b"%s(?<=%s%s)(?=%s)" % (byte, before, byte, after), re.DOTALL), at
+
+
+def occurrences(buffer: Any, sought: bytes, start: int, end: int) -> Iterator[int]:
+    """Where a buffer (bytes or a map of a file) holds these bytes, in order, those that overlap among them, wholly between two offsets."""
+    pattern, at = _pattern(sought)
+    for match in pattern.finditer(buffer, start + at, end):
+        yield match.start() - at
+
+
+def holds(buffer: Any, sought: bytes, start: int, end: int) -> bool:
+    """Whether a buffer holds these bytes, wholly between two offsets."""
+    return next(occurrences(buffer, sought, start, end), None) is not None
