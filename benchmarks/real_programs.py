@@ -18,7 +18,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.real import languages, players, telephony, webrtc
+from benchmarks.real import languages, players, servers, telephony, webrtc
 from benchmarks.real.row import Measure, NotMeasuredError, Row, table
 from benchmarks.report import machine, replaced
 
@@ -35,6 +35,8 @@ PROGRAMS: dict[str, tuple[str, Measure]] = {
     "rtpengine": ("rtpengine, transcoding", telephony.rtpengine),
     "rtpengine-jitter-buffer": ("rtpengine `--jitter-buffer`", telephony.rtpengine_buffer),
     "pion": ("Go, with pion", languages.pion),
+    "mediamtx": ("MediaMTX", servers.mediamtx),
+    "mediamtx-stripped": ("MediaMTX, stripped", servers.mediamtx_stripped),
     "webrtc-rs": ("Rust, with webrtc-rs", languages.webrtc_rs),
     "janus": ("Janus", webrtc.janus),
     "chromium": ("Chromium, headless", webrtc.chromium),

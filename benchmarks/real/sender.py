@@ -15,7 +15,7 @@ from tests.rtp_oracle import Truth, packet, truth
 FIRST_NUMBER = 65_000  #: so that the sequence numbers pass zero
 SSRC = 0x0BADCAFE
 SAMPLES = 160  #: 20 ms of G.711
-CLEAN = 25  #: packets at the start and at the end to which nothing happens: what tells a receiver that a stream runs
+CLEAN = 25  #: packets at the start to which nothing happens: what tells a receiver that a stream runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Plan:
     every: float = 0.02
     payload_type: int = 0
     size: int = 12 + SAMPLES
+    tail: int = CLEAN  #: packets at the end to which nothing happens
 
 
 class Sent(NamedTuple):
@@ -54,7 +55,7 @@ def schedule(plan: Plan) -> tuple[list[tuple[float, int]], Sent]:
     for number in range(plan.packets):
         draws = [chance.random() for _ in range(4)]
         due = number * plan.every
-        if CLEAN <= number < plan.packets - CLEAN:
+        if CLEAN <= number < plan.packets - plan.tail:
             if draws[0] < plan.loss:
                 lost += 1
                 continue
