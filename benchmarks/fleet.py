@@ -24,9 +24,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.agent_cpu import cpu_ns
 from benchmarks.floor import Floor
 from benchmarks.peers import bpftrace_histogram
+from benchmarks.processes import below, cpu_ns, spent_ns
 
 HERE = Path(__file__).parent
 SIZES = (1, 10, 200, 1000)
@@ -143,12 +143,8 @@ class Agent:
         return time.monotonic() - began
 
     def processes(self) -> list[int]:
-        """Its own PID and those of its children."""
-        found = [self.process.pid]
-        for pid in found:
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                found += [int(child) for child in (task / "children").read_text().split()]
-        return found
+        """Its own PID and those of all processes below it."""
+        return [self.process.pid, *below(self.process.pid)]
 
     def stop(self) -> float:
         """Seconds until it is gone."""
@@ -220,15 +216,14 @@ def house(size: int) -> list[tuple[str, float, float, str]]:
         agent = Agent("--binary", str(made.path), "--function", "jitterbuffer_put")
         attached = agent.wait_for(size)
         time.sleep(10)  # what is done once is over
-        pids = agent.processes()
-        began, before = time.monotonic(), sum(map(cpu_ns, pids))
+        began, before = time.monotonic(), cpu_ns(agent.processes())
         time.sleep(IDLE_S)
-        share = (sum(map(cpu_ns, pids)) - before) / 1e9 / (time.monotonic() - began)
+        share = spent_ns(before, cpu_ns(agent.processes())) / 1e9 / (time.monotonic() - began)
         scrapes = []
         for _ in range(5):
             scrapes.append(agent.scrape())
             time.sleep(1.1)
-        memory = sum(map(_kib, pids)) / 1024
+        memory = sum(map(_kib, agent.processes())) / 1024
         descriptors = sum(1 for _ in Path(f"/proc/{agent.process.pid}/fd").iterdir())
         longest, until = 0.0, time.monotonic() + 5
         for each in made.others[-min(300, size - 1) :]:

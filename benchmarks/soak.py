@@ -21,6 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.processes import below
 from tests.bpf.conftest import PROGRAMS
 from tests.e2e.agent_process import agent, fetch
 
@@ -30,7 +31,7 @@ PATIENCE_S = 60.0  #: for a scrape
 
 
 class Held(NamedTuple):
-    """What the agent and its children have."""
+    """What the agent and the processes below it have."""
 
     kib: int  #: proportional set size
     descriptors: int
@@ -43,11 +44,9 @@ class Held(NamedTuple):
 
 
 def held(pid: int) -> Held:
-    """Of the process and its children."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    children = [int(each) for task in tasks for each in (task / "children").read_text().split()]
+    """Of the process and those below it."""
     found = []
-    for each in (pid, *children):
+    for each in (pid, *below(pid)):
         try:
             rollup = Path(f"/proc/{each}/smaps_rollup").read_text()
             size = re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)

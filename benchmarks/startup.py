@@ -5,8 +5,9 @@
 
 Root; imageio-ffmpeg, bpftrace and bpfcc-tools. The clock stops when a byte of the function in the target's memory has become a
 breakpoint, regardless of who put it there and what the tool reports. The agent has everything on: OTLP over gRPC for metrics and
-traces to a receiver that takes them, and the Prometheus endpoint. Memory is read 8 s after the start; it is the proportional set size, in
-which a page that processes share counts once, of the tool and all its children.
+traces to a receiver that takes them, and the Prometheus endpoint. Memory is the proportional set size, in which a page that processes share
+counts once, of the tool and all processes below it: 6 s after the start, when the agent's sandbox has just read files, and 20 s after it,
+when it has ended because nothing is left to read.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.peers import INTERRUPTIBLE, bpftrace_command, environment, funclatency_command
+from benchmarks.processes import below
 from otel_jb.demo.ffmpeg import Receiver, Sender, find_ffmpeg, temporary_directory
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import find
@@ -33,7 +35,7 @@ from otel_jb.probes.programs.cache import PLACE
 from tests.otlp_receiver import grpc_receiver
 
 FUNCTION = "ff_rtp_parse_packet"
-SETTLED_S = 8.0
+EARLY_S, SETTLED_S = 6.0, 20.0
 LIMIT_S = 60.0
 GOAL_S, GOAL_MB = 1.0, 95.0
 COLD, WARM = "otel-jb run, the first time", "otel-jb run, compiled before"
@@ -41,15 +43,16 @@ COLD, WARM = "otel-jb run, the first time", "otel-jb run, compiled before"
 
 @dataclass
 class Measured:
-    """Of one tool: seconds to the first probe, and MB proportional of its processes: itself, the exporter, the sandbox."""
+    """Of one tool: seconds to the first probe, and MB proportional of its processes, early and settled: the tool itself first."""
 
     seconds: list[float] = field(default_factory=list)
+    early: list[float] = field(default_factory=list)
     memory: list[tuple[float, ...]] = field(default_factory=list)
 
     @property
     def most(self) -> float:
-        """MB of all processes."""
-        return max(sum(each) for each in self.memory)
+        """MB of all processes, early or later."""
+        return max(*self.early, *(sum(each) for each in self.memory))
 
 
 class Code:
@@ -93,15 +96,21 @@ def one(command: Sequence[str], code: Code, measured: Measured) -> None:
                 raise RuntimeError(f"{command[0]} put no probe: {process.communicate()[1][-500:].decode()}")
             time.sleep(0.002)
         measured.seconds.append(time.monotonic() - started)
+        time.sleep(max(0.0, started + EARLY_S - time.monotonic()))
+        measured.early.append(sum(_memory(process.pid)))
         time.sleep(max(0.0, started + SETTLED_S - time.monotonic()))
-        children = sorted(_children(process.pid), key=_name)
-        measured.memory.append(tuple(_kib(each, "Pss") * 1024 / 1e6 for each in (process.pid, *children)))
+        measured.memory.append(_memory(process.pid))
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate()
     deadline = time.monotonic() + 10
     while code.probed() and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def _memory(pid: int) -> tuple[float, ...]:
+    """MB of a process and of each below it."""
+    return tuple(_kib(each, "Pss") * 1024 / 1e6 for each in (pid, *sorted(below(pid), key=_name)))
 
 
 def _kib(pid: int, key: str) -> int:
@@ -111,12 +120,6 @@ def _kib(pid: int, key: str) -> int:
 
 def _name(pid: int) -> str:
     return Path(f"/proc/{pid}/comm").read_text()
-
-
-def _children(pid: int) -> list[int]:
-    return [
-        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
 
 
 def measure(rounds: int, show: Callable[[str], None]) -> dict[str, Measured]:
@@ -158,14 +161,15 @@ def measure(rounds: int, show: Callable[[str], None]) -> dict[str, Measured]:
 def tables(results: dict[str, Measured]) -> str:
     """Markdown."""
     lines = [
-        "| | first probe: best s (median) | PSS, MB: median (most) | of each process |",
-        "|---|---|---|---|",
+        f"| | first probe: best s (median) | PSS, MB, after {EARLY_S:.0f} s: median (most) | after {SETTLED_S:.0f} s | of each process |",
+        "|---|---|---|---|---|",
     ]
     for tool, m in results.items():
         each = " + ".join(f"{statistics.median(sizes):.0f}" for sizes in zip(*m.memory, strict=True))
         lines.append(
             f"| {tool} | {min(m.seconds):.2f} ({statistics.median(m.seconds):.2f}) "
-            f"| {statistics.median(map(sum, m.memory)):.1f} ({m.most:.1f}) | {each} |"
+            f"| {statistics.median(m.early):.1f} ({max(m.early):.1f}) "
+            f"| {statistics.median(map(sum, m.memory)):.1f} ({max(map(sum, m.memory)):.1f}) | {each} |"
         )
     lines.append("")
     for tool in (COLD, WARM):
@@ -173,7 +177,7 @@ def tables(results: dict[str, Measured]) -> str:
         within = sum(each <= GOAL_S for each in own)
         lines.append(f"{tool}: first probe within {GOAL_S:.1f} s in {within} of {len(own)} rounds.")
     memory = max(results[COLD].most, results[WARM].most) <= GOAL_MB
-    lines.append(f"Goal: at most {GOAL_MB:.0f} MB in all processes: {'met' if memory else 'missed'}.")
+    lines.append(f"Goal: at most {GOAL_MB:.0f} MB in all processes at any time: {'met' if memory else 'missed'}.")
     return "\n".join(lines) + "\n"
 
 

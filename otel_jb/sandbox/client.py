@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sandbox in which files that may be hostile are read, as the agent sees it.
 
-An `Inspector` is a child process without privileges, started before the agent has threads (see `server`). It reads no file itself:
-each request runs in a fresh fork of it, with limits on time, memory and system calls (see `limits`), on descriptors that were
-opened outside. What comes back is JSON, bounded in size, from which the caller rebuilds its dataclasses; nothing that a
+An `Inspector` has a process without privileges (`server`), which ends when it is not asked for a while; a process that was forked
+before the agent had threads starts it and the next one (`starter`). The server reads no file itself: each request runs in a fresh fork
+of it, with limits on time, memory and system calls (see `limits`), on descriptors that were opened outside. What comes back is JSON, bounded in size, from which the caller rebuilds its dataclasses; nothing that a
 child says is ever executed or unpickled. A request that crashes, runs out of time or out of memory is an `ElfError`, and
 what it left behind is gone with its process. Where the child cannot be confined, no file is read: an `UnsupportedError`.
 """
@@ -11,12 +11,10 @@ what it left behind is gone with its process. Where the child cannot be confined
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import select
 import socket
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -26,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 from otel_jb.model.errors import ElfError, UnsupportedError
 from otel_jb.model.text import printable, printable_lines
 from otel_jb.sandbox.limits import MAX_FILES
-from otel_jb.sandbox.server import serve_and_exit, write_all
+from otel_jb.sandbox.server import write_all
+from otel_jb.sandbox.starter import Starter
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -51,7 +50,7 @@ class Inspector:
         self.cpu_seconds = cpu_seconds
         self.asked = threading.Event()  #: a request was sent, so that the caller waits
         self._lock = threading.Lock()
-        self._pid, self._socket = _early.pop() if _early else _fork_server()
+        self._starter, (self._pid, self._socket) = _early.pop() if _early else _started()
 
     def call(
         self, function: str, files: Sequence[int], *, name: str = "the file", patient: bool = False, **arguments: Any
@@ -138,21 +137,15 @@ class Inspector:
             raise ElfError("the sandbox for reading files was closed")
 
     def _replace(self) -> None:
-        self._end()
-        self._pid, self._socket = _spawn_server()  # no fork here: the agent may have threads by now
-
-    def _end(self) -> None:
         self._socket.close()  # the server ends when it reads the end of its socket, its workers with it
-        try:
-            os.waitpid(self._pid, 0)
-        except ChildProcessError:
-            pass
+        self._pid, self._socket = self._starter.start()
 
     def close(self) -> None:
         """End the sandbox and wait for its process."""
         with self._lock:
             if self._pid > 0:
-                self._end()
+                self._socket.close()
+                self._starter.close()
                 self._pid = 0
 
     def __enter__(self) -> Self:
@@ -173,61 +166,29 @@ def _is_ending(pid: int) -> bool:
         return True
 
 
-_early: list[tuple[int, socket.socket]] = []
+_early: list[tuple[Starter, tuple[int, socket.socket]]] = []
 
 
 def start_early() -> None:
-    """Start a sandbox early, so that it is ready for the first `Inspector`."""
+    """Start a sandbox early, so that it is ready for the first `Inspector`. Raises ElfError."""
     if not _early:
-        _early.append(_fork_server())
+        _early.append(_started())
 
 
 def end_early() -> None:
     """End the early sandbox if nothing used it."""
     while _early:
-        pid, ours = _early.pop()
+        starter, (_, ours) = _early.pop()
         ours.close()
-        os.waitpid(pid, 0)
+        starter.close()
+
+
+def _started() -> tuple[Starter, tuple[int, socket.socket]]:
+    starter = Starter()
+    return starter, starter.start()
 
 
 # -- the caller's side ------------------------------------------------------------------------------------------
-
-
-def _fork_server() -> tuple[int, socket.socket]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    gc.freeze()  # pages of what exists stay shared, which a collection would write to
-    pid = os.fork()
-    if pid == 0:
-        serve_and_exit(theirs)
-    theirs.close()
-    return pid, ours
-
-
-def _spawn_server() -> tuple[int, socket.socket]:
-    import subprocess
-
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    program = "import sys; from otel_jb.sandbox.server import serve; serve(int(sys.argv[1]))"
-    path = os.pathsep.join(entry or "." for entry in sys.path)
-    with theirs:
-        try:
-            child = subprocess.Popen(
-                [sys.executable, "-c", program, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": path},
-            )
-        except OSError as error:
-            ours.close()
-            raise ElfError(
-                f"the sandbox for reading files ended and cannot be started again: {error.strerror}"
-            ) from error
-    child.returncode = 0  # it is waited for by its PID, so Popen must not
-    return child.pid, ours
 
 
 def _read_answer(reading: int, timeout: float, name: str) -> bytes:

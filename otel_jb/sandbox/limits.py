@@ -41,7 +41,7 @@ SERVER = (
     *allowing(
         "alarm", "getppid", "getpriority", "recvmsg", "rseq", "rt_sigaction", "rt_sigprocmask", "set_robust_list"
     ),
-    *allowing("setitimer", "setpriority"),
+    *allowing("setitimer", "setpriority", "wait4"),
     Allow("clone", 0, mask=0xFFFFFFFF & ~_FORK_FLAGS, value=signal.SIGCHLD),
     Allow("prctl", 0, value=PR_SET_PDEATHSIG),
     Allow("prctl", 0, value=PR_SET_SECCOMP),

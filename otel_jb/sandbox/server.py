@@ -25,19 +25,16 @@ from otel_jb.sandbox.seccomp import REMEDY
 
 _ADDRESS_SPACE_BYTES = 1 << 30  #: beyond what the server has already, and twice the files' size
 _PACKAGE = "otel_jb.sandbox."
+IDLE_S = 10  #: a server that is not asked for so long ends
+_TIMEVAL = struct.Struct("@ll")  # socket(7), SO_RCVTIMEO
 #: imported before privileges are dropped, because nothing can be imported afterwards
 _PRELOAD = ("lzma", "zlib", "traceback", "elftools.elf.structs")
 #: Of the twenty machines that capstone imports the constants of, those whose code is read.
 _MACHINES = ("x86", "arm64")
 
 
-def serve(descriptor: int) -> None:
-    """Answer requests from this socket until it is closed. Entry of a replaced sandbox; does not return."""
-    serve_and_exit(socket.socket(fileno=descriptor))
-
-
 def serve_and_exit(requests: socket.socket) -> NoReturn:
-    """Answer requests until the socket is closed, then end this process."""
+    """Answer requests until the socket is closed or nobody has asked for a while, then end this process."""
     status = 1
     try:
         _serve(requests)
@@ -55,7 +52,8 @@ def _serve(requests: socket.socket) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # workers are reaped by the kernel
     signal.set_wakeup_fd(-1)
-    _let_go_of_everything_but(requests.fileno())
+    let_go_of_everything_but(requests.fileno())
+    requests.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(IDLE_S, 0))
     _preload()
     address_space = _address_space()
     try:
@@ -76,6 +74,10 @@ def _serve(requests: socket.socket) -> None:
             message, descriptors, _, _ = socket.recv_fds(requests, 1, MAX_FILES + 2)
         except InterruptedError:
             continue
+        except BlockingIOError:  # nobody has asked for IDLE_S
+            if _works():
+                continue
+            return
         if not message:
             return
         if len(descriptors) >= 2 and os.fork() == 0:
@@ -84,7 +86,7 @@ def _serve(requests: socket.socket) -> None:
             os.close(descriptor)
 
 
-def _let_go_of_everything_but(keep: int) -> None:
+def let_go_of_everything_but(keep: int) -> None:
     """Leave the terminal, its session and every descriptor: an attacker's code would use inherited ones first."""
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -93,6 +95,15 @@ def _let_go_of_everything_but(keep: int) -> None:
             os.dup2(nothing, standard)
     os.closerange(3, keep)
     os.closerange(keep + 1, 1 << 16)
+
+
+def _works() -> bool:
+    """Whether a worker still runs; those that ended are nobody's."""
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _preload() -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -61,7 +62,14 @@ def nonsense(_: Sequence[int]) -> list[Any]:
     return [1, "x", {"a": None}]
 
 
-REQUESTS = [spin, crash, devour, recurse, leave_something, nonsense]
+def compute(_: Sequence[int], seconds: float) -> float:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        pass
+    return seconds
+
+
+REQUESTS = [spin, crash, devour, recurse, leave_something, nonsense, compute]
 
 
 @pytest.fixture
@@ -175,6 +183,80 @@ def test_a_sandbox_that_died_is_replaced(inspector: Inspector, library: int) -> 
     assert [symbol.name for symbol in report.symbols] == ["jitter_buffer_put"]
     assert inspector._pid != killed
     assert not Path(f"/proc/{killed}").exists()
+
+
+def ended(pid: int, seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while Path(f"/proc/{pid}").exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_a_sandbox_that_nobody_asks_ends_and_the_next_gives_everything_up_too(
+    monkeypatch: pytest.MonkeyPatch, library: int
+) -> None:
+    """It ends by itself, but not while a request runs. The one that is started for the next request is confined like the first."""
+    monkeypatch.setattr("otel_jb.sandbox.server.IDLE_S", 1)
+    for request in REQUESTS:
+        monkeypatch.setattr(report, request.__name__, request, raising=False)
+    with Inspector(cpu_seconds=5) as running:
+        first = running._pid
+        assert ask(running, "compute", seconds=2.5) == 2.5
+        before = confined(first)
+        assert ended(first)
+        assert inspect_file(running, library, LIBRARY, ["jitter_buffer_put"]).symbols
+        second = running._pid
+        assert second != first
+        assert confined(second) == before
+        assert before["CapEff"] == before["CapPrm"] == before["CapBnd"] == "0" * 16 or os.geteuid()
+        assert before["Seccomp"] == "2"
+        assert before["own user"] or os.geteuid()
+    assert ended(second)
+
+
+def confined(pid: int) -> dict[str, object]:
+    """What the kernel says of a server once it has given everything up."""
+    deadline = time.monotonic() + 10
+    while True:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        filters = int(status["Seccomp_filters"])
+        if status["CapEff"].strip("0") == "" and filters >= 2:
+            break
+        assert time.monotonic() < deadline, status
+        time.sleep(0.01)
+    keys = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Groups")
+    users = set(status["Uid"].split())
+    return {**{key: status[key].strip() for key in keys}, "own user": users == {str(0x70000000 + pid)}}
+
+
+def test_after_an_upgrade_no_server_of_another_version_is_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: int
+) -> None:
+    """What is installed now may not fit what runs, so no file is read until the restart, and the error says so."""
+    installed = tmp_path / "version"
+    installed.write_text("1")
+    monkeypatch.setattr("otel_jb.sandbox.starter._installed", installed.read_text)
+    with Inspector() as running:
+        installed.write_text("2")
+        assert inspect_file(running, library, LIBRARY, ["jitter_buffer_put"]).symbols  # it was started before
+        os.kill(running._pid, signal.SIGKILL)
+        with pytest.raises(ElfError, match="was replaced on disk") as caught:
+            inspect_file(running, library, LIBRARY, ["jitter_buffer_put"])
+        assert caught.value.help.startswith("Restart it")
+        installed.write_text("1")
+        assert inspect_file(running, library, LIBRARY, ["jitter_buffer_put"]).symbols
+
+
+def test_without_what_starts_sandboxes_a_file_is_an_error(inspector: Inspector, library: int) -> None:
+    """Killed from outside, it leaves an error with a remedy; its server goes with it."""
+    os.kill(inspector._starter._pid, signal.SIGKILL)
+    assert ended(inspector._pid)
+    with pytest.raises(ElfError, match="cannot be started") as caught:
+        inspect_file(inspector, library, LIBRARY, ["jitter_buffer_put"])
+    assert caught.value.help == "Restart the agent."
 
 
 def test_the_sandbox_ends_with_its_owner() -> None:
