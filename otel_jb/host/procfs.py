@@ -49,6 +49,7 @@ class Process:
     deleted: bool = field(default=False, compare=False)  #: the executable was replaced or removed since it was started
     device: int = 0  #: of the executable; 0 if it cannot be read
     inode: int = 0
+    born_ns: int = field(default=0, compare=False)  #: when the executable was made (Unix time); 0: not known
 
     @property
     def executable_path(self) -> str:
@@ -156,14 +157,14 @@ def look(pid: int) -> Process | None:
     status = read_stat(pid)
     if status is None or status.kernel_thread or status.ended:
         return None
-    executable, deleted, device, inode = "", False, 0, 0
+    executable, deleted, device, inode, born_ns = "", False, 0, 0, 0
     try:
         link = f"{PROC}/{pid}/exe"
         if status.state in ("Z", "X"):  # the first thread is gone, but others still run the program
             link = _task_link(pid) or link
         executable = os.readlink(link)
         found = known_status(link)
-        device, inode = found.device, found.inode
+        device, inode, born_ns = found.device, found.inode, found.born_ns
         if executable.endswith(_DELETED) and found.links == 0:
             executable, deleted = executable[: -len(_DELETED)], True
     except PermissionError:
@@ -184,6 +185,7 @@ def look(pid: int) -> Process | None:
         deleted=deleted,
         device=device,
         inode=inode,
+        born_ns=born_ns,
     )
 
 
@@ -231,10 +233,17 @@ def has_shadow_stack_and_filter(pid: int) -> tuple[bool, bool]:
     """Whether a process has a user shadow stack (x86, Linux 6.6), and whether a seccomp filter restricts its system calls; False if unknown."""
     try:
         with open(f"{PROC}/{pid}/status", "rb") as file:
-            fields = {name: value.split() for name, _, value in (line.partition(b":") for line in file)}
+            data = file.read()
     except OSError:
         return False, False
-    return b"shstk" in fields.get(b"x86_Thread_features", ()), fields.get(b"Seccomp") == [b"2"]
+    features, mode = (_line_of(data, name).split() for name in (b"\nx86_Thread_features:", b"\nSeccomp:"))
+    return b"shstk" in features, mode == [b"2"]
+
+
+def _line_of(data: bytes, begins: bytes) -> bytes:
+    """The rest of the line that begins so (with its line feed before); empty where there is none."""
+    found = data.find(begins)
+    return b"" if found < 0 else data[found + len(begins) : data.find(b"\n", found + 1)]
 
 
 def user_id(pid: int) -> int | None:

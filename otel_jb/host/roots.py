@@ -13,12 +13,14 @@ import errno
 import os
 import re
 import struct
+import time
 
 from otel_jb.arch.machine import here
 from otel_jb.model.errors import UnsupportedError
 
 THROUGH_ROOT = re.compile(r"^/proc/\d+/root(?=/)")
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10  # include/uapi/linux/openat2.h
+LATELY_S = 0.02  #: for which `status` believes what it was told
 _ATTEMPTS = 16  #: while somebody renames directories, a path with `..` cannot be resolved safely (EAGAIN)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -80,14 +82,56 @@ def _openat2(base: int, path: str, flags: int) -> int:
 
 
 def status(path: str, *, follow: bool = True) -> os.stat_result:
-    """What stat() says of it, or lstat() without `follow`. Raises OSError, UnsupportedError."""
-    if THROUGH_ROOT.match(path) is None:
+    """What stat() says of it, or lstat() without `follow`. Raises OSError, UnsupportedError.
+
+    What it said of the same path in an equal root within the last LATELY_S is not asked again: a thousand processes of a host map the
+    same files.
+    """
+    through = THROUGH_ROOT.match(path)
+    if through is None:
         return os.stat(path, follow_symlinks=follow)  # noqa: PTH116 - thousands of them
-    looked = look(path, follow=follow)
-    try:
-        return os.fstat(looked)
-    finally:
-        os.close(looked)
+    known = _lately()
+    root = known.root(through[0])
+    place = (root, path[through.end() :], follow)
+    found = known.files.get(place) if root is not None else None
+    if found is None:
+        looked = look(path, follow=follow)
+        try:
+            found = os.fstat(looked)
+        finally:
+            os.close(looked)
+        if root is not None:
+            known.files[place] = found
+    return found
+
+
+class _Lately:
+    """What was asked since a moment that is not LATELY_S ago."""
+
+    def __init__(self) -> None:
+        self.until_s = time.monotonic() + LATELY_S
+        self.files: dict[tuple[object, str, bool], os.stat_result] = {}
+        self._roots: dict[str, tuple[int, ...]] = {}
+
+    def root(self, path: str) -> tuple[int, ...] | None:
+        """What equal roots have in common: the directory, and the mounts that are seen from there. None where that cannot be told."""
+        known = self._roots.get(path)
+        if known is None:
+            try:
+                directory, mounts = os.stat(path), os.stat(path.removesuffix("root") + "ns/mnt")  # noqa: PTH116
+            except OSError:
+                return None
+            known = self._roots[path] = (directory.st_dev, directory.st_ino, mounts.st_dev, mounts.st_ino)
+        return known
+
+
+_known: list[_Lately] = []  # the one that holds; any thread may exchange it
+
+
+def _lately() -> _Lately:
+    if not _known or time.monotonic() >= _known[0].until_s:
+        _known[:] = [_Lately()]
+    return _known[0]
 
 
 def read_again(looked: int) -> int:

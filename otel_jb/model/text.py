@@ -44,6 +44,8 @@ def make_printable(record: Any, *fields: str) -> None:
     """Make these fields of a frozen record printable (each a text or tuples of texts) while it is being created."""
     for field in fields:
         value = getattr(record, field)
+        if not value or (type(value) is str and len(value) <= LIMIT and value.isprintable()):  # nearly all of them
+            continue
         shown = _shown(value)
         if shown is not value:
             object.__setattr__(record, field, shown)

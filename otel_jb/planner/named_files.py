@@ -66,7 +66,7 @@ class NamedFiles:
         every = named.all()
         if not every and process.executable == name:  # it is a name in the process's own root
             return True
-        if any((process.device, process.inode) == each[:2] for each in every) and _born(process) in every:
+        if process.inode and (process.device, process.inode, process.born_ns) in every:
             return True
         # /proc calls a file that has lost its name by that name. In another root it is another file's.
         if process.deleted and process.executable == named.path and _root(process) == _root(None):
@@ -88,14 +88,6 @@ class NamedFiles:
 
 def _identity(found: Status) -> _Identity:
     return (found.device, found.inode, found.born_ns)
-
-
-def _born(process: Process) -> _Identity | None:
-    """What the running program's file is; the kernel keeps it, whatever became of its name."""
-    try:
-        return _identity(known_status(process.executable_path))
-    except OSError:
-        return None
 
 
 def _of_mapped(process: Process, file: MappedFile) -> _Identity | None:

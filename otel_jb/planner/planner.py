@@ -58,7 +58,11 @@ class _Kind:
         """The files and the plan of another of these processes, which opens its files so; in the same order."""
         here = dict(zip(self.opened, paths, strict=True))
         examined = [
-            replace(each, path=here[each.path], facts=replace(each.facts, file=here[each.path]))
+            replace(
+                each,
+                path=here[each.path],
+                facts=replace(each.facts, file=here[each.path]) if each.facts.matches else each.facts,
+            )
             for each in self.examined
         ]
         probes = tuple(replace(probe, file=here[probe.file]) for probe in self.plan.probes)

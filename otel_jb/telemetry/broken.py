@@ -33,6 +33,8 @@ def doubtful(series: Series, value: str, of_file: Iterable[Series]) -> dict[int,
 
 def without(series: Series, values: frozenset[str]) -> Series:
     """The series as if its profile had never known these values."""
+    if not values:
+        return series
     return replace(
         series,
         has_packets=series.has_packets and "packet" not in values,

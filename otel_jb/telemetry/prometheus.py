@@ -181,7 +181,10 @@ class SelfCollector(Collector):
             samples = [
                 Sample(
                     instrument.prometheus,
-                    {"host_name": self._host, **{label_name(key): value for key, value in each.attributes.items()}},
+                    {
+                        "host_name": self._host,
+                        **{label_name(key): str(value) for key, value in each.attributes.items()},
+                    },
                     each.value,
                 )
                 for each in source()

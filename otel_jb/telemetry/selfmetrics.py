@@ -32,7 +32,7 @@ class Observation(NamedTuple):
     """A value of an instrument now."""
 
     value: float
-    attributes: Mapping[str, str] = {}
+    attributes: Mapping[str, str | int] = {}
 
 
 _Observations = Iterable[Observation]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from otel_jb.config.model import Config, TargetSelector
-from otel_jb.host import procfs
+from otel_jb.host import procfs, roots
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import ProbeState, ProbeStatus, Series, Target
 from otel_jb.planner.planner import Planner
@@ -144,3 +144,21 @@ def test_a_file_that_is_swapped_after_it_was_read_is_still_the_one_that_is_probe
         status = os.fstat(linked.file)
         assert (status.st_dev, status.st_ino) == identity
     assert child.close() == 0
+
+
+def test_a_process_that_sees_other_mounts_is_asked_about_its_own_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What was told a moment ago of a path does not hold where something else is mounted there, though the root directory is the same."""
+    monkeypatch.setattr(roots, "LATELY_S", 3600.0)
+    monkeypatch.setattr(roots, "_known", [])
+    file = tmp_path / "file"
+    file.write_text("1")
+    script = f"mount -t tmpfs none {tmp_path} && echo 4444 > {file} && echo && read x"
+    words = ["unshare", "--mount", "sh", "-c", script]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert roots.status(f"/proc/{os.getpid()}/root{file}").st_size == 1
+        assert roots.status(f"/proc/{other.pid}/root{file}").st_size == 5
+        other.communicate(b"\n")

@@ -16,6 +16,7 @@ import pytest
 
 from otel_jb.config.model import Config, Functions, TargetSelector
 from otel_jb.host import container, libraries, procfs
+from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import NoFunctionError, NothingYetError, TargetError
 from otel_jb.model.stream import AgentCost
 from otel_jb.planner import named_files
@@ -238,9 +239,8 @@ def test_an_inode_that_is_used_again_is_another_file(tmp_path: Path, monkeypatch
         path.write_text("another")
         files.look([str(path)])
         assert files.runs(process, str(path))
-        monkeypatch.setattr(named_files, "_born", lambda _: (process.device, process.inode, 1))
         monkeypatch.setattr(named_files, "_of_mapped", lambda *_: (process.device, process.inode, 1))
-        assert not files.runs(process, str(path))
+        assert not files.runs(replace(process, born_ns=1), str(path))
 
 
 def test_a_deleted_file_that_is_named_and_runs_is_no_error(inspector: Inspector, tmp_path: Path) -> None:
@@ -267,7 +267,9 @@ def test_server_names_are_whole_names() -> None:
 def test_another_process_of_a_known_file_costs_one_look_at_its_mappings(
     inspector: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thousand processes of one file cost a thousand readings of /proc/PID/maps, and none of their mounts."""
+    """A thousand processes of one file cost a thousand readings of /proc/PID/maps, and none of their mounts; that they have called meanwhile
+    costs no further one.
+    """
     program = tmp_path / "server"
     source = "#include <unistd.h>\nint jitterbuffer_put(int a) { return a + 1; } int main(void) { return pause(); }"
     subprocess.run(["gcc", "-x", "c", "-o", program, "-"], input=source, text=True, check=True)
@@ -290,6 +292,10 @@ def test_another_process_of_a_known_file_costs_one_look_at_its_mappings(
             of_other = [path.rpartition("/")[2] for path in read if path.startswith(f"/proc/{other.pid}/")]
             assert of_other.count("maps") == 1
             assert of_other.count("mountinfo") == 0
+            read.clear()
+            discovery.tell([Arrival(0, other.pid, 0, "server", 0, discovery._plan_of[other])], {})
+            assert [each.target for each in discovery.poll().placed] == [discovery._target_of[other]]
+            assert f"/proc/{other.pid}/maps" not in read
 
 
 def test_processes_of_a_file_are_planned_once(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,20 @@ def test_system_calls_that_the_c_library_lacks_have_the_kernel_s_numbers(machine
     """As its headers have them."""
     table = dict(MACHINES[machine].system_calls)
     assert table == header_numbers(machine, sorted(table))
+
+
+def test_a_file_of_processes_with_equal_roots_is_asked_for_once_in_a_moment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What was told of it a moment ago for one process holds for another of the same root; later it is asked for again."""
+    monkeypatch.setattr(roots, "LATELY_S", 3600.0)
+    monkeypatch.setattr(roots, "_known", [])
+    file = tmp_path / "file"
+    file.write_text("1")
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        own, theirs = (f"/proc/{pid}/root{file}" for pid in (os.getpid(), other.pid))
+        assert roots.status(own).st_size == 1
+        file.write_text("22")
+        assert roots.status(theirs).st_size == 1
+        roots._known[0].until_s = 0.0
+        assert roots.status(theirs).st_size == 2

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from prometheus_client import CollectorRegistry, Metric, exposition
@@ -185,7 +186,7 @@ def test_a_number_that_no_format_has_room_for_costs_only_itself() -> None:
 def test_the_agents_own_metrics_have_the_values_that_the_sdk_observes() -> None:
     """Each of the agent's own metrics has the same values, by the same attributes, on /metrics and as instruments of the SDK."""
     from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 
     tally = Tally()
     tally.add(SPANS_DROPPED, 3, signal="traces", error__type="queue_full")
@@ -198,7 +199,7 @@ def test_the_agents_own_metrics_have_the_values_that_the_sdk_observes() -> None:
     data = reader.get_metrics_data()
     assert data is not None
     sdk = {
-        (metric.name.replace(".", "_"), frozenset((point.attributes or {}).items())): point.value
+        (metric.name.replace(".", "_"), frozenset((point.attributes or {}).items())): cast(NumberDataPoint, point).value
         for metric in data.resource_metrics[0].scope_metrics[0].metrics
         for point in metric.data.data_points
     }

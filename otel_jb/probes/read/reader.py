@@ -90,6 +90,10 @@ class Reader:
         """How many calls of a series have begun."""
         return self._series.words[(index + 1) * self._words - 1]
 
+    def all_entered(self) -> list[int]:
+        """The same of every series that there may be by now, by index."""
+        return self._series.words[self._words - 1 :: self._words].tolist()
+
     def in_flight(self, index: int) -> int:
         """How many calls of a series are in flight: entered, but without an outcome yet."""
         words, at = self._series.words, index * self._words
