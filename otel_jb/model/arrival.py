@@ -18,3 +18,4 @@ class Arrival:
     comm: str  #: the kernel's short name of the thread that called
     uid: int
     plan: ProbePlan  #: its functions that are already measured
+    ended: bool = False  #: it has ended since, or executed another program

@@ -80,6 +80,7 @@ class Discovery:
         self._named = NamedFiles()
         self._anew = False  # another configuration selects
         self._ahead = Ahead()
+        self._ask_s = 0.0  # when it is asked next whether selected programs load libraries
         self._looks: dict[Process, _Look] = {}
         self._loading = Loading()
         self._target_of: dict[Process, int] = {}
@@ -216,8 +217,11 @@ class Discovery:
 
     def _next_expectation(self) -> list[Expectation]:
         """The next library that is to be probed before processes load it."""
-        if not self._ahead.begun and self._ahead.may_begin(busy=self.more) and self._may_load():
-            self._ahead.begin()
+        now = time.monotonic()
+        if not self._ahead.begun and now >= self._ask_s and self._ahead.may_begin(busy=self.more):
+            self._ask_s = now + LAST_LOOK_S  # a program that loads nothing hardly becomes one that does
+            if self._may_load():
+                self._ahead.begin()
         found = self._ahead.next(self.planner, named=bool(self.config.targets))
         return [found] if found is not None else []
 
@@ -416,6 +420,7 @@ class Discovery:
         self.waiting.clear()
         self._nameless.clear()
         self._ahead.clear()
+        self._ask_s = 0.0
         self._anew = True
         self._pending = dict.fromkeys(self._watcher.select_again(again=any(map(changes, self.config.targets))))
         return left, kept
@@ -456,6 +461,7 @@ class Discovery:
         new, ended = self._watcher.poll(self.held)
         self._pending = dict.fromkeys([*new, *self._pending])
         if renamed:  # perhaps to the file of a process that runs already
+            self._ask_s = 0.0
             self._pending |= dict.fromkeys(self._watcher.select_again(again=any(map(changes, self.config.targets))))
         # Of a thousand processes that are measured none is pending, most of the time.
         self._pending = {
@@ -520,12 +526,19 @@ class Discovery:
         """A process that came by itself: a new one, or one that is measured already in another file."""
         image = _image(group[0])
         self._images[image] -= 1
-        if self._images[image]:  # it has executed a program since, perhaps the same one
+        again = self._images[image]  # it has executed a program since, perhaps the same one
+        if not again:
+            del self._images[image]
+        if again or group[0].ended:
             return Placed(group, self._ended_before_it_was_named(group))
-        del self._images[image]
         process = procfs.look(group[0].pid)
         if process is None or not _is_of(group[0], process):
             return Placed(group, self._ended_before_it_was_named(group))
+        if process in self._target_of and self._plans(
+            process, group
+        ):  # it was looked at while its arrival was on its way
+            target = self._target_of[process]
+            return Placed(group, grown=(target, self._plan_of[process]), target=target)
         mapped = _mapped(process)
         unloaded = self._unloaded(mapped, group)
         if process in self._target_of:
@@ -544,6 +557,12 @@ class Discovery:
         if found is None and unloaded.probes:
             found = self._remember(self._found_unloaded(process, unloaded))
         return Placed(group, found)
+
+    def _plans(self, process: Process, group: Sequence[Arrival]) -> bool:
+        """Whether a measured process's plan has everything that it came with."""
+        planned = {(p.identity, p.build_id, p.place) for p in self._plan_of[process].probes}
+        came = {(p.identity, p.build_id, p.place) for arrival in group for p in arrival.plan.probes}
+        return came <= planned and all(identity is not None for identity, *_ in came)
 
     @staticmethod
     def _unloaded(mapped: Sequence[MappedFile], group: Sequence[Arrival]) -> ProbePlan:
@@ -732,9 +751,9 @@ def _meaning(probe: Probe) -> tuple[object, ...]:
 def _by_process(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
     """The arrivals of each process together. What comes again with the same file has executed a program meanwhile, and is another one."""
     groups: list[list[Arrival]] = []
-    latest: dict[tuple[int, int], tuple[list[Arrival], set[Hashable]]] = {}
+    latest: dict[Hashable, tuple[list[Arrival], set[Hashable]]] = {}
     for arrival in arrivals:
-        process, image = (arrival.pid, arrival.start_ns), _image(arrival)
+        process, image = (arrival.pid, arrival.start_ns, arrival.ended), _image(arrival)
         if process not in latest or image in latest[process][1]:
             latest[process] = ([], set())
             groups.append(latest[process][0])

@@ -56,8 +56,12 @@ class Backend(Protocol):
     def arrivals(self) -> list[Arrival]:
         """The processes that came by themselves since the last call: to be attached, or ignored."""
 
-    def ignore(self, arrival: Arrival) -> None:
-        """The process is not wanted; its calls cost only the hit from now on."""
+    def ignore(self, arrival: Arrival, target_id: int | None = None) -> None:
+        """The process is not wanted; its calls cost only the hit from now on.
+
+        `target_id`: it is this target already, and nothing happens. Unless it is another program than that, one of which the other has
+        executed: then `arrivals` tells of it again.
+        """
 
     def ended(self) -> dict[int, bool]:
         """The targets whose process ended (True), or executed another program (False), since the last call: to be detached."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, AttachError
@@ -380,28 +381,19 @@ class BpfBackend:
         return abi.NEVER if threshold is None else threshold
 
     def _new_series(self, target: Target, probe: Probe) -> Series:
-        series = Series(
+        return Series(
             id=next(self._ids),
             target=target.id,
             function=probe.function,
             role=probe.role,
             primary=probe.primary,
             profile=probe.profile,
-            strategy="",
-            reason="",
             file=probe.file,
-            has_timing=True,
-            has_packets=False,
-            has_bytes=False,
-            has_depth=False,
-            has_duplicates=False,
-            has_underruns=False,
-            drop_reasons=(),
             fields=probe.read.fields,
             sources=probe.sources,
             error_return=probe.error_return,
+            **_measured(probe, timed=probe.strategy.timed),
         )
-        return _described(series, probe)
 
     def _configure(self, probes: ProbeSet, base: int) -> None:
         """Zero a block and write its configuration; no process has it yet."""
@@ -435,21 +427,33 @@ class BpfBackend:
     def arrivals(self) -> list[Arrival]:
         """See `Backend.arrivals`."""
         self._ready()
-        self._collect()
+        self._note_ended()
         found = []
         for base, block in self._waiting.items():
             if base not in self._told:
                 self._told.add(base)
                 probes = self._files.by_number[block.set]
                 plan = ProbePlan(tuple(function.probe for function in probes.functions))
-                found.append(Arrival(base, block.pid, block.start_ns, block.comm, block.uid, plan))
+                found.append(Arrival(base, block.pid, block.start_ns, block.comm, block.uid, plan, block.ended))
         return found
 
-    def ignore(self, arrival: Arrival) -> None:
+    def ignore(self, arrival: Arrival, target_id: int | None = None) -> None:
         """See `Backend.ignore`."""
+        if target_id is not None and self._is_another_program(arrival.block, target_id):
+            self._told.discard(arrival.block)
+            return
         block = self._waits_no_more(arrival.block)
         if block is not None:
             self._retire(block)
+
+    def _is_another_program(self, base: int, target_id: int) -> bool:
+        """Whether a process that nobody has named is one that a target has executed, or that has executed the target."""
+        self._note_ended()
+        block = self._waiting.get(base)
+        if block is None:
+            return False
+        of_target = [self._table.block(each) for each in self._targets[target_id].blocks]
+        return block.ended or any(each is not None and each.ended for each in of_target)
 
     def _waits_no_more(self, base: int) -> Block | None:
         """The block, if its process has come and nobody had named it yet."""
@@ -611,7 +615,8 @@ class BpfBackend:
 
     def entries(self) -> dict[int, int]:
         """See `Backend.entries`."""
-        return {item.series.id: self._reader.entered(index) for index, item in self._by_index.items()}
+        entered = self._reader.all_entered()
+        return {item.series.id: entered[index] for index, item in self._by_index.items()}
 
     def slow_calls(self, *, every: bool = False) -> list[SlowCall]:
         """See `Backend.slow_calls`."""
@@ -723,26 +728,28 @@ def _place(probe: Probe) -> tuple[object, ...]:
 
 
 def _described(series: Series, probe: Probe) -> Series:
-    """The series with what follows from how the probe is measured."""
-    # What was ever timed keeps what was counted then.
-    timed = probe.strategy.timed or (series.strategy != "" and series.has_timing)
+    """The series with what follows from how the probe is measured by now. What was ever timed keeps what was counted then."""
+    return replace(series, **_measured(probe, timed=probe.strategy.timed or series.has_timing))
+
+
+def _measured(probe: Probe, *, timed: bool) -> dict[str, Any]:
+    """The fields of a series that follow from how its probe is measured; `timed`: its calls are, or were."""
     told = timed or told_at_entry(probe.read)
-    return replace(
-        series,
-        strategy=probe.strategy.value,
-        reason=probe.reason,
-        has_timing=timed,
-        has_packets=probe.has_packets and told,
-        has_bytes=probe.has_bytes and told,
-        has_depth=probe.has_depth and told,
-        has_duplicates=probe.has_duplicates and told,
-        has_underruns=probe.has_underruns and told,
-        drop_reasons=probe.drop_reasons if told else (),
-        has_rtp=emits_rtp(probe.read),
+    return {
+        "strategy": probe.strategy.value,
+        "reason": probe.reason,
+        "has_timing": timed,
+        "has_packets": probe.has_packets and told,
+        "has_bytes": probe.has_bytes and told,
+        "has_depth": probe.has_depth and told,
+        "has_duplicates": probe.has_duplicates and told,
+        "has_underruns": probe.has_underruns and told,
+        "drop_reasons": probe.drop_reasons if told else (),
+        "has_rtp": emits_rtp(probe.read),
         # Without the end nobody knows which packets came out, or passed.
-        has_residence=moves_packets(probe.read)
+        "has_residence": moves_packets(probe.read)
         and (timed or not any(emits(probe.read.end, op) for op in (Op.LEAVES, Op.PASSES))),
-    )
+    }
 
 
 def _status(item: Attached, state: ProbeState, reason: str) -> ProbeStatus:

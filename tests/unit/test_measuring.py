@@ -87,7 +87,7 @@ class Scripted:
     def arrivals(self) -> list[Arrival]:
         return []
 
-    def ignore(self, arrival: Arrival) -> None:
+    def ignore(self, arrival: Arrival, target_id: int | None = None) -> None:
         self.asked.append(("ignore", arrival.pid))
 
     def ended(self) -> dict[int, bool]:
