@@ -111,6 +111,14 @@ struct call {
 #define CALL_NEST_SHIFT 8     // the thread's nesting position at entry, 22 bits
 #define NEST_MASK 0x3fffff
 
+// What the scheduler knew of a call's thread when the call began, beside the call in its slot. Both stand still while the thread runs.
+struct share {
+  u64 away;    // ns in which the thread did not run, since some time in the past; 0: not known
+  u64 waited;  // ns in which it was ready and waited for a processor << SHARE_SLEPT_BITS | how often it slept
+};
+#define SHARE_SLEPT_BITS 16
+#define SHARE_SLEPT ((1ULL << SHARE_SLEPT_BITS) - 1)
+
 // A histogram cell: which bucket a duration falls into, by (log2, mantissa) and two exact thresholds.
 struct cell {
   u64 above1;
@@ -131,6 +139,9 @@ struct cell {
 #define HOLE_USERS 32522
 #define HOLE_SITE 32523  // what the end at this site is: r0 = SITE_*
 #define HOLE_WAITING 32524
+#define HOLE_SHARES 32526
+#define HOLE_SHARE 32527      // puts a struct share of this moment into words 0 and 1, and behind them what HOLE_UPDATED needs
+#define HOLE_UPDATED 32528    // r0 = what word 2 was, unless the account has been written since
 #define HOLE_ARGUMENTS 32525  // puts the arguments of a USDT probe into words 0 to 5, r0 = 0 or 1 + the field that faulted
 
 // Words that the code of a site works on: the general registers by hardware number, then these.
@@ -168,12 +179,14 @@ struct cell {
 #define FEATURE_SITE (1u << 20)                                           // bits 21-32 say where in its page the entry is
 #define FEATURE_SITE_SHIFT 21
 #define FEATURE_ARGUMENTS (1ULL << 33)  // a USDT probe, whose arguments are where its note says
+#define FEATURE_SHARE (1ULL << 42)      // slow calls tell what the scheduler did with their thread
 #define FEATURE_LATE_SHIFT 34           // bits 34-41: the drop reasons that mean too late
 
 // Words that reads work on: 0 to 15 are their own; what they emit are words too, so that an emission is a store.
 #define REG_BYTES 16
 #define REG_STREAM 17
 #define REG_SAVE 18   // 18 to 20
+#define REG_AWAY 18   // at an end, which saves nothing: the struct share of the call's beginning
 #define REG_DEPTH 21  // DEPTH_NONE: not emitted
 #define REG_OUTCOME 22
 #define REG_CLOSE 23
@@ -316,7 +329,10 @@ struct event {
   u64 sp;
   u64 ip;
   u64 fp;
-  u64 lr;  // AArch64: x30, where the return address is at a `ret` and nowhere else
+  u64 lr;              // AArch64: x30, where the return address is at a `ret` and nowhere else
+  struct share began;  // of its thread at its beginning; without `away`: not known
+  struct share ended;  // at its end, or rather
+  u64 accounted;       // shortly before this time
   u32 series;
   u32 tid;
   u32 tgid;

@@ -30,10 +30,14 @@ struct sets {
 struct users {
   u8 bytes[sizeof(struct user) * USERS];
 };
+struct shares {
+  u8 bytes[sizeof(struct share) << CALL_BITS];
+};
 struct waitings {
   u8 bytes[sizeof(struct waiting) << WAITING_BITS];
 };
 BPF_F_TABLE("array", u32, struct calls, calls, 1, MMAPABLE);
+BPF_F_TABLE("array", u32, struct shares, shares, 1, 0);
 BPF_F_TABLE("array", u32, struct cells, cells, 1, MMAPABLE);
 BPF_TABLE("hash", u64, struct call, overflow, 4096);
 BPF_F_TABLE("array", u32, struct series, all_series, SERIES, MMAPABLE);
@@ -74,13 +78,17 @@ static long (*read_kernel)(void *to, u32 size, const void *from) = (void *)BPF_F
 
 // Holes are calls of helpers that no kernel has. The agent replaces them by: the probe's cookie and features, each a constant; its
 // reads, instructions over r[REGISTERS] that return 0, or 1 + the field whose read faulted; the meaning of an end at one site
-// (over r[SITE_WORDS]); and the addresses of maps of one element, which need neither a look-up nor a check.
+// (over r[SITE_WORDS]); loads from the scheduler's account of this thread, whose places only the running kernel tells; and the
+// addresses of maps of one element, which need neither a look-up nor a check.
 static u64 (*hole_cookie)(void *ctx) = (void *)HOLE_COOKIE;
 static u64 (*hole_features)(void) = (void *)HOLE_FEATURES;
 static u64 (*hole_entry_reads)(u64 *r) = (void *)HOLE_ENTRY_READS;
 static u64 (*hole_end_reads)(u64 *r) = (void *)HOLE_END_READS;
 static u64 (*hole_site)(u64 *r) = (void *)HOLE_SITE;
 static u64 (*hole_arguments)(void *ctx, u64 *r) = (void *)HOLE_ARGUMENTS;
+static u64 (*hole_share)(u64 *r) = (void *)HOLE_SHARE;
+static u64 (*hole_updated)(u64 *r) = (void *)HOLE_UPDATED;
+static struct share *(*hole_shares)(void) = (void *)HOLE_SHARES;
 static struct call *(*hole_calls)(void) = (void *)HOLE_CALLS;
 static struct cell *(*hole_cells)(void) = (void *)HOLE_CELLS;
 static struct control *(*hole_control)(void) = (void *)HOLE_CONTROL;
@@ -671,7 +679,14 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     c->save[2] = r[REG_SAVE + 2];
   }
   c->flags = flags;
+  if (features & FEATURE_SHARE) hole_share(r);
   u64 now = bpf_ktime_get_ns();
+  if (features & FEATURE_SHARE && c != &spilled) {
+    // It is the account at `now`, unless it was written meanwhile: the thread was preempted, or the tick came.
+    struct share *share = &hole_shares()[call_slot(key)];
+    share->away = hole_updated(r) == r[2] ? r[0] : 0;
+    share->waited = r[1];
+  }
   *(volatile u64 *)&c->start = now;
   if (UNLIKELY(taken)) {
     struct call *o = overflow.lookup(&key);
@@ -738,13 +753,23 @@ INLINE u32 tells_late(struct series *s, u64 features, u64 outcome, u64 now) {
 
 // Emits one event for a slow call, or for one with a late packet, if the ring buffer has room.
 INLINE void report(REGS *ctx, struct series *s, u64 features, u32 index, struct call *c, u64 now, u64 frame, u64 rv, u32 rv_known,
-                   u32 outcome, u32 faulted, u32 inside, u32 next, u32 nest_known, struct thread *t, u32 late) {
+                   u32 outcome, u32 faulted, u32 inside, u32 next, u32 nest_known, struct thread *t, u32 late, u64 *r) {
   struct event *e = events.ringbuf_reserve(sizeof(struct event));
   if (!e) {
     if (!late) ADD(s->events_lost, 1);
     return;
   }
   u64 id = bpf_get_current_pid_tgid();
+  e->began.away = 0;
+  if (features & FEATURE_SHARE && c->tid == (u32)id) {
+    e->began.away = r[REG_AWAY];
+    e->began.waited = r[REG_AWAY + 1];
+    hole_share(r);
+    e->ended.away = r[0];
+    e->ended.waited = r[1];
+    if (hole_updated(r) != r[2]) e->began.away = 0;
+    e->accounted = bpf_ktime_get_ns();
+  }
   e->start = c->start;
   e->end = now;
   e->frame = frame;
@@ -900,7 +925,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   u32 late = 0;
   if (features & FEATURE_EVENTS && features >> FEATURE_LATE_SHIFT && !told) late = any_value(tells_late(s, features, outcome, now));
   if (UNLIKELY(told | late))
-    report(ctx, s, features, index, c, now, frame, rv, rv_known, (u32)outcome, faulted, inside, next, nest_known, t, late);
+    report(ctx, s, features, index, c, now, frame, rv, rv_known, (u32)outcome, faulted, inside, next, nest_known, t, late, r);
   if (t) {
     struct nested *n = &t->recent[next & (NESTED - 1)];
     n->frame = frame;
@@ -984,12 +1009,18 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
       v.save[2] = c->save[2];
     }
     if (UNLIKELY(v.flags & CALL_MARK)) return;  // of no call
-    *(volatile u64 *)&c->start = 0;             // so that it is not taken for the next call's
+    if (features & FEATURE_SHARE) {
+      struct share *share = &hole_shares()[call_slot(key)];
+      r[REG_AWAY] = share->away;
+      r[REG_AWAY + 1] = share->waited;
+    }
+    *(volatile u64 *)&c->start = 0;  // so that it is not taken for the next call's
     RELEASE_SLOT(&c->key);
     if (UNLIKELY(!v.start)) return;  // settled: counted as abandoned already
   } else {
     v = *o;
     if (v.flags & CALL_MARK) return;
+    if (features & FEATURE_SHARE) r[REG_AWAY] = 0;
     if (!overflow.delete(&key)) ADD(hole_control()->spilled, -1);
   }
   finish(ctx, s, features, index, &v, now, frame, rv, !(cookie & COOKIE_NO_RETURN) && verdict == SITE_KNOWN, r);

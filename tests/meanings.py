@@ -33,6 +33,7 @@ class Meaning:
     argument_registers: frozenset[int] = frozenset()
     uretprobe: object | None = None
     uretprobe_forbidden: str | None = None
+    may_yield: bool = False
     generic: bool = False
     asked: bool = False
     attach_by_default: bool = True

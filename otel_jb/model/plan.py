@@ -226,6 +226,7 @@ class Probe:
     goroutine: bool = (
         False  #: Go code: a call belongs to a goroutine, and its arguments are where Go's calling convention has them
     )
+    may_yield: bool = False  #: within a call its thread may run something else: a coroutine, a goroutine
     pair: PairKey | None = None  #: of START_STOP: `function` is the pair's name, `symbol` the function that begins
 
     @property

@@ -296,6 +296,13 @@ class SlowCall:
         PassedPacket, ...
     ] = ()  #: that went into this buffer around the beginning of the call, in order; empty: not recorded
     late: bool = False  #: it was not slow: it is here because its packet was thrown away for being too late
+    #: What it spent running, waiting for a processor, and asleep; together its duration. None: not known, as in older recordings.
+    cpu_ns: int | None = None
+    run_delay_ns: int | None = None
+    blocked_ns: int | None = None
+    may_yield: bool = (
+        False  #: its thread may have run something else meanwhile (coroutines): what it did is not known of the call
+    )
 
     def __post_init__(self) -> None:
         self.thread_name = printable(self.thread_name)

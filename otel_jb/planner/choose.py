@@ -177,7 +177,15 @@ def _plan_one(
         code=facts.text.get(symbol.address, ()),
         identity=facts.identity,
         goroutine=code.goroutine,
+        may_yield=_may_yield(code, meaning, process),
     )
+
+
+def _may_yield(code: FunctionCode, meaning: FunctionMeaning, process: ProcessFacts) -> bool:
+    """Whether another coroutine may run on the function's thread before it returns. What makes a return probe safe excludes that."""
+    if code.leaf or code.reach.safe or meaning.uretprobe is not None:
+        return False
+    return code.goroutine or meaning.may_yield or bool(process.stack_switches)
 
 
 def choose(

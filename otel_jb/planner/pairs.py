@@ -84,6 +84,7 @@ def pair_probe(
         code=_both(facts.text.get(start.symbol.address, ()), facts.text.get(stop.symbol.address, ())),
         identity=facts.identity,
         goroutine=start.code.goroutine,
+        may_yield=start.code.goroutine or bool(process.stack_switches),
         pair=PairKey(*pair.keys),
     )
 

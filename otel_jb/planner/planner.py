@@ -266,7 +266,12 @@ class Planner:
         """What is known of the process as a whole, without reading anything for it. Raises TargetError, PermissionDeniedError."""
         stacks = signal_stacks([(_name(each), each.report.signal_stacks) for each in examined])
         shadow_stack, system_call_filter = procfs.has_shadow_stack_and_filter(process.pid)
-        return ProcessFacts(shadow_stack=shadow_stack, system_call_filter=system_call_filter, signal_stacks=stacks)
+        return ProcessFacts(
+            shadow_stack=shadow_stack,
+            system_call_filter=system_call_filter,
+            signal_stacks=stacks,
+            stack_switches=next((each.report.stack_switches for each in examined if each.report.stack_switches), ""),
+        )
 
     def program_name(self, path: str) -> str:
         """The name of the program that a file is; "" where it is a library, or was not read."""

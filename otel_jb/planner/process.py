@@ -11,11 +11,12 @@ from otel_jb.code.vouched import SIGNAL_STACKS
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """What forbids return probes in a process."""
+    """What forbids return probes in a process, and whether a thread of it may have several stacks."""
 
     shadow_stack: bool = False
     system_call_filter: bool = False  #: by seccomp
     signal_stacks: str = ""  #: why signal handlers may run on stacks of their own
+    stack_switches: str = ""  #: by what its threads may switch stacks
 
 
 #: Of files alone, or of a process that was not looked at as a whole.

@@ -80,6 +80,9 @@ HOLE_USERS = 32522
 HOLE_SITE = 32523
 HOLE_WAITING = 32524
 HOLE_ARGUMENTS = 32525
+HOLE_SHARES = 32526
+HOLE_SHARE = 32527
+HOLE_UPDATED = 32528
 SITE_FRAME = 16
 SITE_IP = 17
 SITE_NUMBER = 18
@@ -110,6 +113,7 @@ FEATURE_NUMBERED = 1 << 19
 FEATURE_SITE = 1 << 20
 FEATURE_SITE_SHIFT = 21
 FEATURE_ARGUMENTS = 1 << 33
+FEATURE_SHARE = 1 << 42
 FEATURE_LATE_SHIFT = 34
 
 REG_BYTES = 16
@@ -138,6 +142,11 @@ NEVER = (1 << 64) - 1  #: a threshold or boundary that no duration reaches
 CALL_WORDS = 8
 CALL_KEY, CALL_START, CALL_TID_FLAGS = 0, 1, 2
 CALL_MARK = 1 << 30
+
+# struct share, in words, and the bits of the second that count how often a thread slept
+SHARE_WORDS = 2
+SHARE_AWAY, SHARE_WAITED = 0, 1
+SHARE_SLEPT_BITS = 16
 
 # struct series, in words
 SERIES_SLOW_NS = 0
@@ -261,8 +270,8 @@ def residence_words(buckets: int) -> int:
 
 
 # struct event: (name, struct format) in order; all little-endian on both architectures
-EVENT_HEADER = "<10Q 6I I i I I 16s"
-EVENT_STACK = 10 * 8 + 10 * 4 + 16
+EVENT_HEADER = "<15Q 6I I i I I 16s"
+EVENT_STACK = 15 * 8 + 10 * 4 + 16
 EVENT_NESTED = EVENT_STACK + STACK_DEPTH * 8
 EVENT_COPY = EVENT_NESTED + NESTED * NESTED_WORDS * 8
 EVENT_SIZE = EVENT_COPY + STACK_COPY
@@ -271,6 +280,7 @@ WAKE_SIZE = 8
 #: the maps that the loader hands over, in this order
 MAPS = (
     "calls",
+    "shares",
     "overflow",
     "all_series",
     "cells",

@@ -32,6 +32,7 @@ class FileReport:
     symbol_count: int  #: entries of all symbol tables that were read, debug files' among them
     demangles: bool  #: False where no C++ runtime is installed, so that C++ names stay mangled
     signal_stacks: str = ""  #: by what it may run signal handlers on stacks of their own
+    stack_switches: str = ""  #: by what it may switch stacks
     loads: bool = False  #: it can load further libraries
     telltales: tuple[str, ...] = ()  #: those of the texts asked for that are in its data
     marks: tuple[Usdt, ...] = ()  #: USDT probes
@@ -132,7 +133,7 @@ def read(files: Sequence[int], file_name: str, patterns: Sequence[str], telltale
     """Runs in the sandbox: the first file's identity and its functions that match, with the debug files that follow."""
     from otel_jb.elf import debugfile, demangle, places, references, symbols, usdt
     from otel_jb.elf.image import Image
-    from otel_jb.sandbox.signal_stacks import loads, signal_stacks
+    from otel_jb.sandbox.signal_stacks import loads, signal_stacks, stack_switches
 
     image = Image.from_file(files[0], file_name)
     own = symbols.tables(image)
@@ -153,6 +154,7 @@ def read(files: Sequence[int], file_name: str, patterns: Sequence[str], telltale
         symbol_count=sum(table.count for table in symbols.all_tables(image, debug)),
         demangles=demangle.available(),
         signal_stacks=printable(signal_stacks(image)),
+        stack_switches=printable(stack_switches(image)),
         loads=loads(image),
         telltales=() if named else tuple(text for text in telltales if references.contains(image, text.encode())),
         marks=usdt.read(image),

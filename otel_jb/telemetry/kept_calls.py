@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event, ReadableSpan
 
 PACKET_EVENT = "jitterbuffer.packet.put"  #: the event of a span that stands for a packet
+#: Attributes of a span: seconds that the call's thread ran, waited for a processor, and slept; and that this is not known, because it may
+#: have run something else meanwhile.
+SHARE = ("jitterbuffer.call.cpu_time", "jitterbuffer.call.run_delay", "jitterbuffer.call.blocked_time")
+MAY_YIELD = "jitterbuffer.call.may_yield"
 
 OF_A_FUNCTION = 10  #: so that one with many leaves room for the others
 IN_ALL = 100
@@ -47,6 +51,8 @@ class KeptCall:
     packet_bytes: int | None
     failure: str  #: what its return value means; empty: no failure
     packets: tuple[KeptPacket, ...] = ()  #: in the order in which they came
+    share_ns: tuple[int, int, int] | None = None  #: ran, waited for a processor, slept; None: not known
+    may_yield: bool = False  #: because of coroutines
 
 
 class KeptCalls:
@@ -81,6 +87,8 @@ class KeptCalls:
                 packet_bytes=size if isinstance(size, int) else None,
                 failure=root.status.description or "",
                 packets=tuple(_packet(each, begin) for each in root.events if each.name == PACKET_EVENT),
+                share_ns=_share(attributes),
+                may_yield=bool(attributes.get(MAY_YIELD)),
             )
             own = self._of.setdefault(series, deque())
             own.append(self._number)
@@ -100,6 +108,13 @@ class KeptCalls:
         """Those that are kept, the oldest first."""
         with self._lock:
             return tuple(self._calls.values())
+
+
+def _share(attributes: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    if any(name not in attributes for name in SHARE):
+        return None
+    ran, waited, slept = (round(attributes[name] * 1e9) for name in SHARE)
+    return ran, waited, slept
 
 
 def _packet(event: Event, begin: int) -> KeptPacket:

@@ -105,7 +105,10 @@ class SpanEncoder:
         return known
 
     def _attribute(self, key: str, value: Any) -> bytes:
-        return self._keep((key, value), Span(attributes=[_pair(key, value)]))
+        made = Span(attributes=[_pair(key, value)])
+        if isinstance(value, float):  # a time, which does not come again
+            return made.SerializeToString()  # type: ignore[no-any-return]
+        return self._keep((key, value), made)
 
     def _keep(self, key: tuple[str, Any], part: Span) -> bytes:
         if len(self._kept) >= _MAX_KEPT:
@@ -122,6 +125,8 @@ def _pair(key: str, value: Any) -> KeyValue:
 def _value(value: Any) -> AnyValue:
     if isinstance(value, str):
         return AnyValue(string_value=value)
+    if isinstance(value, bool):
+        return AnyValue(bool_value=value)
     return AnyValue(double_value=value) if isinstance(value, float) else AnyValue(int_value=value)
 
 

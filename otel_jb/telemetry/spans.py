@@ -26,7 +26,7 @@ from otel_jb.model.text import printable
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.holding import Held, Holding, Key, key_of
 from otel_jb.telemetry.instruments import NESTING_DOUBTFUL, SCOPE, SPANS_DROPPED
-from otel_jb.telemetry.kept_calls import PACKET_EVENT
+from otel_jb.telemetry.kept_calls import MAY_YIELD, PACKET_EVENT, SHARE
 from otel_jb.telemetry.metrics import Exemplar, resource_attributes
 from otel_jb.telemetry.nesting import Nesting, SameStack, nest
 from otel_jb.telemetry.state import StreamState
@@ -382,6 +382,10 @@ def _without_copy(call: SlowCall) -> SlowCall:
         ssrc=call.ssrc,
         packets=call.packets,
         late=call.late,
+        cpu_ns=call.cpu_ns,
+        run_delay_ns=call.run_delay_ns,
+        blocked_ns=call.blocked_ns,
+        may_yield=call.may_yield,
     )
 
 
@@ -425,6 +429,11 @@ def _attributes(series: Series, call: SlowCall) -> dict[str, Any]:
         attributes["rtp.ssrc"] = f"{call.ssrc:08x}"
     if call.late:
         attributes[TRIGGER] = "late"
+    for name, spent_ns in zip(SHARE, (call.cpu_ns, call.run_delay_ns, call.blocked_ns), strict=True):
+        if spent_ns is not None:
+            attributes[name] = spent_ns / 1e9
+    if call.may_yield:
+        attributes[MAY_YIELD] = True
     return attributes
 
 

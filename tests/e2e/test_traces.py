@@ -171,6 +171,29 @@ def test_times_are_those_of_the_programs_own_log(run: Run) -> None:
     assert sure >= 0.8 * SLOW
 
 
+def test_a_trace_says_where_the_time_of_its_call_went(run: Run) -> None:
+    """A thread that sleeps in a call is blocked in it; of a coroutine's call that is not known, and the trace says why."""
+    names = [f"jitterbuffer.call.{name}" for name in ("cpu_time", "run_delay", "blocked_time")]
+    known = 0
+    for trace in run.traces:
+        root, entry = root_of(trace), own(run, trace)
+        told = [root.tags[name] for name in names if name in root.tags]
+        if run.kind != "threads":
+            assert told == []
+            assert root.tags["jitterbuffer.call.may_yield"] is True
+            continue
+        assert "jitterbuffer.call.may_yield" not in root.tags
+        if not told:  # the thread lost its processor while that was read
+            continue
+        known += 1
+        assert sum(told) * 1e6 == pytest.approx(root.duration_us, abs=2)
+        if entry["planned"]:
+            ran, waited, blocked = told
+            assert blocked * 1e6 >= 0.95 * WAIT_US - waited * 1e6
+            assert ran < 0.005
+    assert known >= 0.8 * len(run.traces) * (run.kind == "threads")
+
+
 def test_nested_calls_are_children_of_their_own_call(run: Run) -> None:
     """A slow decode is the child of the put that it ran in, with its own stack; no put has another's."""
     for trace in run.traces:

@@ -47,7 +47,7 @@ PLAIN = FunctionCode(
     reach=Reach(False, "it makes a call through a pointer, whose targets are not known"),
 )
 NO_EDGES = replace(PLAIN, edges=Ends(refused="an end is reached straight from a call"))
-ABOUT_PROCESS = frozenset({"shadow_stack", "system_call_filter", "signal_stacks"})
+ABOUT_PROCESS = frozenset({"shadow_stack", "system_call_filter", "signal_stacks", "stack_switches"})
 SAFE = Reach(True, "nothing that it can reach switches stacks")
 
 
@@ -217,6 +217,20 @@ def test_signal_handlers_on_stacks_of_their_own_forbid_return_probes() -> None:
         assert probe.strategy is EndStrategy.RET_SITES
         assert stacks in probe.reason
     assert stacks in peer_note(PLAIN, process=ProcessFacts(signal_stacks=stacks))
+
+
+def test_a_function_may_yield_unless_its_code_or_its_profile_excludes_it() -> None:
+    """Where the process can switch stacks, or the profile says that the function does; the reasons that make a return probe safe exclude it."""
+    assert not only(plan(PLAIN)).may_yield
+    assert only(plan(PLAIN, stack_switches="swapcontext")).may_yield
+    assert only(plan(PLAIN, Meaning(may_yield=True))).may_yield
+    assert only(plan(replace(PLAIN, goroutine=True))).may_yield
+    for code, meaning in (
+        (replace(PLAIN, leaf=True), Meaning()),
+        (replace(PLAIN, reach=SAFE), Meaning()),
+        (PLAIN, Meaning(uretprobe="jitter.c: arithmetic only")),
+    ):
+        assert not only(plan(code, meaning, stack_switches="swapcontext")).may_yield
 
 
 def test_arm_takes_its_cheap_rets_first() -> None:

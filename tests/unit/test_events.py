@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otel_jb.probes import abi
-from otel_jb.probes.read.events import _copy
+from otel_jb.probes.read.events import _copy, _share
 
 pytestmark = pytest.mark.unit
 
@@ -23,3 +25,45 @@ def test_a_page_that_could_not_be_read_holds_no_address(below_page_end: int) -> 
     assert copy[hole] == b"\xff" * abi.STACK_PAGE
     assert set(copy[: hole.start] + copy[hole.stop :]) == {0x11}
     assert _copy(record, copied, 0, sp) == record[abi.EVENT_COPY : abi.EVENT_COPY + copied]
+
+
+def words(away: int, waited: int, slept: int) -> tuple[int, int]:
+    """A `struct share` of bpf/abi.h."""
+    return away & (1 << 64) - 1, (waited << 16 | slept & 0xFFFF) & (1 << 64) - 1
+
+
+@given(
+    before=st.tuples(st.integers(0, 1 << 64), st.integers(0, 1 << 48), st.integers(0, 1 << 16)),
+    spent=st.tuples(*[st.integers(0, 1 << 40)] * 3),
+    naps=st.integers(1, 1000),
+)
+def test_the_three_parts_of_a_call_come_out_as_they_were(
+    before: tuple[int, int, int], spent: tuple[int, int, int], naps: int
+) -> None:
+    """Whatever the counters stood at when it began, also where they overflow meanwhile."""
+    _, waited, asleep = spent
+    (away, since), (queued, queued_since) = zip(
+        words(*before), words(before[0] + waited + asleep, before[1] + waited, before[2] + naps), strict=True
+    )
+    assert _share(sum(spent), (away, since), (queued, queued_since)) == spent
+
+
+def test_what_a_thread_that_never_slept_did_not_run_it_waited_for() -> None:
+    """Interrupts and other guests of the host kept it from running, though it had a processor."""
+    before, preempted, slept = words(5000, 700, 3), words(9000, 1700, 3), words(9000, 1700, 4)
+    assert _share(10_000, *zip(before, preempted, strict=True)) == (6000, 4000, 0)
+    assert _share(10_000, *zip(before, slept, strict=True)) == (6000, 1000, 3000)
+
+
+@pytest.mark.parametrize(
+    ("away", "waited"),
+    [(-20_000, 0), (9_000_000, 0), (10_000, 2_000_000)],
+    ids=["ran longer than it took", "was away longer than it took", "waited while it ran"],
+)
+def test_an_account_that_contradicts_itself_tells_nothing(away: int, waited: int) -> None:
+    """Unless it is by so little that two clocks may differ."""
+    took, before = 8_000_000, words(1 << 50, 1 << 40, 3)
+    after = words((1 << 50) + away, (1 << 40) + waited, 4)
+    assert _share(took, *zip(before, after, strict=True)) is None
+    nearly = words((1 << 50) + took + 5000, (1 << 40) + took + 6000, 4)
+    assert _share(took, *zip(before, nearly, strict=True)) == (0, took, 0)

@@ -40,6 +40,10 @@ CALL = replace(
     ssrc=0x1A2B3C4D,
     packets=(stream.PassedPacket(5, 6, 7, 8, "stray", 90000, "late", 9),),
     late=True,
+    cpu_ns=84,
+    run_delay_ns=85,
+    blocked_ns=86,
+    may_yield=True,
 )
 
 

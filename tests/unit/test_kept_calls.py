@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
@@ -51,15 +53,19 @@ def test_calls_are_kept_without_a_receiver_for_traces() -> None:
             PassedPacket(0xAB, 0, 320, 10**9 + 7_000_000, "duplicated", None, "played", 10**9 + 27_000_000),
         )
         call = SlowCall(samples.PUT.id, 7, "rx", 64, 10**9, 10**9 + 30_000_000, 172, None, None, None, packets=packets)
+        call = replace(call, cpu_ns=1_000_001, run_delay_ns=0, blocked_ns=28_999_999)
         assert telemetry._maker is not None
         assert telemetry._maker.make(call)
         (found,) = kept.latest()
         assert (found.series, found.took_ns, found.stack) == (samples.PUT.id, 30_000_000, "put+1\nmain+2")
         assert (found.packet_bytes, found.trace_id) == (172, "")
+        assert (found.share_ns, found.may_yield) == ((1_000_001, 0, 28_999_999), False)
         assert found.packets == (
             KeptPacket(-5_000_000, "000000ab", 65535, 160, "in_order", 8000),
             KeptPacket(7_000_000, "000000ab", 0, 320, "duplicated", None, "played", 20_000_000),
         )
+        assert telemetry._maker.make(replace(call, frame=128, cpu_ns=None, may_yield=True))
+        assert [(each.share_ns, each.may_yield) for each in kept.latest()[1:]] == [(None, True)]
         assert not telemetry._store.latest(samples.PUT.id)
         assert not list(telemetry.tally.read(SPANS_DROPPED))
     finally:

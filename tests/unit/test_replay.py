@@ -195,6 +195,7 @@ def test_a_replay_shows_the_slow_calls_that_were_recorded() -> None:
     at = first.time_ns + SECOND
     packet = PassedPacket(0xAB, 7, 160, at - 5, "in_order", 8000, "played", at + 5)
     call = SlowCall(1, 7, "worker", 64, at, at + 20_000_000, None, 4096, None, None, packets=(packet,))
+    call = replace(call, cpu_ns=2_000_000, run_delay_ns=17_000_000, blocked_ns=1_000_000)
     told = [replace(call, packets=(packet,) * 100_000), replace(call, late=True)]
     try:
         # The first comes before anything is known.
@@ -206,6 +207,7 @@ def test_a_replay_shows_the_slow_calls_that_were_recorded() -> None:
         calls.close()
     (kept,) = calls.kept.latest()
     assert (kept.took_ns, kept.series) == (20_000_000, 1)
+    assert kept.share_ns == (2_000_000, 17_000_000, 1_000_000)
     assert kept.end_unix_nano == first.time_unix_nano + SECOND + 20_000_000
     assert {(each.after_ns, each.sequence_number) for each in kept.packets} == {(-5, 7)}
     assert len(kept.packets) < 100
@@ -225,6 +227,7 @@ def test_a_recording_made_before_outcomes_were_known_is_read(tmp_path: Path) -> 
         ((_, call),) = [(item.at_ns, item.record) for item in reader]
     assert isinstance(call, SlowCall)
     assert not call.late
+    assert (call.cpu_ns, call.run_delay_ns, call.blocked_ns, call.may_yield) == (None, None, None, False)
     assert call.packets == (PassedPacket(1, 2, 3, 4, "in\\x1border"),)
 
 

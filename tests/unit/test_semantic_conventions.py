@@ -83,7 +83,9 @@ def test_spans_carry_the_attributes_of_the_model() -> None:
     """The span of a call of which all is known has the model's attributes, and otherwise only the thread's."""
     (group,) = [group for group in GROUPS if group["type"] == "span"]
     call = SlowCall(samples.PUT.id, 7, "worker", 1, 0, 1, bytes=172, stream=4096, return_value=0, outcome=None)
-    call = replace(call, stream_name="live/cam0", ssrc=1, late=True)
+    call = replace(
+        call, stream_name="live/cam0", ssrc=1, late=True, cpu_ns=1, run_delay_ns=0, blocked_ns=0, may_yield=True
+    )
     assert "4096" not in str(_attributes(samples.PUT, call))
     assert set(_attributes(samples.PUT, call)) - {"thread.id", "thread.name"} == set(referred(group))
 
@@ -116,7 +118,9 @@ def test_the_text_says_what_the_model_says() -> None:
     assert found == [
         (name, each["instrument"], each["unit"], each["brief"], list(referred(each))) for name, each in METRICS.items()
     ]
-    attributes = dict(re.findall(r"^\| `([a-z_.]+)` \| (?:enum|string|int|double) \| (.+) \|$", TEXT, re.MULTILINE))
+    attributes = dict(
+        re.findall(r"^\| `([a-z_.]+)` \| (?:enum|string|int|double|boolean) \| (.+) \|$", TEXT, re.MULTILINE)
+    )
     assert set(attributes) == set(ATTRIBUTES)
     for name, each in ATTRIBUTES.items():
         if isinstance(each["type"], dict):

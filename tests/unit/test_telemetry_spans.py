@@ -118,6 +118,27 @@ def test_a_slow_call_is_a_span(protocol: str) -> None:
 
 
 @both
+def test_a_span_says_what_the_thread_did_or_that_nobody_knows(protocol: str) -> None:
+    """Seconds that the call ran, waited for a processor, and was blocked; of a coroutine's call only that it may have been suspended."""
+    call = slow()
+    known = replace(call, cpu_ns=2_000_000, run_delay_ns=17_500_000, blocked_ns=500_000)
+    coroutine = replace(call, frame=call.frame + 64, may_yield=True)
+    with RECEIVERS[protocol]() as receiver, tracing(receiver.endpoint, protocol) as telemetry:
+        telemetry.slow_call(known, coroutine)
+        receiver.wait(lambda: len(receiver.spans()) == 2)
+        told = [dict(attributes(span.attributes)) for _, span in receiver.spans()]
+    of_call = [{name: value for name, value in each.items() if ".call." in name} for each in told]
+    assert of_call == [
+        {
+            "jitterbuffer.call.cpu_time": 0.002,
+            "jitterbuffer.call.run_delay": 0.0175,
+            "jitterbuffer.call.blocked_time": 0.0005,
+        },
+        {"jitterbuffer.call.may_yield": True},
+    ]
+
+
+@both
 def test_packets_are_events_at_their_own_times(protocol: str) -> None:
     """Each packet around a slow call is an event of its span, as long before the call's end as it was; one inside tells no packet twice."""
     call = slow()

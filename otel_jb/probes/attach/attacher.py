@@ -12,6 +12,7 @@ from otel_jb.model.reads import LATE
 from otel_jb.probes import features
 from otel_jb.probes.attach import cookies, links
 from otel_jb.probes.bpf import BpfError
+from otel_jb.probes.programs import sharecode
 from otel_jb.probes.programs.instances import Instances, shared
 from otel_jb.probes.programs.template import Shape, at_site, of_pair, shape_of, with_arguments
 from otel_jb.probes.series import Function, Links, ProbeSet
@@ -48,7 +49,13 @@ class Attacher:
         probe, made = function.of(pid), Links()
         late = [place for place, reason in enumerate(probe.drop_reasons) if self._late and reason == LATE]
         shape = shape_of(
-            probe.read, events=self._events, nests=probes.nests, form=form, goroutine=probe.goroutine, late=late
+            probe.read,
+            events=self._events,
+            nests=probes.nests,
+            form=form,
+            goroutine=probe.goroutine,
+            late=late,
+            share=sharecode.here() if self._events else None,
         )
         starts, stops = with_arguments(shape, cookies.marks(probe)), shape
         if probe.pair is not None:

@@ -16,10 +16,11 @@ from otel_jb.model.plan import PairKey
 from otel_jb.model.reads import Op, ReadOp, ReadProgram, numbered
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
-from otel_jb.probes.programs import markcode, sitecode
+from otel_jb.probes.programs import markcode, sharecode, sitecode
 from otel_jb.probes.programs.instructions import Instruction
 from otel_jb.probes.programs.markcode import MarkCode
 from otel_jb.probes.programs.reading import LOWEST, compiled, emits, reads_return, told_at_entry
+from otel_jb.probes.programs.sharecode import ShareCode
 from otel_jb.probes.programs.sitecode import SiteCode
 
 _MAP_REFERENCE = 1  #: source register BPF_PSEUDO_MAP_FD of a 64-bit load: the immediate is a descriptor
@@ -33,10 +34,13 @@ _HOLES = frozenset(
         abi.HOLE_END_READS,
         abi.HOLE_SITE,
         abi.HOLE_ARGUMENTS,
+        abi.HOLE_SHARE,
+        abi.HOLE_UPDATED,
     }
 )
 _MAP_HOLES = {
     abi.HOLE_CALLS: "calls",
+    abi.HOLE_SHARES: "shares",
     abi.HOLE_CELLS: "cells",
     abi.HOLE_CONTROL: "control",
     abi.HOLE_CACHE: "cache",
@@ -55,6 +59,7 @@ class Shape:
     reads: ReadProgram
     sites: tuple[SiteCode, ...] = ()  #: of an end program: what its sites are, by number
     marks: tuple[MarkCode, ...] = ()  #: of a USDT probe: where its arguments are
+    share: ShareCode | None = None  #: where the scheduler's account of a thread is; None: its slow calls do not tell
 
 
 def shape_of(
@@ -66,12 +71,16 @@ def shape_of(
     form: int = 0,
     goroutine: bool = False,
     late: Iterable[int] = (),
+    share: ShareCode | None = None,
 ) -> Shape:
     """The shape for a probe with these reads. `form`, 0 or 1, tells links that are exchanged from those that take their place.
 
     Calls of a `goroutine` are no thread's, so nobody knows what is inside what. `late`: the drop reasons, by number, of which a call is
-    told now and then although it was not slow.
+    told now and then although it was not slow. `share` has slow calls tell what the scheduler did with their thread; what it did with a
+    goroutine nobody knows.
     """
+    if not events or goroutine:
+        share = None
     both = (*reads.entry, *reads.end)
     wanted = {
         abi.FEATURE_EVENTS: events,
@@ -91,17 +100,22 @@ def shape_of(
         abi.FEATURE_LEFT: emits(reads.entry, Op.LEAVES),
         abi.FEATURE_EMPTIES: emits(reads.entry, Op.EMPTIES),
         abi.FEATURE_NUMBERED: any(map(numbered, reads.entry)),
+        abi.FEATURE_SHARE: share is not None,
     }
     features = sum(feature for feature, is_on in wanted.items() if is_on)
     if events:
         features += sum(1 << abi.FEATURE_LATE_SHIFT + reason for reason in late)
-    return Shape(cookie, features, reads)
+    return Shape(cookie, features, reads, share=share)
 
 
 def of_pair(shape: Shape, key: PairKey, *, stop: bool) -> Shape:
     """The shape for the start, or the stop, of a pair of functions, whose calls are in no thread's order."""
     number = (key.stop if stop else key.start) or abi.KEY_THREAD
-    return replace(shape, features=shape.features & ~abi.FEATURE_NEST | number << abi.FEATURE_KEY_SHIFT)
+    without = abi.FEATURE_NEST
+    if number != abi.KEY_THREAD:  # nor are they one thread's
+        without |= abi.FEATURE_SHARE
+        shape = replace(shape, share=None)
+    return replace(shape, features=shape.features & ~without | number << abi.FEATURE_KEY_SHIFT)
 
 
 def with_arguments(shape: Shape, marks: tuple[MarkCode, ...]) -> Shape:
@@ -190,6 +204,10 @@ def _piece(hole: int, shape: Shape) -> Sequence[Instruction]:
         if shape.cookie is None:
             return (Instruction(bpf.CALL, immediate=_GET_ATTACH_COOKIE),)
         return bpf.load_immediate(0, shape.cookie)
+    if hole in (abi.HOLE_SHARE, abi.HOLE_UPDATED):
+        if shape.share is None:
+            return sharecode.NOTHING
+        return shape.share.account() if hole == abi.HOLE_SHARE else shape.share.updated()
     if hole == abi.HOLE_ARGUMENTS:
         return markcode.compiled(shape.marks)
     if hole == abi.HOLE_SITE:

@@ -32,6 +32,11 @@ def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> Slow
         ip,
         fp,
         lr,
+        away,
+        waited,
+        away_since,
+        waited_since,
+        accounted,
         index,
         tid,
         _tgid,
@@ -49,6 +54,12 @@ def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> Slow
         return None
     known = flags & abi.EVENT_NEST_KNOWN
     series, width = item.series, item.probe.return_width
+    yields = item.probe.may_yield
+    share = None
+    # What is told of later times than the end is no more than a 64th of the call, unless this thread was preempted in between.
+    if away and not yields and (accounted - end) << 6 <= end - start:
+        share = _share(end - start, (away, away_since), (waited, waited_since))
+    cpu_ns, run_delay_ns, blocked_ns = share or (None, None, None)
     return SlowCall(
         series=series.id,
         thread_id=tid,
@@ -69,7 +80,36 @@ def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> Slow
         nested=_nested(record, (start, end, tid, frame), min(inside, abi.NESTED), following, attached) if known else (),
         nested_omitted=max(0, inside - abi.NESTED) if known else 0,
         late=bool(flags & abi.EVENT_LATE),
+        cpu_ns=cpu_ns,
+        run_delay_ns=run_delay_ns,
+        blocked_ns=blocked_ns,
+        may_yield=yields,
     )
+
+
+def _share(took: int, away: tuple[int, int], waited: tuple[int, int]) -> tuple[int, int, int] | None:
+    """How long the thread of a call that took so long ran, waited for a processor, and slept, from the two words of each `struct share`, at
+    its beginning and at its end; None if they contradict each other.
+
+    The scheduler's clock is another than the call's: they drift apart by less than a thousandth. Interrupts, and other guests of the host,
+    keep a thread from running that has a processor. Where the kernel does not count that as running, it is waiting, or sleeping if the
+    thread slept at all: nobody knows how much of it there was.
+    """
+    drift = 1000 + took // 1000
+    gone = _difference(*away, 64)
+    ready = _difference(waited[0] >> abi.SHARE_SLEPT_BITS, waited[1] >> abi.SHARE_SLEPT_BITS, 64 - abi.SHARE_SLEPT_BITS)
+    slept = (waited[0] ^ waited[1]) & ((1 << abi.SHARE_SLEPT_BITS) - 1)
+    if not 0 <= ready <= gone + drift or not -drift <= gone <= took + drift:
+        return None
+    gone = min(max(gone, 0), took)
+    ready = min(ready, gone) if slept else gone
+    return took - gone, ready, gone - ready
+
+
+def _difference(before: int, after: int, bits: int) -> int:
+    """Of two counters of so many bits, signed."""
+    difference = (after - before) & (1 << bits) - 1
+    return difference - (1 << bits) if difference >> (bits - 1) else difference
 
 
 def _stack(record: bytes | memoryview, filled: int) -> tuple[int, ...]:
