@@ -278,23 +278,34 @@ def test_a_slow_call_leads_to_its_trace(browser: Browser) -> None:
     """The link is made of the configured template and the trace's id; the call's stack and the calls inside it are there to read."""
     inside = (("Buffer::decode", 18_000_000, 1_000_000),)
     call = KeptCall(
-        1, 10, 1_700_000_000_000_000_000, 20_000_000, "worker (7)", "put+0x7\nmain+0x12", "ab" * 16, inside, 172, ""
-    )
-    facts = Facts(slow_calls=lambda: [call])
+        1, 10, 1_700_000_000_000_000_000, 20_000_000, "worker (7)", "put+0x7\nmain+0x12", "ab" * 16, inside, 172, "",
+        share_ns=(3_000_000, 15_000_000, 2_000_000),
+    )  # fmt: skip
+    others = [replace(call, number=2, share_ns=None), replace(call, number=3, share_ns=None, may_yield=True)]
+    facts = Facts(slow_calls=lambda: [call, *others])
     host = Host(
         1, 1, head={"trace_url": "http://traces.invalid/trace/{trace_id}?from={start_ms}", "keeps_slow_calls": True}
     )
     with serving(host, facts) as endpoint, opened(browser, endpoint.url) as page:
         view(page, "slow")
-        (row,) = cells(page, "Slow calls").values()
+        *unknown, row = cells(page, "Slow calls").values()
         assert (row["function"], row["took"], row["called from"]) == ("Buffer::put", "20\u202fms", "main+0x12")
+        assert sorted(each["mostly"] for each in (*unknown, row)) == ["waiting for a CPU", "–", "–"]
         view(page, "slow-call/1")
         link = page.locator("main a")
         assert link.get_attribute("href") == f"http://traces.invalid/trace/{'ab' * 16}?from=1699999940000"
         assert link.get_attribute("rel") == "noopener noreferrer"
         assert page.locator("pre").text_content() == call.stack
         assert page.locator("main > ul").text_content() == "Buffer::decode: 18\u202fms, 1\u202fms after the start"
+        facts_shown = [
+            page.locator(f"[data-fact='{name}']").text_content() for name in ("ran", "waited for a CPU", "blocked")
+        ]
+        assert facts_shown == ["3\u202fms (15.0\u202f%)", "15\u202fms (75.0\u202f%)", "2\u202fms (10.0\u202f%)"]
         assert serious(page, contrast=False) == []
+        view(page, "slow-call/2")
+        until(lambda: page.locator("[data-fact=ran]").text_content() == "not known", "a share that is not known")
+        view(page, "slow-call/3")
+        until(lambda: "coroutines" in (page.locator("[data-fact=ran]").text_content() or ""), "why it is not known")
 
 
 def packet(

@@ -282,6 +282,8 @@ def _slow_call(call: KeptCall, stack: str) -> list[Value]:
         _whole(call.packet_bytes),
         call.failure,
         *_packets(call),
+        None if call.share_ns is None else list(call.share_ns),
+        int(call.may_yield),
     ]
 
 

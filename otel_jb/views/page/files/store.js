@@ -9,7 +9,7 @@ const KNOWN = { target: 0, function: 1, role: 2, primary: 3, profile: 4, strateg
 const STREAM = { target: 0, series: 1, name: 2, ssrc: 3, packets: 4, packetsRate: 5, bytesRate: 6, lost: 7, reordered: 8, duplicated: 9, jitter: 10, ended: 11 };
 const PROBE = { target: 0, function: 1, state: 2, strategy: 3, reason: 4, profile: 5, file: 6, series: 7 };
 const VERDICT = { culprit: 0, findings: 1, missing: 2, seconds: 3, more: 4 };
-const SLOW = { series: 0, at: 1, took: 2, thread: 3, stack: 4, trace: 5, inside: 6, size: 7, failed: 8, packets: 9, missing: 10 };
+const SLOW = { series: 0, at: 1, took: 2, thread: 3, stack: 4, trace: 5, inside: 6, size: 7, failed: 8, packets: 9, missing: 10, share: 11, mayYield: 12 };
 const PACKET = { line: 0, after: 1, number: 2, time: 3, ssrc: 4, order: 5, late: 6, outcome: 7, stayed: 8 };
 const FINDING = { sentence: 0, culprit: 1, limit: 2, since: 3, stream: 4 };
 

@@ -249,6 +249,7 @@ function slowTable() {
       { id: "at", title: "ended", kind: "text", text: (row) => clock(row[SLOW.at]), sort: (row) => row[SLOW.at], link: (key) => addressOf("slow-call", key) },
       { id: "function", title: "function", kind: "text", text: (row) => functionName(row[SLOW.series]) },
       { id: "took", title: "took", text: (row) => duration(row[SLOW.took]), sort: (row) => order(row[SLOW.took]) },
+      { id: "mostly", title: "mostly", kind: "text", minor: 1, text: mostlyOf },
       { id: "process", title: "process", kind: "text", minor: 1, text: (row) => processName((store.known.get(String(row[SLOW.series])) || [])[KNOWN.target]) },
       { id: "thread", title: "thread", kind: "text", minor: 2, text: (row) => row[SLOW.thread] },
       { id: "where", title: "called from", kind: "long", minor: 2, text: (row) => stackOf(row).split("\n")[1] || NONE },
@@ -265,6 +266,23 @@ function slowCalls(main) {
     setText(note, store.head.keeps_slow_calls ? "The last calls over the threshold, at most ten of a function." : "Slow calls are counted, but not kept one by one: nothing receives traces. `page: {slow_calls: true}` in the configuration keeps them.");
     table.update(store.slow);
   };
+}
+
+/** What the call's thread did: three facts that make up the call's duration, or why nobody knows. */
+function shareOf(row) {
+  const unknown = row[SLOW.mayYield] ? "not known: other coroutines may have run meanwhile" : "not known";
+  const spent = (place) => {
+    const share = row[SLOW.share];
+    return share === null ? unknown : `${duration(share[place])} (${percent(row[SLOW.took] ? share[place] / row[SLOW.took] : 0)})`;
+  };
+  return [["ran", spent(0)], ["waited for a CPU", spent(1)], ["blocked", spent(2)]];
+}
+
+/** The largest part of a slow call, in a word or two. */
+function mostlyOf(row) {
+  const share = row[SLOW.share];
+  if (share === null) return NONE;
+  return ["running", "waiting for a CPU", "blocked"][share.indexOf(Math.max(...share))];
 }
 
 function oneSlowCall(main, key) {
@@ -284,6 +302,7 @@ function oneSlowCall(main, key) {
       ["process", processName(known[KNOWN.target])],
       ["ended", clock(row[SLOW.at])],
       ["thread", row[SLOW.thread]],
+      ...shareOf(row),
       ["packet", row[SLOW.size] === null ? NONE : `${whole(row[SLOW.size])} bytes`],
       ["failed", row[SLOW.failed] || "no"],
       ["trace", row[SLOW.trace] || "none: nothing receives traces"],
