@@ -67,16 +67,38 @@ venv_ready() { # EXTRAS
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; }
 can_make_venv() { "$1" -c 'import venv' >/dev/null 2>&1 && [ -n "$(pip_wheel "$1")" ]; }
 
-# pip_wheel PYTHON: where it keeps the wheel of pip. Debian has it in a package of its own, without the rest of ensurepip.
+# pip_wheel PYTHON: where it keeps the wheel of pip, or where `fetch_pip` has put it.
 pip_wheel() {
-    "$1" -c 'import glob, os, sysconfig
-places = [sysconfig.get_config_var("WHEEL_PKG_DIR")]
+    "$1" -c 'import glob, os, sys, sysconfig
+places = [sysconfig.get_config_var("WHEEL_PKG_DIR"), *sys.argv[1:]]
 try:
     import ensurepip
     places.append(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"))
 except ImportError: pass
 for place in filter(None, places):
-    for wheel in glob.glob(os.path.join(glob.escape(place), "pip-*.whl")): print(wheel)' 2>/dev/null | head -n 1
+    for wheel in glob.glob(os.path.join(glob.escape(place), "pip-*.whl")): print(wheel)' ${fetched:+"$fetched/usr/share/python-wheels"} 2>/dev/null | head -n 1
+}
+
+# Debian has pip's wheel in a package of its own, which depends on ca-certificates. To set up that one takes as long as all of BCC, and only pip
+# would use it: so both packages are unpacked for the environment instead of installed. apt checks what it downloads. Needs no root.
+fetch_pip() {
+    can_make_venv /usr/bin/python3 && return 0
+    fetched=$(mktemp -d)
+    (cd "$fetched" && apt-get -q download python3-pip-whl $([ -s "$trusted" ] || echo ca-certificates) && for package in *.deb; do dpkg-deb -x "$package" .; done) \
+        >/dev/null 2>&1 </dev/null || true
+}
+fetched= trusted=/etc/ssl/certs/ca-certificates.crt
+
+# Debian's pip trusts `trusted`, which ca-certificates makes of the same files. What pip is configured to trust has precedence over this.
+trust() {
+    if [ -n "$fetched" ]; then
+        find "$fetched/usr/share/ca-certificates" /usr/local/share/ca-certificates -name '*.crt' -exec cat {} + >"$venv/trusted.pem" 2>/dev/null || true
+        rm -rf "$fetched"
+    fi
+    [ ! -s "$trusted" ] && [ -s "$venv/trusted.pem" ] || return 0
+    export REQUESTS_CA_BUNDLE="${REQUESTS_CA_BUNDLE:-${CURL_CA_BUNDLE:-$venv/trusted.pem}}"
+    # Debian 13's reads `trusted` even when it is told of another.
+    "$venv/bin/python" -c 'import pip._vendor.requests' 2>/dev/null || apt_install ca-certificates
 }
 
 # The system's Python where it is new enough, else the newest on the PATH; "" if there is none that can make environments.
@@ -190,7 +212,8 @@ system_packages() {
     case $family in
     debian)
         later=python3-bpfcc
-        apt_install python3 python3-pip-whl libstdc++6 ca-certificates
+        apt_install python3 libstdc++6
+        fetch_pip
         ;;
     fedora) dnf_install python3 python3-bcc libstdc++ ;;
     rhel) dnf_install python3.12 python3-bcc libstdc++ ;;
@@ -215,14 +238,13 @@ system_packages() {
 bare_environment() {
     wheel=$(pip_wheel "$python")
     [ -n "$wheel" ] || { "$python" -m venv "$venv"; return; }
-    "$python" -m venv --without-pip "$venv" &&
-        "$venv/bin/python" -m zipfile -e "$wheel" "$(packages_directory)" && compile_packages
+    "$python" -m venv --without-pip "$venv" && "$venv/bin/python" -m zipfile -e "$wheel" "$(packages_directory)"
 }
 
 packages_directory() { "$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
 
-# On every processor, where pip would compile on one.
-compile_packages() { "$venv/bin/python" -m compileall -q -j 0 "$(packages_directory)" >/dev/null 2>&1 || true; }
+# compile_modules DIRECTORY...: once, and not by each process of the agent's that may not write what it has compiled.
+compile_modules() { "$venv/bin/python" -m compileall -q -j 0 "$@" >/dev/null 2>&1 || true; }
 
 # What pip would make of `-e .`, without fetching a builder first, which takes a quarter of pip's time.
 link_checkout() {
@@ -241,13 +263,28 @@ END
     chmod 755 "$venv/bin/otel-jb"
 }
 
-# dependencies EXTRA: those of pyproject.toml, one a line.
+# dependencies [EXTRA]: those of pyproject.toml, or of one of its extras, one a line.
 dependencies() {
     "$venv/bin/python" -c 'import sys
 try: import tomllib
 except ImportError: from pip._vendor import tomli as tomllib
 with open(sys.argv[1], "rb") as file: project = tomllib.load(file)["project"]
-print(*project["dependencies"], *project["optional-dependencies"][sys.argv[2]], sep="\n")' "$top/pyproject.toml" "$1"
+print(*(project["optional-dependencies"][sys.argv[2]] if sys.argv[2] else project["dependencies"]), sep="\n")' "$top/pyproject.toml" "${1:-}"
+}
+
+pip_install() { "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-compile "$@" </dev/null >&2; }
+
+# The demo's FFmpeg, which is most of what pip downloads and depends on nothing (a test knows), and the checkout's modules.
+install_demo() {
+    dependencies demo >"$venv/.dependencies-demo" && pip_install --no-deps -r "$venv/.dependencies-demo" && compile_modules "$top/otel_jb"
+}
+
+install_packages() {
+    case $mode-$extras in
+    editable-demo) dependencies >"$venv/.dependencies" && pip_install -r "$venv/.dependencies" && link_checkout ;;
+    editable-*) (cd "$top" && pip_install -e ".[$extras]") && compile_modules "$(packages_directory)" ;;
+    *) (cd "$top" && pip_install ".[$extras]") && compile_modules "$(packages_directory)" ;;
+    esac
 }
 
 # make_venv EXTRAS: complete or not at all; a second caller waits and finds it ready.
@@ -279,25 +316,22 @@ make_venv() {
     fi
     : >"$venv/.unfinished"
     rm -f "$venv"/.ready-*
-    install_packages() (
-        cd "$top" && exec 9>&- </dev/null >&2 || exit
-        pip_install() { "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-compile "$@"; }
-        case $mode-$extras in
-        editable-demo) dependencies demo >"$venv/.dependencies" && pip_install -r "$venv/.dependencies" && link_checkout ;;
-        editable-*) pip_install -e ".[$extras]" ;;
-        *) pip_install ".[$extras]" ;;
-        esac && compile_packages
-    )
-    # Whoever interrupts this does not interrupt apt: the shell starts what runs beside it so. The next start waits for the lock that it holds.
+    trust
+    # What runs beside the rest goes on when this is interrupted: apt must. The next start waits for the lock that it holds.
+    later_pid='' demo_pid='' failed=0 late=0
     if [ -n "$later" ]; then
         said=$(mktemp)
         (apt_install $later) >"$said" 2>&1 &
-        beside=$!
+        later_pid=$!
     fi
-    failed=0 late=0
+    if [ "$mode-$extras" = editable-demo ]; then
+        install_demo &
+        demo_pid=$!
+    fi
     install_all() {
-        install_packages || failed=$?
-        [ -z "$later" ] || wait "$beside" || late=$?
+        (exec 9>&- && install_packages) || failed=$?
+        [ -z "$demo_pid" ] || wait "$demo_pid" || failed=$?
+        [ -z "$later_pid" ] || wait "$later_pid" || late=$?
     }
     meanwhile "installing ${later:+$later, and }otel-jb with its dependencies (once)" install_all
     if [ -n "$later" ]; then

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import re
 import subprocess
 from pathlib import Path
@@ -52,6 +53,15 @@ def test_pyproject_never_depends_on_the_impostor() -> None:
     requirements = re.findall(r"[\"']([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?\s*(?:[<>=~!][^\"']*)[\"']", text)
     assert {"opentelemetry-sdk", "imageio-ffmpeg", "pytest"} <= set(requirements)
     assert "bcc" not in {name.lower() for name in requirements}
+
+
+def test_what_only_the_demo_needs_depends_on_nothing() -> None:
+    """The first start installs the extra `demo` beside all other packages, without dependencies."""
+    text = (ROOT / "pyproject.toml").read_text()
+    (extra,) = re.findall(r"^demo = \[(.*)\]$", text, re.MULTILINE)
+    names = re.findall(r'"([A-Za-z0-9-]+)', extra)
+    assert names
+    assert not any(importlib.metadata.requires(name) for name in names)
 
 
 # Distribution that provides each third-party module that the package imports.
