@@ -77,13 +77,13 @@ static long (*read_user)(void *to, u32 size, const void *from) = (void *)BPF_FUN
 static long (*read_kernel)(void *to, u32 size, const void *from) = (void *)BPF_FUNC_probe_read_kernel;
 
 // Holes are calls of helpers that no kernel has. The agent replaces them by: the probe's cookie and features, each a constant; its
-// reads, instructions over r[REGISTERS] that return 0, or 1 + the field whose read faulted; the meaning of an end at one site
-// (over r[SITE_WORDS]); loads from the scheduler's account of this thread, whose places only the running kernel tells; and the
-// addresses of maps of one element, which need neither a look-up nor a check.
+// reads, instructions over r[REGISTERS] that return 0, or 1 + the field whose read faulted, and that add to s->added; the meaning of an
+// end at one site (over r[SITE_WORDS]); loads from the scheduler's account of this thread, whose places only the running kernel tells;
+// and the addresses of maps of one element, which need neither a look-up nor a check.
 static u64 (*hole_cookie)(void *ctx) = (void *)HOLE_COOKIE;
 static u64 (*hole_features)(void) = (void *)HOLE_FEATURES;
-static u64 (*hole_entry_reads)(u64 *r) = (void *)HOLE_ENTRY_READS;
-static u64 (*hole_end_reads)(u64 *r) = (void *)HOLE_END_READS;
+static u64 (*hole_entry_reads)(u64 *r, struct series *s) = (void *)HOLE_ENTRY_READS;
+static u64 (*hole_end_reads)(u64 *r, struct series *s) = (void *)HOLE_END_READS;
 static u64 (*hole_site)(u64 *r) = (void *)HOLE_SITE;
 static u64 (*hole_arguments)(void *ctx, u64 *r) = (void *)HOLE_ARGUMENTS;
 static u64 (*hole_share)(u64 *r) = (void *)HOLE_SHARE;
@@ -598,7 +598,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     if (features & FEATURE_PACKET) r[REG_PACKET] = PACKET_NONE;
     u32 fault = 0;
     if (features & FEATURE_ARGUMENTS) fault = hole_arguments(ctx, r);
-    if (!fault) fault = hole_entry_reads(r);
+    if (!fault) fault = hole_entry_reads(r, s);
     count_broken(s, r);
     if (UNLIKELY(fault)) {
       ADD(s->faults[(fault - 1) & (FIELDS - 1)], 1);
@@ -874,7 +874,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
       if (!(features & (FEATURE_ENTERS | FEATURE_LEAVES))) r[REG_OPEN] = 0;
       r[REG_BROKEN] = 0;
       r[REG_BROKEN + 1] = 0;
-      u32 fault = hole_end_reads(r);
+      u32 fault = hole_end_reads(r, s);
       count_broken(s, r);
       if (UNLIKELY(fault)) {
         ADD(s->faults[(fault - 1) & (FIELDS - 1)], 1);

@@ -19,6 +19,7 @@ class Meaning:
     primary: bool = False
     program: ReadProgram = field(default_factory=ReadProgram)
     drop_reasons: tuple[str, ...] = ()
+    adds: tuple[str, ...] = ()
     has_packets: bool = True
     has_bytes: bool = False
     has_depth: bool = False

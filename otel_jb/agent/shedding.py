@@ -43,6 +43,8 @@ class Telling(Protocol):
     def has_depth(self) -> bool: ...
     @property
     def drop_reasons(self) -> tuple[str, ...]: ...
+    @property
+    def adds(self) -> tuple[str, ...]: ...
 
 
 def tells(function: Telling) -> Tells:
@@ -51,7 +53,7 @@ def tells(function: Telling) -> Tells:
         return Tells.IDLE  # the primary one of its role too: no dashboard shows packets by it
     if function.primary:
         return Tells.PRIMARY
-    feeds = function.has_packets or function.has_bytes or function.has_depth or function.drop_reasons
+    feeds = function.has_packets or function.has_bytes or function.has_depth or function.drop_reasons or function.adds
     return Tells.PACKETS if feeds else Tells.DETAIL
 
 

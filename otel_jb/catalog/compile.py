@@ -22,12 +22,14 @@ from otel_jb.catalog.expression import (
     Junction,
     Name,
     Number,
+    Product,
     Read,
     Return,
     Sum,
     negate,
     parts,
 )
+from otel_jb.model.added import MAX_VALUE
 from otel_jb.model.plan import NamePart
 from otel_jb.model.reads import (
     MAX_DEPTH,
@@ -57,6 +59,18 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Addition:
+    """What each call, or each for which the condition holds, adds to the function's counter of this number."""
+
+    number: int
+    name: str
+    value: Expression
+    when: Expression | None = None
+    most: int = MAX_VALUE  #: a value from 0 to this
+    mean: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Meaning:
     """What a profile says about one function, with names resolved."""
 
@@ -81,6 +95,8 @@ class Meaning:
     leaves_end: Expression | None = None
     passes: Expression | None = None  #: whether the packet that went in came out again within the call
     empties: Expression | None = None  #: the buffer all of whose packets are thrown away
+    adds_entry: tuple[Addition, ...] = ()
+    adds_end: tuple[Addition, ...] = ()
     packets_known: bool = True  #: False: which calls carry a packet cannot be told
     at_mark: bool = False  #: of a USDT probe: it has no end, so the entry tells all
 
@@ -157,6 +173,7 @@ def _saved(meaning: Meaning) -> tuple[list[Expression], int]:
                     found.append(part)
 
     collect((meaning.depth_end, meaning.opens, meaning.closes))
+    collect(tree for each in meaning.adds_end for tree in (each.when, each.value))
     early = len(found)
     collect([*(rule.when for rule in meaning.rules), meaning.bytes_end, meaning.leaves_end, meaning.passes])
     return found, early
@@ -179,7 +196,7 @@ def _children(tree: Expression) -> Sequence[Expression]:
         return (tree.base,)
     if isinstance(tree, (Cast, Bits)):
         return (tree.of,)
-    if isinstance(tree, Sum):
+    if isinstance(tree, (Sum, Product)):
         return (tree.left, tree.right)
     if isinstance(tree, Compare):
         return (tree.left,)
@@ -200,6 +217,8 @@ def _entry(
         code.emit(Op.SAVE, tree, "saved", slot)
     if meaning.empties is not None:
         code.emit(Op.EMPTIES, meaning.empties, "buffer")
+    for each in meaning.adds_entry:
+        code.emit_addition(each)
     none, end = code.label(), code.label()
     if meaning.packet_when is not None:
         code.field = "packet"
@@ -244,6 +263,8 @@ def _end(meaning: Meaning, held: dict[Expression, int], flag: int | None, fields
         code.emit(Op.CLOSE, meaning.closes, "buffer")
     if meaning.depth_end is not None:
         code.emit_checked(Op.DEPTH, meaning.depth_end, "depth", meaning.capacity)
+    for each in meaning.adds_end:
+        code.emit_addition(each)
     finish, packet = code.label(), code.label()
     if flag is not None:
         code.add_jump(ReadOp(Op.JEQ, dst=flag, imm=0), finish)
@@ -335,6 +356,18 @@ class _Code:
             source = self.value(tree)
             self.add(ReadOp(op, src=source, skip=self.number(f"{field}{OUT_OF_RANGE}"), imm=most))
 
+    def emit_addition(self, each: Addition) -> None:
+        """Add a value where its condition holds. What is impossible is counted under the counter's name and not added."""
+        self.field = each.name
+        past = self.label() if each.when is not None else None
+        if each.when is not None and past is not None:
+            self.jump_unless(each.when, past)
+        if self.reachable:
+            op, field = Op.MEAN if each.mean else Op.ADDED, self.number(f"{each.name}{OUT_OF_RANGE}")
+            self.add(ReadOp(op, dst=each.number, src=self.value(each.value), skip=field, imm=each.most))
+        if past is not None:
+            self.place(past)
+
     def emit_packet(self, tree: Expression) -> None:
         """Emit the address of an RTP packet, whose reading is counted as a fault of the field `rtp`."""
         if self.reachable:
@@ -401,8 +434,8 @@ class _Code:
             return self.changed(tree.of, lambda at: ReadOp(Op.EXT, dst=at, width=tree.width))
         if isinstance(tree, Bits):
             return self.changed(tree.of, lambda at: ReadOp(_BITS[tree.operator], dst=at, imm=tree.by))
-        assert isinstance(tree, Sum), tree
-        if isinstance(tree.right, Number):
+        assert isinstance(tree, (Sum, Product)), tree
+        if isinstance(tree, Sum) and isinstance(tree.right, Number):
             number = -tree.right.value if tree.minus else tree.right.value
             return self.changed(tree.left, lambda at: ReadOp(Op.ADDI, dst=at, imm=number))
         left = self.value(tree.left)
@@ -411,7 +444,8 @@ class _Code:
         self.pinned.append(right)
         at = self.temporary()
         self.add(ReadOp(Op.MOV, dst=at, src=left))
-        self.add(ReadOp(Op.SUB if tree.minus else Op.ADD, dst=at, src=right))
+        combines = Op.MUL if isinstance(tree, Product) else Op.SUB if tree.minus else Op.ADD
+        self.add(ReadOp(combines, dst=at, src=right))
         del self.pinned[-2:]
         return at
 

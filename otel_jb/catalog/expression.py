@@ -84,6 +84,14 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
+class Product:
+    """left * right, modulo 2^64."""
+
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class Bits:
     """A value shifted (`<<`, logical `>>`) or masked (`&`) by a constant."""
 
@@ -117,7 +125,9 @@ class Junction:
     any: bool
 
 
-Expression = Number | Argument | Return | Name | Read | FieldOf | Cast | Sum | Bits | AtEntry | Compare | Junction
+Expression = (
+    Number | Argument | Return | Name | Read | FieldOf | Cast | Sum | Product | Bits | AtEntry | Compare | Junction
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,7 @@ class Text:
 
 
 _TOKEN = re.compile(
-    r"\s*(?:(0x[0-9a-fA-F]+|[0-9]+)|([A-Za-z_][A-Za-z_0-9]*(?:::[A-Za-z_][A-Za-z_0-9]*)*)|(->|\.\.|<<|>>|[=!<>]=|[-+()@&<>.]))"
+    r"\s*(?:(0x[0-9a-fA-F]+|[0-9]+)|([A-Za-z_][A-Za-z_0-9]*(?:::[A-Za-z_][A-Za-z_0-9]*)*)|(->|\.\.|<<|>>|[=!<>]=|[-+*()@&<>.]))"
 )
 _COMPARISONS = {"==": (False, 0, False), "!=": (False, 0, True), "<": (True, 0, False), ">=": (True, 0, True),
                 ">": (True, 1, True), "<=": (True, 1, False)}  # fmt: skip
@@ -242,10 +252,17 @@ class _Parser:
         return tree
 
     def sum(self, depth: int) -> Expression:
-        tree = self.atom(depth)
+        tree = self.product(depth)
         while self.peek() in ("+", "-"):
             minus = self.take() == "-"
-            tree = add(self.value(tree), self.value(self.atom(depth)), minus)
+            tree = add(self.value(tree), self.value(self.product(depth)), minus)
+        return tree
+
+    def product(self, depth: int) -> Expression:
+        tree = self.atom(depth)
+        while self.peek() == "*":
+            self.take()
+            tree = Product(self.value(tree), self.value(self.atom(depth)))
         return tree
 
     def atom(self, depth: int) -> Expression:
@@ -421,6 +438,8 @@ def resolve(text: Text, scope: Scope) -> Expression:
             return Cast(tree.width, walk(tree.of, inside))
         if isinstance(tree, Sum):
             return add(walk(tree.left, inside), walk(tree.right, inside), tree.minus)
+        if isinstance(tree, Product):
+            return Product(walk(tree.left, inside), walk(tree.right, inside))
         if isinstance(tree, Bits):
             return Bits(walk(tree.of, inside), tree.operator, tree.by)
         if isinstance(tree, AtEntry):
@@ -455,7 +474,7 @@ def parts(tree: Expression) -> Iterator[Expression]:
         yield from parts(tree.base)
     elif isinstance(tree, (Cast, Bits, AtEntry)):
         yield from parts(tree.of)
-    elif isinstance(tree, Sum):
+    elif isinstance(tree, (Sum, Product)):
         yield from parts(tree.left)
         yield from parts(tree.right)
     elif isinstance(tree, Compare):

@@ -9,6 +9,7 @@ from functools import cached_property
 from otel_jb.catalog.compile import (
     BUFFER,
     RTP_SEQUENCE,
+    Addition,
     Meaning,
     Rule,
     compile_meaning,
@@ -32,6 +33,7 @@ from otel_jb.catalog.expression import (
     structs_of,
 )
 from otel_jb.catalog.spec import FunctionSpec, OutcomeSpec, TimedSpec
+from otel_jb.model.added import ADDED
 from otel_jb.model.errors import ConfigError
 from otel_jb.model.plan import NamePart
 from otel_jb.model.reads import SIGNED, Outcome, ReadOp, ReadProgram
@@ -88,7 +90,7 @@ class FunctionProfile:
 
     @cached_property
     def sources(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """The structs that each value is read from: of `bytes`, `depth`, `outcome`, `rtp`, `residence` and `packet`, those that need any."""
+        """The structs that each value is read from: of `bytes`, `depth`, `outcome`, `rtp`, `residence`, `packet` and the names in `adds`, those that need any."""
         if not self.whole or not self.trusted:
             return ()
         texts = {
@@ -98,6 +100,7 @@ class FunctionProfile:
             "rtp": [self.spec.rtp, _text(self.spec.bytes)] if self.has_rtp else [],
             "residence": [self.spec.enters, _text(self.spec.leaves), self.spec.passes] if self.moves_packets else [],
             "packet": [self.spec.packet_when, *(rule.when for rule in self.spec.outcomes if rule.is_ in _NONE)],
+            **{each.to: [each.value, each.when] for each in self.spec.adds if each.to in self.adds},
         }
         found = {
             value: frozenset[str]().union(*(structs_of(text, self.scope) for text in given if text is not None))
@@ -174,6 +177,12 @@ class FunctionProfile:
             return ()
         reasons = (rule.reason for rule in self._outcomes[: len(self.meaning.rules)])
         return tuple(dict.fromkeys(reason for reason in reasons if reason is not None))
+
+    @property
+    def adds(self) -> tuple[str, ...]:
+        """The counters that calls add to, by number; of those whose values can be read."""
+        known = (*self.meaning.adds_entry, *self.meaning.adds_end) if self.whole else ()
+        return tuple(each.name for each in sorted(known, key=lambda each: each.number))
 
     @property
     def error_return(self) -> tuple[tuple[int, int], ...]:
@@ -348,6 +357,14 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         if enters is not None and spec.passes is not None:
             passes = place("residence", spec.passes, condition=True)
             enters = enters if passes is not None else None  # without those that pass, the mean would be too high
+    added: dict[str, list[Addition]] = {"entry": [], "end": []}
+    for add in spec.adds:
+        what, at_entry = add.to.replace("_", " "), add.at == "entry"
+        when = place(what, add.when, condition=True, at_entry=at_entry)
+        amount = place(what, add.value, at_entry=at_entry) if when is not None or add.when is None else None
+        if amount is not None:
+            count = len(added["entry"]) + len(added["end"])
+            added[add.at].append(Addition(count, add.to, amount, when, add.limit, ADDED[add.to].is_mean))
     stream_name = place_name() if rtp is not None and stream is not None and spec.stream is not None else ()
     meaning = Meaning(
         stream=stream,
@@ -369,6 +386,8 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         leaves_end=leaves_end,
         passes=passes,
         empties=place("emptied buffers", spec.empties, at_entry=True),
+        adds_entry=tuple(added["entry"]),
+        adds_end=tuple(added["end"]),
         packets_known=packets_known,
         at_mark=spec.is_mark,
     )

@@ -21,6 +21,7 @@ from otel_jb.catalog.expression import (
     Text,
 )
 from otel_jb.config.yamlfile import KeyValueError
+from otel_jb.model.added import ADDED, MAX_ADDED, MAX_MEAN, MAX_VALUE
 from otel_jb.model.marks import MAX_SLOT, MAX_TEXT, Mark, MarkKind
 from otel_jb.model.plan import USDT
 from otel_jb.model.reads import MAX_DEPTH, MAX_DROP_REASONS, MAX_PACKET
@@ -103,6 +104,28 @@ class OutcomeSpec:
     def __post_init__(self) -> None:
         if (self.is_ == "drop") != (self.reason is not None):
             raise KeyValueError("reason", "a drop needs a reason, and only a drop has one")
+
+
+@dataclass(frozen=True, slots=True)
+class AddSpec:
+    """What a call adds to a counter of `model.added`."""
+
+    to: str
+    value: Text
+    when: Text | None = None
+    at: Literal["entry", "end"] = "entry"
+    most: int | None = None  #: the largest value that one call may add
+
+    def __post_init__(self) -> None:
+        if self.to not in ADDED:
+            raise KeyValueError("to", f"unknown counter {self.to!r}; known: {', '.join(ADDED)}")
+        if not 0 < self.limit <= (MAX_MEAN if ADDED[self.to].is_mean else MAX_VALUE):
+            raise KeyValueError("most", "a call adds 0 to 2^31 - 1, and 0 to 2^20 - 1 to what is a mean")
+
+    @property
+    def limit(self) -> int:
+        """The largest value that one call may add."""
+        return self.most if self.most is not None else MAX_MEAN if ADDED[self.to].is_mean else MAX_VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +286,7 @@ class FunctionSpec:
     largest: int = MAX_PACKET
     capacity: int = MAX_DEPTH
     outcomes: tuple[OutcomeSpec, ...] = ()
+    adds: tuple[AddSpec, ...] = ()
     errors: tuple[ReturnRange, ...] = ()
     opens: Text | None = None
     closes: Text | None = None
@@ -289,6 +313,8 @@ class FunctionSpec:
             raise KeyValueError("depth", "a depth belongs to a stream: the key 'stream' is missing")
         if len(self.drop_reasons) > MAX_DROP_REASONS:
             raise KeyValueError("outcomes", f"more than {MAX_DROP_REASONS} reasons for a drop")
+        if len(self.adds) > MAX_ADDED or len({each.to for each in self.adds}) < len(self.adds):
+            raise KeyValueError("adds", f"a function adds to {MAX_ADDED} counters at most, to each by one value")
         if not 0 < self.largest < 1 << 31:
             raise KeyValueError("largest", "a packet has at least one byte and less than 2 GiB")
         if not 0 < self.capacity <= MAX_DEPTH:
@@ -321,6 +347,8 @@ class FunctionSpec:
             raise KeyValueError("returns", "a USDT probe returns nothing")
         if any(not name.startswith(USDT) or name.count(":") != 2 for name in (self.name, *self.also)):
             raise KeyValueError("name", f"a USDT probe is called {USDT}PROVIDER:NAME")
+        if any(each.at == "end" for each in self.adds):
+            raise KeyValueError("adds", "a USDT probe has no end: it is read when it is hit")
         for key in ("bytes", "depth", "leaves"):
             given = getattr(self, key)
             if isinstance(given, TimedSpec) and given.when == "end":

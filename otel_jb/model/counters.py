@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from otel_jb.model.added import MAX_ADDED
 from otel_jb.model.instruments import Instrument, Kind
 from otel_jb.model.reads import MAX_DROP_REASONS, MAX_FIELDS
 
@@ -42,7 +43,7 @@ class Split:
 
     words: int
     attribute: str
-    values: Literal["drop_reasons", "fields"]
+    values: Literal["drop_reasons", "fields", "adds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ TABLE: tuple[Counter, ...] = (
     ),
     Counter("no_packet"),  # underruns among them
     Counter("unknown"),
+    Counter("added", split=Split(MAX_ADDED, "counter", "adds")),  # what profiles add up: the metrics of `model.added`
     # What was lost while counting; metrics of the agent.
     Counter("faults", split=Split(MAX_FIELDS, "field", "fields")),
     Counter("minmax_lost"),

@@ -207,6 +207,7 @@ class Probe:
     has_duplicates: bool = False
     has_underruns: bool = False
     drop_reasons: tuple[str, ...] = ()
+    adds: tuple[str, ...] = ()  #: names of `model.added`, by the number of the counter
     sources: tuple[
         tuple[str, tuple[str, ...]], ...
     ] = ()  #: structs from which `bytes`, `depth`, `outcome` and `packet` are read

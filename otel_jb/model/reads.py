@@ -50,6 +50,9 @@ class Op(IntEnum):
     LEAVES = 25  #: a packet that src identifies comes out of the stream's buffer (entry or end)
     PASSES = 26  #: the packet that went in came out again within this call (end only, with ENTERS at the entry)
     EMPTIES = 27  #: all packets of the buffer whose identity is src are thrown away (entry only)
+    MUL = 28  #: dst *= src
+    ADDED = 29  #: add src, from 0 to imm, to the function's counter number dst, at once; another value is counted under the field `skip`
+    MEAN = 30  #: the same, and one reading above MEAN_SHIFT of `model.added`
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,9 @@ OPERANDS = {
     Op.LEAVES: _EMITS,
     Op.PASSES: Operands(),
     Op.EMPTIES: _EMITS,
+    Op.MUL: _COMBINES,
+    Op.ADDED: _EMITS,
+    Op.MEAN: _EMITS,
 }
 
 SIGNED = 0x10
@@ -159,6 +165,11 @@ def emits_rtp(reads: ReadProgram) -> bool:
 def moves_packets(reads: ReadProgram) -> bool:
     """Whether it says which packet goes into a buffer, or comes out of one."""
     return any(operation.op in (Op.ENTERS, Op.LEAVES) for operation in (*reads.entry, *reads.end))
+
+
+def adds(operations: Sequence[ReadOp]) -> frozenset[int]:
+    """The numbers of the counters that a program adds to."""
+    return frozenset(operation.dst for operation in operations if operation.op in (Op.ADDED, Op.MEAN))
 
 
 def numbered(operation: ReadOp) -> bool:

@@ -62,9 +62,12 @@ class Series:
     has_rtp: bool = False  #: the RTP headers of its packets are read
     has_underruns: bool = False  #: its end tells when the buffer had nothing to give
     has_residence: bool = False  #: it is known which packets go into the buffer, or come out of it
+    adds: tuple[str, ...] = ()  #: names of `model.added` that its calls add to; "": not known here
 
     def __post_init__(self) -> None:
-        make_printable(self, "function", "role", "profile", "strategy", "reason", "file", "drop_reasons", "fields")
+        make_printable(
+            self, "function", "role", "profile", "strategy", "reason", "file", "drop_reasons", "fields", "adds"
+        )
 
 
 class ProbeState(Enum):
@@ -140,6 +143,10 @@ class SeriesSnapshot:
     )
     counts: tuple[tuple[str, int], ...] = ()  #: rows of `model.counters` without a field here, by name
     extremes: tuple[tuple[str, int], ...] = ()  #: the same for rows that belong to the last complete interval
+    added: tuple[int, ...] = ()  #: by `Series.adds`; of a mean, what the kernel holds
+    means: tuple[
+        tuple[str, float], ...
+    ] = ()  #: of `Series.adds`: the means of the last complete interval, where there are any
 
     def value(self, name: str) -> int | tuple[int, ...] | None:
         """The value of a row of `model.counters`; None if it was not counted, or had no value in the last interval."""
@@ -150,7 +157,8 @@ class SeriesSnapshot:
 
     def without_interval(self) -> SeriesSnapshot:
         """This snapshot without values of the last interval, for when that interval is not this series' own."""
-        return replace(self, interval=None, extremes=()) if self.interval or self.extremes else self
+        told = self.interval or self.extremes or self.means
+        return replace(self, interval=None, extremes=(), means=()) if told else self
 
 
 #: rows of `model.counters` with these names are fields of a snapshot

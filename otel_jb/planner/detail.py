@@ -34,7 +34,9 @@ class Told:
         if meaning.detail:
             return False
         group = (meaning.profile, meaning.role)
-        if meaning.primary or meaning.generic or group not in self._primary or _sees_buffers(meaning):
+        # What several functions add to one counter, only all of them tell.
+        alone = group not in self._primary or _sees_buffers(meaning) or meaning.adds
+        if meaning.primary or meaning.generic or alone:
             return True
         return not self._told[group].issuperset(_metrics(meaning))
 

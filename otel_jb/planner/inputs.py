@@ -29,6 +29,8 @@ class FunctionMeaning(Protocol):
     @property
     def drop_reasons(self) -> tuple[str, ...]: ...
     @property
+    def adds(self) -> tuple[str, ...]: ...
+    @property
     def has_packets(self) -> bool: ...
     @property
     def has_bytes(self) -> bool: ...
@@ -80,6 +82,7 @@ class Telling(TypedDict):
     has_duplicates: bool
     has_underruns: bool
     drop_reasons: tuple[str, ...]
+    adds: tuple[str, ...]
     sources: tuple[tuple[str, tuple[str, ...]], ...]
     stream_name: tuple[NamePart, ...]
 
@@ -96,6 +99,7 @@ def telling(meaning: FunctionMeaning) -> Telling:
         "has_duplicates": meaning.has_duplicates,
         "has_underruns": meaning.has_underruns,
         "drop_reasons": tuple(meaning.drop_reasons),
+        "adds": tuple(meaning.adds),
         "sources": meaning.sources,
         "stream_name": meaning.stream_name,
     }

@@ -744,7 +744,7 @@ def _said_of(selector: TargetSelector | None) -> tuple[object, ...]:
 
 def _meaning(probe: Probe) -> tuple[object, ...]:
     """What a probe's values mean; the same function under another profile may count something else."""
-    means = (probe.role, probe.primary, probe.profile, probe.read, probe.drop_reasons, probe.error_return)
+    means = (probe.role, probe.primary, probe.profile, probe.read, probe.drop_reasons, probe.adds, probe.error_return)
     return (*means, probe.has_packets, probe.has_bytes, probe.has_depth, probe.has_duplicates, probe.has_underruns)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, AttachError
 from otel_jb.model.plan import EndStrategy, Probe, ProbePlan
-from otel_jb.model.reads import Op, emits_rtp, moves_packets, without_rtp
+from otel_jb.model.reads import Op, adds, emits_rtp, moves_packets, without_rtp
 from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, Series, SlowCall, Snapshot, StreamRecord, Target
 from otel_jb.probes import abi, cost
 from otel_jb.probes.attach import links
@@ -745,6 +745,9 @@ def _measured(probe: Probe, *, timed: bool) -> dict[str, Any]:
         "has_duplicates": probe.has_duplicates and told,
         "has_underruns": probe.has_underruns and told,
         "drop_reasons": probe.drop_reasons if told else (),
+        "adds": tuple(
+            name if timed or number not in adds(probe.read.end) else "" for number, name in enumerate(probe.adds)
+        ),
         "has_rtp": emits_rtp(probe.read),
         # Without the end nobody knows which packets came out, or passed.
         "has_residence": moves_packets(probe.read)

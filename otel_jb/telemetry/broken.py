@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Impossible values: a size over 64 KB, a depth over the buffer's capacity. They show that a field is not where it was expected.
+"""Impossible values: a size over 64 KB, a depth over the buffer's capacity, an addition over its limit. They show that a field is not
+where it was expected.
 
 Such a value is taken off, and with it every other value of the target that is read from the same struct of the same file: what it
 counted before may be as wrong.
@@ -15,7 +16,7 @@ from otel_jb.model.stream import Series, SeriesSnapshot
 
 
 def broken(series: Series, values: SeriesSnapshot) -> dict[str, int]:
-    """How often values of a series could not be: by `bytes` and `depth`, those that ever were."""
+    """How often values of a series could not be: by `bytes`, `depth` and names of `model.added`, those that ever were."""
     counts = zip(series.fields, values.faults, strict=False)
     return {name.removesuffix(OUT_OF_RANGE): count for name, count in counts if count and name.endswith(OUT_OF_RANGE)}
 
@@ -45,4 +46,5 @@ def without(series: Series, values: frozenset[str]) -> Series:
         has_rtp=series.has_rtp and not values & {"rtp", "packet", "bytes"},
         has_residence=series.has_residence and not values & {"residence", "packet"},
         drop_reasons=() if values & {"outcome", "packet"} else series.drop_reasons,
+        adds=tuple("" if name in values else name for name in series.adds),
     )

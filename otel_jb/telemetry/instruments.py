@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from otel_jb.model.added import ADDED
 from otel_jb.model.counters import TABLE, instrument_of
 from otel_jb.model.instruments import Instrument, Kind
 
@@ -244,6 +245,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     BUFFER_SIZE_MAX,
     RESIDENCE,
     RESIDENCE_UNMATCHED,
+    *(row.instrument for row in ADDED.values()),
     RTP_RECEIVED,
     RTP_BYTES,
     RTP_LOST,
@@ -273,7 +275,7 @@ FIELDS_BROKEN = Instrument(
     Kind.COUNTER,
     "{read}",
     "otel_jb_fields_broken_total",
-    "Sizes and depths that cannot be; the value is not reported any more.",
+    "Values that cannot be; the value is not reported any more.",
 )
 READS_FAULTED = Instrument(
     "otel_jb.reads.faulted",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
+from otel_jb.model.added import ADDED
 from otel_jb.model.counters import TABLE, Counter, Fold
 from otel_jb.model.instruments import Instrument
 from otel_jb.model.stream import DepthSnapshot, HostShare, Interval, RtpSnapshot, SeriesSnapshot, Target
@@ -238,6 +239,22 @@ def _add_series(
             telling = [series for series in group if getattr(series.series, row.told_by)]
             for attributes, value in _folded(row, telling):
                 points.add(row.instrument, (*identity, *attributes), time, value)
+    _add_added(points, identity, group, time)
+
+
+def _add_added(points: _Points, identity: Attributes, group: Sequence[SeriesView], time: int) -> None:
+    """What profiles add up: sums, and the means of the last interval; of several probes of one name the highest."""
+    sums: dict[str, int] = {}
+    means: dict[str, float] = {}
+    for series in group:
+        known = {name for name in series.series.adds if name in ADDED}
+        for name, value in zip(series.series.adds, series.values.added, strict=False):
+            if name in known and not ADDED[name].is_mean:
+                sums[name] = sums.get(name, 0) + value
+        means.update((name, max(mean, means.get(name, 0))) for name, mean in series.values.means if name in known)
+    for name, total in (*sums.items(), *means.items()):
+        row = ADDED[name]
+        points.add(row.instrument, identity, time, total if row.per == 1 else total / row.per)
 
 
 def _folded(row: Counter, telling: Sequence[SeriesView]) -> Iterator[tuple[Attributes, float]]:

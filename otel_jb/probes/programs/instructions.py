@@ -13,7 +13,9 @@ SIZE = _FORMAT.size
 #: opcodes
 LOAD_IMMEDIATE = 0x18  #: two instructions long
 LOAD, STORE, STORE_IMMEDIATE = 0x79, 0x7B, 0x7A  #: 64 bits
+ATOMIC_ADD = 0xDB  #: to 64 bits of memory
 ADD, SUB, AND, LEFT, RIGHT, ARITHMETIC_RIGHT, MOVE = 0x0F, 0x1F, 0x5F, 0x6F, 0x7F, 0xCF, 0xBF  #: 64 bits, by register
+MULTIPLY = 0x2F
 BY_VALUE = 0x08  #: taken from one of these: by immediate
 TO_BIG_ENDIAN = 0xDC
 JUMP, CALL, EXIT = 0x05, 0x85, 0x95

@@ -2,14 +2,26 @@
 """Compiles what a profile reads at entries and ends into BPF instructions (the `HOLE_*_READS` of bpf/otel_jb.bpf.c).
 
 Every register of `records.Op`, and everything that a program emits, is a word of an array on the BPF stack. r1 points to it where the reads
-begin (bpf/abi.h). Jumps lead forward only, so a program ends, and the verifier checks all of it once more.
+begin, and r2 to the series (bpf/abi.h), whose counters a program adds to at once. Jumps lead forward only, so a program ends, and the verifier checks all of it once more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otel_jb.model.reads import BIG_ENDIAN, MAX_FIELDS, MAX_OPS, OPERANDS, SIGNED, Op, ReadOp, ReadProgram, numbered
+from otel_jb.model.added import MAX_ADDED, MAX_MEAN, MEAN_SHIFT
+from otel_jb.model.reads import (
+    BIG_ENDIAN,
+    MAX_FIELDS,
+    MAX_OPS,
+    OPERANDS,
+    SIGNED,
+    Op,
+    ReadOp,
+    ReadProgram,
+    adds,
+    numbered,
+)
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs.instructions import Instruction
@@ -18,6 +30,7 @@ _WORDS = 5  #: BPF register that points to the array
 LOWEST = (
     -512
 )  #: where on the BPF stack, from r10, the pointer is kept over calls: its last word, which the program leaves free
+SERIES_AT = LOWEST + 8  #: where the series' address is kept: the word above, which it leaves free too
 PROBE_READ_USER = 112
 _GIVEN = 7  #: registers 0 to 6 are filled before the program; what else it reads before it writes it is 0
 _OWN = 16
@@ -63,6 +76,8 @@ def compiled(operations: Sequence[ReadOp]) -> list[Instruction]:
     made.add(Instruction(bpf.MOVE, _WORDS, 1))
     if emits(operations, Op.READ):
         made.add(Instruction(bpf.STORE, 10, 1, LOWEST))
+    if adds(operations):
+        made.add(Instruction(bpf.STORE, 10, 2, SERIES_AT))
     for register in _unset(operations):
         made.add(Instruction(bpf.STORE_IMMEDIATE, _WORDS, offset=8 * register))
     targets = {at + 1 + op.skip for at, op in enumerate(operations) if OPERANDS[op.op].jumps}
@@ -93,12 +108,20 @@ def _check(operations: Sequence[ReadOp]) -> None:
             raise ValueError(f"read of a packet, counted under field {op.skip}")
         if op.op in _CHECKED and not (0 <= op.imm < 1 << 31 and 0 <= op.skip < MAX_FIELDS):
             raise ValueError(f"values up to {op.imm}, others counted under field {op.skip}")
+        if op.op in (Op.ADDED, Op.MEAN):
+            _check_added(op)
         if op.op is Op.EXT and op.width & 15 not in (1, 2, 4, 8):
             raise ValueError(f"extension of {op.width & 15} bytes")
         if op.op is Op.SAVE and not 0 <= op.imm <= 2:
             raise ValueError("no such save slot")
         if op.op in (Op.SHRI, Op.SHLI) and not 0 <= op.imm < 64:
             raise ValueError(f"shift by {op.imm}")
+
+
+def _check_added(op: ReadOp) -> None:
+    most = MAX_MEAN if op.op is Op.MEAN else (1 << 31) - 1
+    if not (0 <= op.dst < MAX_ADDED and 0 < op.imm <= most and 0 <= op.skip < MAX_FIELDS):
+        raise ValueError(f"values up to {op.imm} are added to no such counter, others counted under field {op.skip}")
 
 
 def _unset(operations: Sequence[ReadOp]) -> list[int]:
@@ -141,6 +164,10 @@ class _Code:
         """Behind a call: go to the end, with a fault of this field, where r0 is not 0; else point to the array again."""
         self._faults.append((len(self._made), field))
         self.add(Instruction(bpf.NOT_EQUAL, 0), Instruction(bpf.LOAD, _WORDS, 10, LOWEST))
+        self._held = None
+
+    def forget(self) -> None:
+        """r1 holds no word any more."""
         self._held = None
 
     def load(self, word: int) -> None:
@@ -201,6 +228,8 @@ def _translate(made: _Code, op: ReadOp, at: int) -> None:
             Instruction(bpf.JUMP, offset=1),
             Instruction(bpf.STORE, _WORDS, 1, 8 * _EMITTED[kind]),
         )
+    elif kind in (Op.ADDED, Op.MEAN):
+        _add(made, op)
     elif kind is Op.MOV or kind in _EMITTED or kind is Op.SAVE:
         made.load(op.src)
         made.store(op.dst if kind is Op.MOV else _EMITTED.get(kind, abi.REG_SAVE + op.imm))
@@ -215,6 +244,29 @@ def _translate(made: _Code, op: ReadOp, at: int) -> None:
         made.load(op.dst)
         made.add(*_arithmetic(op, size))
         made.store(op.dst)
+
+
+def _add(made: _Code, op: ReadOp) -> None:
+    """To a counter of the series, or one to the field's count of faults. Both are words of it, so the way of the second is a step and not a jump out."""
+    made.load(op.src)
+    reading = bpf.load_immediate(3, 1 << MEAN_SHIFT) if op.op is Op.MEAN else ()
+    added = [
+        *reading,
+        *([Instruction(bpf.ADD, 1, 3)] if reading else []),
+        Instruction(bpf.ATOMIC_ADD, 2, 1, 8 * (abi.PLACES["added"] + op.dst)),
+    ]
+    broken = [
+        Instruction(bpf.by_value(bpf.MOVE), 1, immediate=1),
+        Instruction(bpf.ATOMIC_ADD, 2, 1, 8 * (abi.PLACES["faults"] + op.skip)),
+        Instruction(bpf.JUMP, offset=len(added)),
+    ]
+    made.add(
+        Instruction(bpf.LOAD, 2, 10, SERIES_AT),
+        Instruction(bpf.AT_MOST_UNSIGNED, 1, offset=len(broken), immediate=op.imm),
+        *broken,
+        *added,
+    )
+    made.forget()
 
 
 def _read(made: _Code, op: ReadOp, size: int) -> None:
@@ -246,8 +298,8 @@ def _read(made: _Code, op: ReadOp, size: int) -> None:
 
 def _arithmetic(op: ReadOp, size: int) -> tuple[Instruction, ...]:
     """On r1; the second operand of ADD and SUB is loaded into r2."""
-    if op.op in (Op.ADD, Op.SUB):
-        opcode = bpf.ADD if op.op is Op.ADD else bpf.SUB
+    if op.op in (Op.ADD, Op.SUB, Op.MUL):
+        opcode = {Op.ADD: bpf.ADD, Op.SUB: bpf.SUB, Op.MUL: bpf.MULTIPLY}[op.op]
         return Instruction(bpf.LOAD, 2, _WORDS, 8 * op.src), Instruction(opcode, 1, 2)
     if op.op is Op.EXT:
         shift = 64 - 8 * size

@@ -19,7 +19,7 @@ from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs import markcode, sharecode, sitecode
 from otel_jb.probes.programs.instructions import Instruction
 from otel_jb.probes.programs.markcode import MarkCode
-from otel_jb.probes.programs.reading import LOWEST, compiled, emits, reads_return, told_at_entry
+from otel_jb.probes.programs.reading import LOWEST, SERIES_AT, compiled, emits, reads_return, told_at_entry
 from otel_jb.probes.programs.sharecode import ShareCode
 from otel_jb.probes.programs.sitecode import SiteCode
 
@@ -149,7 +149,7 @@ class Template:
                 if instruction.src != _MAP_REFERENCE or instruction.immediate not in names:
                     raise ValueError("a BPF program with a reference of another kind")
                 found[at] = names[instruction.immediate]
-        if _lowest(instructions) <= LOWEST + 8:
+        if _lowest(instructions) <= SERIES_AT:
             raise ValueError("a BPF program that uses all of its stack")
         return cls(code, found)
 

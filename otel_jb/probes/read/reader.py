@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from otel_jb.model.added import ADDED, mean_of
 from otel_jb.model.counters import TABLE, Counter, Fold
 from otel_jb.model.stream import OWN_FIELDS, DepthSnapshot, Interval, SeriesSnapshot, Snapshot
 from otel_jb.probes import abi
@@ -35,6 +36,7 @@ _COUNTS = tuple(row for row in TABLE if row.instrument and row.name not in OWN_F
 _EXTREMES = tuple(row for row in TABLE if row.fold.of_interval)
 _OUTCOMES = (abi.SERIES_ABANDONED, abi.SERIES_MISSED, abi.SERIES_UNTIMED)
 _PACKETS, _DROPS, _FAULTS = abi.PLACES["packets"], abi.PLACES["drops"], abi.PLACES["faults"]
+_ADDED = abi.PLACES["added"]
 
 
 class Reader:
@@ -62,6 +64,8 @@ class Reader:
         self._bases: dict[int, tuple[int, int]] = {}  # index -> (count, sum_ns) of a half when it was last read
         self._intervals: dict[int, Interval | None] = {}
         self._extremes: dict[int, dict[str, int]] = {}  # of the last interval, where there was one
+        self._means: dict[int, tuple[tuple[str, float], ...]] = {}  # of the last interval
+        self._read: dict[tuple[int, int], int] = {}  # (index, counter) -> what a mean's word was when it was last read
         self._depth_lost: dict[int, tuple[int, bool]] = {}  # index -> (so far, whether some in the last interval)
         self._rolled_ns = time.monotonic_ns()
         self._interval_ns = 0
@@ -185,8 +189,10 @@ class Reader:
         now = time.monotonic_ns()
         self._interval_ns, self._rolled_ns = now - self._rolled_ns, now
         words = self._series.words
-        for index in self._attached:
+        for index, item in self._attached.items():
             base = index * self._words
+            if item.series.adds:
+                self._means[index] = self._interval_means(item, base)
             count, sum_ns = words[base + abi.SERIES_COUNT + old], words[base + abi.SERIES_SUM_NS + old]
             extremes = self._extremes[index] = _extremes(words, base, old)
             lost = words[base + abi.SERIES_DEPTH_LOST]
@@ -201,6 +207,17 @@ class Reader:
                 if calls and fastest is not None
                 else None
             )
+
+    def _interval_means(self, item: Attached, base: int) -> tuple[tuple[str, float], ...]:
+        """The means of the interval that ends, of those counters of a series that are means and were added to."""
+        found = []
+        for number, name in enumerate(item.series.adds):
+            if name and ADDED[name].is_mean:
+                word, key = self._series.words[base + _ADDED + number], (item.index, number)
+                mean = mean_of(self._read.get(key, 0), word)
+                self._read[key] = word
+                found += [(name, mean)] if mean is not None else []
+        return tuple(found)
 
     def _one(self, item: Attached, now_ns: int) -> SeriesSnapshot:
         # `entered` is the last word of the block, so that no call has an outcome here that has not entered.
@@ -224,6 +241,8 @@ class Reader:
             else returned + words[abi.SERIES_UNTIMED],
             counts=tuple([(row.name, _number(row, words[abi.PLACES[row.name]])) for row in _COUNTS]),
             extremes=_exported(self._extremes.get(item.index)),
+            added=tuple(words[_ADDED : _ADDED + len(item.series.adds)]),
+            means=self._means.get(item.index, ()),
             **{name: words[at] for name, at in _OWN},
         )
 
@@ -306,6 +325,9 @@ class Reader:
         self._intervals.pop(index, None)
         self._extremes.pop(index, None)
         self._depth_lost.pop(index, None)
+        self._means.pop(index, None)
+        for key in [each for each in self._read if each[0] == index]:
+            del self._read[key]
 
 
 def _number(row: Counter, word: int) -> int:
