@@ -53,7 +53,7 @@ async function pair(sender) {
   await receiver.setLocalDescription(await receiver.createAnswer());
   await gathered;
   const answer = withoutCandidates(receiver.localDescription.sdp);
-  return [answer, candidates, async () => [...(await receiver.getStats()).values()].find((each) => each.type === "inbound-rtp")?.packetsReceived];
+  return [answer, candidates, async () => ({ ...[...(await receiver.getStats()).values()].find((each) => each.type === "inbound-rtp") })];
 }
 
 async function janus(sender) {
@@ -63,6 +63,7 @@ async function janus(sender) {
 }
 
 async function main() {
+  await tell("/loaded");
   const plan = await tell("/plan");
   const sender = new wrtc.RTCPeerConnection();
   const { sender: track } = sender.addTransceiver("audio", { direction: "sendonly" });

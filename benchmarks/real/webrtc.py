@@ -32,13 +32,34 @@ from benchmarks.real.row import (
     measuring,
     package_version,
     probed,
+    streams,
 )
 from benchmarks.real.sender import Plan
 from otel_jb.demo.udp import free_port_pair
+from tests.e2e.agent_process import Exposition
 
 SCRIPT = Path(__file__).parents[1] / "programs" / "webrtc_pair.js"
 NETEQ = "webrtc::NetEqImpl::InsertPacket"
-RELAY = "the relay"
+#: W3C's names for what came out of NetEq's buffer and what it did to the sound, and the agent's. All of them rest once no packet comes.
+W3C = {
+    "jitterBufferEmittedCount": "webrtc_jitter_buffer_emitted_count_total",
+    "jitterBufferDelay": "webrtc_jitter_buffer_delay_seconds_total",
+    "jitterBufferTargetDelay": "webrtc_jitter_buffer_target_delay_seconds_total",
+    "jitterBufferMinimumDelay": "webrtc_jitter_buffer_minimum_delay_seconds_total",
+    "concealmentEvents": "webrtc_concealment_events_total",
+    "insertedSamplesForDeceleration": "webrtc_inserted_samples_for_deceleration_total",
+    "removedSamplesForAcceleration": "webrtc_removed_samples_for_acceleration_total",
+    "packetsDiscarded": "webrtc_packets_discarded_total",
+    "fecPacketsReceived": "webrtc_fec_packets_received_total",
+    "fecPacketsDiscarded": "webrtc_fec_packets_discarded_total",
+}
+#: These go on for ever, each silent sample being a concealed one; so their differences are compared.
+PLAYED, CONCEALED = (
+    ("totalSamplesReceived", "webrtc_total_samples_received_total"),
+    ("concealedSamples", "webrtc_concealed_samples_total"),
+)
+SILENT = ("silentConcealedSamples", "webrtc_silent_concealed_samples_total")
+RELAY, OWN = "the relay", "its statistics"
 SECONDS = 10  #: of sound
 _PATIENCE_S = 120.0
 
@@ -115,8 +136,9 @@ class Relay:
 class Scene:
     """The HTTP server that the script speaks to, and what it said."""
 
-    def __init__(self, relay: Relay, janus: Callable[[str], str] | None = None) -> None:
-        self.relay, self._janus = relay, janus
+    def __init__(self, relay: Relay, janus: Callable[[str], str] | None = None, hold: str = "/connected") -> None:
+        """`hold`: what the script says before it waits for `go`, and what is heard first."""
+        self.relay, self._janus, self._hold = relay, janus, hold
         self._said: SimpleQueue[tuple[str, dict[str, object]]] = SimpleQueue()
         self.go = threading.Event()
         scene = self
@@ -153,8 +175,10 @@ class Scene:
         if path == "/janus":
             assert self._janus is not None
             return {"sdp": self._janus(str(body["sdp"]))}
+        if path in ("/loaded", "/connected") and path != self._hold:
+            return {}
         self._said.put((path, body))
-        if path == "/connected":
+        if path == self._hold:
             self.go.wait(_PATIENCE_S)
         return {}
 
@@ -170,10 +194,10 @@ class Scene:
 
 
 @contextmanager
-def scene(janus: Callable[[str], str] | None = None) -> Iterator[Scene]:
+def scene(janus: Callable[[str], str] | None = None, hold: str = "/connected") -> Iterator[Scene]:
     """A relay and a server, ended again."""
     relay = Relay(Plan(longest=0.15))
-    made = Scene(relay, janus)
+    made = Scene(relay, janus, hold)
     thread = threading.Thread(target=made.server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -185,8 +209,8 @@ def scene(janus: Callable[[str], str] | None = None) -> Iterator[Scene]:
         relay.close()
 
 
-def _counted(scene: Scene, pid: int, directory: Path, version: str, function: str) -> tuple[Row, object]:
-    """The row of a receiver, once the script is connected; and what the script's own statistics say."""
+def _counted(scene: Scene, pid: int, directory: Path, version: str, function: str) -> tuple[Row, Exposition, object]:
+    """The row of a receiver, once the script is connected; what was scraped; and what the script's own statistics say."""
     (put,) = probed(pid, function)
     with measuring(pid) as agent, bpftrace(pid, directory, (put, "1", "@put = count();")) as other:
         scene.go.set()
@@ -198,13 +222,32 @@ def _counted(scene: Scene, pid: int, directory: Path, version: str, function: st
         Claim("packets", packets, scene.relay.passed, RELAY),
         Claim("packets", packets, seen.get("put"), "bpftrace"),
     )
-    return Row("", version, put.source, function, claims), received
+    return Row("", version, put.source, function, claims), scraped, received
 
 
 def _neteq(scene: Scene, pid: int, directory: Path, version: str) -> Row:
-    row, received = _counted(scene, pid, directory, version, NETEQ)
-    own = float(str(received)) if received is not None else None
-    return replace(row, claims=(*row.claims, Claim("packets", row.claims[0].counted, own, "its statistics")))
+    row, scraped, received = _counted(scene, pid, directory, version, NETEQ)
+    statistics = dict(received) if isinstance(received, dict) else {}
+
+    def own(name: str) -> float | None:
+        return float(statistics[name]) if name in statistics else None
+
+    def told(name: str) -> float | None:
+        return streams(scraped, pid, name)
+
+    claims = [Claim("packets", row.claims[0].counted, own("packetsReceived"), OWN)]
+    claims += [
+        Claim(name, _rounded(told(here)), _rounded(own(name)), OWN) for name, here in W3C.items() if name in statistics
+    ]
+    for what, of, less in (("samples not concealed", PLAYED, CONCEALED), ("concealed, not silent", CONCEALED, SILENT)):
+        here, there = (_rounded(each(of[at]), each(less[at])) for at, each in ((1, told), (0, own)))
+        claims.append(Claim(what, here, there, OWN))
+    return replace(row, claims=(*row.claims, *claims))
+
+
+def _rounded(value: float | None, less: float | None = 0.0) -> float | None:
+    """A difference to the millisecond, in which NetEq counts; None where a part is missing."""
+    return None if value is None or less is None else round(value - less, 3)
 
 
 def _module() -> tuple[Path, str]:
@@ -225,8 +268,8 @@ def _node(scene: Scene, directory: Path) -> Iterator[Started]:
 def wrtc(directory: Path) -> Row:
     """`@roamhq/wrtc` in Node, which sends to itself."""
     _, version = _module()
-    with scene() as here, _node(here, directory) as program:
-        here.wait("/connected")
+    with scene(hold="/loaded") as here, _node(here, directory) as program:
+        here.wait("/loaded")
         return _neteq(here, program.pid, directory, version)
 
 
@@ -309,7 +352,7 @@ def janus(directory: Path) -> Row:
 
         with scene(offer) as here, _node(here, directory):
             here.wait("/connected")
-            row, _ = _counted(here, program.pid, directory, version, "janus_rtcp_process_incoming_rtp")
+            row, _, _ = _counted(here, program.pid, directory, version, "janus_rtcp_process_incoming_rtp")
             data = json.dumps({"transaction": "two", "janus": "handle_info", "admin_secret": "secret"}).encode()
             with urllib.request.urlopen(f"http://127.0.0.1:{admin}/admin{handle}", data, timeout=30) as answer:
                 own = _packets_in(json.load(answer))

@@ -47,7 +47,7 @@ from otel_jb.model.reads import (
 
 _TEMPORARY = range(7, 16)
 _BYTES, _STREAM, _SAVED = 1, 2, (3, 4, 5)  #: registers at a call's end
-_BITS = {"<<": Op.SHLI, ">>": Op.SHRI, "&": Op.ANDI}
+_BITS = {"<<": Op.SHLI, ">>": Op.SHRI, "&": Op.ANDI, "/": Op.DIVI}
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Bits:
-    """A value shifted (`<<`, logical `>>`) or masked (`&`) by a constant."""
+    """A value shifted (`<<`, logical `>>`), masked (`&`) or divided (`/`, unsigned) by a constant."""
 
     of: Expression
     operator: str
@@ -148,7 +148,7 @@ class Text:
 
 
 _TOKEN = re.compile(
-    r"\s*(?:(0x[0-9a-fA-F]+|[0-9]+)|([A-Za-z_][A-Za-z_0-9]*(?:::[A-Za-z_][A-Za-z_0-9]*)*)|(->|\.\.|<<|>>|[=!<>]=|[-+*()@&<>.]))"
+    r"\s*(?:(0x[0-9a-fA-F]+|[0-9]+)|([A-Za-z_][A-Za-z_0-9]*(?:::[A-Za-z_][A-Za-z_0-9]*)*)|(->|\.\.|<<|>>|[=!<>]=|[-+*/()@&<>.]))"
 )
 _COMPARISONS = {"==": (False, 0, False), "!=": (False, 0, True), "<": (True, 0, False), ">=": (True, 0, True),
                 ">": (True, 1, True), "<=": (True, 1, False)}  # fmt: skip
@@ -260,9 +260,13 @@ class _Parser:
 
     def product(self, depth: int) -> Expression:
         tree = self.atom(depth)
-        while self.peek() == "*":
-            self.take()
-            tree = Product(self.value(tree), self.value(self.atom(depth)))
+        while self.peek() in ("*", "/"):
+            if self.take() == "*":
+                tree = Product(self.value(tree), self.value(self.atom(depth)))
+            elif (by := self.number()) > 0:
+                tree = Bits(self.value(tree), "/", by)
+            else:
+                raise self.fail("a division is by a number above 0")
         return tree
 
     def atom(self, depth: int) -> Expression:

@@ -8,6 +8,7 @@ a test, and a row in docs/metrics.md and in docs/semantic-conventions.*.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from otel_jb.model.instruments import Instrument, Kind
@@ -105,3 +106,14 @@ def mean_of(before: int, after: int) -> float | None:
     """The mean of the readings between two values of a word; None: there were none."""
     readings, total = divmod((after - before) & ((1 << 64) - 1), 1 << MEAN_SHIFT)
     return total / readings if readings else None
+
+
+def in_units(
+    names: Iterable[str], words: Iterable[int], means: Iterable[tuple[str, float]]
+) -> Iterator[tuple[Added, float]]:
+    """The rows that a function adds to, with their values in the instruments' units: sums, and means where there are any."""
+    known = [name for name in names if name in ADDED]
+    sums = [(name, word) for name, word in zip(names, words, strict=False) if name in known and not ADDED[name].is_mean]
+    for name, value in (*sums, *((name, mean) for name, mean in means if name in known)):
+        row = ADDED[name]
+        yield row, value if row.per == 1 else value / row.per

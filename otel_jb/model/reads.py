@@ -51,8 +51,9 @@ class Op(IntEnum):
     PASSES = 26  #: the packet that went in came out again within this call (end only, with ENTERS at the entry)
     EMPTIES = 27  #: all packets of the buffer whose identity is src are thrown away (entry only)
     MUL = 28  #: dst *= src
-    ADDED = 29  #: add src, from 0 to imm, to the function's counter number dst, at once; another value is counted under the field `skip`
-    MEAN = 30  #: the same, and one reading above MEAN_SHIFT of `model.added`
+    DIVI = 29  #: dst /= imm, unsigned; imm is above 0
+    ADDED = 30  #: add src, from 0 to imm, to the function's counter number dst, at once; another value is counted under the field `skip`
+    MEAN = 31  #: the same, and one reading above MEAN_SHIFT of `model.added`
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ OPERANDS = {
     Op.PASSES: Operands(),
     Op.EMPTIES: _EMITS,
     Op.MUL: _COMBINES,
+    Op.DIVI: _CHANGES,
     Op.ADDED: _EMITS,
     Op.MEAN: _EMITS,
 }

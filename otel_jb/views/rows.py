@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from otel_jb.model.added import in_units
 from otel_jb.model.stream import HostShare
 from otel_jb.telemetry.metrics import packets
 from otel_jb.telemetry.state import SeriesView, StateView, StreamState
@@ -41,6 +42,9 @@ class Row:
     buckets: tuple[int, ...] = ()  #: calls of the last few seconds by duration
     bounds_ns: tuple[int, ...] = ()  #: upper bounds of the buckets but the last
     drops_by_reason: tuple[tuple[str, int], ...] = ()  #: since attached
+    added: tuple[
+        tuple[str, str, float], ...
+    ] = ()  #: what its profile adds up: metric, unit, value since attached or now
 
     @property
     def key(self) -> tuple[int, str]:
@@ -183,6 +187,10 @@ def _row(process: str, pid: int, before: SeriesView | None, after: SeriesView, e
         buckets=buckets if series.has_timing else (),
         bounds_ns=after.bounds_ns,
         drops_by_reason=tuple(zip(series.drop_reasons, values.drops, strict=True)),
+        added=tuple(
+            (each.instrument.name, each.instrument.unit, value)
+            for each, value in in_units(series.adds, values.added, values.means)
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from otel_jb.model.added import ADDED
 from otel_jb.model.errors import TargetError
 from otel_jb.views.numbers import at_most
 from otel_jb.views.rows import WINDOW_SECONDS, Picture, ProcessRow, Row, StreamRow
@@ -28,6 +29,7 @@ _COUNTS = {
     "jitterbuffer_packet_count_total": "packets",
     "jitterbuffer_buffer_size_packets": "depth",
 }
+_ADDED = {row.instrument.prometheus: row.instrument for row in ADDED.values()}
 _RTP = {
     "rtp_packets_received_total": "packets",
     "rtp_received_bytes_total": "bytes",
@@ -51,6 +53,7 @@ class _Function:
     calls: float = 0
     values: dict[str, float] = field(default_factory=dict)
     drops: dict[str, float] = field(default_factory=dict)
+    added: dict[str, float] = field(default_factory=dict)  #: by the metric's name
     buckets: dict[float, float] = field(default_factory=dict)  #: cumulative, by upper bound in seconds
 
 
@@ -135,7 +138,7 @@ def _take(page: _Page, name: str, labels: Mapping[str, str], value: float) -> No
     if name in _RTP:
         page.streams.setdefault((key, labels.get("stream", "")), {})[_RTP[name]] = value
         return
-    if not name.startswith("jitterbuffer_"):
+    if not name.startswith("jitterbuffer_") and name not in _ADDED:
         return
     entry = page.functions.setdefault(key, _Function())
     entry.process, entry.role = labels.get("job", entry.process), labels.get("jitterbuffer_role", entry.role)
@@ -145,6 +148,8 @@ def _take(page: _Page, name: str, labels: Mapping[str, str], value: float) -> No
         entry.drops[labels.get("reason", "")] = value
     elif name == f"{_LATENCY}_bucket":
         entry.buckets[float(labels["le"])] = value
+    elif name in _ADDED:
+        entry.added[name] = value
     elif name in _COUNTS:
         entry.values[_COUNTS[name]] = value
 
@@ -185,6 +190,7 @@ def _row(key: _Key, before: _Function | None, after: _Function, seconds: float) 
         buckets=buckets,
         bounds_ns=bounds_ns,
         drops_by_reason=tuple((reason, int(count)) for reason, count in after.drops.items()),
+        added=tuple((_ADDED[name].name, _ADDED[name].unit, each) for name, each in after.added.items()),
     )
 
 

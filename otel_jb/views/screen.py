@@ -278,6 +278,7 @@ def _detail(row: AnyRow) -> list[str]:
     found = [f"{name:<{widest}}  {text}" for name, text in shown.items()]
     if isinstance(row, Row):
         found += [f"{'  ' + printable(reason):<{widest}}  {count}" for reason, count in row.drops_by_reason if count]
+        found += [f"{name}  {value:.12g} {unit.strip('{}')}" for name, unit, value in row.added]
         found += ["", *_histogram(row)]
     return found
 

@@ -73,7 +73,9 @@ def test_neteqs_counters_are_its_own(compile_program: Compile, start: Callable[.
     assert all(first[name] > 0 for name in counters)
     for snapshot, accounts in ((before, [first]), (after, [first, second])):
         found = counted(snapshot, series)
-        assert {name: found[name] for name in counters} == {name: sum(each[name] for each in accounts) for name in counters}
+        assert {name: found[name] for name in counters} == {
+            name: sum(each[name] for each in accounts) for name in counters
+        }
     assert mean_target(before) == first["targets_ms"] / first["targets"]
     assert mean_target(idle) is mean_target(running) is None
     assert mean_target(after) == second["targets_ms"] / second["targets"]

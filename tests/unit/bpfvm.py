@@ -11,6 +11,7 @@ from tests.unit.readvm import Memory
 MASK = (1 << 64) - 1
 PROBE_READ_USER = 112
 STACK_TOP, WORDS_AT = 0x10000, 0x10000 - 256
+SERIES_AT = 0x20000
 
 
 def signed(value: int, bits: int = 64) -> int:
@@ -18,11 +19,15 @@ def signed(value: int, bits: int = 64) -> int:
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
-def run(code: Sequence[Instruction], words: list[int], memory: Memory) -> int:
-    """Run a piece on the words to which r1 points, and change them; returns r0. What no instruction may do is a failure."""
+def run(code: Sequence[Instruction], words: list[int], memory: Memory, series: list[int] | None = None) -> int:
+    """Run a piece on the words to which r1 points, and on those of the series at r2, and change them; returns r0.
+
+    What no instruction may do is a failure.
+    """
     stack: dict[int, int] = {WORDS_AT + 8 * n: value & MASK for n, value in enumerate(words)}
+    stack.update({SERIES_AT + 8 * n: value & MASK for n, value in enumerate(series or [])})
     r: list[int | None] = [None] * 10 + [STACK_TOP]
-    r[1] = WORDS_AT
+    r[1], r[2] = WORDS_AT, SERIES_AT
     pc = steps = 0
 
     def value(register: int) -> int:
@@ -43,6 +48,11 @@ def run(code: Sequence[Instruction], words: list[int], memory: Memory) -> int:
             stack[value(op.dst) + op.offset] = value(op.src)
         elif op.opcode == 0x7A:
             stack[value(op.dst) + op.offset] = op.immediate & MASK
+        elif op.opcode == 0xDB:
+            assert op.immediate == 0, "not an addition"
+            assert value(op.dst) == SERIES_AT, "added to something else than the series"
+            at = SERIES_AT + op.offset
+            stack[at] = (stack[at] + value(op.src)) & MASK
         elif op.opcode == 0x85:
             assert op.immediate == PROBE_READ_USER
             data = memory.read(value(3), value(2))
@@ -66,6 +76,8 @@ def run(code: Sequence[Instruction], words: list[int], memory: Memory) -> int:
         else:
             raise AssertionError(f"opcode {op.opcode:#x}")
     assert pc == len(code)
+    if series is not None:
+        series[:] = [stack[SERIES_AT + 8 * n] for n in range(len(series))]
     words[:] = [stack[WORDS_AT + 8 * n] for n in range(len(words))]
     return value(0)
 
@@ -74,6 +86,8 @@ def alu(operation: int, a: int, b: int) -> int:
     results = {
         0x00: a + b,
         0x10: a - b,
+        0x20: a * b,
+        0x30: a // (b or 1),
         0x50: a & b,
         0x60: a << (b & 63),
         0x70: a >> (b & 63),

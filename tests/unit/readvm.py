@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from otel_jb.model.added import MEAN_SHIFT
 from otel_jb.model.reads import BIG_ENDIAN, MAX_OPS, SIGNED, Op, Outcome, ReadOp, ReadProgram
 
 MASK = (1 << 64) - 1
@@ -46,6 +47,7 @@ class Call:
     )  #: packets that enter or leave, buffers that are emptied; 1: it passed
     fault: str | None = None
     broken: list[tuple[Op, str]] = field(default_factory=list)  #: sizes and depths that cannot be
+    added: dict[int, int] = field(default_factory=dict)  #: by the number of the counter
     steps: int = 0
 
 
@@ -93,6 +95,10 @@ def run(program: tuple[ReadOp, ...], fields: tuple[str, ...], start: list[int], 
             r[op.dst] = (r[op.dst] + r[op.src]) & MASK
         elif op.op is Op.SUB:
             r[op.dst] = (r[op.dst] - r[op.src]) & MASK
+        elif op.op is Op.MUL:
+            r[op.dst] = (r[op.dst] * r[op.src]) & MASK
+        elif op.op is Op.DIVI:
+            r[op.dst] //= op.imm
         elif op.op is Op.ADDI:
             r[op.dst] = (r[op.dst] + op.imm) & MASK
         elif op.op is Op.ANDI:
@@ -112,6 +118,12 @@ def run(program: tuple[ReadOp, ...], fields: tuple[str, ...], start: list[int], 
         elif op.op in (Op.BYTES, Op.DEPTH) and op.imm and r[op.src] > op.imm:
             broken.append((op.op, fields[op.skip]))
             effects += [(Op.BYTES, 1, 0)] if op.op is Op.BYTES else []
+        elif op.op in (Op.ADDED, Op.MEAN):  # at once, whatever faults later
+            if r[op.src] > op.imm:
+                call.broken.append((op.op, fields[op.skip]))
+            else:
+                reading = 1 << MEAN_SHIFT if op.op is Op.MEAN else 0
+                call.added[op.dst] = call.added.get(op.dst, 0) + r[op.src] + reading
         else:
             effects.append((op.op, r[op.src], op.imm))
     call.steps += steps

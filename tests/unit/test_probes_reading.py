@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_jb.catalog import load
-from otel_jb.model.reads import MAX_OPS, SIGNED, Op, Outcome, ReadOp
+from otel_jb.model.added import MAX_ADDED
+from otel_jb.model.reads import MAX_FIELDS, MAX_OPS, SIGNED, Op, Outcome, ReadOp
 from otel_jb.probes import abi
 from otel_jb.probes.programs.reading import compiled, emits, reads_return
 from tests.unit import bpfvm, readvm
@@ -45,12 +46,15 @@ def test_whether_the_return_value_is_read_is_told(operations: tuple[ReadOp, ...]
         (ReadOp(Op.SHRI, dst=1, imm=64), END),
         (ReadOp(Op.EXT, dst=1, width=5), END),
         (ReadOp(Op.MOV, dst=99, src=0), END),
+        (ReadOp(Op.ADDED, dst=6, src=0, imm=9), END),
+        (ReadOp(Op.MEAN, dst=0, src=0, imm=1 << 20), END),
+        (ReadOp(Op.DIVI, dst=1), END),
         (END,) * (MAX_OPS + 1),
     ],
 )
 def test_an_impossible_program_is_refused(operations: tuple[ReadOp, ...]) -> None:
     """Jumps out of the program, odd widths, unknown places and too many operations never reach the kernel."""
-    with pytest.raises(ValueError, match=r"read|no such|jumps|operations|shift|extension"):
+    with pytest.raises(ValueError, match=r"read|no such|added|jumps|operations|shift|extension"):
         compiled(operations)
 
 
@@ -59,8 +63,10 @@ REGISTER = st.integers(0, 9)
 OPERATION = st.one_of(
     st.builds(ReadOp, st.just(Op.READ), REGISTER, REGISTER, st.sampled_from([1, 2, 4, 8, 0x11, 0x12, 0x18, 0x22, 0x28, 0x34]), imm=st.integers(-9, 99), skip=st.integers(0, 7)),
     st.builds(ReadOp, st.just(Op.EXT), REGISTER, width=st.sampled_from([1, 2, 4, 8, 0x11, 0x14])),
-    st.builds(ReadOp, st.sampled_from([Op.MOV, Op.ADD, Op.SUB]), REGISTER, REGISTER),
+    st.builds(ReadOp, st.sampled_from([Op.MOV, Op.ADD, Op.SUB, Op.MUL]), REGISTER, REGISTER),
+    st.builds(ReadOp, st.sampled_from([Op.ADDED, Op.MEAN]), st.integers(0, 5), REGISTER, imm=st.sampled_from([1, 99, 1 << 19]), skip=st.integers(0, 7)),
     st.builds(ReadOp, st.sampled_from([Op.MOVI, Op.ADDI, Op.ANDI]), REGISTER, imm=st.integers(-(2**31), 2**31 - 1)),
+    st.builds(ReadOp, st.just(Op.DIVI), REGISTER, imm=st.sampled_from([1, 3, 1_000_000])),
     st.builds(ReadOp, st.sampled_from([Op.SHRI, Op.SHLI]), REGISTER, imm=st.integers(0, 63)),
     st.builds(ReadOp, st.sampled_from([Op.STREAM, Op.CLOSE, Op.OPEN]), src=REGISTER),
     st.builds(ReadOp, st.sampled_from([Op.BYTES, Op.DEPTH]), src=REGISTER, imm=st.sampled_from([0, 1, 99, 65536, 2**31 - 1]), skip=st.integers(0, 7)),
@@ -80,18 +86,23 @@ def memory() -> readvm.Memory:
     )
 
 
-def both(operations: tuple[ReadOp, ...], given: list[int]) -> tuple[readvm.Call, int, list[int]]:
-    """What the operations mean, and what r0 and the words are after the instructions have run."""
+def both(operations: tuple[ReadOp, ...], given: list[int]) -> tuple[readvm.Call, int, list[int], list[int]]:
+    """What the operations mean, and what r0, the words and those of the series are after the instructions have run."""
     call = readvm.Call()
     readvm.run(operations, FIELDS, given, memory(), call)
     words = [*given, *[0xDEAD] * 9, *[0] * 11]
     words[abi.REG_DEPTH] = bpfvm.MASK
-    return call, bpfvm.run(compiled(operations), words, memory()), words
+    series = [0] * abi.series_words(1)
+    return call, bpfvm.run(compiled(operations), words, memory(), series), words, series
 
 
 def agree(operations: tuple[ReadOp, ...], given: list[int]) -> None:
-    call, fault, words = both(operations, given)
+    call, fault, words, series = both(operations, given)
     assert (FIELDS[fault - 1] if fault else None) == call.fault
+    added, faults = abi.PLACES["added"], abi.PLACES["faults"]
+    assert series[added : added + MAX_ADDED] == [call.added.get(number, 0) & bpfvm.MASK for number in range(MAX_ADDED)]
+    not_added = [field for kind, field in call.broken if kind in (Op.ADDED, Op.MEAN)]
+    assert series[faults : faults + MAX_FIELDS] == [not_added.count(field) for field in FIELDS]
     if fault:
         return
     assert words[abi.REG_BYTES] == call.bytes

@@ -17,6 +17,7 @@ from otel_jb.catalog import Catalog, FunctionProfile, Match, Role, check, load
 from otel_jb.catalog.expression import Text
 from otel_jb.catalog.layouts import Findings
 from otel_jb.catalog.spec import (
+    AddSpec,
     EvidenceSpec,
     FunctionSpec,
     LayoutSpec,
@@ -407,6 +408,7 @@ def test_every_key_and_profile_is_documented(catalog: Catalog) -> None:
         ProfileSpec,
         FunctionSpec,
         OutcomeSpec,
+        AddSpec,
         MarkerSpec,
         UretprobeSpec,
         LayoutSpec,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from otel_jb.model.added import ADDED
 from otel_jb.model.stream import PassedPacket, ResidenceSnapshot, SlowCall
 from otel_jb.probes import abi
 from otel_jb.telemetry.instruments import INSTRUMENTS
@@ -41,13 +42,14 @@ def referred(group: dict[str, Any]) -> dict[str, bool]:
 
 
 def exported() -> dict[str, list[dict[str, Any]]]:
-    """Attributes of every point that three worlds export, by metric: a healthy one, one that loses packets of a stream, and one that keeps packets."""
+    """Attributes of every point that three worlds export, by metric: a healthy one, one that loses packets of a stream, and one that keeps packets and adds up."""
     losing = StreamState()
     for record in records(lose):
         losing.apply(record)
     buffering = samples.state()
-    buffering.apply(replace(samples.GET, has_residence=True, has_underruns=True))
+    buffering.apply(replace(samples.GET, has_residence=True, has_underruns=True, adds=tuple(ADDED)))
     got = replace(samples.snapshot_of(samples.GET, [20_000_000]), counts=(("underruns", 2),))
+    got = replace(got, added=tuple(range(len(ADDED))), means=(("target_delay", 60.0),))
     stayed = ResidenceSnapshot(samples.SRS.id, samples.GET.id, 5, got.buckets, (("unseen", 1),))
     buffering.apply(replace(samples.snapshot(got), residences=(stayed,)))
     found: dict[str, list[dict[str, Any]]] = {}

@@ -114,6 +114,8 @@ def _check(operations: Sequence[ReadOp]) -> None:
             raise ValueError(f"extension of {op.width & 15} bytes")
         if op.op is Op.SAVE and not 0 <= op.imm <= 2:
             raise ValueError("no such save slot")
+        if op.op is Op.DIVI and op.imm <= 0:
+            raise ValueError(f"operations divide by {op.imm}")
         if op.op in (Op.SHRI, Op.SHLI) and not 0 <= op.imm < 64:
             raise ValueError(f"shift by {op.imm}")
 
@@ -309,5 +311,11 @@ def _arithmetic(op: ReadOp, size: int) -> tuple[Instruction, ...]:
             Instruction(bpf.by_value(right), 1, immediate=shift),
         )
         return steps if shift else ()
-    opcode = {Op.ADDI: bpf.ADD, Op.ANDI: bpf.AND, Op.SHRI: bpf.RIGHT, Op.SHLI: bpf.LEFT}[op.op]
+    opcode = {
+        Op.ADDI: bpf.ADD,
+        Op.ANDI: bpf.AND,
+        Op.SHRI: bpf.RIGHT,
+        Op.SHLI: bpf.LEFT,
+        Op.DIVI: bpf.DIVIDE,
+    }[op.op]
     return (Instruction(bpf.by_value(opcode), 1, immediate=op.imm),)

@@ -204,6 +204,7 @@ def _function(row: Row, view: SeriesView) -> list[Value]:
         _whole(values.slow),
         _whole(values.events_lost + values.events_suppressed),
         int(row.ended),
+        [[name, unit.strip("{}"), value] for name, unit, value in row.added],
     ]
 
 

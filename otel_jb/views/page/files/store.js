@@ -4,7 +4,7 @@
 const KEPT = 360; // readings: six minutes at one a second
 const GAP_MS = 25000; // without a reading for longer than this, a line is not drawn through
 const PROCESS = { name: 0, pid: 1, functions: 2, calls: 3, callsRate: 4, cpu: 5, waited: 6, throttled: 7, udpDrops: 8, overhead: 9, service: 10, executable: 11, attached: 12, ended: 13 };
-const FUNCTION = { calls: 0, callsRate: 1, p50: 2, p99: 3, bytesRate: 4, packets: 5, drops: 6, depth: 7, reasons: 8, outcomes: 9, sum: 10, bytes: 11, slow: 12, lostEvents: 13, ended: 14 };
+const FUNCTION = { calls: 0, callsRate: 1, p50: 2, p99: 3, bytesRate: 4, packets: 5, drops: 6, depth: 7, reasons: 8, outcomes: 9, sum: 10, bytes: 11, slow: 12, lostEvents: 13, ended: 14, added: 15 };
 const KNOWN = { target: 0, function: 1, role: 2, primary: 3, profile: 4, strategy: 5, reason: 6, file: 7, absent: 8 };
 const STREAM = { target: 0, series: 1, name: 2, ssrc: 3, packets: 4, packetsRate: 5, bytesRate: 6, lost: 7, reordered: 8, duplicated: 9, jitter: 10, ended: 11 };
 const PROBE = { target: 0, function: 1, state: 2, strategy: 3, reason: 4, profile: 5, file: 6, series: 7 };

@@ -180,6 +180,7 @@ function oneFunction(main, key) {
       ["packets", whole(row[FUNCTION.packets])],
       ["bytes", whole(row[FUNCTION.bytes])],
       ["drops", row[FUNCTION.reasons].map(([reason, count]) => `${reason} ${whole(count)}`).join(", ") || NONE],
+      ...row[FUNCTION.added].map(([name, unit, value]) => [name, `${Number.isInteger(value) ? whole(value) : value.toFixed(3)} ${unit}`]),
       ["packets held", whole(row[FUNCTION.depth])],
       ["over the threshold", whole(row[FUNCTION.slow])],
     ]);
