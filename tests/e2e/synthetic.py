@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from otel_jb.config.environment import read
+from otel_jb.model.added import ADDED
 from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,
@@ -110,6 +111,8 @@ class World:
                         drops=drops,
                         duplicates=count // 50,
                         counts=(("underruns", count // 10),) if one.has_underruns else (),
+                        added=tuple(count * (1 + n) for n in range(len(one.adds))),
+                        means=(("target_delay", 60.0),) if one.adds else (),
                         slow=slow,
                         events_emitted=slow,
                     ),
@@ -190,7 +193,7 @@ def world(
             series(
                 3, srs, "SrsRtpJitterBuffer::get", "get", has_bytes=False, has_residence=streams, has_underruns=True
             ),
-            series(4, srs, "SrsRtpPacket::decode", "decode"),
+            series(4, srs, "SrsRtpPacket::decode", "decode", adds=tuple(ADDED) if streams else ()),
         )
     }
     state = StreamState(retain_seconds=retain)
