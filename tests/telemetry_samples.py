@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 
+from otel_jb.model.added import ADDED
 from otel_jb.model.counters import TABLE
 from otel_jb.model.stream import (
     OWN_FIELDS,
@@ -60,10 +61,11 @@ RTP_INSTRUMENTS = frozenset(
     each for each in INSTRUMENTS if each.name.startswith("rtp.") or each.name == "jitterbuffer.interarrival"
 )
 #: Metrics that the sample world has no value of: those of counters that a snapshot holds by name (tests/unit/test_counters.py), those of
-#: RTP streams and residence, and the verdict, which a healthy world has none of.
+#: what profiles add up (tests/unit/test_added.py), of RTP streams and residence, and the verdict, which a healthy world has none of.
 WITHOUT_VALUE = frozenset(
     {
         *(row.instrument for row in TABLE if row.name not in OWN_FIELDS),
+        *(row.instrument for row in ADDED.values()),
         *RTP_INSTRUMENTS,
         RESIDENCE,
         RESIDENCE_UNMATCHED,

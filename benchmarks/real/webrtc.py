@@ -55,7 +55,7 @@ W3C = {
 }
 #: These go on for ever, each silent sample being a concealed one; so their differences are compared.
 PLAYED, CONCEALED = (
-    ("totalSamplesReceived", "webrtc_total_samples_received_total"),
+    ("totalSamplesReceived", "webrtc_samples_received_total"),
     ("concealedSamples", "webrtc_concealed_samples_total"),
 )
 SILENT = ("silentConcealedSamples", "webrtc_silent_concealed_samples_total")

@@ -39,9 +39,10 @@ class Added:
 
 
 def _counter(name: str, unit: str, description: str, *, per: int = 1) -> Added:
-    """A counter whose last word is what profiles call it."""
+    """A counter whose last word is what profiles call it. In Prometheus, `total` stands at the end only, as the Collector has it."""
     suffix = "_seconds_total" if unit == "s" else "_total"
-    instrument = Instrument(name, Kind.COUNTER, unit, name.replace(".", "_") + suffix, description)
+    prometheus = name.replace(".total_", ".").replace(".", "_") + suffix
+    instrument = Instrument(name, Kind.COUNTER, unit, prometheus, description)
     return Added(name.rpartition(".")[2], instrument, per)
 
 

@@ -96,7 +96,9 @@ def test_queries_use_only_names_of_the_contract() -> None:
     assert len(expressions) > 40
     for source, expression in expressions:
         bare = re.sub(r'"[^"]*"', '""', expression)
-        used = set(re.findall(r"\b(?:(?:function|measure):)?(?:jitterbuffer|otel_jb|rtp|process|webrtc)_\w+(?::\w+)*", bare))
+        used = set(
+            re.findall(r"\b(?:(?:function|measure):)?(?:jitterbuffer|otel_jb|rtp|process|webrtc)_\w+(?::\w+)*", bare)
+        )
         used.discard("jitterbuffer_role")
         assert used <= known, f"{source}: {used - known} in {expression}"
         assert used or "up{" in bare, f"{source}: {expression}"

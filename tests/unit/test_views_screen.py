@@ -30,7 +30,7 @@ GOLDEN = Path(__file__).parent / "golden" / "live"
 SIZES = ((80, 24), (120, 40), (200, 50))
 BUCKETS = {"buckets": (0, 310, 95, 4, 0, 1), "bounds_ns": (1_000, 5_000, 25_000, 100_000, 1_000_000)}
 PICTURE = Picture(
-    functions=(replace(SERVER[0], drops_by_reason=(("late", 1200), ("error", 4)), **BUCKETS), *SERVER[1:]),  # type: ignore[arg-type]
+    functions=(replace(SERVER[0], drops_by_reason=(("late", 1200), ("error", 4)), added=(("jitterbuffer.resets", "{event}", 3),), **BUCKETS), *SERVER[1:]),  # type: ignore[arg-type]
     streams=(
         StreamRow("srs", 28_987, "SrsRtcRecvTrack::on_nack", "live/cam0", 186_120, 310.2, 371_056.5, 0, 0, 0, 412_000),
         StreamRow("srs", 28_987, "SrsRtcRecvTrack::on_nack", "live/cam1", 185_003, 300.9, 360_110.0, 5_584, 17, 2, 31_280_000),
@@ -105,6 +105,7 @@ def test_an_open_row_tells_all_of_it() -> None:
     """Drops by reason and a histogram of the last calls; Esc goes back; the row stays the same when the order changes."""
     opened = body("\r")
     assert any(line.split() == ["late", "1200"] for line in opened)
+    assert any(line.split() == ["jitterbuffer.resets", "3", "event"] for line in opened)
     assert any(line.split()[0] == "≤5µs" and line.split()[-1] == "310" for line in opened)
     assert not any("≤1µs" in line.split()[:1] for line in opened if "#" in line)
     assert body("\r", "esc") == body()
@@ -168,14 +169,14 @@ def test_a_scraped_page_shows_what_the_agent_shows() -> None:
     host = HostShare(1, 10 * SECOND, cpu_ns=SECOND, run_delay_ns=0, throttled_ns=None, udp_drops=((5004, 2),))
     first = replace(BEFORE, rtp=(rtp(),))
     state = state_after()
-    state.apply(replace(PUT, has_rtp=True))
+    state.apply(replace(PUT, has_rtp=True, adds=("resets", "jitter_buffer_delay")))
     state.apply(first)
     state.apply(host)
     clock = [10.0]
     table = LiveTable(state, now=lambda: clock[0])
     table.picture()
     pages = [read_page(text(state), clock[0])]
-    later: SeriesSnapshot = values(PUT, (200, 297, 2, 1), bytes=86_000, drops=(3, 1), no_packet=50)
+    later: SeriesSnapshot = values(PUT, (200, 297, 2, 1), bytes=86_000, drops=(3, 1), no_packet=50, added=(2, 1500))
     state.apply(replace(snapshot(14, later), rtp=(rtp(received=1400, bytes=240_800, lost=5),)))
     state.apply(replace(host, time_unix_nano=14 * SECOND, cpu_ns=3 * SECOND, udp_drops=((5004, 7),)))
     clock[0] = 14.0
@@ -187,6 +188,10 @@ def test_a_scraped_page_shows_what_the_agent_shows() -> None:
     assert found.streams == expected.streams
     assert found.processes == expected.processes
     assert found.streams[0].packets_per_second == 100
+    assert by_name[PUT.function].added == (
+        ("jitterbuffer.resets", "{event}", 2),
+        ("webrtc.jitter_buffer_delay", "s", 1.5),
+    )
 
 
 def text(state: StreamState) -> str:
