@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -228,21 +228,19 @@ def _counted(scene: Scene, pid: int, directory: Path, version: str, function: st
 def _neteq(scene: Scene, pid: int, directory: Path, version: str) -> Row:
     row, scraped, received = _counted(scene, pid, directory, version, NETEQ)
     statistics = dict(received) if isinstance(received, dict) else {}
+    packets = Claim("packets", row.claims[0].counted, statistics.get("packetsReceived"), OWN)
+    named = row.found != "inferred"  # the functions of its statistics are found by their names only
+    return replace(row, claims=(*row.claims, packets, *(_w3c(scraped, pid, statistics) if named else ())))
 
-    def own(name: str) -> float | None:
-        return float(statistics[name]) if name in statistics else None
 
-    def told(name: str) -> float | None:
-        return streams(scraped, pid, name)
-
-    claims = [Claim("packets", row.claims[0].counted, own("packetsReceived"), OWN)]
-    claims += [
-        Claim(name, _rounded(told(here)), _rounded(own(name)), OWN) for name, here in W3C.items() if name in statistics
-    ]
+def _w3c(scraped: Exposition, pid: int, statistics: Mapping[str, float]) -> Iterator[Claim]:
+    """NetEq's counters, compared with what `getStats()` says of them."""
+    for name, here in W3C.items():
+        if name in statistics:
+            yield Claim(name, _rounded(streams(scraped, pid, here)), _rounded(statistics[name]), OWN)
     for what, of, less in (("samples not concealed", PLAYED, CONCEALED), ("concealed, not silent", CONCEALED, SILENT)):
-        here, there = (_rounded(each(of[at]), each(less[at])) for at, each in ((1, told), (0, own)))
-        claims.append(Claim(what, here, there, OWN))
-    return replace(row, claims=(*row.claims, *claims))
+        told = _rounded(streams(scraped, pid, of[1]), streams(scraped, pid, less[1]))
+        yield Claim(what, told, _rounded(statistics.get(of[0]), statistics.get(less[0])), OWN)
 
 
 def _rounded(value: float | None, less: float | None = 0.0) -> float | None:
