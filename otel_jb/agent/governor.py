@@ -31,7 +31,7 @@ MOST_CORRECTION = 3.0  #: factor by which an estimate may be too low
 NOTABLE = 0.01  #: of one CPU: smaller changes drown in the target's own
 QUIET = 1 / 50  #: of the budget: a target whose probes spend less is looked at only now and then
 QUIET_ALONE = 0.0005  #: of one CPU: the same where there is no budget
-QUIET_S = 6.0  #: that often
+QUIET_S = 12.0  #: that often; sooner where its calls show that it is quiet no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +138,11 @@ class Governor:
         self._seen: float | None = None
 
     def overhead(self) -> Mapping[int, float]:
-        """Estimated CPU time spent in probes per target, as a fraction of one CPU over the last minute."""
+        """Estimated CPU time spent in probes per target, as a fraction of one CPU over the last minute. For any thread."""
         now = self._seen or 0.0
         return {
             number: max(0.0, target.spent_s) / min(WINDOW_S, max(1.0, now - target.began))
-            for number, target in self._targets.items()
+            for number, target in self._targets.copy().items()
         }
 
     def due(self, number: int, now: float, entries: int) -> bool:
@@ -200,7 +200,7 @@ class Governor:
         if target.shed or target.change is not None or target.seconds[-1].total * target.correction > limit:
             return
         # Targets that came together are not to be observed together for ever.
-        target.next_look = now + QUIET_S - number % 4
+        target.next_look = now + QUIET_S - number % 8
         most_s = max((cost + cold for cost, cold in target.prices.values()), default=0.0) * target.correction
         total = sum(target.entries.values())
         target.quiet_until = total + limit / most_s if most_s else float("inf")

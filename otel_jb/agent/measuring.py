@@ -49,7 +49,6 @@ class Measuring:
         self.pids: dict[int, int] = {}  #: by target; also of those that were detached and run on
         self.held: set[int] = set()  #: PIDs of which the kernel itself tells when they end or execute another program
         self.uncounted = 0  #: calls of processes that found no room
-        self.overhead: Mapping[int, float] = {}  #: by target, see `Governor.overhead`
         self._config = config
         self._sinks = sinks
         self._governor = Governor(config.overhead.budget)
@@ -72,6 +71,11 @@ class Measuring:
     def functions(self) -> int:
         """How many are measured, of all targets together. For any thread."""
         return sum(map(len, list(self._series.values())))
+
+    @property
+    def overhead(self) -> Mapping[int, float]:
+        """By target, see `Governor.overhead`."""
+        return self._governor.overhead() if self.targets else {}
 
     # -- targets --------------------------------------------------------------------------------------------
 
@@ -259,7 +263,6 @@ class Measuring:
         """Keep the probes of each target within the overhead budget."""
         self.uncounted = sum(self.backend.no_room().values())
         if not self.targets:
-            self.overhead = {}
             return
         if self._percentiles:
             self._follow_percentiles(self.backend.snapshot())
@@ -280,7 +283,6 @@ class Measuring:
         cpu_s = {number: used for number in due if (used := cpu_seconds(self.pids[number])) is not None}
         for decision in self._governor.observe(now, readings, cpu_s, quiet):
             self._carry_out(decision)
-        self.overhead = self._governor.overhead()
 
     def _carry_out(self, decision: Decision) -> None:
         """Attach or detach as the governor decided, and log one line."""

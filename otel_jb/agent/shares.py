@@ -83,12 +83,13 @@ class Shares:
         """Glance at the sockets until then, or until `close`."""
         end = time.monotonic() + seconds
         used = 0.0
+        glanced = [follower for follower in self._followers.values() if follower.has_sockets]
         while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
             pause = max(random.expovariate(1 / GLANCE_S), used / MOST_OF_A_CPU)
             if self._stop.wait(min(left, pause)) or pause > left:
                 continue
             begin = time.thread_time()
             tables = SocketTables()
-            for follower in self._followers.values():
+            for follower in glanced:
                 follower.glance(tables, time.monotonic_ns())
             used = time.thread_time() - begin

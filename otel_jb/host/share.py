@@ -47,6 +47,11 @@ class Follower:
             tuple(sorted(self._waited.items())),
         )
 
+    @property
+    def has_sockets(self) -> bool:
+        """Whether the last `read` found any: there is nothing to glance at in a process that has none."""
+        return bool(self._sockets)
+
     def glance(self, tables: SocketTables, now_ns: int) -> None:
         """See how much waits in the sockets that the last `read` found. Between two glances it is taken for what the later one sees, so what
         these sum up to is right on average if they come at random times.
@@ -54,7 +59,7 @@ class Follower:
         What waits in a socket that nobody ever reads is not counted: only once a socket is seen empty is what waited in it before.
         """
         before, self._glanced_ns = self._glanced_ns, now_ns
-        if before is None or not self._sockets:  # of a thousand processes without a socket none is asked for anything
+        if before is None:
             return
         for each in tables.some_of(self.pid, self._sockets):
             if each.queued_bytes:
@@ -92,6 +97,8 @@ class Follower:
             now[each.inode] = (each.port, each.dropped)
             queues[each.port] = queues.get(each.port, 0) + each.queued_bytes
         self._sockets, self._seen = now, True
+        if not now:
+            self._glanced_ns = None  # nobody glances until there are some again
         for gone in self._unread.keys() - now.keys():
             del self._unread[gone]
         return queues
