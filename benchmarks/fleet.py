@@ -27,11 +27,15 @@ from pathlib import Path
 from benchmarks.floor import Floor
 from benchmarks.peers import bpftrace_histogram
 from benchmarks.processes import below, cpu_ns, spent_ns
+from otel_jb.model.text import number_of
 
 HERE = Path(__file__).parent
 SIZES = (1, 10, 200, 1000)
 FUNCTIONS = {"put": "edge sites", "get": "return probe"}
 CALLS, BATCHES = 300, 200
+ASKED = (
+    4  #: times at each size, on the way up and on the way down: the machine's speed drifts by more than what is sought
+)
 IDLE_S, PATIENCE_S = 30.0, 60.0
 LEFT = "not selected"
 
@@ -92,6 +96,13 @@ class Fleet:
         for each in gone:
             each.wait()
 
+    def resize(self, size: int) -> None:
+        """Start or end processes until there are `size`."""
+        if size > 1 + len(self.others):
+            self.grow(size)
+        else:
+            self.shrink(size)
+
     def close(self) -> None:
         """End all."""
         self.shrink(1)
@@ -129,8 +140,9 @@ class Agent:
 
     def wait_for(self, processes: int) -> float:
         """Wait until `processes` are measured under their own names. Returns seconds since the start."""
-        while f" of {processes} processes are" not in self.get("ready"):
-            if time.monotonic() > self.started + PATIENCE_S:
+        until = time.monotonic() + PATIENCE_S
+        while f" of {number_of(processes, 'process')} " not in self.get("ready"):
+            if time.monotonic() > until:
                 raise RuntimeError(f"not all are measured: {self.get('ready')}")
             time.sleep(0.02)
         return time.monotonic() - self.started
@@ -171,12 +183,13 @@ def fleet() -> Iterator[Fleet]:
 
 
 def costs(sizes: Sequence[int], rounds: int) -> dict[tuple[str, str], float]:
-    """Nanoseconds of a call, by function and by who measures: a number of processes, or another tool."""
+    """Nanoseconds of a call at best, by function and by who measures: a number of processes, or another tool."""
     found: dict[tuple[str, str], list[float]] = {}
 
     def note(made: Fleet, who: str) -> None:
-        for function in FUNCTIONS:
-            found.setdefault((function, who), []).append(made.hot.ns_per_call(function))
+        for _ in range(ASKED):
+            for function in FUNCTIONS:
+                found.setdefault((function, who), []).append(made.hot.ns_per_call(function))
 
     floor = Floor()
     for number in range(rounds):
@@ -184,12 +197,13 @@ def costs(sizes: Sequence[int], rounds: int) -> dict[tuple[str, str], float]:
             note(made, "no probe")
             for function in FUNCTIONS:
                 with floor.attach(made.path, f"jitterbuffer_{function}", made.hot.pid, "perf", returns=False):
-                    found.setdefault((function, "floor"), []).append(made.hot.ns_per_call(function))
+                    asked = [made.hot.ns_per_call(function) for _ in range(ASKED)]
+                    found.setdefault((function, "floor"), []).extend(asked)
             with bpftrace_histogram(made.path, [f"jitterbuffer_{function}" for function in FUNCTIONS]):
                 note(made, "bpftrace")
             agent = Agent("--binary", str(made.path))
-            for size in sizes:
-                made.grow(size)
+            for size in (*sizes, *reversed(sizes[:-1])):
+                made.resize(size)
                 agent.wait_for(size)
                 note(made, str(size))
             agent.stop()
