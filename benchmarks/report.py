@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import agent_cpu, budgets, fleet, probe_cost, slow_calls, startup
+from benchmarks import agent_cpu, budgets, discovery, fleet, probe_cost, slow_calls, startup
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parts: dict[str, Callable[[int], str]] = {
         "startup": startup.run,
+        "discovery": discovery.run,
         "fleet": fleet.run,
         "agent-cpu": lambda rounds: agent_cpu.run(8.0 * rounds),
         "slow-calls": slow_calls.run,

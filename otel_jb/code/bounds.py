@@ -2,14 +2,15 @@
 """Where functions begin and end in code that no unwind entry describes, as Chromium's is (`-fno-asynchronous-unwind-tables`).
 
 The linker (lld) aligns functions to 16 bytes and fills the gaps with `int3`. A function that happens to end at such an address has no gap behind
-it, so every aligned instruction behind one that does not run on is looked at: it begins a function if something calls it or holds its address.
+it, so every aligned instruction behind one that does not run on is looked at: it begins a function if something calls it or holds its address. Code that reads what its caller
+keeps in a register goes on with a function.
 Whatever contradicts that, a jump into the middle, leaves the bounds unknown: a wrong beginning would be a probe on another function.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,6 +22,9 @@ from otel_jb.elf.vtables import pointed_to
 
 MAX_BYTES = 1 << 16  #: of code that is read on either side of an address
 _ALIGNED = 16
+_LOOKED_AT = 8  #: instructions at which it is looked whether they can begin a function
+_KEPT = re.compile(r"\b(rbp|rbx|r1[2-5])\b")  #: registers that a function keeps for its caller (System V ABI), in full
+_SETS = frozenset({"mov", "lea", "pop"})
 _GAP = re.compile(rb"\xcc+")
 _INT3 = 0xCC
 
@@ -37,11 +41,29 @@ class _Stretch:
         """Where another function may begin: aligned, and behind an instruction that does not run on, or calls what may not return."""
         return [
             here.address
-            for before, here in pairwise(self.instructions)
+            for index, (before, here) in enumerate(pairwise(self.instructions))
             if here.address % _ALIGNED == 0
             and not before.nop
             and (before.flow not in FALLS_THROUGH or before.flow in CALLS)
+            and not _goes_on(self.instructions[index + 1 : index + 1 + _LOOKED_AT])
         ]
+
+
+def _goes_on(instructions: Sequence[Instruction]) -> bool:
+    """Whether code reads a register that belongs to its caller before it has put anything there, as no function does but to save it."""
+    written: set[str] = set()
+    for instruction in instructions:
+        name, _, operands = instruction.text.partition(" ")
+        first, _, others = operands.partition(", ")
+        sets = name in _SETS and _KEPT.fullmatch(first) is not None
+        if name not in ("push", "endbr64") and not (name == "xor" and first == others):
+            read = _KEPT.findall(others if sets else operands)
+            if any(each not in written for each in read):
+                return True
+        if instruction.flow is not Flow.NEXT:
+            return False
+        written.update(_KEPT.findall(first))
+    return False
 
 
 class Bounds:
@@ -56,8 +78,9 @@ class Bounds:
         """Find out of everything that may begin a function near these addresses whether it does, since each search reads all of the code."""
         stretches = [each for address in addresses if (each := self._stretch(address)) is not None]
         unknown = {at for each in stretches for at in (each.start, *each.openings()) if at not in self._begins}
-        self._begins.update((at, pointed_to(self._image, at)) for at in unknown)
-        left = {at for at in unknown if not self._begins[at]}
+        held = pointed_to(self._image, unknown)
+        self._begins.update((at, at in held) for at in unknown)
+        left = unknown - held
         self._begins.update(dict.fromkeys(called_or_taken(self._image, left), True))
 
     def around(self, address: int) -> tuple[int, int] | None:

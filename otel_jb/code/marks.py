@@ -166,7 +166,7 @@ class _Functions:
         settle(self._exported if left else ())
         settle(called(image, left))
         settle({target for _, target in references(image, left)})
-        settle({start for start in left if pointed_to(image, start)})
+        settle(pointed_to(image, left))
         settle({start for start in jumped_to(image, left) if not self._goes_back(left[start])})
         self._entered.update(dict.fromkeys(left, False))
 

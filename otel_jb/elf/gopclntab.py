@@ -8,10 +8,12 @@ function's entry. The format changed in Go 1.16, 1.18 and 1.20 (`src/internal/ab
 from __future__ import annotations
 
 import struct
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from weakref import WeakKeyDictionary
 
 from otel_jb.elf.image import Image, Section
 from otel_jb.elf.unwind_tables import Frame, Frames, Row
@@ -38,11 +40,11 @@ class GoTable:
 
     magic: int
     quantum: int  #: smallest size of an instruction
-    starts: tuple[int, ...]  #: and the end of the last one
+    starts: array[int]  #: and the end of the last one
     strings: bytes = field(repr=False)
-    names: tuple[int, ...] = field(repr=False)  #: positions in `strings`, by function
+    names: array[int] = field(repr=False)  #: positions in `strings`, by function
     _records: memoryview = field(repr=False)
-    _offsets: tuple[int, ...] = field(repr=False)  #: of each function's record
+    _offsets: array[int] = field(repr=False)  #: of each function's record
     _values: memoryview = field(repr=False)
 
     @property
@@ -141,14 +143,23 @@ def section(image: Image) -> Section | None:
     return next((found for name in SECTIONS if (found := image.section(name)) is not None), None)
 
 
+_known: WeakKeyDictionary[Image, GoTable | None] = WeakKeyDictionary()  # half a million functions take seconds to read
+
+
 def read(image: Image) -> GoTable | None:
     """The table; None where there is none, it is older than Go 1.16, or it contradicts itself."""
+    if image not in _known:
+        _known[image] = _read(image)
+    return _known[image]
+
+
+def _read(image: Image) -> GoTable | None:
     found = section(image)
     if found is None:
         return None
     try:
         return _parsed(image, found)
-    except (struct.error, IndexError, ValueError, ElfError):
+    except (struct.error, IndexError, ValueError, OverflowError, ElfError):
         return None
 
 
@@ -164,16 +175,21 @@ def _parsed(image: Image, found: Section) -> GoTable | None:
     if not 0 < count <= MAX_FUNCTIONS or not names_at < names_end <= len(view):
         return None
     records = view[records_at:]
-    entry = struct.Struct("<QQ" if old else "<II")
-    pairs = list(entry.iter_unpack(records[: count * entry.size]))
-    (last,) = struct.unpack_from("<Q" if old else "<I", records, count * entry.size)
+    # Arrays, since half a million functions as objects take hundreds of megabytes.
+    flat = array("Q" if old else "I")
+    flat.frombytes(records[: (2 * count + 1) * flat.itemsize])
+    entries, offsets, last = flat[0:-1:2], flat[1::2], flat[-1]
+    if len(offsets) != count:
+        return None
     if not old and not image.is_executable(base):
-        base = _text_start(image, found.address, pairs[0][0])
-    starts = (*(base + at for at, _ in pairs), base + last)
+        base = _text_start(image, found.address, entries[0])
+    starts = array("Q", (base + at for at in entries))
+    starts.append(base + last)
     if any(low > high for low, high in pairwise(starts)) or not image.is_executable(starts[0]):
         return None
-    offsets = tuple(offset for _, offset in pairs)
-    names = tuple(struct.unpack_from("<I", records, offset + (8 if old else 4))[0] for offset in offsets)
+    name = struct.Struct("<I").unpack_from
+    name_at = 8 if old else 4
+    names = array("I", (name(records, offset + name_at)[0] for offset in offsets))
     return GoTable(magic, quantum, starts, bytes(view[names_at:names_end]), names, records, offsets, view[values_at:])
 
 

@@ -24,7 +24,7 @@ MAX_PLACES = 64  #: occurrences of one text; a mark that is there more often say
 MAX_REFERENCES = 4096  #: to all texts of a file
 
 _ALLOCATED, _EXECUTABLE = 2, 4
-_WINDOW = 1 << 20
+_WINDOW, _FAR_WINDOW = 1 << 20, 1 << 23
 _TABLES = (".eh_frame", ".eh_frame_hdr", ".gcc_except_table", ".gopclntab")
 _LEA = rb"\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]"  #: behind the prefix: `lea` of a distance, and the register
 _REACH_OF_ADD = 64  #: instructions after an `adrp` in which its `add` is looked for
@@ -83,7 +83,8 @@ def called_or_taken(image: Image, addresses: Collection[int]) -> frozenset[int]:
 def _found_from_nearby(image: Image, addresses: Collection[int], heads: tuple[bytes, ...]) -> frozenset[int]:
     left = set(addresses)
     # Most functions are called from nearby: the rest of the code is read only for those that are not.
-    windows = [(part, window) for part in _code(image) for window in _windows(part)]
+    around = _Ranges([(address, address + 1) for address in left])
+    windows = [(part, window) for part in _code(image) for window in _windows_around(part, around)] if left else []
     if left:
         near = min(left)
         windows.sort(key=lambda each: abs(each[1].address - near))
@@ -171,9 +172,17 @@ def _segments(image: Image, *, executable: bool | None) -> Iterator[_Range]:
             yield _Range(segment.offset, segment.offset + segment.file_size, segment.address)
 
 
-def _windows(part: _Range) -> Iterator[_Range]:
-    for start in range(part.start, part.end, _WINDOW):
-        yield _Range(start, min(start + _WINDOW, part.end), part.address + start - part.start)
+def _windows(part: _Range, size: int = _WINDOW) -> Iterator[_Range]:
+    for start in range(part.start, part.end, size):
+        yield _Range(start, min(start + size, part.end), part.address + start - part.start)
+
+
+def _windows_around(part: _Range, wanted: _Ranges) -> Iterator[_Range]:
+    """Windows that are large where these are far away: there one expression serves for more, and finds little by accident."""
+    for window in _windows(part, _FAR_WINDOW):
+        size = window.end - window.start
+        near = any(upper >> 8 in (0, 0xFF) for upper in wanted.uppers(window.address, window.address + size))
+        yield from _windows(window) if near else (window,)
 
 
 class _Ranges:
@@ -198,7 +207,7 @@ class _Ranges:
 
 def _distances(image: Image, part: _Range, head: bytes, wanted: _Ranges) -> Iterator[tuple[int, int]]:
     """(address behind the instruction, target) where `head` is followed by the distance of a target from the next instruction."""
-    for window in _windows(part):
+    for window in _windows_around(part, wanted):
         yield from _distances_in(image, part, window, (head,), wanted)
 
 

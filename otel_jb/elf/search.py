@@ -8,7 +8,7 @@ times as much where that byte is rare. So the pattern begins with the rarest byt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,8 @@ from typing import Any
 _COMMON = (
     b"\x00\xffetaoinsr_ lcdpumgfhybv\x01\x0f\x48Swk.TCIAEPRDNLMO-:/x01234\x02\x03\x04\x05\x06\x07\x08\x10\x20\x40\x80"
 )
+_LEAST_SHARED, _MOST_SHARED = 3, 12  #: bytes of a part that words share
+_MOST_COMMON = 4  #: bytes up to which a part in small letters is too common
 _RANK = {byte: len(_COMMON) - rank for rank, byte in enumerate(_COMMON)}
 
 
@@ -37,3 +39,37 @@ def occurrences(buffer: Any, sought: bytes, start: int, end: int) -> Iterator[in
 def holds(buffer: Any, sought: bytes, start: int, end: int) -> bool:
     """Whether a buffer holds these bytes, wholly between two offsets."""
     return next(occurrences(buffer, sought, start, end), None) is not None
+
+
+def positions(text: bytes, words: Collection[bytes]) -> list[int]:
+    """Where a text holds any of these words, in order. Words that share a part cost one pass over the text together."""
+    found: set[int] = set()
+    for part, whole in _shared(frozenset(words)):
+        at = text.find(part)
+        while at >= 0:
+            found.update(
+                at - before for word, before in whole if text.startswith(word, at - before, at - before + len(word))
+            )
+            at = text.find(part, at + 1)
+    return sorted(found)
+
+
+@lru_cache(maxsize=16)
+def _shared(words: frozenset[bytes]) -> list[tuple[bytes, list[tuple[bytes, int]]]]:
+    """Parts, few together, of which each word has one, with those words and where the part is in them."""
+    holders: dict[bytes, set[bytes]] = {}
+    for word in words:
+        for length in range(min(_LEAST_SHARED, len(word)), min(_MOST_SHARED, len(word)) + 1):
+            for start in range(len(word) - length + 1):
+                part = word[start : start + length]
+                if (
+                    length == len(word) or length > _MOST_COMMON or part.lower() != part
+                ):  # "ter" is in every other name, "Srs" is not
+                    holders.setdefault(part, set()).add(word)
+    chosen = []
+    left = set(words)
+    while left:
+        part = max(holders, key=lambda each: (len(holders[each] & left), len(each), each))
+        chosen.append((part, [(word, word.index(part)) for word in sorted(holders[part] & left)]))
+        left -= holders[part]
+    return chosen

@@ -22,10 +22,12 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import translate
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from otel_jb.elf import gopclntab
 from otel_jb.elf.demangle import demangle
 from otel_jb.elf.image import Image
+from otel_jb.elf.search import positions
 from otel_jb.model.names import base_name, literal_receiver, without_arguments
 from otel_jb.model.plan import Symbol, SymbolSource
 
@@ -43,6 +45,7 @@ _SHN_XINDEX = 0xFFFF
 _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_GNU_HASH = 4, 5, 6, 10, 0x6FFFFEF5
 
 _GLOBAL_CXX = re.compile(rb"_ZL?(\d+)")
+_AFTER_Z = frozenset(b"%c" % letter for letter in b"L0123456789")
 _COLD = re.compile(r"\.cold(?:\.\d+)*$")
 _GLOB = re.compile(r"\[!?\]?[^\]]*\]|[*?]")
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*|[\w$]+")
@@ -97,6 +100,9 @@ class SymbolTable:
                 yield position, strings[position:end], address, size, kind == _STT_GNU_IFUNC
 
 
+_known: WeakKeyDictionary[Image, dict[SymbolSource | None, list[SymbolTable]]] = WeakKeyDictionary()
+
+
 def tables(image: Image, source: SymbolSource | None = None) -> list[SymbolTable]:
     """The symbol tables of an image: `.symtab` first, then `.dynsym`, then a stripped Go program's own table of functions.
 
@@ -104,6 +110,13 @@ def tables(image: Image, source: SymbolSource | None = None) -> list[SymbolTable
 
     Without section headers, the dynamic table is found through its segment. Raises ElfError for an impossible table.
     """
+    known = _known.setdefault(image, {})
+    if source not in known:
+        known[source] = _tables(image, source)
+    return known[source]
+
+
+def _tables(image: Image, source: SymbolSource | None) -> list[SymbolTable]:
     found = []
     for kind, default in (("SHT_SYMTAB", SymbolSource.SYMTAB), ("SHT_DYNSYM", SymbolSource.DYNSYM)):
         section = next((s for s in image.sections if s.type == kind), None)
@@ -221,7 +234,7 @@ def _fold(matched: list[RawSymbol], everything: list[RawSymbol]) -> Symbol:
 
 def all_tables(image: Image, debug: Sequence[tuple[Image, SymbolSource]]) -> list[SymbolTable]:
     """The tables of an image and of its debug images, best source first."""
-    found = tables(image)
+    found = list(tables(image))
     for other, source in debug:
         found.extend(tables(other, source))
     order = [
@@ -232,6 +245,11 @@ def all_tables(image: Image, debug: Sequence[tuple[Image, SymbolSource]]) -> lis
         SymbolSource.GOPCLNTAB,
     ]
     return sorted(found, key=lambda table: order.index(table.source))
+
+
+def _head(name: bytes) -> bytes:
+    """The name up to its first dot or at sign, which a clone has in common with its function."""
+    return name.partition(b".")[0].partition(b"@")[0]
 
 
 def _text(name: bytes) -> str:
@@ -245,6 +263,7 @@ class Matcher:
         self.patterns = tuple(dict.fromkeys(map(literal_receiver, patterns)))
         plain = {p for p in self.patterns if not _GLOB.search(p) and _is_plain(p)}
         self._exact = frozenset(p.encode() for p in plain)
+        self._heads = frozenset(map(_head, self._exact))
         self._fragments = _fragments(p for p in self.patterns if p not in plain)
         self._names = _union(self.patterns)
         self._full = _union(p for p in self.patterns if "(" in p)
@@ -261,28 +280,32 @@ class Matcher:
 
     def search(self, table: SymbolTable) -> Iterator[RawSymbol]:
         """The functions of a table that a pattern matches."""
-        positions = self._positions(table.strings)
-        last = len(positions)
-        exact = self._exact
+        hits = self._positions(table.strings)
+        last = len(hits)
+        exact, heads = self._exact, self._heads
         for position, name, address, size, indirect in table.functions():
-            at = bisect_left(positions, position) if last else 0
+            # All names come through here: what is asked of each costs as much as the search of the strings.
             if (
                 name in exact
-                or (exact and (b"." in name or b"@" in name or name.startswith(b"_Z")) and self._is_exact_variant(name))
+                or ((b"." in name or b"@" in name) and _head(name) in heads and self._is_clone(name))
+                or (name[:2] == b"_Z" and name[2:3] in _AFTER_Z and self._is_namesake(name))
                 or (
-                    (positions is _EVERYWHERE or (at < last and positions[at] < position + len(name)))
+                    last
+                    and (at := bisect_left(hits, position)) < last
+                    and hits[at] < position + len(name)
                     and self.matches(_text(name))
                 )
+                or (hits is _EVERYWHERE and self.matches(_text(name)))
             ):
                 yield RawSymbol(_text(name), address, size, table.source, indirect)
 
-    def _is_exact_variant(self, name: bytes) -> bool:
-        """Whether an exact pattern names the function of which this is a clone, a version, or the C++ namesake."""
-        if (b"." in name or b"@" in name) and base_name(_text(name)).encode() in self._exact:
-            return True
-        if not name.startswith(b"_Z"):
-            return False
-        found = _GLOBAL_CXX.match(name)  # a global function, `_Z3puti`; in a namespace the name is not plain
+    def _is_clone(self, name: bytes) -> bool:
+        """Whether an exact pattern names the function of which this is a clone or a version."""
+        return base_name(_text(name)).encode() in self._exact
+
+    def _is_namesake(self, name: bytes) -> bool:
+        """Whether an exact pattern names this global C++ function, `_Z3puti`; in a namespace a name is not plain."""
+        found = _GLOBAL_CXX.match(name)
         if found is None or len(found[1]) > 5:
             return False
         return name[found.end() : found.end() + int(found[1])] in self._exact and self.matches(_text(name))
@@ -291,14 +314,7 @@ class Matcher:
         """Positions of the patterns' fragments in the string table, sorted; `_EVERYWHERE` if a pattern has no fragment."""
         if "" in self._fragments:
             return _EVERYWHERE
-        positions: set[int] = set()
-        for fragment in self._fragments:
-            sought = fragment.encode()
-            at = strings.find(sought)
-            while at >= 0:
-                positions.add(at)
-                at = strings.find(sought, at + 1)
-        return sorted(positions)
+        return positions(strings, [fragment.encode() for fragment in self._fragments])
 
 
 _EVERYWHERE: list[int] = []

@@ -9,7 +9,7 @@ these words are relocations, or, where relocations are packed (`.relr.dyn`), wor
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 from otel_jb.elf.image import Image, Section
@@ -17,6 +17,7 @@ from otel_jb.elf.references import MAX_PLACES, places
 from otel_jb.elf.search import occurrences
 from otel_jb.model.marks import MAX_SLOT
 
+MAX_FOUND = 1 << 16  #: occurrences in a section; words that point into the same 64 KB have bytes in common
 _ALLOCATED, _WRITABLE = 2, 1
 _RELATIVE = {"x86_64": 8, "aarch64": 1027}  #: R_X86_64_RELATIVE, R_AARCH64_RELATIVE
 _ENTRY = struct.Struct("<QQq")
@@ -39,9 +40,18 @@ def slots(image: Image, type_name: str, number: int | None) -> list[int]:
     return list(found)
 
 
-def pointed_to(image: Image, address: int) -> bool:
-    """Whether the program's data hold this address."""
-    return next(_holders(image, address), None) is not None
+def pointed_to(image: Image, addresses: Collection[int]) -> frozenset[int]:
+    """Those of these addresses that the program's data hold."""
+    near: dict[int, set[int]] = {}
+    for address in addresses:
+        near.setdefault(address >> 16, set()).add(address)
+    found: set[int] = set()
+    for upper, those in near.items():
+        # One search for what the words have in common costs as much as one for a word.
+        for _, value in _held(image, struct.pack("<Q", upper << 16 & (1 << 64) - 1)[2:]):
+            if value in those:
+                found.add(value)
+    return frozenset(found)
 
 
 def _relocations(image: Image) -> list[Section]:
@@ -50,23 +60,27 @@ def _relocations(image: Image) -> list[Section]:
 
 def _holders(image: Image, value: int) -> Iterator[int]:
     """Where the program has this address in its data once it runs."""
-    left = MAX_PLACES
-    relative = _RELATIVE[image.arch]
-    for section, at in _found(image, _relocations(image), struct.pack("<Q", value & (1 << 64) - 1)):
-        if (at - section.offset) % 24 != 16:
+    return (place for place, _ in islice(_held(image, struct.pack("<Q", value & (1 << 64) - 1)), MAX_PLACES))
+
+
+def _held(image: Image, tail: bytes) -> Iterator[tuple[int, int]]:
+    """(place, word) of the words in the program's data, once it runs, that end in these bytes."""
+    relative, before = _RELATIVE[image.arch], 8 - len(tail)
+    for section, at in _found(image, _relocations(image), tail):
+        start = at - before - 16
+        if start < section.offset or (start - section.offset) % _ENTRY.size:
             continue
-        place, kind, _ = _ENTRY.unpack(image.buffer[at - 16 : at + 8])
-        if kind == relative and left:
-            left -= 1
-            yield place
+        place, kind, value = _ENTRY.unpack(image.buffer[start : start + _ENTRY.size])
+        if kind == relative:
+            yield place, value & (1 << 64) - 1
     data = [s for s in image.sections if s.type == "SHT_PROGBITS" and s.flags & _ALLOCATED and s.flags & _WRITABLE]
     if image.fixed:
         data += [s for s in image.sections if s.name.startswith(".rodata")]
-    for section, at in _found(image, data, struct.pack("<Q", value & (1 << 64) - 1)):
-        place = at - section.offset + section.address
-        if place % 8 == 0 and left:
-            left -= 1
-            yield place
+    for section, at in _found(image, data, tail):
+        start = at - before
+        place = start - section.offset + section.address
+        if start >= section.offset and place % 8 == 0:
+            yield place, int.from_bytes(image.buffer[start : start + 8], "little")
 
 
 def _word(image: Image, address: int) -> int | None:
@@ -84,9 +98,11 @@ def _word(image: Image, address: int) -> int | None:
 
 
 def _found(image: Image, sections: list[Section], sought: bytes) -> Iterator[tuple[Section, int]]:
-    """(section, file offset) of every occurrence, at most a few thousand of each section."""
+    """(section, file offset) of every occurrence, at most MAX_FOUND of each section."""
     for section in sections:
         yield from (
             (section, at)
-            for at in islice(occurrences(image.buffer, sought, section.offset, section.offset + section.size), 4096)
+            for at in islice(
+                occurrences(image.buffer, sought, section.offset, section.offset + section.size), MAX_FOUND
+            )
         )
