@@ -3,7 +3,7 @@
 
 A row is a member of `struct series` (bpf/abi.h). The BPF program is compiled with these members, the reader reads them, recordings
 store them, and every exporter sends those that have an instrument. To add a metric of a function, add a row here, the line in
-bpf/otel_jb.bpf.c that counts it, a test, and a row in docs/metrics.md.
+bpf/ that counts it, a test, and a row in docs/metrics.md.
 
 - A SUM only grows: `ADD(s->NAME, n)`.
 - A BALANCE grows and shrinks, and may be negative.

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, AttachError
 from otel_jb.model.plan import EndStrategy, Probe, ProbePlan
-from otel_jb.model.reads import Op, adds, emits_rtp, moves_packets, without_rtp
-from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, Series, SlowCall, Snapshot, StreamRecord, Target
+from otel_jb.model.reads import moves_packets, without_rtp
+from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, SlowCall, Snapshot, StreamRecord, Target
 from otel_jb.probes import abi, cost
 from otel_jb.probes.attach import links
 from otel_jb.probes.attach.attacher import Attacher
@@ -29,7 +28,6 @@ from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.bpf import BpfError
 from otel_jb.probes.programs.compiled import RING_BYTES, Loaded, Loading
 from otel_jb.probes.programs.instances import Instances
-from otel_jb.probes.programs.reading import emits, told_at_entry
 from otel_jb.probes.read import names
 from otel_jb.probes.read.boundaries import Buckets, build
 from otel_jb.probes.read.events import decode
@@ -39,6 +37,7 @@ from otel_jb.probes.read.reader import Reader
 from otel_jb.probes.read.residence import ResidenceReader
 from otel_jb.probes.read.rtp import RtpReader
 from otel_jb.probes.series import Attached, AttachedTarget, ProbeSet
+from otel_jb.probes.told import described, failed, new_series, status
 
 FIRST_SERIES = 64  #: mapped at start; more are when they are given out
 LATE_WAIT_NS = 500_000_000  #: from a late packet to its report, for the packets that come behind it
@@ -234,8 +233,8 @@ class BpfBackend:
             item.probe = replace(
                 item.probe, strategy=linked.strategy if now else EndStrategy.ENTRY_ONLY, reason=new.reason
             )
-            item.series = _described(item.series, item.probe)
-            records += [item.series, _status(item, ProbeState.ATTACHED, new.reason)]
+            item.series = described(item.series, item.probe)
+            records += [item.series, status(item, ProbeState.ATTACHED, new.reason)]
         return records
 
     def _exchange(self, item: Attached, new: Probe) -> list[StreamRecord]:
@@ -246,10 +245,10 @@ class BpfBackend:
             item.stop()
             self._reader.settle([item.index], returned_unseen=True)
             unverified = isinstance(error, UnverifiedError)
-            return [_status(item, ProbeState.UNVERIFIED if unverified else ProbeState.FAILED, error.message)]
+            return [status(item, ProbeState.UNVERIFIED if unverified else ProbeState.FAILED, error.message)]
         item.probe = new
-        item.series = _described(item.series, new)
-        return [item.series, _status(item, ProbeState.ATTACHED, new.reason)]
+        item.series = described(item.series, new)
+        return [item.series, status(item, ProbeState.ATTACHED, new.reason)]
 
     def _attach_probes(
         self, attached: AttachedTarget, probes: Sequence[Probe], *, alone: bool, running: bool
@@ -264,7 +263,7 @@ class BpfBackend:
             fits = self._files.room(len(of_file))
             if 0 < fits < len(of_file):
                 refused = AttachError(NO_ROOM, MORE_ROOM)
-                records += [_failed(attached.target.id, probe, refused) for probe in of_file[fits:]]
+                records += [failed(attached.target.id, probe, refused) for probe in of_file[fits:]]
                 del of_file[fits:]
             try:
                 for probes_of, group in self._files.sets(of_file, attached.target.pid, nests=nests):
@@ -273,7 +272,7 @@ class BpfBackend:
                     refused = why or refused
             except AgentError as error:
                 refused = error if isinstance(error, AttachError) else AttachError(error.message, error.help)
-                records += [_failed(attached.target.id, probe, refused) for probe in of_file]
+                records += [failed(attached.target.id, probe, refused) for probe in of_file]
         return records, refused
 
     def _attach_set(
@@ -305,10 +304,10 @@ class BpfBackend:
         for function, probe in zip(probes.functions, group, strict=True):
             if function.number in refusals:
                 refused = refusals[function.number]
-                records.append(_failed(attached.target.id, probe, refused))
+                records.append(failed(attached.target.id, probe, refused))
                 continue
             item = self._item(attached, probes, probe, function.number, block.base)
-            records += [item.series, _status(item, ProbeState.ATTACHED, probe.reason)]
+            records += [item.series, status(item, ProbeState.ATTACHED, probe.reason)]
         if len(refusals) == len(probes.functions):
             self._give_up(attached, probes, block)
         return records, refused
@@ -359,7 +358,7 @@ class BpfBackend:
 
     def _item(self, attached: AttachedTarget, probes: ProbeSet, probe: Probe, number: int, base: int) -> Attached:
         index, function = base + number, probes.functions[number]
-        series = self._new_series(attached.target, probe)
+        series = new_series(next(self._ids), attached.target, probe)
         group = attached.groups[probe.profile]
         if group >= abi.RESIDENCES:
             series = replace(series, has_residence=False)
@@ -379,21 +378,6 @@ class BpfBackend:
     def _threshold(self, probe: Probe) -> int:
         threshold = self._options.threshold_ns(probe) if self._options.threshold_ns else None
         return abi.NEVER if threshold is None else threshold
-
-    def _new_series(self, target: Target, probe: Probe) -> Series:
-        return Series(
-            id=next(self._ids),
-            target=target.id,
-            function=probe.function,
-            role=probe.role,
-            primary=probe.primary,
-            profile=probe.profile,
-            file=probe.file,
-            fields=probe.read.fields,
-            sources=probe.sources,
-            error_return=probe.error_return,
-            **_measured(probe, timed=probe.strategy.timed),
-        )
 
     def _configure(self, probes: ProbeSet, base: int) -> None:
         """Zero a block and write its configuration; no process has it yet."""
@@ -505,7 +489,7 @@ class BpfBackend:
                 item.stop()
         self._files.flag([item.index for item in items], abi.FLAG_SHUT, 0)
         self._reader.settle((item.index for item in items), returned_unseen=True)
-        return [_status(item, ProbeState.UNVERIFIED, reason.message) for item in items]
+        return [status(item, ProbeState.UNVERIFIED, reason.message) for item in items]
 
     def _free(self, blocks: Iterable[Block]) -> None:
         """Nothing counts into these blocks any more, and what they held was read."""
@@ -655,7 +639,7 @@ class BpfBackend:
         if all(other.since_ns is None for other in users):
             self._files.shed(item.function, item.set)
             self._reader.settle((other.index for other in users), returned_unseen=True)
-        return _status(item, ProbeState.SHED, reason)
+        return status(item, ProbeState.SHED, reason)
 
     def restore(self, series: int, reason: str) -> ProbeStatus | None:
         """See `Backend.restore`."""
@@ -667,12 +651,12 @@ class BpfBackend:
                 self._files.restore(item.function, item.set)
             except AttachError as error:
                 state = ProbeState.UNVERIFIED if isinstance(error, UnverifiedError) else ProbeState.SHED
-                return _status(item, state, error.message)
+                return status(item, state, error.message)
         if item.series.has_residence:
             self._residence.forget({item.group})  # what came out meanwhile was not seen
         item.since_ns = time.monotonic_ns()
         self._files.flag([item.index], 0, abi.FLAG_SHUT)
-        return _status(item, ProbeState.ATTACHED, f"{item.probe.reason} ({reason})")
+        return status(item, ProbeState.ATTACHED, f"{item.probe.reason} ({reason})")
 
     def measure_cost(self, run: Callable[[Callable[[], object]], object] = lambda work: work()) -> AgentCost:
         """What one hit of each kind costs here (about a second); measured with these very programs on a child of the agent's own.
@@ -725,52 +709,3 @@ def _may_be_told_more(call: SlowCall) -> bool:
 def _place(probe: Probe) -> tuple[object, ...]:
     """Where a probe is, by whatever path its file is opened."""
     return (probe.identity or probe.file, probe.place)
-
-
-def _described(series: Series, probe: Probe) -> Series:
-    """The series with what follows from how the probe is measured by now. What was ever timed keeps what was counted then."""
-    return replace(series, **_measured(probe, timed=probe.strategy.timed or series.has_timing))
-
-
-def _measured(probe: Probe, *, timed: bool) -> dict[str, Any]:
-    """The fields of a series that follow from how its probe is measured; `timed`: its calls are, or were."""
-    told = timed or told_at_entry(probe.read)
-    return {
-        "strategy": probe.strategy.value,
-        "reason": probe.reason,
-        "has_timing": timed,
-        "has_packets": probe.has_packets and told,
-        "has_bytes": probe.has_bytes and told,
-        "has_depth": probe.has_depth and told,
-        "has_duplicates": probe.has_duplicates and told,
-        "has_underruns": probe.has_underruns and told,
-        "drop_reasons": probe.drop_reasons if told else (),
-        "adds": tuple(
-            name if timed or number not in adds(probe.read.end) else "" for number, name in enumerate(probe.adds)
-        ),
-        "has_rtp": emits_rtp(probe.read),
-        # Without the end nobody knows which packets came out, or passed.
-        "has_residence": moves_packets(probe.read)
-        and (timed or not any(emits(probe.read.end, op) for op in (Op.LEAVES, Op.PASSES))),
-    }
-
-
-def _status(item: Attached, state: ProbeState, reason: str) -> ProbeStatus:
-    probe = item.probe
-    return ProbeStatus(
-        item.series.target,
-        probe.function,
-        probe.file,
-        probe.profile,
-        state,
-        reason,
-        probe.strategy.value,
-        item.series.id,
-    )
-
-
-def _failed(target: int, probe: Probe, why: AttachError) -> ProbeStatus:
-    state = ProbeState.UNVERIFIED if isinstance(why, UnverifiedError) else ProbeState.FAILED
-    return ProbeStatus(
-        target, probe.function, probe.file, probe.profile, state, why.message, probe.strategy.value, None
-    )

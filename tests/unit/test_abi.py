@@ -12,7 +12,7 @@ import pytest
 from otel_jb.model.counters import TABLE
 from otel_jb.probes import abi
 from otel_jb.probes.programs import reading
-from otel_jb.probes.programs.source import bpf_directory
+from otel_jb.probes.programs.source import bpf_directory, program_text
 
 _STRUCTS = {
     "call": ("key", "start", "tid"),
@@ -177,10 +177,26 @@ def test_every_structure_is_as_large_as_the_compiler_makes_it(compiled: dict[str
 
 def test_every_counter_of_the_table_is_counted_by_the_program() -> None:
     """Each row of the table of counters is a member that the kernel program writes, and user space writes no other."""
-    source = (bpf_directory() / "otel_jb.bpf.c").read_text()
+    source = program_text(bpf_directory())
     written = re.findall(r"(?:ADD|note_highest|note_lowest|__sync_val_compare_and_swap)\((?:s, )?&?s->(\w+)", source)
     put_in = {"added"}  # by the instructions of a probe's reads
     assert {row.name for row in TABLE} - put_in <= set(written)
     assert put_in == set(
         re.findall(r'ATOMIC_ADD, 2, 1, 8 \* \(abi.PLACES\["(\w+)"\] \+ op.dst', Path(reading.__file__).read_text())
     )
+
+
+def test_the_program_is_one_text_whose_lines_are_known() -> None:
+    """Every part is in it once, and the compiler's messages name the file and the line that somebody can look at."""
+    directory = bpf_directory()
+    name, number, found = "otel_jb.bpf.c", 0, set()
+    for line in program_text(directory).splitlines():
+        if marked := re.fullmatch(r'#line (\d+) "(.+)"', line):
+            number, name = int(marked[1]) - 1, marked[2]
+            continue
+        number += 1
+        found.add((name, number))
+        assert (directory / name).read_text().splitlines()[number - 1] == line
+    parts = {path.name: len(path.read_text().splitlines()) for path in directory.glob("*.c")}
+    includes = len(parts) - 1  # each takes a line of the program
+    assert len(found) == sum(parts.values()) - includes

@@ -86,7 +86,7 @@ def compile_programs(bcc: ModuleType, request: dict[str, Any]) -> dict[str, Any]
     """Compile what `load.Loading` asks for, and keep it if that is asked too. Raises UnsupportedError, or what BCC raises."""
     from otel_jb.probes import abi
     from otel_jb.probes.programs import cache
-    from otel_jb.probes.programs.source import PROGRAM, bpf_directory
+    from otel_jb.probes.programs.source import bpf_directory, program_text
     from otel_jb.probes.programs.template import Template
 
     directory = bpf_directory()
@@ -101,7 +101,7 @@ def compile_programs(bcc: ModuleType, request: dict[str, Any]) -> dict[str, Any]
     flags = ["-w", "-g0", f"-I{directory}", f"-DPAGE_SIZE={resource.getpagesize()}"]
     flags += [f"-D{key}={value}" for key, value in request["defines"].items()]
     try:
-        module = bcc.BPF(src_file=str(directory / PROGRAM), cflags=flags)
+        module = bcc.BPF(text=program_text(directory), cflags=flags)
     except Exception as error:
         raise UnsupportedError(
             f"the BPF program does not compile with BCC {bcc.__version__}: {error}",

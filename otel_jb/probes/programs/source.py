@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from otel_jb.model.errors import UnsupportedError
@@ -24,3 +25,19 @@ def bpf_directory() -> Path:
         f"the BPF program {PROGRAM} is not part of this installation",
         "Install the project again: pip install --force-reinstall otel-jb, or from a complete checkout.",
     )
+
+
+def program_text(directory: Path) -> str:
+    """The program as one text, with its parts (`#include "ends.c"`) in their places; headers stay includes. Raises OSError.
+
+    BCC turns look-ups in maps into calls only in the text that it is given, not in what that includes.
+    """
+    made = []
+    for number, line in enumerate((directory / PROGRAM).read_text(encoding="utf-8").splitlines(), 1):
+        part = re.fullmatch(r'#include "(\w+\.c)"', line)
+        if part is None:
+            made.append(line)
+        else:  # what the compiler says then names the file and the line in it
+            inside = (directory / part[1]).read_text(encoding="utf-8").removesuffix("\n")
+            made += [f'#line 1 "{part[1]}"', inside, f'#line {number + 1} "{PROGRAM}"']
+    return "\n".join(made) + "\n"
