@@ -115,6 +115,9 @@ def baresip(directory: Path) -> Row:
     )
 
 
+CALLER = "one/caller"  #: the call's id and the tag of the side that sends, as ng.Call gives them
+
+
 def _rtpengine(directory: Path, name: str, function: str, options: list[str], transcode: bool) -> Row:
     version = package_version("rtpengine-daemon")
     control, _ = free_port_pair()
@@ -133,11 +136,15 @@ def _rtpengine(directory: Path, name: str, function: str, options: list[str], tr
                 own = call.statistics()
             seen = other.read()
     returned = counted(scraped, program.pid, function, CALLS, outcome="returned")
-    claims = (
+    claims: tuple[Claim, ...] = (
         Claim("calls", returned, sent.packets, SENDER),
         Claim("calls", returned, seen.get("put"), "bpftrace"),
         Claim("calls", returned, own, "its statistics"),
     )
+    if function == "buffer_packet":  # which is given whole packets, of a call that it leads to
+        caller = counted(scraped, program.pid, function, "rtp_packets_received_total", stream=CALLER)
+        named = Claim(f"packets of `{CALLER}`", caller, sent.packets, SENDER)
+        claims = (*claims, named, *by_sequence(of_streams(scraped, program.pid), sent))
     return Row(name, version, put.source, function, claims)
 
 

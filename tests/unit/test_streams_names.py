@@ -105,6 +105,23 @@ def test_whatever_the_memory_holds_a_name_is_short_and_printable(data: bytes, le
         assert found is None or (0 < len(found) <= 128 and found.isprintable())
 
 
+def test_rtpengines_streams_bear_the_calls_id_and_the_sides_tag() -> None:
+    """Both texts are found from the stream; a side that has no tag yet has no name."""
+    (function,) = (each for each in load().functions() if each.name == "buffer_packet")
+    media, call, monologue = 0x20000, 0x21000, 0x22000
+
+    def words(*values: int) -> bytes:
+        return b"".join(value.to_bytes(8, "little") for value in values)
+
+    at = Memory(
+        {STREAM: words(media, call), media: words(monologue), call: words(TEXT, 11), TEXT: b"8f@10.0.0.1caller"}
+    )
+    at.write(monologue, words(TEXT + 11, 6))
+    assert name(at, *function.stream_name) == "8f@10.0.0.1/caller"
+    at.write(monologue, words(0, 0))
+    assert name(at, *function.stream_name) is None
+
+
 def test_a_name_needs_nothing_but_the_stream() -> None:
     """It is read after the call, so its arguments are not there."""
     with pytest.raises(ValueError, match="there is nothing but the stream"):
