@@ -108,8 +108,9 @@ class RtpReader:
 
     def with_packets(self, calls: Sequence[SlowCall], attached: Mapping[int, Attached]) -> list[SlowCall]:
         """The calls with the packets that went into their buffers at that time. Those that have some already have what is known now of them."""
-        follows = any(item.series.has_rtp for item in attached.values())
-        if self._flights is None or not follows or not any(call.stream for call in calls):
+        if self._flights is None or not any(call.stream for call in calls):
+            return list(calls)
+        if not any(item.series.has_rtp for item in attached.values()):  # thousands, perhaps
             return list(calls)
         with self._streams.looked_at():
             return self._with_packets(self._flights, calls, attached)
