@@ -137,6 +137,28 @@ def test_drops_of_a_closed_socket_stay_counted_and_a_new_one_adds_to_them() -> N
     assert port not in dict(share.read().udp_queue)
 
 
+def test_nobody_glances_at_a_process_without_a_socket_and_that_time_does_not_count() -> None:
+    """What waits in a new socket counts from the first glance at it, not from the last one at a socket that was closed long before."""
+    share = Follower(1, os.getpid())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first:
+        first.bind(("127.0.0.1", 0))
+        share.read()
+        assert share.has_sockets
+        share.glance(SocketTables(), 1_000)
+    share.read()
+    assert not share.has_sockets
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as second:
+        second.bind(("127.0.0.1", 0))
+        second.sendto(bytes(200), second.getsockname())
+        share.read()
+        (one,) = (each.queued_bytes for each in sockets_of(os.getpid()))
+        share.glance(SocketTables(), 10_000)
+        share.glance(SocketTables(), 10_500)
+        second.recv(2000)
+        share.glance(SocketTables(), 10_600)
+        assert dict(share.read().udp_waited)[second.getsockname()[1]] == one * 500
+
+
 def test_what_waited_in_a_socket_counts_once_it_was_read(receiver: socket.socket) -> None:
     """Bytes times the time between two glances that see them; of a socket that is never read, nothing. Another process's socket is not looked at."""
     share, port = Follower(1, os.getpid()), receiver.getsockname()[1]
