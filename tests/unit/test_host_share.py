@@ -143,10 +143,10 @@ def test_nobody_glances_at_a_process_without_a_socket_and_that_time_does_not_cou
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first:
         first.bind(("127.0.0.1", 0))
         share.read()
-        assert share.has_sockets
+        had = share.has_sockets
         share.glance(SocketTables(), 1_000)
     share.read()
-    assert not share.has_sockets
+    assert (had, share.has_sockets) == (True, False)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as second:
         second.bind(("127.0.0.1", 0))
         second.sendto(bytes(200), second.getsockname())
