@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import struct
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_jb.probes import abi
-from otel_jb.probes.read.events import _copy, _share
+from otel_jb.probes.read.events import _copy, _share, decode
+from otel_jb.probes.series import Attached
+from tests import telemetry_samples as samples
 
 pytestmark = pytest.mark.unit
 
@@ -53,6 +59,22 @@ def test_what_a_thread_that_never_slept_did_not_run_it_waited_for() -> None:
     before, preempted, slept = words(5000, 700, 3), words(9000, 1700, 3), words(9000, 1700, 4)
     assert _share(10_000, *zip(before, preempted, strict=True)) == (6000, 4000, 0)
     assert _share(10_000, *zip(before, slept, strict=True)) == (6000, 1000, 3000)
+
+
+@pytest.mark.parametrize(
+    ("took", "after", "known"),
+    [(50_000, 4_000, True), (50_000, 6_000, False), (6_400_000, 90_000, True), (6_400_000, 110_000, False)],
+)
+def test_an_account_that_was_read_too_late_tells_nothing_of_the_call(took: int, after: int, known: bool) -> None:
+    """Within a few microseconds no other thread can have had its turn; of a long call a 64th does not matter."""
+    fields: list[Any] = [0] * 25 + [b""]
+    fields[:2] = 1000, 1000 + took
+    fields[10:15] = *words(7, 0, 0), *words(7, 0, 0), 1000 + took + after
+    record = struct.pack(abi.EVENT_HEADER, *fields).ljust(abi.EVENT_SIZE, b"\0")
+    attached = {0: SimpleNamespace(series=samples.PUT, probe=SimpleNamespace(return_width=0, may_yield=False))}
+    call = decode(record, cast("dict[int, Attached]", attached))
+    assert call is not None
+    assert (call.cpu_ns is not None) == known
 
 
 @pytest.mark.parametrize(

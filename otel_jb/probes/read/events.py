@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct(abi.EVENT_HEADER)
 _STACK = struct.Struct(f"<{abi.STACK_DEPTH}Q")
 _NESTED = struct.Struct("<3Q2I")
+_NO_SWITCH_NS = 5000  #: switching to another thread, running it and switching back takes longer
 _PAGES = abi.STACK_COPY // abi.STACK_PAGE - 1  #: after the first, which is a part of one
 
 
@@ -56,8 +57,8 @@ def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> Slow
     series, width = item.series, item.probe.return_width
     yields = item.probe.may_yield
     share = None
-    # What is told of later times than the end is no more than a 64th of the call, unless this thread was preempted in between.
-    if away and not yields and (accounted - end) << 6 <= end - start:
+    # Was the thread preempted between the end and the account? Not within so little time; else it would be a 64th of the call at most.
+    if away and not yields and accounted - end <= max(_NO_SWITCH_NS, (end - start) >> 6):
         share = _share(end - start, (away, away_since), (waited, waited_since))
     cpu_ns, run_delay_ns, blocked_ns = share or (None, None, None)
     return SlowCall(
