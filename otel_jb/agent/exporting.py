@@ -257,7 +257,7 @@ class _Exporting:
     def _take_slow_calls(self, data: bytes, lines: Mapping[int, tuple[str, ...]]) -> None:
         batch = unpacked(data)
         self._walks.note(batch, lines)
-        self._state.count_slow_calls(sum(not call.late for call, *_ in batch))
+        self._state.take_slow_calls([call for call, *_ in batch])
         if self._telemetry is not None:
             self._telemetry.slow_call(*[call for call, *_ in batch])
 

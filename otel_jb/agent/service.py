@@ -43,6 +43,8 @@ def run(
     again: Callable[[], Config] | None = None,
     seconds: float | None = None,
     starting: AbstractContextManager[object] | None = None,
+    *,
+    slow_calls: bool = False,
 ) -> int:
     """Measure until SIGINT or SIGTERM; returns the exit code. Raises AgentError before anything is left behind.
 
@@ -53,10 +55,11 @@ def run(
         again: reads the configuration anew, for SIGHUP. Raises AgentError.
         seconds: how long to measure, from when probes were first attached; None: until stopped.
         starting: held while files are read and probes attached, to show people that something happens. It may start a thread.
+        slow_calls: the sinks want slow calls one by one, whether anybody else does or not.
     """
     log.configure(config.log.level.value, config.log.format.value)
     return_large_blocks()
-    with Service(config, sinks) as service:
+    with Service(config, sinks, slow_calls=slow_calls) as service:
         # What is opened once, a recording or a port below 1024, is open; threads, which would keep what they had, come later.
         keep_only(kept_capabilities(config.link.value))
         limit_reader()
@@ -107,7 +110,7 @@ class Service:
         sinks: further takers of the stream of records.
     """
 
-    def __init__(self, config: Config, sinks: Sequence[Sink] = ()) -> None:
+    def __init__(self, config: Config, sinks: Sequence[Sink] = (), *, slow_calls: bool = False) -> None:
         self.config = config
         settings = environment.read(os.environ, config.otlp, config.otlp_command_line)
         self._shares: Shares | None = None
@@ -128,7 +131,7 @@ class Service:
                 self._stack.callback(self._writer.close)
                 takers.append(self._writer.write)
             # Without a receiver for traces, do not emit slow calls in the kernel, unless they are recorded or shown.
-            events = config.traces and (self.exporter.takes_slow_calls or config.record_to is not None)
+            events = slow_calls or (config.traces and (self.exporter.takes_slow_calls or config.record_to is not None))
             self.agent = Agent(config, takers, events=events)
             self._stack.callback(self.agent.close)
         except BaseException:

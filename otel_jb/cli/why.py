@@ -111,7 +111,7 @@ def _measure(history: History, config: Config, args: argparse.Namespace) -> None
             began[:] = began or [time.monotonic()]
             progress(f"looking: {time.monotonic() - began[0]:.0f} of {args.window:.0f} s")
 
-        service.run(config, [take], seconds=args.window, starting=progress.during(STARTING))
+        service.run(config, [take], seconds=args.window, starting=progress.during(STARTING), slow_calls=True)
 
 
 def _read(history: History, path: str) -> None:

@@ -15,6 +15,7 @@ from otel_jb.model.stream import (
     RtpSnapshot,
     Series,
     SeriesSnapshot,
+    SlowCall,
     Snapshot,
     StreamRecord,
     Target,
@@ -22,6 +23,7 @@ from otel_jb.model.stream import (
 )
 
 STEPS = 12  #: samples kept of a window
+SLOW_CALLS = 500  #: slow calls of a window whose time is kept
 WHOLE = 0.9  #: a function that was probed for this share of a step was probed all through it: clocks are read one after the other
 
 
@@ -89,6 +91,16 @@ class _Sample:
     attached_ns: dict[int, int]  #: how long each function was probed
 
 
+@dataclass(frozen=True, slots=True)
+class SlowTime:
+    """What slow calls that handle a packet spent their time on, those of which it is known."""
+
+    calls: int
+    cpu_ns: int
+    run_delay_ns: int
+    blocked_ns: int
+
+
 @dataclass(slots=True)
 class _Followed:
     target: Target
@@ -96,6 +108,8 @@ class _Followed:
     share: HostShare | None = None
     first_share: HostShare | None = None
     samples: deque[_Sample] = field(default_factory=deque)
+    #: of each slow call its end, and what it spent running, waiting for a processor and blocked
+    slow: deque[tuple[int, int, int, int]] = field(default_factory=lambda: deque(maxlen=SLOW_CALLS))
 
 
 class History:
@@ -120,9 +134,20 @@ class History:
             followed.first_share = followed.first_share or record
         elif isinstance(record, Snapshot):
             self._sample(record)
+        elif isinstance(record, SlowCall):
+            self._take_slow(record)
         elif isinstance(record, TargetEnded) and record.target in self._targets:
             for series in self._targets.pop(record.target).series:
                 self._of_series.pop(series, None)
+
+    def _take_slow(self, call: SlowCall) -> None:
+        if call.series not in self._of_series or call.end_ns - call.start_ns < SLOW_NS:
+            return
+        followed = self._targets[self._of_series[call.series]]
+        if call.cpu_ns is None or call.run_delay_ns is None or call.blocked_ns is None:
+            return
+        if _is_of_packets(followed.series[call.series]):
+            followed.slow.append((call.end_ns, call.cpu_ns, call.run_delay_ns, call.blocked_ns))
 
     def _sample(self, snapshot: Snapshot) -> None:
         self._now_ns = snapshot.time_ns
@@ -187,6 +212,14 @@ class History:
             return span
         # The host is looked at a moment after the functions. Other counters begin at 0 there; an average needs to know when.
         return replace(span, unread=_unread(self._targets[target].first_share, share))
+
+    def slow_time(self, target: int) -> SlowTime:
+        """Of the window's slow calls, those that were told one by one. More than `SLOW_CALLS` are told by the latest."""
+        followed = self._targets[target]
+        since_ns = followed.samples[0].time_ns if followed.samples else 0
+        parts = [parts for end_ns, *parts in followed.slow if end_ns >= since_ns]
+        cpu_ns, run_delay_ns, blocked_ns = map(sum, zip(*parts, strict=True)) if parts else (0, 0, 0)
+        return SlowTime(len(parts), cpu_ns, run_delay_ns, blocked_ns)
 
     def steps(self, target: int) -> list[Span]:
         """The window from moment to moment, oldest first, without those in which the wall clock stood still or was set back."""
@@ -310,7 +343,7 @@ def _counted(
     over = bisect_left(bounds_ns, SLOW_NS) + 1
     for number, each in values.items():
         series = known[number]
-        if series.has_timing and series.primary and series.role in PACKET_ROLES:
+        if _is_of_packets(series):
             found[number] = _Counted(
                 each.returned,
                 sum(each.buckets[over:]),
@@ -322,6 +355,11 @@ def _counted(
                 ),
             )
     return found
+
+
+def _is_of_packets(series: Series) -> bool:
+    """Whether a function's calls handle a packet each, so that slow ones are evidence."""
+    return series.has_timing and series.primary and series.role in PACKET_ROLES
 
 
 def _between(before: HostShare | None, now: HostShare | None, otherwise: float) -> float:

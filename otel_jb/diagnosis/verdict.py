@@ -44,13 +44,14 @@ class Finding:
 
     reading: Reading
     since_unix_nano: int
+    more: str = ""  #: what else is known of it, a part of the sentence
 
     @property
     def sentence(self) -> str:
         """For people."""
         reading = self.reading
         who = reading.stream if reading.stream is not None else "the server"
-        return f"{who} {reading.measure.says.format(value=reading.measure.shown(reading.value))}"
+        return f"{who} {reading.measure.says.format(value=reading.measure.shown(reading.value))}{self.more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,22 @@ def judge(history: History, target: int, stream: str | None = None, *, silence: 
     readings = tuple(_readings(whole, steps, stream))
     over = [reading for reading in readings if reading.exceeds and (silence or reading.measure is not limits.SILENCE)]
     accused = _unexplained(over, whole)
-    findings = [Finding(reading, _since(reading, steps, whole)) for reading in accused]
+    findings = [Finding(reading, _since(reading, steps, whole), _more(reading, history, target)) for reading in accused]
     findings.sort(key=lambda finding: -finding.reading.severity)
     return Verdict(target, readings, tuple(findings), missing, whole.seconds)
+
+
+def _more(reading: Reading, history: History, target: int) -> str:
+    """What slow calls spent most of their time on."""
+    if reading.measure is not limits.SLOW_CALLS:
+        return ""
+    spent = history.slow_time(target)
+    parts = {"it ran": spent.cpu_ns, "it waited for a CPU": spent.run_delay_ns, "it was blocked": spent.blocked_ns}
+    what, most_ns = max(parts.items(), key=lambda part: part[1])
+    whole_ns = sum(parts.values())
+    if spent.calls < limits.SLOW_CALLS.least or not whole_ns:
+        return ""
+    return f"; {most_ns / whole_ns:.0%} of that time {what}".replace("%", " %")
 
 
 def accused(history: History, target: int) -> tuple[tuple[Culprit, str | None], ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -154,11 +154,14 @@ class StreamState:
         self._judged: dict[int, _Judged] = {}
         self._view: StateView | None = None  # as long as nothing changes
 
-    def count_slow_calls(self, calls: int) -> None:
-        """Add to the number of slow calls; nothing else of them is kept."""
+    def take_slow_calls(self, calls: Iterable[SlowCall]) -> None:
+        """Fold in some slow calls: their number, and for verdicts what they spent their time on."""
         with self._lock:
             self._view = None
-            self._slow_calls += calls
+            for call in calls:
+                self._slow_calls += not call.late
+                if self._history is not None:
+                    self._history.apply(call)
 
     def apply(self, record: StreamRecord) -> None:
         """Fold one record in. Records of unknown series or targets (their process ended and was forgotten) change nothing."""

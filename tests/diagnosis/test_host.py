@@ -116,7 +116,7 @@ def test_what_keeps_a_server_from_its_cpu_is_the_hosts_fault(
         options = ("--pid", str(program.pid), "--profile", str(profile))
         with agent(tmp_path, *options, "--interval", "500ms") as running, alerting(tmp_path, running.port) as server:
             for _ in range(ATTEMPTS):
-                found = _why(*options)
+                found = why(*options)
                 if measure in {each["measure"] for each in found["findings"]}:
                     break
             expected = {program.pid: {(OF_CULPRIT["host"], "")}}
@@ -125,7 +125,8 @@ def test_what_keeps_a_server_from_its_cpu_is_the_hosts_fault(
     assert measure in {each["measure"] for each in found["findings"]}
 
 
-def _why(*options: str) -> dict[str, Any]:
+def why(*options: str) -> dict[str, Any]:
+    """What it says of the one target."""
     ended = run_command("why", *options, "--for", f"{WINDOW_S}s", "--json")
     assert ended.returncode == 0, ended.stderr
     (found,) = json.loads(ended.stdout)["targets"]

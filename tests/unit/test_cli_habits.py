@@ -487,7 +487,7 @@ def test_run_shows_that_it_starts(
         return Progress(lambda: float(next(clock)), shown=True if shown is None else shown)
 
     class Slow:
-        def __init__(self, *_: object) -> None:
+        def __init__(self, *_: object, **__: object) -> None:
             self.agent = SimpleNamespace(stop=lambda: None)
             self.reload = None
 
@@ -529,7 +529,7 @@ def test_why_shows_how_long_it_still_looks(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(preflight, "preflight", lambda *_: None)
     monkeypatch.setattr(run, "early_children", lambda _: nullcontext())
 
-    def measure(_config: object, sinks: list[Callable[[object], None]], *, seconds: float, starting: object) -> int:
+    def measure(_config: object, sinks: list[Callable[[object], None]], *, seconds: float, **_: object) -> int:
         for at in (100.0, 105.0, 130.0):
             clock[0] = at
             sinks[0](AgentCost())

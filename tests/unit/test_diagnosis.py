@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from otel_jb.diagnosis import limits
 from otel_jb.diagnosis.history import History
 from otel_jb.diagnosis.limits import MEASURES, Culprit
 from otel_jb.diagnosis.verdict import Verdict, accused, judge
-from otel_jb.model.stream import HostShare, RtpSnapshot, Snapshot, StreamRecord, TargetEnded
+from otel_jb.model.stream import HostShare, RtpSnapshot, SlowCall, Snapshot, StreamRecord, TargetEnded
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from tests.telemetry_samples import SRS, START, series, snapshot_of
 
@@ -338,6 +339,37 @@ def test_what_is_not_known_is_said() -> None:
     assert len(found.missing) == 3
     history.apply(TargetEnded(SRS.id, 0))
     assert list(history.targets) == []
+
+
+def slow_calls(parts: tuple[int, int, int], count: int = 10, **changes: Any) -> list[SlowCall]:
+    """Calls of 25 ms in the last second of a minute, with the milliseconds that they ran, waited for a CPU and were blocked."""
+    end = 60 * SECOND
+    call = SlowCall(PUT.id, 7, "rx", 64, end - 25_000_000, end, None, None, None, None)
+    cpu, run_delay, blocked = (part * 1_000_000 for part in parts)
+    return [replace(call, cpu_ns=cpu, run_delay_ns=run_delay, blocked_ns=blocked, **changes)] * count
+
+
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [
+        (slow_calls((1, 2, 22)), "; 88 % of that time it was blocked"),
+        (slow_calls((20, 4, 1)), "; 80 % of that time it ran"),
+        (slow_calls((5, 15, 5)), "; 60 % of that time it waited for a CPU"),
+        (slow_calls((1, 2, 22), 4), ""),
+        (slow_calls((1, 2, 22), end_ns=60 * SECOND - 20_000_000), ""),
+        (slow_calls((1, 2, 22), start_ns=-90 * SECOND, end_ns=-60 * SECOND), ""),
+        ([replace(call, cpu_ns=None, may_yield=True) for call in slow_calls((1, 2, 22))], ""),
+    ],
+    ids=["blocked", "ran", "waited", "too few", "not slow", "long ago", "not known"],
+)
+def test_slow_calls_say_what_they_spent_most_of_their_time_on(calls: list[SlowCall], said: str) -> None:
+    """The same evidence against the server, with where to look; nothing where too little is known of the calls in the window."""
+    history = History(60)
+    for record in [*records(lock), *calls]:
+        history.apply(record)
+    (finding,) = judge(history, SRS.id).findings
+    assert finding.reading.measure is limits.SLOW_CALLS
+    assert finding.sentence.partition(" of its packets")[2] == said
 
 
 def test_why_reads_a_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
