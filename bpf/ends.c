@@ -204,7 +204,7 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
   } else {
     v = *o;
     if (v.flags & CALL_MARK) return;
-    if (features & FEATURE_SHARE) r[REG_AWAY] = 0;
+    if (features & FEATURE_SHARE) r[REG_AWAY] = r[REG_AWAY + 1] = 0;  // not known
     if (!overflow.delete(&key)) ADD(hole_control()->spilled, -1);
   }
   finish(ctx, s, features, index, &v, now, frame, rv, !(cookie & COOKIE_NO_RETURN) && verdict == SITE_KNOWN, r);
