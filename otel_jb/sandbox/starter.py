@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from otel_jb.host.privileges import PR_SET_PDEATHSIG, keep_only, prctl
+from otel_jb.host.privileges import keep_only
 from otel_jb.model.errors import ElfError, UnsupportedError
 from otel_jb.sandbox.seccomp import install_without_network
 from otel_jb.sandbox.server import let_go_of_everything_but, serve_and_exit
@@ -92,7 +92,6 @@ def _tend(asks: socket.socket) -> None:
         keep_only(_KEPT)
         install_without_network()
     began = _installed()
-    starter = os.getpid()
     while True:
         message, descriptors, _, _ = socket.recv_fds(asks, 1, 1)
         if not message:
@@ -101,10 +100,7 @@ def _tend(asks: socket.socket) -> None:
             asks.send(json.dumps(_REPLACED).encode())
         elif (pid := os.fork()) == 0:
             asks.close()
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() == starter:
-                serve_and_exit(socket.socket(fileno=descriptors[0]))
-            return
+            serve_and_exit(socket.socket(fileno=descriptors[0]))
         else:
             asks.send(json.dumps(pid).encode())
         for descriptor in descriptors:
