@@ -10,7 +10,6 @@ OpenTelemetry is imported only once probes are attached.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import logging
 import os
 import select
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING
 from otel_jb.agent.commands import ClosedError, Commands
 from otel_jb.agent.opening import Opening
 from otel_jb.agent.pacing import Paced
+from otel_jb.model.closest import closest
 from otel_jb.model.errors import AgentError, AttachError, TargetError
 from otel_jb.model.text import number_of, printable
 from otel_jb.probes.backend import KernelOptions
@@ -416,7 +416,7 @@ def _similar(config: Config) -> str:
 
     wanted = [each.name for each in config.targets if each.name is not None]
     running = sorted({each.name for each in procfs.processes()}) if wanted else []
-    close = [name for each in wanted for name in difflib.get_close_matches(each, running, 1, 0.7) if name != each]
+    close = [name for each in wanted for name in closest(each, running, 1, 0.7) if name != each]
     return f" (did you mean {' or '.join(map(printable, close))}, which is running?)" if close else ""
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import shlex
@@ -11,6 +10,8 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from otel_jb.model.closest import closest
 
 #: Each is a module of this package with `add_parser(subparsers)` and `run(args) -> int`, in the order of `--help`.
 COMMANDS = (
@@ -104,7 +105,7 @@ def again(words: Sequence[str], *without: str) -> str:
 
 def meant(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most similar to this one, or None."""
-    found = difflib.get_close_matches(word.lower(), list(known), 1, 0.6)
+    found = closest(word.lower(), known)
     return found[0] if found else None
 
 

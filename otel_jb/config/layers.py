@@ -9,7 +9,6 @@ command line on top, key by key (`slow.threshold`). A list in a later layer repl
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 import typing
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 
 from otel_jb.config import yamlfile
 from otel_jb.config.model import OFF, Config, OtlpTls
+from otel_jb.model.closest import closest
 from otel_jb.model.errors import ConfigError
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ def read(key: str, text: str) -> object:
     if isinstance(kind, type) and issubclass(kind, Enum):
         known = {str(member.value): member for member in kind}
         if text not in known:
-            close = difflib.get_close_matches(text, known, 1)
+            close = closest(text, known)
             hint_text = f"; did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"expected one of {', '.join(known)}, got {text[:60]!r}{hint_text}")
         return known[text]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import re
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from otel_jb.config.yamlfile import Duration, KeyValueError
+from otel_jb.model.closest import closest
 from otel_jb.model.plan import EndStrategy
 
 T = TypeVar("T")
@@ -187,7 +187,7 @@ class EndChoice:
         """Raises ValueError."""
         known = cls.known()
         if text not in known:
-            close = difflib.get_close_matches(text, known, 1)
+            close = closest(text, known)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"expected one of {', '.join(known)}, got {text[:60]!r}{hint}")
         return known[text]

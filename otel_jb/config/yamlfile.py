@@ -17,7 +17,6 @@ anything but UTF-8 are refused.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import math
 import re
@@ -31,6 +30,7 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, cast
 
 import yaml
 
+from otel_jb.model.closest import closest
 from otel_jb.model.errors import ConfigError
 
 MAX_BYTES = 1 << 20
@@ -373,7 +373,7 @@ def _wanted(hint: Any) -> str:
 
 def _did_you_mean(word: str, known: Any) -> str:
     names = [str(name) for name in known]
-    close = difflib.get_close_matches(word, names, 1, 0.6)
+    close = closest(word, names)
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known here: {', '.join(sorted(names))}" if names else ""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import glob
 import logging
@@ -21,6 +20,7 @@ from otel_jb.catalog import Catalog, load
 from otel_jb.config.model import Inferred
 from otel_jb.host import libraries, procfs
 from otel_jb.host.procfs import MappedFile, Process
+from otel_jb.model.closest import closest
 from otel_jb.model.errors import ElfError, NoFunctionError, NothingYetError, TargetError
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import AgentCost
@@ -401,8 +401,8 @@ def _close(glob: str, there: Sequence[str]) -> list[str]:
     plain = glob.strip("*?").lower()
     by_name = {each.lower(): each for each in there}
     by_last = {each.rpartition("::")[2].lower(): each for each in there}
-    found = difflib.get_close_matches(plain, by_name, 2, 0.6)
-    last = difflib.get_close_matches(plain.rpartition("::")[2], by_last, 2, 0.6)
+    found = closest(plain, by_name, 2)
+    last = closest(plain.rpartition("::")[2], by_last, 2)
     return [by_name[each] for each in found] or [by_last[each] for each in last]
 
 

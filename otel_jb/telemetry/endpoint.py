@@ -9,7 +9,6 @@ a file system), one small request a connection. `http1` reads requests, `connect
 from __future__ import annotations
 
 import errno
-import html
 import ipaddress
 import json
 import logging
@@ -20,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import otel_jb
 from otel_jb.model.errors import AddressInUseError, PermissionDeniedError, UsageError
@@ -240,13 +240,11 @@ class Endpoint:
 
     def _index(self, _: Request) -> Response:
         links = "".join(
-            f'<li><a href="{html.escape(path)}">{html.escape(path)}</a></li>'
-            for path in sorted(self._pages)
-            if path != "/"
+            f'<li><a href="{quote(path)}">{quote(path)}</a></li>' for path in sorted(self._pages) if path != "/"
         )
         page = (
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>otel_jb</title></head>'
-            f"<body><h1>otel_jb {html.escape(otel_jb.__version__)}</h1><ul>{links}</ul></body></html>\n"
+            f"<body><h1>otel_jb {quote(otel_jb.__version__)}</h1><ul>{links}</ul></body></html>\n"
         )
         return Response(page.encode(), "text/html; charset=utf-8")
 
