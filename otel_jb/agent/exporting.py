@@ -332,9 +332,11 @@ def _import(config: Config, settings: OtelSettings) -> None:
     if config.web_config is not None:
         names.append("bcrypt")
     if not settings.disabled:
-        names += ["opentelemetry.sdk.metrics.export", "opentelemetry.sdk.resources", "otel_jb.telemetry.selfmetrics"]
+        names.append("otel_jb.telemetry.selfmetrics")
         if settings.serves_prometheus:
-            names += ["opentelemetry.exporter.prometheus", "otel_jb.telemetry.prometheus"]
+            names.append("otel_jb.telemetry.prometheus")
+        if settings.sends_metrics or "console" in settings.metrics_exporters:
+            names += ["opentelemetry.sdk.metrics.export", "opentelemetry.sdk.resources"]
         if settings.sends_traces or config.page.slow_calls:
             names += ["otel_jb.telemetry.spans", "otel_jb.telemetry.span_queue", "otel_jb.telemetry.exporters"]
             names.append("otel_jb.telemetry.outcome")

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from otel_jb.telemetry.nesting import SameStack
     from otel_jb.telemetry.outcome import Failure
     from otel_jb.telemetry.prometheus import MetricsPage
+    from otel_jb.telemetry.selfmetrics import Sources
     from otel_jb.telemetry.span_queue import SpanQueue
     from otel_jb.telemetry.spans import Around, SpanMaker
 
@@ -149,9 +150,14 @@ class Telemetry:
             return
         if self.settings.sends_traces or self._kept is not None:
             self._start_spans()
-        readers: list[MetricReader] = []
+        from otel_jb.telemetry import selfmetrics
+
+        observed = selfmetrics.sources(
+            self.state.view, self.tally, self._overhead, self._uncounted, self._targets, self._reader
+        )
         if self.settings.serves_prometheus:
-            readers.append(self._prometheus_reader())
+            self.page = self._metrics_page(observed)
+        readers: list[MetricReader] = []
         if self.settings.sends_metrics:
             readers.append(self._otlp_reader())
         if "console" in self.settings.metrics_exporters:
@@ -161,13 +167,8 @@ class Telemetry:
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.resources import Resource
 
-        from otel_jb.telemetry import selfmetrics
-
         self._provider = MeterProvider(readers, Resource(self._resource), shutdown_on_exit=False)
-        meter = self._provider.get_meter(SELF_SCOPE, otel_jb.__version__)
-        selfmetrics.register(
-            meter, self.state.view, self.tally, self._overhead, self._uncounted, self._targets, self._reader
-        )
+        selfmetrics.register(self._provider.get_meter(SELF_SCOPE, otel_jb.__version__), observed)
 
     def _start_spans(self) -> None:
         from otel_jb.telemetry import exporters
@@ -221,26 +222,19 @@ class Telemetry:
         """Compare the clocks; to be called about once a second, and when `clock.StepWatch` reports that the clock was set."""
         self._clock.sample()
 
-    def _prometheus_reader(self) -> MetricReader:
-        from opentelemetry.exporter.prometheus import PrometheusMetricReader
+    def _metrics_page(self, observed: Sources) -> MetricsPage:
         from prometheus_client import CollectorRegistry
 
-        from otel_jb.telemetry.prometheus import MetricsPage, TargetCollector
-        from otel_jb.telemetry.selfmetrics import SelfCollector
+        from otel_jb.telemetry.prometheus import MetricsPage, SelfCollector, TargetCollector
 
-        own = CollectorRegistry()
-        reader = PrometheusMetricReader(
-            disable_target_info=True, scope_info_enabled=False, registry=own, cardinality_limits=_limits()
-        )
         registry = CollectorRegistry()
         registry.register(
             TargetCollector(
                 self.state.view, self.shape, self._exemplars, self._resource, left_out=self._left_out("prometheus")
             )
         )
-        registry.register(SelfCollector(own, str(self._resource["host.name"])))
-        self.page = MetricsPage(registry)
-        return reader
+        registry.register(SelfCollector(observed, str(self._resource["host.name"])))
+        return MetricsPage(registry)
 
     def _otlp_reader(self) -> MetricReader:
         from otel_jb.telemetry import exporters
@@ -306,8 +300,6 @@ class Telemetry:
 
     def flush(self, timeout_seconds: float = 10.0) -> None:
         """Export once now."""
-        # Not the provider's force_flush: that collects the Prometheus reader too, which keeps each collection until the next
-        # scrape and then writes all of them, one family several times.
         for reader in self._periodic_readers:
             reader.collect(timeout_seconds * 1000)
 

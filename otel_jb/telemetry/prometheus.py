@@ -38,6 +38,7 @@ from otel_jb.telemetry.metrics import (
     resource_attributes,
     target_metrics,
 )
+from otel_jb.telemetry.selfmetrics import Sources
 from otel_jb.telemetry.state import StateView
 
 #: OpenTelemetry units as OpenMetrics units; annotations in braces are none.
@@ -96,7 +97,7 @@ class TargetCollector(Collector):
         labels = cache(_labels)
         for instrument in INSTRUMENTS:
             if any(points.get(instrument) for _, points in of_target):
-                family = self._family(instrument)
+                family = _family(instrument)
                 family.samples = cast(
                     list[Sample], _Samples(partial(self._samples, family, instrument, of_target, labels))
                 )
@@ -119,10 +120,6 @@ class TargetCollector(Collector):
                     yield from self._of_histogram(family.name, found, point)
                 else:
                     yield from self._of_number(family.name, found, instrument.kind, point)
-
-    def _family(self, instrument: Instrument) -> Metric:
-        name = instrument.prometheus.removesuffix("_total")
-        return Metric(name, instrument.description, _TYPES[instrument.kind], UNITS.get(instrument.unit, ""))
 
     def _of_number(self, name: str, labels: dict[str, str], kind: Kind, point: NumberPoint) -> Iterator[Sample]:
         counter = kind is Kind.COUNTER
@@ -160,6 +157,48 @@ class TargetCollector(Collector):
             labels = {label_name(key): str(value) for key, value in self._agent.items()}
             info.samples.append(Sample("target_info", labels, 1))
         return info
+
+
+class SelfCollector(Collector):
+    """The agent's own metrics. The SDK's reader would keep five aggregations of every probe.
+
+    Args:
+        observed: what each instrument observes.
+        host: the label `host_name` of every sample, which the Collector takes from the resource.
+    """
+
+    def __init__(self, observed: Sources, host: str) -> None:
+        self._observed = observed
+        self._host = host
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: a registry would otherwise collect once to learn the names."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The families that have a sample, one after the other."""
+        for instrument, source in self._observed.items():
+            samples = [
+                Sample(
+                    instrument.prometheus,
+                    {
+                        "host_name": self._host,
+                        **{label_name(key): str(value) for key, value in each.attributes.items()},
+                    },
+                    each.value,
+                )
+                for each in source()
+            ]
+            if samples:
+                family = _family(instrument)
+                family.samples = samples
+                yield family
+
+
+def _family(instrument: Instrument) -> Metric:
+    name = instrument.prometheus.removesuffix("_total")
+    unit = "ratio" if name.endswith("_ratio") and instrument.kind is Kind.GAUGE else UNITS.get(instrument.unit, "")
+    return Metric(name, instrument.description, _TYPES[instrument.kind], unit)
 
 
 class _Samples:
@@ -204,8 +243,7 @@ def _by_bucket(point: HistogramPoint) -> dict[int, TextExemplar]:
 class MetricsPage:
     """Renders a registry for one scrape at a time; scrapes that come meanwhile with the same wishes share the text.
 
-    One at a time, because the SDK's Prometheus reader cannot be collected concurrently, and because sixteen scrapers must not cost
-    sixteen times what one does.
+    One at a time, because sixteen scrapers must not cost sixteen times what one does.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

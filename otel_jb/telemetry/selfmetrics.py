@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's own metrics, as observable instruments of the SDK; they go wherever its readers take them.
+"""The agent's own metrics: what each instrument observes. `register` makes observable instruments of the SDK of them, for OTLP;
+`prometheus.SelfCollector` writes them on /metrics.
 
-By OTLP they bear the agent's resource. On /metrics they come through `PrometheusMetricReader`, whose own `target_info` and scope
-labels are off (`prometheus.TargetCollector` writes the one `target_info`; two families of one name would break the text).
 Attributes that name a target are `target` (its service.name), `pid` and `function`, as on the targets' metrics.
 """
 
@@ -12,10 +11,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-
-from opentelemetry.metrics import CallbackOptions, Meter, Observation
-from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.registry import Collector
+from typing import TYPE_CHECKING, NamedTuple
 
 import otel_jb
 from otel_jb.model.instruments import Instrument, Kind
@@ -26,23 +22,35 @@ from otel_jb.telemetry.broken import broken
 from otel_jb.telemetry.state import StateView, TargetView
 from otel_jb.telemetry.tally import Tally
 
-_Observations = Iterable[Observation]
+if TYPE_CHECKING:
+    from opentelemetry.metrics import CallbackOptions, Meter
+
 _DETAIL = re.compile(r"[:;(]|\d")  #: where a reason turns from its kind to its details
 
 
-def register(
-    meter: Meter,
+class Observation(NamedTuple):
+    """A value of an instrument now."""
+
+    value: float
+    attributes: Mapping[str, str | int] = {}
+
+
+_Observations = Iterable[Observation]
+#: What each instrument observes now.
+Sources = Mapping[Instrument, Callable[[], _Observations]]
+
+
+def sources(
     view: Callable[[], StateView],
     tally: Tally,
     overhead: Callable[[], Mapping[int, float]] = dict,
     uncounted: Callable[[], int] = int,
     targets: Callable[[], Mapping[tuple[str, str], int]] = dict,
     reader: int | None = None,
-) -> None:
-    """Create all instruments of `instruments.SELF_INSTRUMENTS` on the meter.
+) -> Sources:
+    """The source of every instrument of `instruments.SELF_INSTRUMENTS`.
 
     Args:
-        meter: of scope `instruments.SELF_SCOPE`.
         view: gives the state.
         tally: counts of the exporters and of the span maker.
         overhead: estimated CPU time spent in probes, as a fraction of one CPU, by `Target.id`.
@@ -50,7 +58,7 @@ def register(
         targets: processes by state and reason.
         reader: the process that measures, where it is not this one.
     """
-    sources: dict[Instrument, Callable[[], _Observations]] = {
+    return {
         instruments.PROBES: lambda: _probes(view()),
         instruments.READS_FAULTED: lambda: _faults(view(), _faulted),
         instruments.FIELDS_BROKEN: lambda: _faults(view(), broken),
@@ -73,9 +81,13 @@ def register(
         instruments.PROBE_ATTACHED_TIME: lambda: _per_series(view(), lambda values: values.attached_ns / 1e9),
         instruments.OVERHEAD: lambda: _overhead(view(), overhead()),
         instruments.CPU_TIME: lambda: _cpu_time(reader),
-        instruments.MEMORY_USAGE: lambda: [Observation(resident_bytes(reader), {})],
+        instruments.MEMORY_USAGE: lambda: [Observation(resident_bytes(reader))],
     }
-    for instrument, source in sources.items():
+
+
+def register(meter: Meter, observed: Sources) -> None:
+    """Create all instruments on the meter, which is of scope `instruments.SELF_SCOPE`."""
+    for instrument, source in observed.items():
         _create(meter, instrument, source)
 
 
@@ -93,8 +105,10 @@ def build_info() -> dict[str, str]:
 
 
 def _create(meter: Meter, instrument: Instrument, source: Callable[[], _Observations]) -> None:
-    def callback(_: CallbackOptions) -> _Observations:
-        return source()
+    from opentelemetry.metrics import Observation as SdkObservation
+
+    def callback(_: CallbackOptions) -> Iterator[SdkObservation]:
+        return (SdkObservation(each.value, dict(each.attributes)) for each in source())
 
     create = {
         Kind.COUNTER: meter.create_observable_counter,
@@ -170,7 +184,7 @@ def _of_targets(view: StateView, observations: Iterable[Observation]) -> Iterato
     """Those about processes that are measured or still retained: a counter about one that ended ends with it."""
     pids = {str(one.target.pid) for one in view.targets}
     for each in observations:
-        if each.attributes is None or each.attributes.get("pid") in (None, *pids):
+        if each.attributes.get("pid") in (None, *pids):
             yield each
 
 
@@ -200,34 +214,3 @@ def _proc(pid: int, name: str) -> bytes:
             return file.read()
     except OSError:
         return b""
-
-
-class SelfCollector(Collector):
-    """The agent's own metrics for a scrape, with the names that the contract has.
-
-    Args:
-        registry: holds the SDK's Prometheus reader and nothing else.
-        host: the label `host_name` of every sample, which the Collector takes from the resource.
-    """
-
-    def __init__(self, registry: CollectorRegistry, host: str) -> None:
-        self._registry = registry
-        self._host = host
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: names are known only after a collection."""
-        return ()
-
-    def collect(self) -> Iterator[Metric]:
-        """What the reader makes, with the unit `1` of gauges as `ratio`, which the exporter leaves out and the Collector writes."""
-        name = instruments.OVERHEAD.prometheus.removesuffix("_ratio")
-        for family in self._registry.collect():
-            family.samples = [
-                sample._replace(labels={"host_name": self._host, **sample.labels}) for sample in family.samples
-            ]
-            if family.name == name:
-                renamed = Metric(instruments.OVERHEAD.prometheus, family.documentation, family.type, "ratio")
-                renamed.samples = [sample._replace(name=renamed.name) for sample in family.samples]
-                yield renamed
-            else:
-                yield family

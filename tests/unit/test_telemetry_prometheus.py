@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from prometheus_client import CollectorRegistry, Metric, exposition
@@ -15,11 +16,13 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from otel_jb.model.stream import StreamRecord, TargetEnded
+from otel_jb.telemetry import selfmetrics
 from otel_jb.telemetry.exposition import write
-from otel_jb.telemetry.instruments import INSTRUMENTS, SELF_INSTRUMENTS
+from otel_jb.telemetry.instruments import CPU_TIME, INSTRUMENTS, MEMORY_USAGE, SELF_INSTRUMENTS, SPANS_DROPPED
 from otel_jb.telemetry.metrics import Exemplar
-from otel_jb.telemetry.prometheus import MetricsPage, TargetCollector
+from otel_jb.telemetry.prometheus import MetricsPage, SelfCollector, TargetCollector
 from otel_jb.telemetry.state import StreamState
+from otel_jb.telemetry.tally import Tally
 from tests import telemetry_samples as samples
 
 pytestmark = pytest.mark.unit
@@ -178,3 +181,38 @@ def test_a_number_that_no_format_has_room_for_costs_only_itself() -> None:
     assert whole - set(points[2]) <= {BYTES}
     assert PACKET_COUNT in points[2]
     assert BYTES in points[1]
+
+
+def test_the_agents_own_metrics_have_the_values_that_the_sdk_observes() -> None:
+    """Each of the agent's own metrics has the same values, by the same attributes, on /metrics and as instruments of the SDK."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
+
+    tally = Tally()
+    tally.add(SPANS_DROPPED, 3, signal="traces", error__type="queue_full")
+    observed = dict(selfmetrics.sources(samples.state().view, tally, lambda: {1: 0.25}))
+    for moving in (CPU_TIME, MEMORY_USAGE):  # between the two
+        once = tuple(observed[moving]())
+        observed[moving] = lambda once=once: once  # type: ignore[misc]
+    reader = InMemoryMetricReader()
+    selfmetrics.register(MeterProvider([reader]).get_meter("test"), observed)
+    data = reader.get_metrics_data()
+    assert data is not None
+    sdk = {
+        (metric.name.replace(".", "_"), frozenset((point.attributes or {}).items())): cast(NumberDataPoint, point).value
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+        for point in metric.data.data_points
+    }
+    names = {one.prometheus: one.name.replace(".", "_") for one in SELF_INSTRUMENTS}
+    page = {}
+    for family in SelfCollector(observed, "media-1").collect():
+        for sample in family.samples:
+            labels = dict(sample.labels)
+            assert labels.pop("host_name") == "media-1"
+            page[names[sample.name], frozenset(labels.items())] = sample.value
+    plain = {
+        (name, frozenset((key.replace(".", "_"), value) for key, value in at)): value
+        for (name, at), value in sdk.items()
+    }
+    assert page == plain
+    assert len({name for name, _ in page}) > len(SELF_INSTRUMENTS) / 2
