@@ -2,9 +2,9 @@
 """OTLP: the targets' data points as the SDK's data classes, sent with the agent's own metrics by the SDK's exporters.
 
 The SDK has no way to feed it ready-made aggregates, but its data classes are public and its exporters take them.
-`TargetExporter` stands between a `PeriodicExportingMetricReader` and the real exporter: what the reader collected (the agent's
-own metrics) goes out together with the targets'. It sees the result of each export, which the reader throws away, so delta and
-exemplar state moves on only when the receiver has the points.
+`TargetExporter` stands between a `PeriodicExportingMetricReader` and the real exporter. What the reader collected, the agent's
+`otel_jb.build_info`, goes out together with the agent's other metrics (`own_points`) and the targets'. It sees the result of each
+export, which the reader throws away, so delta and exemplar state moves on only when the receiver has the points.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ from otel_jb.telemetry.metrics import (
     target_metrics,
 )
 from otel_jb.telemetry.outcome import Failure, Outcome
+from otel_jb.telemetry.own_points import OwnPoints
 from otel_jb.telemetry.sdk_points import Sent, Temporality, histogram_point, number_point, sent_of
+from otel_jb.telemetry.selfmetrics import Sources
 from otel_jb.telemetry.state import StateView
 
 _logger = logging.getLogger(__name__)
@@ -87,6 +89,7 @@ class TargetExporter(MetricExporter):
         ending: told whether the points of the next requests only end their series (`exporters.EndingSeries.ending`); None: the
             receiver's expiry has to end them.
         left_out: receives the number of points that cannot be encoded.
+        observed: the agent's own metrics beside those that the reader collects.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class TargetExporter(MetricExporter):
         exemplars: ExemplarSource | None = None,
         ending: Callable[[bool], None] | None = None,
         left_out: LeftOut | None = None,
+        observed: Sources | None = None,
     ) -> None:
         super().__init__(
             preferred_temporality=getattr(inner, "_preferred_temporality", None),
@@ -109,6 +113,7 @@ class TargetExporter(MetricExporter):
         self._outcome = outcome
         self._shape = shape
         self._temporality = Temporality(temporality)
+        self._own_points = OwnPoints(observed or {}, self._temporality)
         self._exemplars = exemplars
         self._ending = ending
         self._left_out = left_out
@@ -124,22 +129,33 @@ class TargetExporter(MetricExporter):
         """Send the agent's own metrics and the targets', in as many requests as they need; stops at the first failure."""
         del kwargs
         view = self._view()
+        metrics_data = self._with_own(metrics_data)
         shown_now = target_metrics(view, self._shape, self._exemplars, self._left_out)
         present = {one.target.id: one for one in shown_now}
         gone = self._gone(present)
         self._last.update(present)
         waiting = [one for key, one in self._last.items() if key not in present and key not in gone]
         shown = [*present.values(), *waiting]
-        for batch in self._batches(metrics_data, shown):
+        own = _requests_of(metrics_data)
+        for number, batch in enumerate(self._batches(metrics_data, shown), 1):
             if self._send(MetricsData(batch.data), timeout_millis) is not None:
                 return MetricExportResult.FAILURE
             self._sent.update(batch.commits)
+            if number == own:
+                self._own_points.arrived()
         self._told_end.update(key for key, one in self._last.items() if one.ended)
         self._note_vanished(shown)
         self._note_own_vanished(metrics_data)
         self._forget(gone)
         self._end_vanished(timeout_millis, view.snapshot_unix_nano or 0)
         return MetricExportResult.SUCCESS
+
+    def _with_own(self, collected: MetricsData) -> MetricsData:
+        """With the rest of the agent's own metrics in the scope, and of the resource, of those that were collected."""
+        (resource,) = collected.resource_metrics
+        (scope,) = resource.scope_metrics
+        scope = replace(scope, metrics=[*scope.metrics, *self._own_points.metrics()])
+        return MetricsData([replace(resource, scope_metrics=[scope])])
 
     def _send(self, data: MetricsData, timeout_millis: float) -> Failure | None:
         return self._outcome.of(
@@ -327,8 +343,19 @@ def _together(points: Iterable[_OwnPoint], at_unix_nano: int) -> MetricsData:
     return MetricsData([replace(found, scope_metrics=made)])
 
 
+def _requests_of(own: MetricsData) -> int:
+    """How many batches `_split` makes."""
+    points = sum(
+        len(metric.data.data_points)
+        for resource in own.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    )
+    return max(1, -(-points // MAX_POINTS))
+
+
 def _split(own: MetricsData | None) -> Iterator[_Batch]:
-    """What the SDK collected, in batches of at most MAX_POINTS."""
+    """The agent's own metrics, in batches of at most MAX_POINTS."""
     batch = _Batch()
     for resource_metrics in own.resource_metrics if own is not None else ():
         for scope_metrics in resource_metrics.scope_metrics:

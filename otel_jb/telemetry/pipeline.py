@@ -23,7 +23,14 @@ from otel_jb.model.stream import Series, SlowCall, Target
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
-from otel_jb.telemetry.instruments import EXPORT_FAILURES, EXPORT_REJECTED, POINTS_LEFT_OUT, SELF_SCOPE, SPANS_DROPPED
+from otel_jb.telemetry.instruments import (
+    BUILD_INFO,
+    EXPORT_FAILURES,
+    EXPORT_REJECTED,
+    POINTS_LEFT_OUT,
+    SELF_SCOPE,
+    SPANS_DROPPED,
+)
 from otel_jb.telemetry.metrics import ExemplarSource
 from otel_jb.telemetry.state import StreamState
 from otel_jb.telemetry.tally import Tally
@@ -152,23 +159,26 @@ class Telemetry:
             self._start_spans()
         from otel_jb.telemetry import selfmetrics
 
-        observed = selfmetrics.sources(
-            self.state.view, self.tally, self._overhead, self._uncounted, self._targets, self._reader
+        observed = dict(
+            selfmetrics.sources(
+                self.state.view, self.tally, self._overhead, self._uncounted, self._targets, self._reader
+            )
         )
         if self.settings.serves_prometheus:
-            self.page = self._metrics_page(observed)
+            self.page = self._metrics_page({**observed})
+        collected = {BUILD_INFO: observed.pop(BUILD_INFO)}  # of which there is one series, for good
         readers: list[MetricReader] = []
         if self.settings.sends_metrics:
-            readers.append(self._otlp_reader())
+            readers.append(self._otlp_reader(observed))
         if "console" in self.settings.metrics_exporters:
-            readers.append(self._console_reader())
+            readers.append(self._console_reader(observed))
         if not readers:
             return
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.resources import Resource
 
         self._provider = MeterProvider(readers, Resource(self._resource), shutdown_on_exit=False)
-        selfmetrics.register(self._provider.get_meter(SELF_SCOPE, otel_jb.__version__), observed)
+        selfmetrics.register(self._provider.get_meter(SELF_SCOPE, otel_jb.__version__), collected)
 
     def _start_spans(self) -> None:
         from otel_jb.telemetry import exporters
@@ -236,19 +246,19 @@ class Telemetry:
         registry.register(SelfCollector(observed, str(self._resource["host.name"])))
         return MetricsPage(registry)
 
-    def _otlp_reader(self) -> MetricReader:
+    def _otlp_reader(self, observed: Sources) -> MetricReader:
         from otel_jb.telemetry import exporters
 
         inner = exporters.metric_exporter(self.settings.metrics, self.settings.temporality)
         ending = inner.ending if isinstance(inner, exporters.EndingSeries) else None
-        return self._periodic(inner, self.settings.metrics.endpoint, self.shape, ending)
+        return self._periodic(inner, self.settings.metrics.endpoint, ending, observed)
 
-    def _console_reader(self) -> MetricReader:
+    def _console_reader(self, observed: Sources) -> MetricReader:
         from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
 
-        return self._periodic(ConsoleMetricExporter(), "the console", self.shape, None)
+        return self._periodic(ConsoleMetricExporter(), "the console", None, observed)
 
-    def _periodic(self, inner: Any, where: str, shape: HistogramShape, ending: Any) -> MetricReader:
+    def _periodic(self, inner: Any, where: str, ending: Any, observed: Sources) -> MetricReader:
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
         from otel_jb.telemetry.otlp import TargetExporter
@@ -263,14 +273,15 @@ class Telemetry:
             inner,
             self._view,
             Outcome("metrics", where, failed, lambda points: self.tally.add(EXPORT_REJECTED, points, signal="metrics")),
-            shape,
+            self.shape,
             self.settings.temporality,
             self._exemplars,
             ending,
             self._left_out("otlp"),
+            observed,
         )
         timeout = self.settings.metric_timeout_seconds
-        reader = PeriodicExportingMetricReader(exporter, self._interval * 1000, timeout * 1000, _limits())
+        reader = PeriodicExportingMetricReader(exporter, self._interval * 1000, timeout * 1000)
         self._periodic_readers.append(reader)
         return reader
 
@@ -318,13 +329,6 @@ class Telemetry:
         within(remaining, "metrics and spans", *actions)
         for queue in queues:
             queue.give_up()  # on a busy machine its own thread may come too late to count what was lost
-
-
-def _limits() -> Any:
-    """The SDK folds attribute sets beyond 2 000 per instrument into one. That is unnecessary here: the number of probes is bounded."""
-    from opentelemetry.sdk.metrics import ObservableCounter, ObservableGauge, ObservableUpDownCounter
-
-    return dict.fromkeys((ObservableCounter, ObservableGauge, ObservableUpDownCounter), 1_000_000)
 
 
 def within(budget_seconds: float, what: str, *actions: Callable[[], object]) -> bool:
