@@ -181,6 +181,7 @@ struct cell {
 #define FEATURE_ARGUMENTS (1ULL << 33)  // a USDT probe, whose arguments are where its note says
 #define FEATURE_SHARE (1ULL << 42)      // slow calls tell what the scheduler did with their thread
 #define FEATURE_LATE_SHIFT 34           // bits 34-41: the drop reasons that mean too late
+#define FEATURE_LATE (((1ULL << DROP_REASONS) - 1) << FEATURE_LATE_SHIFT)
 
 // Words that reads work on: 0 to 15 are their own; what they emit are words too, so that an emission is a store.
 #define REG_BYTES 16

@@ -107,7 +107,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
     }
   }
   u32 late = 0;
-  if (features & FEATURE_EVENTS && features >> FEATURE_LATE_SHIFT && !told) late = any_value(tells_late(s, features, outcome, now));
+  if (features & FEATURE_EVENTS && features & FEATURE_LATE && !told) late = any_value(tells_late(s, features, outcome, now));
   if (UNLIKELY(told | late))
     report(ctx, s, features, index, c, now, frame, rv, rv_known, (u32)outcome, faulted, inside, next, nest_known, t, late, r);
   if (t) {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from otel_jb.model.plan import NamePart, Symbol, SymbolSource
@@ -20,6 +21,8 @@ class Meaning:
     program: ReadProgram = field(default_factory=ReadProgram)
     drop_reasons: tuple[str, ...] = ()
     adds: tuple[str, ...] = ()
+    named: str = ""
+    adders: Mapping[str, frozenset[str]] = field(default_factory=dict)
     has_packets: bool = True
     has_bytes: bool = False
     has_depth: bool = False

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -39,6 +39,7 @@ class _Entry:
     spec: FunctionSpec
     name: str
     primary: bool
+    adders: Mapping[str, frozenset[str]]
 
 
 class Catalog:
@@ -255,11 +256,21 @@ def _files(given: Sequence[Path]) -> Iterator[Path]:
 def _entries(profile: ProfileSpec) -> Iterator[_Entry]:
     """The names of a profile. If it marks no primary function of a role, the role's first function is primary."""
     marked = {spec.role for spec in profile.functions if spec.primary}
+    adders = _adders(profile)
     for spec in profile.functions:
         primary = spec.primary or spec.role not in marked
         marked.add(spec.role)
         for name in (spec.name, *spec.also):
-            yield _Entry(profile, spec, name, primary)
+            yield _Entry(profile, spec, name, primary, adders)
+
+
+def _adders(profile: ProfileSpec) -> dict[str, frozenset[str]]:
+    """Which functions add to each counter of `model.added`, without those that only some versions have."""
+    found: dict[str, set[str]] = {}
+    for spec in profile.functions:
+        for add in spec.adds if spec.only is None else ():
+            found.setdefault(add.to, set()).add(spec.name)
+    return {counter: frozenset(names) for counter, names in found.items()}
 
 
 def _marks(profile: ProfileSpec) -> Iterator[str]:
@@ -279,6 +290,7 @@ def _profile(entry: _Entry, structs: Structs | None = None) -> FunctionProfile:
         primary=entry.primary,
         spec=entry.spec,
         scope=Scope(entry.profile.values, structs or entry.profile.structs),
+        adders=entry.adders,
         notes=entry.spec.notes,
     )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -68,7 +69,13 @@ class FunctionProfile:
     doubtful: bool = False  #: found by marks that do not all agree, so it may be another function
     unchecked: str = ""  #: says that this is a version that the profile was not checked with
     whole: bool = True  #: False for `.part` clones: a call of one is not a call of the function
+    adders: Mapping[str, frozenset[str]] = field(repr=False, default_factory=dict)  #: see `FunctionMeaning.adders`
     notes: str = ""
+
+    @property
+    def named(self) -> str:
+        """What the profile calls it, by whatever name it was found."""
+        return self.spec.name
 
     @cached_property
     def meaning(self) -> Meaning:

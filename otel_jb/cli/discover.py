@@ -297,6 +297,7 @@ class _Looker:
     ) -> Iterator[Row]:
         from otel_jb.cli.listing import Row
         from otel_jb.planner.peers import peer_note
+        from otel_jb.planner.sums import partial_note
 
         for probe in plan.probes:
             symbol = probe.symbol
@@ -310,6 +311,9 @@ class _Looker:
             peers = ""
             if code and probe.pair is None:
                 peers = peer_note(code, kernel, may_yield=yields, throws=throws, process=facts)
+            told: tuple[str, ...] = ()
+            if probe.pair is None:
+                told = (*match.function.absent, *partial_note(probe, match.function), match.function.notes)
             yield Row(
                 function=probe.function,
                 state="probe",
@@ -326,7 +330,7 @@ class _Looker:
                 source=symbol.source.value,
                 file=probe.file,
                 other_tools=peers,
-                notes=" ".join((*match.function.absent, match.function.notes)).strip() if probe.pair is None else "",
+                notes=" ".join(told).strip(),
                 evidence="; but ".join(filter(None, (symbol.evidence, symbol.doubt))),
             )
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from otel_jb.model.instruments import Instrument, Kind
 
 MAX_ADDED = 6  #: counters of one function
-MEAN_SHIFT = (
-    40  #: of a mean: a reading counts above this bit, its value below, so that one addition in the kernel moves both
-)
+#: Of a mean: a reading counts above this bit, its value below, so that one addition in the kernel moves both.
+MEAN_SHIFT = 40
 MAX_MEAN = (1 << 20) - 1  #: the largest value of one reading of a mean
 MAX_VALUE = (1 << 31) - 1  #: the largest value that one call may add
 

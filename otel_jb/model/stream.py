@@ -144,9 +144,8 @@ class SeriesSnapshot:
     counts: tuple[tuple[str, int], ...] = ()  #: rows of `model.counters` without a field here, by name
     extremes: tuple[tuple[str, int], ...] = ()  #: the same for rows that belong to the last complete interval
     added: tuple[int, ...] = ()  #: by `Series.adds`; of a mean, what the kernel holds
-    means: tuple[
-        tuple[str, float], ...
-    ] = ()  #: of `Series.adds`: the means of the last complete interval, where there are any
+    #: Of `Series.adds`: the means of the last complete interval, where there are any.
+    means: tuple[tuple[str, float], ...] = ()
 
     def value(self, name: str) -> int | tuple[int, ...] | None:
         """The value of a row of `model.counters`; None if it was not counted, or had no value in the last interval."""
@@ -308,9 +307,8 @@ class SlowCall:
     cpu_ns: int | None = None
     run_delay_ns: int | None = None
     blocked_ns: int | None = None
-    may_yield: bool = (
-        False  #: its thread may have run something else meanwhile (coroutines): what it did is not known of the call
-    )
+    #: Its thread may have run something else meanwhile (coroutines): what it did is not known of the call.
+    may_yield: bool = False
 
     def __post_init__(self) -> None:
         self.thread_name = printable(self.thread_name)

@@ -17,6 +17,7 @@ from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelF
 from otel_jb.planner.marked import marked_probes, meant_probe
 from otel_jb.planner.pairs import pair_probe
 from otel_jb.planner.process import UNKNOWN, ProcessFacts
+from otel_jb.planner.sums import Place, only_whole, place
 
 _WILD = re.compile(r"[*?[]")
 DOUBT = "not certain: "  #: how the reason begins why a function that was found by marks is skipped
@@ -37,6 +38,7 @@ def make_plan(
     options = options or Options()
     probes: list[Probe] = []
     skipped: list[Skipped] = []
+    meanings: dict[Place, FunctionMeaning] = {}
     options = replace(options, any_function=_of_any_function(files, options.functions))
     for facts in files:
         told = Told([match for match in facts.matches if not _left_to_the_user(match.symbol, options)])
@@ -46,6 +48,7 @@ def make_plan(
             made = _plan_one(facts, group, facts.kernel or kernel, options, process, told)
             if isinstance(made, Probe):
                 probes.append(made)
+                meanings[place(made)] = group[0].function
             else:
                 skipped.append(made)
         known = {probe.symbol.name for probe in probes if probe.symbol.source is SymbolSource.USDT}
@@ -58,7 +61,7 @@ def make_plan(
             elif of_pair is not None:
                 skipped.append(of_pair)
     kept, over = _limit(probes, options.max_probes)
-    return ProbePlan(_told_apart(kept), (*skipped, *over))
+    return ProbePlan(_told_apart(only_whole(kept, meanings)), (*skipped, *over))
 
 
 def _folded(matches: Sequence[MatchedFunction]) -> Iterable[list[MatchedFunction]]:

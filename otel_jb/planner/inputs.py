@@ -31,6 +31,16 @@ class FunctionMeaning(Protocol):
     @property
     def adds(self) -> tuple[str, ...]: ...
     @property
+    def named(self) -> str:
+        """What its profile calls it."""
+        ...
+
+    @property
+    def adders(self) -> Mapping[str, frozenset[str]]:
+        """By counter of `adds`: all functions of the profile that add to it, as the profile calls them."""
+        ...
+
+    @property
     def has_packets(self) -> bool: ...
     @property
     def has_bytes(self) -> bool: ...

@@ -34,7 +34,7 @@ _MACHINES = ("x86", "arm64")
 
 
 def serve_and_exit(requests: socket.socket) -> NoReturn:
-    """Answer requests until the socket is closed or nobody has asked for a while, then end this process."""
+    """Answer requests until the socket is closed or nobody has asked for a while, then end this process, which has its starter's signals."""
     status = 1
     try:
         _serve(requests)
@@ -44,14 +44,6 @@ def serve_and_exit(requests: socket.socket) -> NoReturn:
 
 
 def _serve(requests: socket.socket) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # The terminal's Ctrl-C is for the agent, which then closes the socket.
-        signal.signal(number, signal.SIG_IGN)
-    for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT):
-        # A crash ends the worker at once; a handler of the caller's would want system calls that are refused, for ever.
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # workers are reaped by the kernel
-    signal.set_wakeup_fd(-1)
     let_go_of_everything_but(requests.fileno())
     requests.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(IDLE_S, 0))
     _preload()

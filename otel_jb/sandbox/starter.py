@@ -83,12 +83,14 @@ def _tend(asks: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # The terminal's Ctrl-C is for the agent, which then closes the socket.
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # servers are reaped by the kernel
+    for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT):
+        # A crash ends a worker at once; a handler of the caller's would want system calls that are refused, for ever.
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # servers, and their workers, are reaped by the kernel
     signal.set_wakeup_fd(-1)
     let_go_of_everything_but(asks.fileno())
-    with contextlib.suppress(
-        OSError, UnsupportedError
-    ):  # a server that cannot give them up says so itself, and reads nothing
+    # Where that fails, a server cannot give its privileges up either: it says so, and reads nothing.
+    with contextlib.suppress(OSError, UnsupportedError):
         keep_only(_KEPT)
         install_without_network()
     began = _installed()
