@@ -2,7 +2,8 @@
 """The connections of the endpoint: many clients that are slow, silent or hostile, on one thread, and none waits for another.
 
 A connection costs a task, not a thread; pages are made by a few threads of their own. Beyond the limits the connection goes that has kept
-its place longest without asking for anything, then one that does not take its answer: who asks and reads at once is always served.
+its place longest without asking for anything, then one that does not take its answer. Whether it takes it shows after a moment, for which
+a new connection waits: who asks and reads at once is served, unless more than MAX_LATE wait.
 
 A stream of events keeps its connection, so at most a quarter of the places are theirs: open pages leave the rest to scrapes.
 """
@@ -39,6 +40,7 @@ _logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 128  #: in total
 MAX_OF_A_CLIENT = 64  #: limit per client, so that one machine leaves room for the others
+MAX_LATE = 64  #: connections beside those, which wait for a place
 REQUEST_SECONDS = 5.0  #: for the TLS handshake and the request, together
 ANSWER_SECONDS = 10.0  #: for a client to take its answer
 _STUCK_SECONDS = 0.1  #: an answer that was not taken after this may be given up for another connection
@@ -106,6 +108,7 @@ class Connections:
         self._at_once = at_once
         self._tls = tls
         self._open: dict[_Connection, None] = {}  # in the order of arrival
+        self._late = 0  # connections that wait for a place
         self._limit = min(MAX_CONNECTIONS, max(4, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE_DESCRIPTORS))
         self._pages = ThreadPoolExecutor(_PAGE_THREADS, thread_name_prefix="page")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -168,14 +171,34 @@ class Connections:
                 await asyncio.sleep(0.05)
                 continue
             connection = _Connection(str(peer[0]), accepted)
-            if not self._make_room(connection.client):
+            if self._make_room(connection.client):
+                self._admit(connection)
+            elif self._late < MAX_LATE:
+                connection.task = self._loop.create_task(self._admit_later(connection))
+            else:
                 accepted.close()
-                continue
-            self._open[connection] = None
-            connection.task = self._loop.create_task(self._serve(connection))
+
+    def _admit(self, connection: _Connection) -> None:
+        assert self._loop is not None
+        self._open[connection] = None
+        connection.task = self._loop.create_task(self._serve(connection))
+
+    async def _admit_later(self, connection: _Connection) -> None:
+        """Once it has shown which of the answers under way are not taken."""
+        self._late += 1
+        admitted = False
+        try:
+            await asyncio.sleep(1.5 * _STUCK_SECONDS)
+            admitted = self._make_room(connection.client)
+            if admitted:
+                self._admit(connection)
+        finally:
+            self._late -= 1
+            if not admitted:
+                connection.accepted.close()
 
     def _make_room(self, client: str) -> bool:
-        """Whether one more connection of this client has its place, if need be that of another."""
+        """Whether one more connection of this client has its place now, if need be that of another."""
         of_client = sum(each.client == client for each in self._open)
         if of_client >= min(MAX_OF_A_CLIENT, self._limit):
             return self._evict(client)
