@@ -116,9 +116,13 @@ class Planner:
             found.files = self.files.with_catalog(catalog, _asked(config))
         return found
 
-    def examine_process(self, process: Process) -> list[Examined]:
-        """Every file of the process that could be read; raises only where its own program cannot be."""
-        files = paths(process)
+    def examine_process(
+        self, process: Process, files: Sequence[tuple[str, MappedFile]] | None = None
+    ) -> list[Examined]:
+        """Every file of the process that could be read; raises only where its own program cannot be. `files`: its `paths`, if they were just
+        looked at: what it has mapped by now may be another program's.
+        """
+        files = paths(process) if files is None else files
         everything = [path for path, _ in files]
         beside = frozenset((file.device, file.inode) for _, file in files)
         files = worth_reading(process, files, everything=self.asks_any)
@@ -217,13 +221,13 @@ class Planner:
         """The same, with the files that it comes from; `files`: the process's `paths`, if they were just looked at."""
         with self._planning:
             files = paths(process) if files is None else files
-            files = sorted(files, key=lambda each: (each[1].path, each[1].device, each[1].inode))
-            opened = [path for path, _ in files]
-            kind = self._kind(process, files, named=named)
+            ordered = sorted(files, key=lambda each: (each[1].path, each[1].device, each[1].inode))
+            opened = [path for path, _ in ordered]
+            kind = self._kind(process, ordered, named=named)
             known = self._kinds.get(kind) if kind is not None else None
             if known is not None:
                 return known.opened_as(opened)
-            examined = self.examine_process(process)
+            examined = self.examine_process(process, files)
             plan = self.plan(examined, named=named, process=process)
             if kind is not None:
                 keep(self._kinds, kind, _Kind(opened, examined, plan))

@@ -205,7 +205,7 @@ def test_a_process_that_takes_long_to_look_at_delays_no_reading(
     start(path)
     looking, go_on = threading.Event(), threading.Event()
 
-    def slow(self: Planner, process: Process) -> list[Examined]:
+    def slow(self: Planner, process: Process, files: object = None) -> list[Examined]:
         looking.set()
         assert go_on.wait(60)
         raise TargetError("it ended")

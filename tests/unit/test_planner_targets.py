@@ -21,6 +21,7 @@ from otel_jb.model.errors import NoFunctionError, NothingYetError, TargetError
 from otel_jb.model.stream import AgentCost
 from otel_jb.planner import named_files
 from otel_jb.planner.named_files import NamedFiles
+from otel_jb.planner.planner import paths
 from otel_jb.planner.servers import is_server
 from otel_jb.planner.targets import Discovery
 from otel_jb.sandbox.client import Inspector
@@ -328,3 +329,21 @@ def test_processes_of_a_file_are_planned_once(
     subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
     with running(tmp_path, "server") as rebuilt:
         assert planner.plan_process(rebuilt, named=True).probes[0].code != plan.probes[0].code
+
+
+def test_a_process_is_planned_by_what_it_had_mapped_when_it_was_looked_at(inspector: Inspector, tmp_path: Path) -> None:
+    """One that runs another program a moment later (execve) is not planned by that one's files under the first one's name, nor are those that
+    look alike after it.
+    """
+    program = tmp_path / "server"
+    source = "#include <unistd.h>\nint jitterbuffer_put(int a) { return a + 1; } int main(void) { return pause(); }"
+    subprocess.run(["gcc", "-x", "c", "-o", program, "-"], input=source, text=True, check=True)
+    planner = Discovery(Config(), inspector).planner
+    with running(tmp_path, "server") as one, running(tmp_path, "server") as other:
+        for process in (one, other):
+            before = [(path, file) for path, file in paths(process) if file.path != str(program)]
+            assert len(before) < len(paths(process))
+            examined, plan = planner.examined_plan(process, named=True, files=before)
+            assert {each.path for each in examined} <= {path for path, _ in before}
+            assert plan.probes == ()
+            assert planner.plan_process(process, named=True).probes, "once it has mapped its program"
