@@ -16,11 +16,12 @@ meanwhile() {
     fi
     # It ends with this shell, whatever ends that.
     (
-        seconds=0
+        quarters=0
         while kill -0 $$ 2>/dev/null; do
-            printf '\r\033[Kotel-jb: %s: %s s ' "$doing" "$seconds" >&2
-            sleep 1
-            seconds=$((seconds + 1))
+            case $((quarters % 4)) in 0) turn='|' ;; 1) turn=/ ;; 2) turn=- ;; *) turn='\' ;; esac
+            printf '\r\033[Kotel-jb: %s %s %s s ' "$doing" "$turn" $((quarters / 4)) >&2
+            sleep 0.25
+            quarters=$((quarters + 1))
         done
     ) 9>&- &
     ticker=$! ended=0

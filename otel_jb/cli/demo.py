@@ -110,7 +110,8 @@ def _measure(
     from otel_jb.views.screen import Screen
 
     service = stack.enter_context(Service(config))
-    with Progress().during(STARTING):
+    # At once, because it may follow the first start's set-up: a newcomer sees something move all the time.
+    with Progress(after_s=0.0).during(STARTING):
         service.start()
     agent, url = service.agent, service.url
     relay = Relay(receiver.rtp_port, receiver.rtcp_port, impairment)

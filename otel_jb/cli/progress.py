@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-FIRST_S = 1.0  #: shorter work shows nothing
+FIRST_S = 1.0  #: shorter work shows nothing, as a rule
 STARTING = "reading the servers' files and attaching probes"
 _EVERY_S = 0.2
 _TURNS = "|/-\\"
@@ -24,13 +25,17 @@ class Progress:
     Args:
         now: monotonic seconds.
         shown: whether to show anything; default: standard error is a terminal that can move its cursor.
+        after_s: work that is done within so many seconds shows nothing.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic, *, shown: bool | None = None) -> None:
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, *, shown: bool | None = None, after_s: float = FIRST_S
+    ) -> None:
         terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._shown = terminal if shown is None else shown
         self._now = now
-        self._next = now() + FIRST_S
+        self._after_s = after_s
+        self._next = now() + after_s
         self._drawn = False
 
     def __call__(self, text: str) -> None:
@@ -51,13 +56,13 @@ class Progress:
             yield
             return
         done, began = threading.Event(), self._now()
-        self._next = began + FIRST_S
+        self._next = began + self._after_s
 
         def tick() -> None:
-            turn = 0
-            while not done.wait(_EVERY_S):
-                turn += 1
-                self(f"{text} {_TURNS[turn % len(_TURNS)]} {self._now() - began:.0f} s")
+            for turn in itertools.cycle(_TURNS):
+                self(f"{text} {turn} {self._now() - began:.0f} s")
+                if done.wait(_EVERY_S):
+                    return
 
         ticker = threading.Thread(target=tick, name="progress", daemon=True)
         ticker.start()

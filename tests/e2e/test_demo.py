@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from otel_jb.cli.progress import STARTING
 from tests.e2e.agent_process import COMMAND, Exposition, fetch, free_tcp_port, run_command, until
 from tests.scale import patience
 
@@ -120,7 +121,7 @@ def test_nothing_outlives_a_killed_demo(tmp_path: Path) -> None:
 
 
 def test_a_terminal_shows_a_table_that_is_redrawn(tmp_path: Path) -> None:
-    """On a terminal the table is drawn again in place, and Ctrl-C typed there ends it."""
+    """On a terminal a line moves from the start on, then the table is drawn again and again in place; Ctrl-C typed there ends it."""
     master, slave = pty.openpty()
     shown = ""
     try:
@@ -140,7 +141,9 @@ def test_a_terminal_shows_a_table_that_is_redrawn(tmp_path: Path) -> None:
             assert process.wait(10) == 0
     finally:
         os.close(master)
-    assert "\x1b[" in shown
+    before, _, after = shown.partition("\x1b[?1049h")
+    assert STARTING in before
+    assert "\x1b[" in after
     assert_equal_counts(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "", shown).replace("\n", " "))
 
 

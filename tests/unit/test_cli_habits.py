@@ -432,7 +432,10 @@ def test_progress_is_shown_only_after_a_second_and_taken_away(capsys: pytest.Cap
 
 
 def test_a_step_that_cannot_say_how_far_it_is_shows_the_seconds(capsys: pytest.CaptureFixture[str]) -> None:
-    """A step of a second and more moves a line, also while the program is busy; afterwards the line is gone, also after an error."""
+    """A step of a second and more moves a line, also while the program is busy; afterwards the line is gone, also after an error.
+
+    What is told to show at once does so.
+    """
     clock = itertools.count()
     progress, shown = Progress(lambda: float(next(clock)), shown=True), ""
 
@@ -446,6 +449,10 @@ def test_a_step_that_cannot_say_how_far_it_is_shows_the_seconds(capsys: pytest.C
     with pytest.raises(KeyError):
         step()
     assert re.search(r"\r\x1b\[Kreading srs [|/\\-] \d+ s\r", shown)
+    with Progress(lambda: 5.0, shown=True, after_s=0.0).during("starting"):
+        waited = time.monotonic() + 20
+        while "starting" not in capsys.readouterr().err:
+            assert time.monotonic() < waited
     assert capsys.readouterr().err.endswith("\r\x1b[K")
     with Progress(shown=False).during("nothing"):
         pass

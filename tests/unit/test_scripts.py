@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/test: what its stages report, and that none of them fails in silence."""
+"""scripts/test: what its stages report, and that none of them fails in silence; the line that moves during the set-up."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -67,3 +69,25 @@ def test_without_the_option_there_is_no_bare_machine(checkout: Path) -> None:
     """The stage is asked for, and nothing of it is done otherwise."""
     done = run(checkout, "exit 1")
     assert (done.returncode, done.stdout) == (0, "pytest ran\n")
+
+
+def test_what_the_set_up_does_moves_on_a_terminal() -> None:
+    """A line is redrawn several times a second while a command runs, whose exit status is passed on; afterwards it says what was done."""
+    master, slave = pty.openpty()
+    script = f'. "{ROOT}/scripts/bootstrap.sh"; meanwhile "doing it" sh -c "sleep 1.6; exit 3"'
+    child = subprocess.Popen(
+        ["sh", "-c", script], stdin=subprocess.DEVNULL, stderr=slave, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: nobody has the other side any more
+        while data := os.read(master, 4096):
+            shown += data
+    os.close(master)
+    assert child.wait() == 3
+    *moving, _, last = shown.decode().replace("\x1b[K", "").split("\r")
+    drawn = [text for text in moving if text]
+    assert len(drawn) >= 4
+    assert len(set(drawn)) >= 4
+    assert all(re.fullmatch(r"otel-jb: doing it [|/\\-] \d s ", text) for text in drawn)
+    assert last == "\n"
