@@ -26,7 +26,8 @@ from benchmarks.floor import Floor
 from otel_jb.agent.measuring import Measuring
 from otel_jb.config.model import Config, Detail, Overhead, Slow, TargetSelector
 from otel_jb.model.plan import EndStrategy
-from otel_jb.planner.targets import Discovery, Found
+from otel_jb.planner.changes import Found
+from otel_jb.planner.targets import Discovery
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.sandbox.client import Inspector

@@ -24,7 +24,7 @@ from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, Series, Sna
 
 if TYPE_CHECKING:
     from otel_jb.config.model import Config
-    from otel_jb.planner.targets import Changes, Found
+    from otel_jb.planner.changes import Changes, Found
     from otel_jb.probes.backend import Backend
 
 _logger = logging.getLogger(__name__)

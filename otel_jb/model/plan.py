@@ -236,6 +236,12 @@ class Probe:
         apart = self.pair is not None or self.symbol.source is SymbolSource.USDT
         return self.symbol.address, self.function if apart else ""
 
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What the values of this probe mean; the same function under another profile may count something else."""
+        means = (self.role, self.primary, self.profile, self.read, self.drop_reasons, self.adds, self.error_return)
+        return (*means, self.has_packets, self.has_bytes, self.has_depth, self.has_duplicates, self.has_underruns)
+
     def __post_init__(self) -> None:
         make_printable(self, "function")
 

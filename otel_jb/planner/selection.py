@@ -14,12 +14,17 @@ from otel_jb.host.procfs import Process
 from otel_jb.host.sockets import bound_ports
 
 if TYPE_CHECKING:
-    from otel_jb.config.model import TargetSelector
+    from otel_jb.config.model import Config, TargetSelector
 
 
 def means(selector: TargetSelector, process: Process, runs: Callable[[Process, str], bool]) -> bool:
     """Whether the process meets all of the selector's conditions. `runs`: whether it runs or maps the file of a path."""
     return all(_answers(selector, process, runs))
+
+
+def selector_of(config: Config, process: Process, runs: Callable[[Process, str], bool]) -> TargetSelector | None:
+    """The first selector that means this process."""
+    return next((selector for selector in config.targets if means(selector, process, runs)), None)
 
 
 def changes(selector: TargetSelector) -> bool:
@@ -30,6 +35,26 @@ def changes(selector: TargetSelector) -> bool:
 def of_running_only(selector: TargetSelector) -> bool:
     """Whether it has a condition that can be checked only while the process runs."""
     return bool(selector.conditions().keys() - {"pid", "binary", "name"})
+
+
+def what_selects(config: Config) -> tuple[object, ...]:
+    """What decides which functions of which processes are measured."""
+    return (
+        config.targets,
+        config.functions,
+        config.profiles,
+        config.detail,
+        config.max_probes,
+        config.pairs,
+        config.usdt,
+    )
+
+
+def said_of(selector: TargetSelector | None) -> tuple[object, ...]:
+    """What a selector says of the processes that it means."""
+    return (
+        (selector.service_name, selector.attributes, selector.pid is None) if selector is not None else (None, {}, True)
+    )
 
 
 def _answers(selector: TargetSelector, process: Process, runs: Callable[[Process, str], bool]) -> Iterator[bool]:

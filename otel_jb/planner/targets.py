@@ -10,9 +10,7 @@ import os
 import queue
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,15 +19,19 @@ from otel_jb.host.identity import make_target
 from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.host.watch import Watcher
 from otel_jb.model.arrival import Arrival
-from otel_jb.model.errors import AgentError, NamesAskedForError, NoFunctionError, NothingYetError
+from otel_jb.model.errors import AgentError, NamesAskedForError, NothingYetError
 from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import Target
+from otel_jb.planner.arrivals import Arrivals, is_of, ticks
+from otel_jb.planner.changes import Changes, Found, Placed
 from otel_jb.planner.expected import Ahead, Expectation
 from otel_jb.planner.loading import Loading
+from otel_jb.planner.looks import FIRST_LOOK_S, LAST_LOOK_S, Look, files_of, identities, mapped_of
+from otel_jb.planner.missed import Missed
 from otel_jb.planner.named_files import NamedFiles
 from otel_jb.planner.planner import Planner, no_function, nothing_yet, only_plain, paths, worth_reading
-from otel_jb.planner.selection import changes, means, of_running_only
-from otel_jb.planner.servers import Unmeasured, is_server, loads_plugins, unmeasured
+from otel_jb.planner.selection import changes, of_running_only, said_of, selector_of, what_selects
+from otel_jb.planner.servers import Unmeasured, is_server, loads_plugins
 from otel_jb.sandbox.limits import MAX_FILES
 
 if TYPE_CHECKING:
@@ -40,9 +42,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-FIRST_LOOK_S = 1.0  #: after which the files that a process maps are looked at again
-LAST_LOOK_S = 16.0
-MOST_UNREAD = 7  #: looks at a process whose memory has not grown, before its files are read again
 LOADING_S = 0.002  #: between looks at a process that loads its libraries
 MOST_AHEAD = (
     2  #: processes for which libraries are probed ahead: each of their links makes the others' calls more expensive
@@ -50,21 +49,6 @@ MOST_AHEAD = (
 SLICE_S = 0.25  #: how long new processes are looked at before what was found is handed on
 
 _AT_ONCE = 16  #: processes whose files are read ahead together
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A process that is to be measured, and how."""
-
-    process: Process
-    target: Target
-    plan: ProbePlan
-    alone: bool = False  #: it was named by its PID
-    came: bool = False  #: the kernel has counted for it already, so it is reported even if it has ended
-
-    def still_runs(self) -> bool:
-        """Whether it is still this very process."""
-        return procfs.alive(self.process)
 
 
 class Discovery:
@@ -81,25 +65,29 @@ class Discovery:
         self._anew = False  # another configuration selects
         self._ahead = Ahead()
         self._ask_s = 0.0  # when it is asked next whether selected programs load libraries
-        self._looks: dict[Process, _Look] = {}
+        self._looks: dict[Process, Look] = {}
         self._loading = Loading()
         self._target_of: dict[Process, int] = {}
         self._plan_of: dict[Process, ProbePlan] = {}  # of these
         self.held: Collection[int] = ()  #: PIDs of which `tell` hears when they end or execute another program
-        self.unmeasured: dict[Process, Unmeasured] = {}  #: processes that run, should be measured and cannot be
+        self._missed = Missed()
         self._pending: dict[Process, None] = {}  # came and were not looked at yet; in the order in which they will be
-        self._arrived: deque[list[Arrival]] = deque()  # processes that the kernel met and that nobody has named yet
-        self._images: Counter[Hashable] = Counter()  # of these, how often each process came with the same file
+        self._arrived = Arrivals()  # processes that the kernel met and that nobody has named yet
         self._told: queue.SimpleQueue[tuple[Sequence[Arrival], Mapping[int, bool]]] = queue.SimpleQueue()
         self._news = threading.Event()
         self._over: set[Process] = set()  # processes that the kernel saw end
         self._answered: queue.SimpleQueue[str] = queue.SimpleQueue()  # builds whose debug files came, or will not
         self._wanted: tuple[Config, Catalog] | None = None  # a configuration that is to be taken over
-        self.waiting: dict[
-            Process, str
-        ] = {}  #: named by their PID, with nothing to measure until they load a library; what to say of each
-        # Of these, those whose debug files were asked for; why that was in vain.
-        self._nameless: dict[Process, AgentError | None] = {}
+
+    @property
+    def unmeasured(self) -> Mapping[Process, Unmeasured]:
+        """Processes that run, should be measured and cannot be."""
+        return self._missed.unmeasured
+
+    @property
+    def waiting(self) -> Mapping[Process, str]:
+        """Processes that were named by their PID and have nothing to measure until they load a library; what to say of each."""
+        return self._missed.waiting
 
     def _plan(self, process: Process) -> ProbePlan:
         """What would be attached to a process now. Raises TargetError, ElfError, PermissionDeniedError."""
@@ -160,7 +148,7 @@ class Discovery:
 
     def _selector(self, process: Process) -> TargetSelector | None:
         """The first selector that means this process."""
-        return _selector_in(self.config, process, self._named.runs)
+        return selector_of(self.config, process, self._named.runs)
 
     def _selected(self, process: Process) -> bool:
         return self._is_meant(process, self._selector(process))
@@ -189,12 +177,12 @@ class Discovery:
         for process in new:
             chosen = self._selector(process)
             if chosen is not None and chosen.pid is not None:
-                files = _files(process)  # before the plan: what is loaded meanwhile is news at the next look
+                files = files_of(process)  # before the plan: what is loaded meanwhile is news at the next look
                 try:
                     found.append(self._remember(self.find(process, chosen)))
                 except NothingYetError as error:
                     self._wait_for(process, error)
-                self._looks[process] = _Look(files, time.monotonic() + FIRST_LOOK_S, FIRST_LOOK_S)
+                self._looks[process] = Look(files, time.monotonic() + FIRST_LOOK_S, FIRST_LOOK_S)
             else:
                 self._pending[process] = None
         # Programs that a profile is named after are the likeliest to be measured.
@@ -203,17 +191,9 @@ class Discovery:
         return found + self._look_at_pending(SLICE_S, young=False)
 
     def _wait_for(self, process: Process, error: NothingYetError) -> None:
-        """Say once that a process that was named by its PID has nothing to measure until it loads a library."""
-        if process not in self.waiting:
-            about = {"pid": process.pid, "target": process.name}
-            if isinstance(error, NamesAskedForError):
-                self._nameless[process] = None
-                _logger.info("%s; waiting for it", error.message, extra=about)
-            else:
-                _logger.info("%s; waiting until it loads a library that has one", error.message, extra=about)
-            if len(self.waiting) < MOST_AHEAD:
-                self._ahead.add_process(self.planner, process)
-        self.waiting[process] = error.message
+        """A process that was named by its PID has nothing to measure until it loads a library."""
+        if self._missed.wait_for(process, error) and len(self.waiting) <= MOST_AHEAD:
+            self._ahead.add_process(self.planner, process)
 
     def _next_expectation(self) -> list[Expectation]:
         """The next library that is to be probed before processes load it."""
@@ -310,8 +290,7 @@ class Discovery:
         return found
 
     def _remember(self, found: Found) -> Found:
-        self.unmeasured.pop(found.process, None)
-        self.waiting.pop(found.process, None)
+        self._missed.measured(found.process)
         self._target_of[found.process] = found.target.id
         self._plan_of[found.process] = found.plan
         return found
@@ -377,8 +356,7 @@ class Discovery:
                     left.append(self._target_of[process])
                     self._let_go(process)
                 self._looks.pop(process, None)
-                self.unmeasured.pop(process, None)
-                self.waiting.pop(process, None)
+                self._missed.measured(process)
                 self._pending[process] = None
         return left
 
@@ -386,12 +364,12 @@ class Discovery:
         """Why nothing is measured and nothing will be, where every process was named by its PID and debug files that were asked for did not help."""
         if self._target_of or self.waiting or self.more or any(each.pid is None for each in self.config.targets):
             return None
-        return next((error for error in self._nameless.values() if error is not None), None)
+        return self._missed.in_vain()
 
     def _meant(self, process: Process) -> dict[tuple[int, str], tuple[object, ...]]:
         """What a process's plan measures, by place."""
         try:
-            return {probe.place: _meaning(probe) for probe in self._plan(process).probes}
+            return {probe.place: probe.meaning for probe in self._plan(process).probes}
         except AgentError:
             return {}  # it is about to end
 
@@ -403,7 +381,7 @@ class Discovery:
         old, planner = self.config, self.planner
         self.config = wanted[0]
         self.planner = planner.with_config(*wanted)
-        if _selection(old) == _selection(self.config) and self.planner.catalog is planner.catalog:
+        if what_selects(old) == what_selects(self.config) and self.planner.catalog is planner.catalog:
             return [], []
         left: list[int] = []
         kept: list[tuple[int, ProbePlan]] = []
@@ -416,9 +394,7 @@ class Discovery:
             else:
                 kept.append((number, plan))
                 self._plan_of[process] = plan
-        self.unmeasured.clear()
-        self.waiting.clear()
-        self._nameless.clear()
+        self._missed.clear()
         self._ahead.clear()
         self._ask_s = 0.0
         self._anew = True
@@ -427,17 +403,17 @@ class Discovery:
 
     def _kept(self, process: Process, old: Config, planner: Planner) -> ProbePlan | None:
         """The new plan of a process that is measured; None where it is to be measured no more, or anew as another."""
-        before, now = _selector_in(old, process, self._named.runs), self._selector(process)
+        before, now = selector_of(old, process, self._named.runs), self._selector(process)
         if self.config.targets and now is None:
             return None
-        if _said_of(before) != _said_of(now):
+        if said_of(before) != said_of(now):
             return None
         try:
             plan = self.planner.plan_process(process, named=now is not None)
             if self.planner.catalog is not planner.catalog:
                 earlier = planner.plan_process(process, named=before is not None)
-                known = {probe.function: _meaning(probe) for probe in earlier.probes}
-                if any(known.get(probe.function, _meaning(probe)) != _meaning(probe) for probe in plan.probes):
+                known = {probe.function: probe.meaning for probe in earlier.probes}
+                if any(known.get(probe.function, probe.meaning) != probe.meaning for probe in plan.probes):
                     return None
         except AgentError:
             return ProbePlan(())  # it is about to end
@@ -450,9 +426,7 @@ class Discovery:
         started again waits for its probes.
         """
         self._news.clear()
-        for group in _by_process(self._take_told()):
-            self._arrived.append(group)
-            self._images[_image(group[0])] += 1
+        self._arrived.add(self._take_told())
         names = [selector.binary for selector in self.config.targets if selector.binary is not None]
         renamed = self._named.look(names)
         left, kept = self._take_over()
@@ -473,9 +447,7 @@ class Discovery:
             self._looks.pop(process, None)
             self._pending.pop(process, None)
             self._loading.forget(process)
-            self.unmeasured.pop(process, None)
-            self.waiting.pop(process, None)
-            self._nameless.pop(process, None)
+            self._missed.forget(process)
         placed = self._place_some()
         found = [each.found for each in placed if each.found is not None]
         grown = [each.grown for each in placed if each.grown is not None]
@@ -484,7 +456,7 @@ class Discovery:
             if now < look.next_s:
                 continue
             size = procfs.pages(process.pid)
-            files = look.files if look.still(size) else _files(process)
+            files = look.files if look.still(size) else files_of(process)
             changed = files != look.files
             last_s = FIRST_LOOK_S if process in self.waiting else LAST_LOOK_S
             self._looks[process] = look.again(now, files, size, last_s)
@@ -519,27 +491,22 @@ class Discovery:
         placed = []
         until = time.monotonic() + SLICE_S
         while self._arrived and time.monotonic() < until:
-            placed.append(self._place(self._arrived.popleft()))
+            placed.append(self._place(*self._arrived.next()))
         return placed
 
-    def _place(self, group: Sequence[Arrival]) -> Placed:
-        """A process that came by itself: a new one, or one that is measured already in another file."""
-        image = _image(group[0])
-        self._images[image] -= 1
-        again = self._images[image]  # it has executed a program since, perhaps the same one
-        if not again:
-            del self._images[image]
+    def _place(self, group: Sequence[Arrival], again: bool) -> Placed:
+        """A process that came by itself: a new one, or one that is measured already in another file. `again`: it has executed a program since."""
         if again or group[0].ended:
             return Placed(group, self._ended_before_it_was_named(group))
         process = procfs.look(group[0].pid)
-        if process is None or not _is_of(group[0], process):
+        if process is None or not is_of(group[0], process):
             return Placed(group, self._ended_before_it_was_named(group))
         if process in self._target_of and self._plans(
             process, group
         ):  # it was looked at while its arrival was on its way
             target = self._target_of[process]
             return Placed(group, grown=(target, self._plan_of[process]), target=target)
-        mapped = _mapped(process)
+        mapped = mapped_of(process)
         unloaded = self._unloaded(mapped, group)
         if process in self._target_of:
             plan = self._planned_again(process)
@@ -552,7 +519,7 @@ class Discovery:
             return Placed(group)
         self._pending.pop(process, None)
         found = self._try(process, time.monotonic(), selector, mapped=mapped)
-        if found is None and not _files(process):  # it is about to end
+        if found is None and not files_of(process):  # it is about to end
             return Placed(group, self._ended_before_it_was_named(group))
         if found is None and unloaded.probes:
             found = self._remember(self._found_unloaded(process, unloaded))
@@ -594,7 +561,7 @@ class Discovery:
         name = self.planner.program_name(probe.file) or arrival.comm
         process = Process(
             pid=arrival.pid,
-            start_time_ticks=_ticks(arrival.start_ns),
+            start_time_ticks=ticks(arrival.start_ns),
             start_time_unix_nano=procfs.start_time_unix_nano(0) + arrival.start_ns,
             name=name,
             executable=procfs.inside(probe.file) if name != arrival.comm else "",
@@ -638,9 +605,9 @@ class Discovery:
         `files`: its `paths`, or `mapped`, what it maps, if that was just looked at.
         """
         if mapped is None:
-            mapped = _mapped(process) if files is None else [file for _, file in files]
+            mapped = mapped_of(process) if files is None else [file for _, file in files]
         if process not in self._looks:
-            self._looks[process] = _Look(_identities(mapped), now + FIRST_LOOK_S, FIRST_LOOK_S)
+            self._looks[process] = Look(identities(mapped), now + FIRST_LOOK_S, FIRST_LOOK_S)
             self._ahead.add_root(process.root)
         try:
             return self._remember(self.find(process, selector, paths(process, mapped) if files is None else files))
@@ -648,147 +615,5 @@ class Discovery:
             self._wait_for(process, error)
             return None
         except AgentError as error:
-            self._note_unmeasured(process, error, named=selector is not None and selector.names_program)
-            if process in self._nameless and isinstance(error, NoFunctionError):
-                self._nameless[process] = error
+            self._missed.note(process, error, named=selector is not None and selector.names_program)
             return None
-
-    def _note_unmeasured(self, process: Process, error: AgentError, *, named: bool) -> None:
-        """Log that a process is not measured: as a warning if users would expect it to be, once per program."""
-        missed = unmeasured(process, error, named=named)
-        level = logging.DEBUG
-        if missed is not None:
-            known = {(each.executable or each.name) for each in self.unmeasured.values()}
-            level = logging.DEBUG if not named and (missed.executable or missed.name) in known else logging.WARNING
-            level = logging.DEBUG if process in self.unmeasured else level  # it was said
-            self.unmeasured[process] = missed
-        _logger.log(
-            level,
-            "%s (process %d) is not measured: %s%s",
-            process.name,
-            process.pid,
-            error.message,
-            f"; for a remedy, run: otel-jb doctor {process.pid}" if missed is not None else "",
-            extra={"pid": process.pid, "target": process.name},
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """What became of a process that the kernel had met: nothing of these, and it is not wanted."""
-
-    arrivals: Sequence[Arrival]
-    found: Found | None = None
-    grown: tuple[int, ProbePlan] | None = None
-    target: int | None = None  #: it is measured already
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What a poll found."""
-
-    found: list[Found]
-    ended: list[int]  #: target ids
-    grown: list[tuple[int, ProbePlan]]  #: target id and its plan with what it loaded since
-    placed: list[Placed]  #: what the kernel had met
-    left: list[int]  #: target ids that a new configuration does not select, or describes otherwise
-    kept: list[tuple[int, ProbePlan]]  #: the other targets' plans by a new configuration
-    more: bool = False  #: processes wait to be looked at: call again soon
-    expected: Sequence[Expectation] = ()  #: what processes may load from now on
-    anew: bool = False  #: a new configuration selects: nothing waits any more for what the old one expected
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """When a process's mapped files are looked at again; a young process loads libraries, an old one hardly."""
-
-    files: frozenset[tuple[str, int]]
-    next_s: float
-    step_s: float
-    size: int | None = None  #: of its memory then, in pages
-    unread: int = 0  #: looks since its files were read
-
-    def still(self, size: int | None) -> bool:
-        """Whether it can have mapped nothing since: its memory is as large as it was. Now and then that is not trusted."""
-        return size is not None and size == self.size and self.unread < MOST_UNREAD
-
-    def again(self, now: float, files: frozenset[tuple[str, int]], size: int | None, last_s: float) -> _Look:
-        """The look after this one: soon where something changed, else ever later, at most after `last_s`."""
-        step = FIRST_LOOK_S if files != self.files else min(last_s, self.step_s * 2)
-        return _Look(files, now + step, step, size, self.unread + 1 if self.still(size) else 0)
-
-
-def _selector_in(config: Config, process: Process, runs: Callable[[Process, str], bool]) -> TargetSelector | None:
-    """The first selector that means this process."""
-    return next((selector for selector in config.targets if means(selector, process, runs)), None)
-
-
-def _selection(config: Config) -> tuple[object, ...]:
-    """What decides which functions of which processes are measured."""
-    return (
-        config.targets,
-        config.functions,
-        config.profiles,
-        config.detail,
-        config.max_probes,
-        config.pairs,
-        config.usdt,
-    )
-
-
-def _said_of(selector: TargetSelector | None) -> tuple[object, ...]:
-    return (
-        (selector.service_name, selector.attributes, selector.pid is None) if selector is not None else (None, {}, True)
-    )
-
-
-def _meaning(probe: Probe) -> tuple[object, ...]:
-    """What a probe's values mean; the same function under another profile may count something else."""
-    means = (probe.role, probe.primary, probe.profile, probe.read, probe.drop_reasons, probe.adds, probe.error_return)
-    return (*means, probe.has_packets, probe.has_bytes, probe.has_depth, probe.has_duplicates, probe.has_underruns)
-
-
-def _by_process(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
-    """The arrivals of each process together. What comes again with the same file has executed a program meanwhile, and is another one."""
-    groups: list[list[Arrival]] = []
-    latest: dict[Hashable, tuple[list[Arrival], set[Hashable]]] = {}
-    for arrival in arrivals:
-        process, image = (arrival.pid, arrival.start_ns, arrival.ended), _image(arrival)
-        if process not in latest or image in latest[process][1]:
-            latest[process] = ([], set())
-            groups.append(latest[process][0])
-        latest[process][0].append(arrival)
-        latest[process][1].add(image)
-    return groups
-
-
-def _image(arrival: Arrival) -> Hashable:
-    """What two arrivals have in common only if the process has executed a program between them."""
-    probe = arrival.plan.probes[0]
-    return (arrival.pid, arrival.start_ns, probe.identity or probe.file, probe.place)
-
-
-def _is_of(arrival: Arrival, process: Process) -> bool:
-    """Whether this very process came."""
-    return not arrival.start_ns or _ticks(arrival.start_ns) == process.start_time_ticks
-
-
-def _ticks(start_ns: int) -> int:
-    return start_ns * os.sysconf("SC_CLK_TCK") // 1_000_000_000
-
-
-def _files(process: Process) -> frozenset[tuple[str, int]]:
-    """The files that the process has code of, by device and inode."""
-    return _identities(_mapped(process))
-
-
-def _mapped(process: Process) -> list[MappedFile]:
-    """The files that the process has code of; none where it has ended, or cannot be looked at."""
-    try:
-        return procfs.mapped_files(process.pid)
-    except AgentError:
-        return []
-
-
-def _identities(files: Sequence[MappedFile]) -> frozenset[tuple[str, int]]:
-    return frozenset((file.device, file.inode) for file in files)

@@ -14,7 +14,8 @@ from otel_jb.config.model import Config, Detail, TargetSelector
 from otel_jb.host import procfs
 from otel_jb.model.plan import EndStrategy, Probe, SiteKind
 from otel_jb.model.stream import Series
-from otel_jb.planner.targets import Discovery, Found
+from otel_jb.planner.changes import Found
+from otel_jb.planner.targets import Discovery
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.sandbox.client import Inspector

@@ -33,7 +33,7 @@ from otel_jb.model.stream import (
     Target,
     TargetEnded,
 )
-from otel_jb.planner.targets import Found
+from otel_jb.planner.changes import Found
 from otel_jb.probes.backend import Backend
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from tests import telemetry_samples as samples

@@ -21,7 +21,8 @@ from otel_jb.catalog import load
 from otel_jb.config.model import Config, TargetSelector
 from otel_jb.host import procfs
 from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target
-from otel_jb.planner.targets import Discovery, Found
+from otel_jb.planner.changes import Found
+from otel_jb.planner.targets import Discovery
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.sandbox.client import Inspector
