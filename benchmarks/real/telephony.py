@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.real import ng, sip
-from benchmarks.real.children import started
+from benchmarks.real.children import Started, started
 from benchmarks.real.players import BYTES, CALLS, DROPPED, PACKETS, SENDER, by_sequence, of_streams
 from benchmarks.real.row import (
     Claim,
@@ -115,11 +117,13 @@ def baresip(directory: Path) -> Row:
     )
 
 
+JITTER_BUFFER = ["--jitter-buffer=10"]  #: packets
 CALLER = "one/caller"  #: the call's id and the tag of the side that sends, as ng.Call gives them
 
 
-def _rtpengine(directory: Path, name: str, function: str, options: list[str], transcode: bool) -> Row:
-    version = package_version("rtpengine-daemon")
+@contextmanager
+def rtpengine_started(directory: Path, options: Sequence[str]) -> Iterator[tuple[Started, int]]:
+    """A running rtpengine, and the port of its control protocol."""
     control, _ = free_port_pair()
     low = free_port_pair()[0]
     arguments = ["--foreground", "--log-stderr", "--table=-1", "--interface=127.0.0.1", "--no-fallback"]
@@ -127,6 +131,12 @@ def _rtpengine(directory: Path, name: str, function: str, options: list[str], tr
     arguments = ["rtpengine", "--config-file=none", *arguments, *ports, "--delete-delay=0", *options]
     with started(arguments, directory) as program:
         program.wait_until_open(control)
+        yield program, control
+
+
+def _rtpengine(directory: Path, name: str, function: str, options: list[str], transcode: bool) -> Row:
+    version = package_version("rtpengine-daemon")
+    with rtpengine_started(directory, options) as (program, control):
         (put,) = probed(program.pid, function)
         with measuring(program.pid) as agent, bpftrace(program.pid, directory, (put, "1", "@put = count();")) as other:
             with ng.Call(control, transcode) as call:
@@ -155,9 +165,7 @@ def rtpengine(directory: Path) -> Row:
 
 def rtpengine_buffer(directory: Path) -> Row:
     """rtpengine with its jitter buffer."""
-    return _rtpengine(
-        directory, "rtpengine `--jitter-buffer`", "buffer_packet", ["--jitter-buffer=10"], transcode=False
-    )
+    return _rtpengine(directory, "rtpengine `--jitter-buffer`", "buffer_packet", JITTER_BUFFER, transcode=False)
 
 
 def asterisk(_: Path) -> Row:

@@ -15,7 +15,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -61,6 +61,7 @@ PLAYED, CONCEALED = (
 SILENT = ("silentConcealedSamples", "webrtc_silent_concealed_samples_total")
 RELAY, OWN = "the relay", "its statistics"
 SECONDS = 10  #: of sound
+LOSSY = Plan(longest=0.15)
 _PATIENCE_S = 120.0
 
 
@@ -136,9 +137,15 @@ class Relay:
 class Scene:
     """The HTTP server that the script speaks to, and what it said."""
 
-    def __init__(self, relay: Relay, janus: Callable[[str], str] | None = None, hold: str = "/connected") -> None:
-        """`hold`: what the script says before it waits for `go`, and what is heard first."""
-        self.relay, self._janus, self._hold = relay, janus, hold
+    def __init__(
+        self,
+        relay: Relay,
+        janus: Callable[[str], str] | None = None,
+        hold: str = "/connected",
+        seconds: float = SECONDS,
+    ) -> None:
+        """`hold`: what the script says before it waits for `go`, and what is heard first. `seconds`: of sound."""
+        self.relay, self._janus, self._hold, self._seconds = relay, janus, hold, seconds
         self._said: SimpleQueue[tuple[str, dict[str, object]]] = SimpleQueue()
         self.go = threading.Event()
         scene = self
@@ -168,7 +175,7 @@ class Scene:
     def answer(self, path: str, body: dict[str, object]) -> dict[str, object]:
         """What the script is told."""
         if path == "/plan":
-            return {"seconds": SECONDS, "janus": self._janus is not None}
+            return {"seconds": self._seconds, "janus": self._janus is not None}
         if path == "/relay":
             self.relay.receiver = (str(body["host"]), int(str(body["port"])))
             return {"host": body["host"], "port": self.relay.port}
@@ -194,10 +201,15 @@ class Scene:
 
 
 @contextmanager
-def scene(janus: Callable[[str], str] | None = None, hold: str = "/connected") -> Iterator[Scene]:
+def scene(
+    janus: Callable[[str], str] | None = None,
+    hold: str = "/connected",
+    plan: Plan = LOSSY,
+    seconds: float = SECONDS,
+) -> Iterator[Scene]:
     """A relay and a server, ended again."""
-    relay = Relay(Plan(longest=0.15))
-    made = Scene(relay, janus, hold)
+    relay = Relay(plan)
+    made = Scene(relay, janus, hold, seconds)
     thread = threading.Thread(target=made.server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -308,9 +320,18 @@ def chromium(directory: Path) -> Row:
         return _neteq(here, _renderer(program.pid), directory, version)
 
 
-def janus(directory: Path) -> Row:
-    """Debian's Janus with its echo test; `@roamhq/wrtc` sends."""
-    version = package_version("janus")
+@dataclass(frozen=True, slots=True)
+class EchoTest:
+    """A Janus, and the script that sends sound to its echo test: connected, and waiting for `scene.go`."""
+
+    pid: int
+    scene: Scene
+    packets: Callable[[], float | None]  #: that it received, by its own statistics
+
+
+@contextmanager
+def echo_test(directory: Path, plan: Plan = LOSSY, seconds: float = SECONDS) -> Iterator[EchoTest]:
+    """Debian's Janus; `@roamhq/wrtc` sends. Raises NotMeasuredError."""
     port, admin = free_port_pair()
     for name, text in {
         "janus.jcfg": 'general: { admin_secret = "secret"; }\nnat: { ice_enforce_list = "lo,eth0"; }\n',
@@ -348,12 +369,22 @@ def janus(directory: Path) -> Row:
             ask(handle, janus="trickle", candidate={"completed": True})
             return answer_sdp
 
-        with scene(offer) as here, _node(here, directory):
-            here.wait("/connected")
-            row, _, _ = _counted(here, program.pid, directory, version, "janus_rtcp_process_incoming_rtp")
+        def packets() -> float | None:
             data = json.dumps({"transaction": "two", "janus": "handle_info", "admin_secret": "secret"}).encode()
             with urllib.request.urlopen(f"http://127.0.0.1:{admin}/admin{handle}", data, timeout=30) as answer:
-                own = _packets_in(json.load(answer))
+                return _packets_in(json.load(answer))
+
+        with scene(offer, plan=plan, seconds=seconds) as here, _node(here, directory):
+            here.wait("/connected")
+            yield EchoTest(program.pid, here, packets)
+
+
+def janus(directory: Path) -> Row:
+    """Debian's Janus with its echo test."""
+    version = package_version("janus")
+    with echo_test(directory) as call:
+        row, _, _ = _counted(call.scene, call.pid, directory, version, "janus_rtcp_process_incoming_rtp")
+        own = call.packets()
     return replace(row, claims=(*row.claims, Claim("packets", row.claims[0].counted, own, "its statistics")))
 
 
