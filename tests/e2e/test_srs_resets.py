@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SRS's receive history, thrown away where too many packets are missing."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.agent_process import TARGETS, Conversation, agent, until
+
+pytestmark = pytest.mark.e2e
+
+GAPS = 100
+FULL = {"function": "SrsRtpNackForReceiver::check_queue_size"}
+
+
+@pytest.mark.parametrize("optimisation", ["-O0", "-O2"])
+def test_each_history_that_is_thrown_away_is_a_reset(tmp_path: Path, optimisation: str) -> None:
+    """Of the gaps, those that make the list too long are counted, as the program counts them, though what throws the history away is inlined."""
+    built = tmp_path / "srs_history"
+    subprocess.run(["g++", "-g", optimisation, "-o", built, TARGETS / "srs_history.cc"], check=True)
+    with Conversation(built) as program, agent(tmp_path, "--pid", str(program.pid)) as measuring:
+        account = program.ask(f"run {GAPS}")
+        until(
+            lambda: measuring.scrape().value("jitterbuffer_calls_total", outcome="returned", **FULL) == GAPS,
+            "every gap is counted",
+        )
+        scraped = measuring.scrape()
+    assert account["resets"] == GAPS // 3
+    assert scraped.value("jitterbuffer_resets_total", **FULL) == account["resets"]

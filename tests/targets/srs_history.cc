@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// A receive history with the names and members of SRS, which is thrown away where too many packets are missing, and its own account of that.
+//
+// Protocol: prints "ready", then for each line "run GAPS" on stdin meets that many gaps, every third of which is too long, and prints one line of JSON.
+#include <cstdint>
+#include <cstdio>
+#include <map>
+
+struct SrsRtpNackInfo {
+    long times = 0;
+};
+
+class SrsRtpRingBuffer {
+public:
+    inline __attribute__((always_inline)) void notify_nack_list_full() { resets++; }
+    long resets = 0;
+};
+
+class SrsRtpNackForReceiver {
+public:
+    SrsRtpNackForReceiver(SrsRtpRingBuffer* rtp, size_t most) : max_queue_size_(most), rtp_(rtp) {}
+    virtual ~SrsRtpNackForReceiver() {}
+    __attribute__((noinline)) void insert(uint16_t first, uint16_t last);
+    __attribute__((noinline)) void check_queue_size();
+    void came(uint16_t number) { queue_.erase(number); }
+
+private:
+    std::map<uint16_t, SrsRtpNackInfo> queue_;
+    size_t max_queue_size_;
+    SrsRtpRingBuffer* rtp_;
+};
+
+void SrsRtpNackForReceiver::insert(uint16_t first, uint16_t last)
+{
+    for (uint16_t each = first; each != last; each++) {
+        queue_[each] = SrsRtpNackInfo();
+    }
+}
+
+void SrsRtpNackForReceiver::check_queue_size()
+{
+    if (queue_.size() >= max_queue_size_) {
+        rtp_->notify_nack_list_full();
+        queue_.clear();
+    }
+}
+
+int main()
+{
+    SrsRtpRingBuffer ring;
+    SrsRtpNackForReceiver missing(&ring, 66);
+    uint16_t next = 65000;
+    char line[64];
+    puts("ready");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        int gaps = 0;
+        sscanf(line, "run %d", &gaps);
+        for (int gap = 0; gap < gaps; gap++) {
+            uint16_t length = gap % 3 == 2 ? 66 + gap % 5 : 1 + gap % 60;
+            missing.insert(next, next + length);
+            missing.check_queue_size();
+            // Those that were asked for again come.
+            for (uint16_t each = next; each != (uint16_t)(next + length); each++) {
+                missing.came(each);
+            }
+            next += length + 10;
+        }
+        printf("{\"resets\": %ld}\n", ring.resets);
+        fflush(stdout);
+    }
+}
