@@ -19,7 +19,7 @@ from tests.scale import patience
 
 pytestmark = pytest.mark.bpf
 
-KILLS = 20 if os.environ.get("OTEL_JB_LONG") else 2
+KILLS = 20 if os.environ.get("OTEL_JB_LONG") or os.environ.get("CI") else 2
 
 
 def marked(mark: str) -> set[int]:

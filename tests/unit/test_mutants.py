@@ -24,7 +24,8 @@ from otel_jb.model.errors import AgentError, ElfError
 from otel_jb.sandbox import functions, layout, prototypes, report, unwind
 from tests import telemetry_samples as samples
 
-MUTANTS = int(os.environ.get("OTEL_JB_TEST_MUTANTS", "40"))  #: of all ELF files together
+#: Of all ELF files together. Continuous integration takes its time, a change does not wait so long.
+MUTANTS = int(os.environ.get("OTEL_JB_TEST_MUTANTS") or (2_000 if os.environ.get("CI") else 40))
 TEXT_MUTANTS = max(30, MUTANTS // 12)  #: of each kind: of 2 000, 500 in all
 CPU_S, MEMORY_BYTES = 5, 300 << 20
 LIBRARIES = Path("/usr/lib/x86_64-linux-gnu")
