@@ -76,7 +76,7 @@ def test_code_inside_the_exporter_reaches_no_target(how: str, target: Child, sec
         assert seen["pid"] != agent.pid
         assert {name for name, ended in seen["attempts"].items() if ended == "done"} <= ALLOWED
         assert len(seen["attempts"]) >= 50
-        held = status(f"/proc/{seen['pid']}")
+        held = status(Path("/proc", str(seen["pid"])))
         assert {held[name] for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")} == {"0" * 16}
         assert (held["NoNewPrivs"], held["Seccomp"]) == ("1", "2")
     finally:

@@ -112,9 +112,12 @@ def target(start: Callable[..., Child]) -> Child:
     return start(Path(sys.executable), str(DRIVER))
 
 
-def status(path: str) -> dict[str, str]:
-    """A /proc/…/status as a dictionary."""
-    lines = Path(path, "status").read_text().splitlines()
+def status(path: Path) -> dict[str, str]:
+    """A /proc/…/status as a dictionary; empty where the thread has ended."""
+    try:
+        lines = (path / "status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
@@ -139,7 +142,7 @@ def measure(
         did = json.loads(target.ask("run 200"))
         assert manager.hears("WATCHDOG=1")
         _, text = fetch(f"http://127.0.0.1:{port}/metrics")
-        threads = [status(str(task)) for task in Path(f"/proc/{agent.pid}/task").iterdir()]
+        threads = [found for task in Path(f"/proc/{agent.pid}/task").iterdir() if (found := status(task))]
     finally:
         agent.send_signal(signal.SIGTERM)
         _, said = agent.communicate(timeout=patience(30))

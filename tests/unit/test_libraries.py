@@ -24,7 +24,7 @@ def test_the_cache_is_read_as_ldconfig_prints_it() -> None:
     printed = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
     listed = re.findall(r"^\t(\S+) \(.*\) => (\S+)$", printed, re.MULTILINE)
     assert listed
-    assert sorted(set(libraries.cached(CACHE))) == sorted(set(listed))
+    assert sorted(set(libraries.cached(Path(libraries.CACHE).read_bytes()))) == sorted(set(listed))
 
 
 @given(st.binary(max_size=200), st.integers(0, 400), st.binary(min_size=1, max_size=40))
