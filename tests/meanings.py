@@ -42,6 +42,7 @@ class Meaning:
     asked: bool = False
     attach_by_default: bool = True
     detail: bool = False
+    untimed: bool = False
 
 
 @dataclass(frozen=True)

@@ -258,6 +258,11 @@ class FunctionProfile:
         """True: only where the user asks for everything, or names the function."""
         return self.spec.attach == "detail"
 
+    @property
+    def untimed(self) -> bool:
+        """True: timed only where the user asks for everything, or names the function."""
+        return self.spec.times == "detail"
+
     def untrusted(self, note: str, *, return_trusted: bool, whole: bool = True) -> FunctionProfile:
         """The same function, without values read from arguments or memory or, in a clone, from its return value."""
         return replace(

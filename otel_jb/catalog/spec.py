@@ -296,6 +296,7 @@ class FunctionSpec:
     static: bool = False  #: not visible outside its source file, so that a compiler may give it other arguments
     uretprobe: UretprobeSpec | None = None
     attach: Literal["default", "detail", "named"] = "default"
+    times: Literal["default", "detail"] = "default"
     only: MarkerSpec | None = None
     layout: MarkerSpec | None = None
     marks: tuple[MarkSpec, ...] = ()
@@ -333,6 +334,10 @@ class FunctionSpec:
             raise KeyValueError("enters", "rtp_sequence is read with 'rtp'")
         if self.passes is not None and self.enters is None:
             raise KeyValueError("passes", "only a packet that 'enters' can pass")
+        if self.times == "detail" and self._needs_end:
+            raise KeyValueError(
+                "times", "what is read at the end needs the end: everything else must be known at the entry"
+            )
         if self.is_mark:
             self._check_mark()
         if self.bytes is not None and not self.handles_packets:
@@ -353,6 +358,13 @@ class FunctionSpec:
             given = getattr(self, key)
             if isinstance(given, TimedSpec) and given.when == "end":
                 raise KeyValueError(key, "a USDT probe has no end: it is read when it is hit")
+
+    @property
+    def _needs_end(self) -> bool:
+        """Whether something is read at the end."""
+        at_end = [_read_at_end(self.bytes), *(_read_at_end(each, "end") for each in (self.depth, self.leaves))]
+        at_end += [each.at == "end" for each in self.adds]
+        return any(at_end) or bool(self.outcomes or self.opens or self.closes or self.passes)
 
     @property
     def is_mark(self) -> bool:
@@ -428,8 +440,8 @@ class ProfileSpec:
                 primaries.add((function.role, function.versions))
 
 
-def _read_at_end(given: Text | TimedSpec) -> bool:
-    return isinstance(given, TimedSpec) and given.when == "end"
+def _read_at_end(given: Text | TimedSpec | None, default: str = "entry") -> bool:
+    return given is not None and (given.when if isinstance(given, TimedSpec) else default) == "end"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -41,10 +41,13 @@ class Told:
         return not self._told[group].issuperset(_metrics(meaning))
 
     def needs_no_time(self, meaning: FunctionMeaning) -> bool:
-        """Whether the entry shows all that this function is attached for: its end tells nothing, and its role's times are those of the primary."""
-        if meaning.primary or meaning.generic or meaning.asked or (meaning.profile, meaning.role) not in self._primary:
+        """Whether the entry shows all that this function is attached for: its end tells nothing, and its times are a detail, or its role's
+        are those of the primary.
+        """
+        if meaning.generic or meaning.asked:
             return False
-        return bool(meaning.program.entry) and not meaning.program.end
+        others = not meaning.primary and (meaning.profile, meaning.role) in self._primary
+        return (others or meaning.untimed) and bool(meaning.program.entry) and not meaning.program.end
 
 
 def _metrics(meaning: FunctionMeaning) -> Sequence[str]:

@@ -13,7 +13,7 @@ import pytest
 from otel_jb.config.model import Config, Detail, TargetSelector
 from otel_jb.host import procfs
 from otel_jb.model.plan import EndStrategy, Probe, SiteKind
-from otel_jb.model.stream import Series
+from otel_jb.model.stream import Series, SeriesSnapshot
 from otel_jb.planner.changes import Found
 from otel_jb.planner.targets import Discovery
 from otel_jb.probes.backend import KernelOptions
@@ -70,6 +70,50 @@ def shapes(probe: Probe) -> set[str]:
     return {word for word in words if word in probe.reason}
 
 
+def measured(server: Child, found: Found) -> tuple[dict[str, Series], dict[str, SeriesSnapshot], dict[str, list[int]]]:
+    """By function, while the server works: the series, its values, and the server's own calls, errors and bytes."""
+    backend = BpfBackend(KernelOptions([1_000_000]))
+    try:
+        records = backend.attach(found.target, found.plan)
+        own = json.loads(server.ask(f"run {PUBLISHERS} {PACKETS}"))
+        snapshot = backend.detach(found.target.id)
+    finally:
+        backend.close()
+    assert server.close() == 0
+    series = {record.id: record for record in records if isinstance(record, Series)}
+    seen = {series[values.series].function: values for values in snapshot.series}
+    return {each.function: each for each in series.values()}, seen, own
+
+
+@pytest.mark.timeout(patience(120))
+def test_by_default_a_packet_of_srs_is_timed_once_and_counted_where_it_goes(
+    server: Child, inspector: Inspector
+) -> None:
+    """Three of four steps of a packet are probed at their entry alone, a take from an empty queue too, and every number is the server's."""
+    target = found(server, inspector, Detail.DEFAULT)
+    probes = {probe.function: probe for probe in target.plan.probes}
+    steps = {"SrsRtcRecvTrack::on_nack", "SrsRtcConsumer::enqueue", "SrsRtcConsumer::dump_packet"}
+    assert {name for name, probe in probes.items() if probe.strategy is EndStrategy.ENTRY_ONLY} == steps
+    assert {len(probes[name].sites) for name in steps} == {1}
+    assert probes["SrsRtcPublishStream::on_rtp_plaintext"].strategy is EndStrategy.EDGE_SITES
+
+    series, seen, own = measured(server, target)
+    assert {name: (seen[name].untimed, seen[name].bytes) for name in steps} == {
+        name: (own[name][0], own[name][2]) for name in steps
+    }
+    taken = own["SrsRtcConsumer::enqueue"][0]
+    assert own["SrsRtcConsumer::dump_packet"][0] > taken
+    assert {name: seen[name].packets for name in steps} == {
+        "SrsRtcRecvTrack::on_nack": own["SrsRtcRecvTrack::on_nack"][0],
+        "SrsRtcConsumer::enqueue": taken,
+        "SrsRtcConsumer::dump_packet": taken,
+    }
+    assert sum(sum(seen[name].faults) for name in steps) == 0
+    assert {name for name in steps if series[name].has_depth} == steps - {"SrsRtcRecvTrack::on_nack"}
+    whole = seen["SrsRtcPublishStream::on_rtp_plaintext"]
+    assert (whole.returned, sum(whole.drops)) == tuple(own["SrsRtcPublishStream::on_rtp_plaintext"][:2])
+
+
 @pytest.mark.timeout(patience(120))
 def test_an_srs_on_coroutines_is_counted_exactly_without_a_probe_on_any_ret(
     server: Child, inspector: Inspector
@@ -90,16 +134,7 @@ def test_an_srs_on_coroutines_is_counted_exactly_without_a_probe_on_any_ret(
     assert default < probes.keys()
     assert "SrsRtcConsumer::wait" not in default
 
-    backend = BpfBackend(KernelOptions([1_000_000]))
-    try:
-        records = backend.attach(target.target, target.plan)
-        own = json.loads(server.ask(f"run {PUBLISHERS} {PACKETS}"))
-        snapshot = backend.detach(target.target.id)
-    finally:
-        backend.close()
-    assert server.close() == 0
-    series = {record.id: record for record in records if isinstance(record, Series)}
-    seen = {series[values.series].function: values for values in snapshot.series}
+    series, seen, own = measured(server, target)
     # A function that is called last has its caller's errors.
     own["SrsRtmpFromRtcBridger::packet_video"][1] = own["SrsRtmpFromRtcBridger::on_rtp"][1]
     assert {name: values.returned for name, values in seen.items() if name in own} == {

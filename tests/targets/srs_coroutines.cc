@@ -377,13 +377,13 @@ static void* play(void* argument)
 {
     Session* session = (Session*)argument;
     while (!session->ended || !session->consumer.queue_.empty()) {
-        if (session->consumer.queue_.empty()) {
-            count("SrsRtcConsumer::wait");
-            session->consumer.wait(0);
-        }
         SrsRtpPacket* packet = NULL;
         session->consumer.dump_packet(&packet);
         count("SrsRtcConsumer::dump_packet", packet ? packet->actual_buffer_size_ : 0);
+        if (!packet) {  // as in SRS, it asks before it waits
+            count("SrsRtcConsumer::wait");
+            session->consumer.wait(0);
+        }
         srs_freep(packet);
     }
     return NULL;

@@ -326,6 +326,11 @@ def test_a_profile_of_the_user_is_used_first(tmp_path: Path) -> None:
             "mine.yaml:6: expected TYPE NAME or TYPE @OFFSET, such as i32 queue_len or i32 @552, got 'u33 @8'",
         ),
         ("    stream: arg1\n", "", "mine.yaml:13: a depth belongs to a stream: the key 'stream' is missing"),
+        (
+            "role: put",
+            "role: put\n    times: detail",
+            "mine.yaml:11: what is read at the end needs the end: everything else must be known at the entry",
+        ),
         (", reason: late", "", "mine.yaml:16: a drop needs a reason, and only a drop has one"),
         ("returns: i32", "returns: void", "mine.yaml:16: 'ret == -2': the function returns nothing: give 'returns'"),
         ("returns: i32", "returns: int", "mine.yaml:11: unknown type 'int'; known: void, bool, u8"),

@@ -75,6 +75,14 @@ def test_a_function_whose_entry_shows_everything_needs_no_end() -> None:
     assert untimed(replace(OTHER, program=reads(Op.DEPTH)))
 
 
+def test_a_profile_keeps_times_for_detail() -> None:
+    """Those of a primary function, too, as long as its entry shows all else, and it shows something."""
+    assert untimed(replace(PRIMARY, untimed=True, program=reads(Op.DEPTH)))
+    assert untimed(replace(OTHER, untimed=True, program=reads(Op.DEPTH), role="get"))
+    assert not untimed(replace(PRIMARY, untimed=True, program=ReadProgram(end=reads(Op.DEPTH).entry)))
+    assert not untimed(replace(PRIMARY, untimed=True))
+
+
 @pytest.mark.parametrize(
     "other",
     [

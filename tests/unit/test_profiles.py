@@ -470,11 +470,20 @@ def test_srs_player_queue_is_read_by_its_vector(catalog: Catalog) -> None:
     consumer, place, packet = 0x1000, 0x2000, 0x3000
     memory = Memory({consumer + 16: (0x9000).to_bytes(8, "little") + (0x9000 + 5 * 8).to_bytes(8, "little")})
     memory.write(packet + 208, (1200).to_bytes(4, "little"))
-    for held, outcome, size in ((packet, Outcome.PACKET, 1200), (0, Outcome.NO_PACKET, 0)):
+    memory.write(0x9000, packet.to_bytes(8, "little"))
+    for waiting, outcome, size, depth in (
+        (5, Outcome.PACKET, 1200, 4),
+        (1, Outcome.PACKET, 1200, 0),
+        (0, Outcome.NO_PACKET, 0, 0),
+    ):
+        memory.write(consumer + 24, (0x9000 + waiting * 8).to_bytes(8, "little"))
         call = readvm.entry(known.program, [consumer, place], memory)
-        memory.write(place, held.to_bytes(8, "little"))
-        call = readvm.end(known.program, call, 0, memory)
-        assert (call.outcome, call.bytes, call.depths) == (outcome, size, [5])
+        assert (call.outcome, call.bytes, call.depths) == (outcome, size, [depth])
+        assert call.moved == [packet] * (waiting > 0)
+    memory.write(consumer + 16, bytes(16))
+    call = readvm.entry(known.program, [consumer, place], memory)
+    assert (call.outcome, call.depths, call.fault) == (Outcome.NO_PACKET, [0], None)
+    assert not known.program.end
     assert not any(f.has_depth for f in catalog.functions() if f.name.startswith("SrsRtpRingBuffer"))
 
 
