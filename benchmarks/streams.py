@@ -43,6 +43,9 @@ METRICS = (
     "rtp_packets_reordered_total",
     "rtp_packets_duplicated_total",
 )
+#: Its put begins with a push, as functions of servers do. Probes on what so small a function would begin and end with are stepped, for 14 µs a
+#: call on virtual machines, and two processors then never see 100 000 packets a second.
+AS_A_SERVER = ("-fcf-protection=none", "-fstack-protector-all", "-fno-omit-frame-pointer", "-fno-shrink-wrap")
 STREAMS, BUSY, LABELS = 1000, 5, 20
 OTHER = "_other"
 Counts = tuple[int, ...]
@@ -168,7 +171,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         source = HERE / "programs" / "streams.c"
-        subprocess.run(["gcc", "-O2", "-pthread", "-o", directory / "streams", source], check=True)
+        subprocess.run(["gcc", "-O2", *AS_A_SERVER, "-pthread", "-o", directory / "streams", source], check=True)
         (directory / "streams.yaml").write_text(PROFILE)
         whole = every_stream(directory, given.seconds, given.rate)
         return 0 if busiest(directory, given.seconds, given.rate) and whole else 1
