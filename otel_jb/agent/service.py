@@ -120,6 +120,9 @@ class Service:
             # Its address is taken before anything is attached: an address in use is the most frequent error of all.
             self.exporter = Exporter(config, settings)
             self._stack.callback(self.exporter.stop, 0.0)
+            from otel_jb.planner import first_look
+
+            first_look.begin(config)
             import otel_jb.planner.targets  # noqa: F401 - meanwhile, for the agent
 
             self.exporter.opened()

@@ -14,17 +14,6 @@ from otel_jb.catalog.model import FunctionProfile
 from otel_jb.catalog.spec import FunctionSpec, Role
 from otel_jb.model.plan import Symbol
 
-#: globs for the search in symbol tables; `generic_profile` then requires a verb
-PATTERNS = (
-    "*[jJ]itter[bB]uf*",
-    "*[jJ]itter_[bB]uf*",
-    "*JITTER_BUF*",
-    "*[jJ][bB]uf_*",
-    "*[jJ]buf[A-Z]*",
-    "*JBuf*",
-    "rtp_parse_packet*",
-)
-
 _SUBJECT = re.compile(r"jitter_?buf|(?:^|[^a-z])jbuf", re.IGNORECASE)
 _EXACT = {"rtp_parse_packet": Role.PARSE}
 _VERBS: dict[Role, tuple[str, ...]] = {

@@ -11,7 +11,7 @@ import shlex
 import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from otel_jb import __version__
@@ -35,6 +35,8 @@ examples:
 
 otel-jb COMMAND --help explains each command.
 """
+_MEASURE = ("run", "record")  #: commands that read files of processes at once
+_WITHOUT = frozenset({"-h", "--help", "--version", "--print-config"})  #: options with which they do not
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,12 +47,14 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code and never raises."""
+    """Run one command, of the program's own arguments where none are given; returns its exit code and never raises."""
     output.prepare()
     typed = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in typed
     try:
-        code = _run(words.with_command(typed), typed)
+        arguments = words.with_command(typed)
+        with _sandbox_for(arguments) if argv is None else contextlib.nullcontext():
+            code = _run(arguments, typed)
         output.finish()
         return code
     except AgentError as error:
@@ -84,6 +88,22 @@ def entry() -> NoReturn:
     # runs these after it has waited for threads, so nothing is left that could last.
     atexit.register(lambda: [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)])
     sys.exit(code)
+
+
+@contextlib.contextmanager
+def _sandbox_for(arguments: list[str]) -> Iterator[None]:
+    """A sandbox for a command that will need one, started first of all: what this process imports before that, all of its processes hold."""
+    if words.command_of(arguments) not in _MEASURE or not _WITHOUT.isdisjoint(arguments):
+        yield
+        return
+    from otel_jb.sandbox import client
+
+    with contextlib.suppress(AgentError, OSError):  # the command itself tries again, and says why not
+        client.start_early()
+    try:
+        yield
+    finally:
+        client.end_early()
 
 
 def _run(arguments: list[str], typed: list[str]) -> int:

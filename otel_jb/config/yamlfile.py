@@ -172,7 +172,11 @@ def decode(data: bytes, source: str) -> str:
 def parse(text: str, source: str, into: type[T]) -> T:
     """Read the document as an `into`; an empty one is an empty mapping. Errors call it `source`. Raises ConfigError."""
     _check_size(text, source)
-    node = _compose(text, source)
+    return read(_compose(text, source), source, into)
+
+
+def read(node: Node, source: str, into: type[T]) -> T:
+    """The same of a document's nodes."""
     return cast("T", _Reader(source).read(node, into))
 
 

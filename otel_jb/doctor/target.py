@@ -159,8 +159,8 @@ def inspect_target(target: int | str, config: Config) -> Inspected:
     Raises AgentError if there is nothing to read.
     """
     from otel_jb import catalog
-    from otel_jb.planner.findings import open_foreign
     from otel_jb.planner.inferred import with_inferred
+    from otel_jb.planner.mapped import open_foreign
     from otel_jb.planner.planner import linked_libraries
     from otel_jb.sandbox.client import Inspector
     from otel_jb.sandbox.report import inspect_file

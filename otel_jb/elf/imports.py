@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ _MAX_NAME = 16_384
 _DT_PLTRELSZ, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ, _DT_JMPREL = 2, 5, 6, 7, 8, 10, 23
 #: GLOB_DAT and JUMP_SLOT (psABI tables). Plain 64-bit relocations are excluded: they fill variables that may change later.
 _SLOT_TYPES = {"x86_64": frozenset({6, 7}), "aarch64": frozenset({1025, 1026})}
+_RELOCATION, _TYPE_AT = struct.Struct("<QQq"), 8  #: Elf64_Rela: slot, symbol and type, addend
 _PLT_SECTIONS = (".plt", ".plt.sec", ".plt.got", ".iplt")
 _ENDBR64 = b"\xf3\x0f\x1e\xfa"
 _BTI_C = 0xD503245F
@@ -46,17 +48,21 @@ def _slots(image: Image) -> Iterator[tuple[int, str]]:
     if symbols is None or strings is None or length is None:
         return
     types = _SLOT_TYPES[image.arch]
+    low = re.compile(b"[%s]" % re.escape(bytes(each & 0xFF for each in types)))
     names: dict[int, str] = {}
     for table_tag, size_tag in ((_DT_RELA, _DT_RELASZ), (_DT_JMPREL, _DT_PLTRELSZ)):
         table, size = value(table_tag), value(size_tag)
         if table is None or not size:
             continue
-        if size // 24 > MAX_RELOCATIONS:
+        if size // _RELOCATION.size > MAX_RELOCATIONS:
             raise image.corrupt("it has too many relocations")
-        for slot, info, _ in struct.iter_unpack("<QQq", image.read(table, size // 24 * 24)):
-            index = info >> 32
-            if info & 0xFFFFFFFF not in types or index == 0:
+        data = image.read(table, size // _RELOCATION.size * _RELOCATION.size)
+        # Of half a million relocations of a large program some hundred are of these types, so the lowest bytes of all types are searched.
+        for found in low.finditer(data[_TYPE_AT :: _RELOCATION.size]):
+            slot, info, _ = _RELOCATION.unpack_from(data, found.start() * _RELOCATION.size)
+            if info & 0xFFFFFFFF not in types or not info >> 32:
                 continue
+            index = info >> 32
             if index not in names:
                 names[index] = _symbol_name(image, symbols + index * 24, strings, length)
             if names[index]:

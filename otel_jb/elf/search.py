@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from functools import lru_cache
+from heapq import heapify, heapreplace
 from typing import Any
 
 #: Bytes by how common they are in texts, tables and code, the most common first; what is not listed is rarer.
@@ -68,8 +69,21 @@ def _shared(words: frozenset[bytes]) -> list[tuple[bytes, list[tuple[bytes, int]
                     holders.setdefault(part, set()).add(word)
     chosen = []
     left = set(words)
+    # The part that most words share comes first, the longer one of equals. How many of them are left only falls, so what was counted
+    # earlier is a bound: only the parts at the front are counted again.
+    front = [(-len(of), -rank, part) for rank, (part, of) in enumerate(sorted(holders.items(), key=_by_length))]
+    heapify(front)
     while left:
-        part = max(holders, key=lambda each: (len(holders[each] & left), len(each), each))
-        chosen.append((part, [(word, word.index(part)) for word in sorted(holders[part] & left)]))
-        left -= holders[part]
+        counted, order, part = front[0]
+        shared = holders[part] & left
+        if len(shared) != -counted:
+            heapreplace(front, (-len(shared), order, part))
+            continue
+        chosen.append((part, [(word, word.index(part)) for word in sorted(shared)]))
+        left -= shared
     return chosen
+
+
+def _by_length(holder: tuple[bytes, set[bytes]]) -> tuple[int, bytes]:
+    part, _ = holder
+    return len(part), part

@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,9 +22,10 @@ from otel_jb.host.patience import patiently
 from otel_jb.model.errors import AgentError, ElfError, TargetError
 from otel_jb.model.text import printable
 from otel_jb.planner.debug_files import settings
-from otel_jb.planner.findings import findings, open_foreign, opened_file
+from otel_jb.planner.findings import findings, opened_file
 from otel_jb.planner.inferred import with_inferred
 from otel_jb.planner.inputs import FileFacts
+from otel_jb.planner.mapped import open_foreign
 from otel_jb.planner.marked import symbols_of
 from otel_jb.sandbox.limits import MAX_FILES
 
@@ -185,21 +187,24 @@ class Files:
         if not report.has_symtab and not debug:
             self._ask_for(report, matches, executable_name)
         asked = self._catalog.questions(matches)
-        if asked is not None:
-            matches = self._catalog.place(matches, self._find(opened, file, shown, report, root, asked))
         code: Mapping[int, FunctionCode] = {}
-        if matches:
-            functions = [(each.symbol.address, each.symbol.size) for each in matches if each.symbol not in marks]
-            others = [opened_file(opened, other) for other in libraries[: MAX_FILES - 1 - len(debug)] if other != path]
-            code = examine_file(
-                self._inspector,
-                file,
-                shown,
-                functions,
-                debug_files=debug,
-                libraries=others,
-                thorough=self._thorough,
-            )
+        # Two questions about the same file, and neither needs the other's answer: each is read by a process of its own.
+        with ThreadPoolExecutor(1, "layout") as beside:
+            placing = asked and beside.submit(self._find, opened, file, shown, report, root, asked)
+            if matches:
+                functions = [(each.symbol.address, each.symbol.size) for each in matches if each.symbol not in marks]
+                others = [opened_file(opened, each) for each in libraries[: MAX_FILES - 1 - len(debug)] if each != path]
+                code = examine_file(
+                    self._inspector,
+                    file,
+                    shown,
+                    functions,
+                    debug_files=debug,
+                    libraries=others,
+                    thorough=self._thorough,
+                )
+        if placing:
+            matches = self._catalog.place(matches, placing.result())
         text = {address: _text(file, each) for address, each in code.items()}
         head = os.pread(file, HEAD, 0) if matches else b""
         if report.marks:

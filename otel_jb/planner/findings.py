@@ -14,8 +14,8 @@ from otel_jb.catalog.layouts import Findings, Questions
 from otel_jb.host import procfs
 from otel_jb.host.patience import patiently
 from otel_jb.host.procfs import MappedFile, Process
-from otel_jb.host.roots import look
 from otel_jb.model.errors import AgentError, ElfError
+from otel_jb.planner.mapped import open_foreign
 
 if TYPE_CHECKING:
     from otel_jb.sandbox.client import Inspector
@@ -81,16 +81,6 @@ def findings(
         found.strings,
         found.versions,
     )
-
-
-def open_foreign(path: str, system: str = "") -> int:
-    """A read-only descriptor of another program's regular file. Raises AgentError, also where its file system does not answer.
-
-    A path through a process's root does not lead out of it. `system`: identifies its file system where that is known, see `patiently`.
-    """
-    from otel_jb.elf.image import open_regular
-
-    return patiently(lambda: open_regular(path, look), path, system, discard=os.close)
 
 
 def open_mapped(process: Process, file: MappedFile) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.model.errors import AgentError
-from otel_jb.planner.planner import is_program, paths
+from otel_jb.planner.mapped import is_program, paths
 
 if TYPE_CHECKING:
     from otel_jb.planner.files import Files

@@ -7,7 +7,6 @@ import fnmatch
 import glob
 import logging
 import platform
-import re
 import threading
 from collections.abc import Hashable, Sequence
 from copy import copy
@@ -28,6 +27,7 @@ from otel_jb.planner.choose import DOUBT, NOT_ASKED_FOR, make_plan
 from otel_jb.planner.files import Examined, Files, keep, path_key
 from otel_jb.planner.findings import open_mapped
 from otel_jb.planner.inputs import KernelFacts, Options
+from otel_jb.planner.mapped import asked, is_program, paths, worth_reading
 from otel_jb.planner.prices import of_processor
 from otel_jb.planner.process import UNKNOWN, ProcessFacts, signal_stacks
 
@@ -37,13 +37,6 @@ if TYPE_CHECKING:
     from otel_jb.sandbox.report import FileReport
 
 _logger = logging.getLogger(__name__)
-
-#: Libraries of every process that hold no jitter buffer: reading them at each start would cost more than all others.
-_PLAIN = re.compile("|".join(map(fnmatch.translate, (
-    "ld-linux*", "libc.so*", "libc-*", "libm.so*", "libm-*", "libpthread*", "libdl.so*", "libdl-*", "librt.so*", "librt-*",
-    "libresolv*", "libnss_*", "libgcc_s*", "libstdc++*", "libz.so*", "libcrypto*", "libssl*", "libsystemd*", "libselinux*",
-    "libpcre*", "liblzma*", "libzstd*", "libcap.so*", "libgcrypt*", "libgpg-error*", "libLLVM*", "libX*", "libGL*", "libicu*",
-))))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +82,7 @@ class Planner:
         self.kernel = kernel_facts(perf=config.link.value == "perf")
         # Where return probes are cheaper than edges it must be known of every function whether one is safe.
         thorough = thorough or self.kernel.prefers_return_probes
-        self.files = Files(inspector, self.catalog, _asked(config), thorough=thorough)
+        self.files = Files(inspector, self.catalog, asked(config), thorough=thorough)
         self._planning = threading.RLock()  # plans are made again by the thread that measures what they cost
         self._kinds: dict[Hashable, _Kind] = {}  # by what a plan follows from
         self._kernels: dict[Hashable, KernelFacts] = {}  # by file: what its first plan went by
@@ -98,7 +91,7 @@ class Planner:
     @property
     def asks_any(self) -> bool:
         """Whether functions of any file of a process may be meant, a system library's among them."""
-        return bool(_asked(self.config) or self.config.usdt or self.catalog.has_marks)
+        return bool(asked(self.config) or self.config.usdt or self.catalog.has_marks)
 
     def forget_build(self, build_id: str) -> None:
         """A debug file came, or will not: plans that were made without it are made again."""
@@ -111,9 +104,9 @@ class Planner:
         found = copy(self)
         found.config = config
         found._kinds = {}  # noqa: SLF001 - its own kind
-        if (catalog.profiles, _asked(config)) != (self.catalog.profiles, _asked(self.config)):
+        if (catalog.profiles, asked(config)) != (self.catalog.profiles, asked(self.config)):
             found.catalog = catalog
-            found.files = self.files.with_catalog(catalog, _asked(config))
+            found.files = self.files.with_catalog(catalog, asked(config))
         return found
 
     def examine_process(
@@ -298,42 +291,8 @@ class Planner:
         self._kernels.clear()
 
 
-def _asked(config: Config) -> tuple[str, ...]:
-    """The functions that the user named, whether a profile knows them or not."""
-    return (*config.functions.include, *(name for pair in config.pairs for name in (pair.start, pair.stop)))
-
-
-def paths(process: Process, mapped: Sequence[MappedFile] | None = None) -> list[tuple[str, MappedFile]]:
-    """The files that a process has code of, each with where the agent opens it; its program first."""
-    files = [(procfs.file_path(process, file), file) for file in mapped or procfs.mapped_files(process.pid)]
-    return sorted(files, key=lambda item: not is_program(process, item[1]))
-
-
-def worth_reading(
-    process: Process, files: Sequence[tuple[str, MappedFile]], *, everything: bool = False
-) -> list[tuple[str, MappedFile]]:
-    """Those that may hold a jitter buffer; `everything`: any that has a name."""
-    return [(path, file) for path, file in files if everything or is_program(process, file) or not _is_plain(file)]
-
-
-def _is_plain(file: MappedFile) -> bool:
-    return _PLAIN.match(file.path.rpartition("/")[2]) is not None
-
-
-def only_plain(names: Sequence[str]) -> bool:
-    """Whether all of these libraries are ones that hold no jitter buffer."""
-    return all(_PLAIN.match(name) for name in names)
-
-
 def _name(examined: Examined) -> str:
     return examined.report.soname or examined.path.rsplit("/", 1)[-1]
-
-
-def is_program(process: Process, file: MappedFile) -> bool:
-    if file.inode != process.inode:
-        return False
-    # It may have another name since the process was looked at; and not on every file system do both know its device by the same number.
-    return file.path == process.executable or file.mappings[0].device_number == process.device
 
 
 def no_function(

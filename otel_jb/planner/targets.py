@@ -27,9 +27,10 @@ from otel_jb.planner.changes import Changes, Found, Placed
 from otel_jb.planner.expected import Ahead, Expectation
 from otel_jb.planner.loading import Loading
 from otel_jb.planner.looks import FIRST_LOOK_S, LAST_LOOK_S, Look, files_of, identities, mapped_of
+from otel_jb.planner.mapped import only_plain, paths, worth_reading
 from otel_jb.planner.missed import Missed
 from otel_jb.planner.named_files import NamedFiles
-from otel_jb.planner.planner import Planner, no_function, nothing_yet, only_plain, paths, worth_reading
+from otel_jb.planner.planner import Planner, no_function, nothing_yet
 from otel_jb.planner.selection import changes, of_running_only, said_of, selector_of, what_selects
 from otel_jb.planner.servers import Unmeasured, is_server, loads_plugins
 from otel_jb.sandbox.limits import MAX_FILES

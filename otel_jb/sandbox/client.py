@@ -17,7 +17,8 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,9 @@ class Inspector:
         self.cpu_seconds = cpu_seconds
         self.asked = threading.Event()  #: a request was sent, so that the caller waits
         self._lock = threading.Lock()
-        self._starter, (self._pid, self._socket) = _early.pop() if _early else _started()
+        early = _early.pop() if _early else _started()
+        self._starter, self._pid, self._socket = early.starter, early.pid, early.socket
+        self._question = early.question  # that is being answered, see `ask_early`
 
     def call(
         self, function: str, files: Sequence[int], *, name: str = "the file", patient: bool = False, **arguments: Any
@@ -64,16 +67,7 @@ class Inspector:
         """
         if len(files) > MAX_FILES:
             raise ValueError(f"at most {MAX_FILES} files in a request")
-        sizes = sum(os.fstat(file).st_size for file in files)
-        request = {
-            "function": function,
-            "arguments": arguments,
-            "cpu_seconds": self.cpu_seconds,
-            "seconds": self.cpu_seconds * BUSY,
-            "bytes": sizes,
-            "patient": patient,
-        }
-        data = json.dumps(request).encode()
+        data = _request(function, files, arguments, self.cpu_seconds, patient=patient)
         shown = printable(name)
         answer = self._ask(data, files, shown)
         if not answer and self._replace_dead():  # the sandbox itself had died: the file is not to blame
@@ -81,20 +75,17 @@ class Inspector:
         return _result(answer, shown)
 
     def _ask(self, request: bytes, files: Sequence[int], name: str) -> bytes:
-        body = os.memfd_create("request", os.MFD_CLOEXEC)
-        try:
-            write_all(body, request)
-            reading, writing = os.pipe()
-            try:
-                self._send([writing, body, *files])
-            except BaseException:
-                os.close(reading)
-                raise
-            finally:
-                os.close(writing)
-        finally:
-            os.close(body)
-        self.asked.set()
+        with self._lock:
+            question, self._question = self._question, None
+        if question is not None and question.what == (request, _identities(files)):
+            reading = question.reading
+        else:
+            if question is not None:
+                os.close(question.reading)
+            reading = _sent(self._send, request, files)
+            question = None
+        if question is None or not select.select([reading], [], [], 0)[0]:
+            self.asked.set()
         try:
             return _read_answer(reading, self.cpu_seconds * BUSY, name)
         finally:
@@ -144,6 +135,9 @@ class Inspector:
         """End the sandbox and wait for its process."""
         with self._lock:
             if self._pid > 0:
+                if self._question is not None:
+                    os.close(self._question.reading)
+                    self._question = None
                 self._socket.close()
                 self._starter.close()
                 self._pid = 0
@@ -166,7 +160,23 @@ def _is_ending(pid: int) -> bool:
         return True
 
 
-_early: list[tuple[Starter, tuple[int, socket.socket]]] = []
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A request that was sent, and the files that it was sent with; `reading`: where its answer will come."""
+
+    what: tuple[bytes, tuple[tuple[int, ...], ...]]
+    reading: int
+
+
+@dataclass(slots=True)
+class _Sandbox:
+    starter: Starter
+    pid: int
+    socket: socket.socket
+    question: _Question | None = None
+
+
+_early: list[_Sandbox] = []
 
 
 def start_early() -> None:
@@ -175,20 +185,76 @@ def start_early() -> None:
         _early.append(_started())
 
 
+def ask_early(function: str, files: Sequence[int], **arguments: Any) -> None:
+    """Ask the early sandbox what the first `Inspector` will probably ask first, so that it is answered meanwhile; nothing where there is none.
+
+    If its first call is the same, of the same files as they were, it takes this answer, otherwise it asks as if this had never been.
+    """
+    if not _early or _early[0].question is not None:
+        return
+    early = _early[0]
+    request = _request(function, files, arguments, DEFAULT_CPU_SECONDS, patient=False)
+    with contextlib.suppress(OSError):  # it has ended, and the next call says why
+
+        def send(descriptors: list[int]) -> None:
+            socket.send_fds(early.socket, [b"?"], descriptors)
+
+        early.question = _Question((request, _identities(files)), _sent(send, request, files))
+
+
 def end_early() -> None:
     """End the early sandbox if nothing used it."""
     while _early:
-        starter, (_, ours) = _early.pop()
-        ours.close()
-        starter.close()
+        early = _early.pop()
+        if early.question is not None:
+            os.close(early.question.reading)
+        early.socket.close()
+        early.starter.close()
 
 
-def _started() -> tuple[Starter, tuple[int, socket.socket]]:
+def _started() -> _Sandbox:
     starter = Starter()
-    return starter, starter.start()
+    return _Sandbox(starter, *starter.start())
 
 
 # -- the caller's side ------------------------------------------------------------------------------------------
+
+
+def _request(
+    function: str, files: Sequence[int], arguments: dict[str, Any], cpu_seconds: int, *, patient: bool
+) -> bytes:
+    request = {
+        "function": function,
+        "arguments": arguments,
+        "cpu_seconds": cpu_seconds,
+        "seconds": cpu_seconds * BUSY,
+        "bytes": sum(os.fstat(file).st_size for file in files),
+        "patient": patient,
+    }
+    return json.dumps(request).encode()
+
+
+def _identities(files: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """What tells open files apart, and from what they were before they were changed."""
+    return tuple((s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in map(os.fstat, files))
+
+
+def _sent(send: Callable[[list[int]], None], request: bytes, files: Sequence[int]) -> int:
+    """Send a request; the descriptor that its answer will come from."""
+    body = os.memfd_create("request", os.MFD_CLOEXEC)
+    try:
+        write_all(body, request)
+        reading, writing = os.pipe()
+        try:
+            send([writing, body, *files])
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+    finally:
+        os.close(body)
+    return reading
 
 
 def _read_answer(reading: int, timeout: float, name: str) -> bytes:

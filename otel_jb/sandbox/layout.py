@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from otel_jb.elf.search import holds, occurrences
 from otel_jb.elf.types import Field
 from otel_jb.model.errors import ElfError
 
@@ -19,6 +20,7 @@ _SECONDS = 5.0  #: that the search for types may take, of the 10 that a request 
 _MAX_SPLIT = 4096  #: reported units that lie in other files
 _MAX_SPLIT_FILES = 256  #: that are opened
 _BATCH = 24  #: files of one request
+_TEXTS = (".rodata",)  #: the section that programs have their texts in
 
 Places = dict[str, dict[str, "Field | str"]]
 
@@ -164,14 +166,13 @@ def read(
         plain["problem"] = "it has no debug information"
     else:
         plain = _types(described, types, None)
-    names = [section for each in images for section in _parts(each, (".strtab", ".dynstr"))]
-    text = _parts(image, (".rodata",))
+    names = (".strtab", ".dynstr")
     return {
         **plain,
-        "symbols": [name for name in symbols if any(b"\0" + name.encode() + b"\0" in part for part in names)],
-        "perhaps": [name for name in symbols if any(name.encode() + b"\0" in part for part in names)],
-        "strings": [each for each in strings if any(each.encode() in part for part in text)],
-        "versions": {prefix: _versions(prefix, text) for prefix in prefixes},
+        "symbols": [name for name in symbols if _any_holds(images, b"\0" + name.encode() + b"\0", names)],
+        "perhaps": [name for name in symbols if _any_holds(images, name.encode() + b"\0", names)],
+        "strings": [each for each in strings if _any_holds([image], each.encode(), _TEXTS)],
+        "versions": {prefix: _versions(prefix, image) for prefix in prefixes},
     }
 
 
@@ -218,10 +219,22 @@ def _has_types(image: Image) -> bool:
     return any(part is not None and part.type != "SHT_NOBITS" for part in map(image.section, names))
 
 
-def _parts(image: Image, names: Sequence[str]) -> list[bytes]:
-    return [part.data for part in map(image.section, names) if part is not None]
+def _parts(image: Image, names: Sequence[str]) -> list[tuple[int, int]]:
+    """Where sections begin and end in the file: they are searched where they lie, a copy of a large one takes longer than that."""
+    parts = (part for part in map(image.section, names) if part is not None and part.type != "SHT_NOBITS")
+    return [(part.offset, part.offset + part.size) for part in parts]
 
 
-def _versions(prefix: str, text: Sequence[bytes]) -> list[str]:
-    pattern = re.compile(re.escape(prefix.encode()) + rb"(\d{1,6}(?:\.\d{1,6}){1,4})")
-    return sorted({match.group(1).decode() for part in text for match in pattern.finditer(part)})[:16]
+def _any_holds(images: Sequence[Image], text: bytes, names: Sequence[str]) -> bool:
+    return any(holds(image.buffer, text, *part) for image in images for part in _parts(image, names))
+
+
+def _versions(prefix: str, image: Image) -> list[str]:
+    pattern = re.compile(rb"\d{1,6}(?:\.\d{1,6}){1,4}")
+    found = set()
+    for start, end in _parts(image, _TEXTS):
+        for at in occurrences(image.buffer, prefix.encode(), start, end):
+            version = pattern.match(image.buffer, at + len(prefix.encode()), end)
+            if version is not None:
+                found.add(version[0].decode())
+    return sorted(found)[:16]

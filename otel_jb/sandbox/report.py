@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from otel_jb.sandbox.client import Inspector
 
 
+_READ_EACH = "otel_jb.sandbox.report:read_each"
+
+
 @dataclass(frozen=True, slots=True)
 class FileReport:
     """Identity and matching functions of one ELF file."""
@@ -83,21 +86,30 @@ def inspect_files(
     found: list[FileReport | ElfError] = []
     for start in range(0, len(files), MAX_FILES):
         batch = files[start : start + MAX_FILES]
-        names = [name for _, name in batch]
         try:
-            plain = inspector.call(
-                "otel_jb.sandbox.report:read_each",
-                [file for file, _ in batch],
-                file_names=names,
-                patterns=list(patterns),
-                telltales=list(telltales),
-            )
+            plain = inspector.call(_READ_EACH, [file for file, _ in batch], **_arguments(batch, patterns, telltales))
             if len(plain) != len(batch):
                 raise ValueError("one answer for each file")
             found += [_report_or_error(each) for each in plain]
         except (ElfError, KeyError, TypeError, ValueError):
             found += [_inspect_alone(inspector, file, name, patterns, telltales) for file, name in batch]
     return found
+
+
+def ask_early(files: Sequence[tuple[int, str]], patterns: Sequence[str], telltales: Sequence[str]) -> None:
+    """Have the early sandbox begin with what `inspect_files` will ask. See `client.ask_early`."""
+    from otel_jb.sandbox.client import ask_early as ask
+
+    ask(_READ_EACH, [file for file, _ in files], **_arguments(files, patterns, telltales))
+
+
+def _arguments(files: Sequence[tuple[int, str]], patterns: Sequence[str], telltales: Sequence[str]) -> dict[str, Any]:
+    """Of `read_each`."""
+    return {
+        "file_names": [name for _, name in files],
+        "patterns": list(patterns),
+        "telltales": list(telltales),
+    }
 
 
 def _inspect_alone(

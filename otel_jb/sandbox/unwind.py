@@ -6,8 +6,10 @@ Runs in the sandbox. The walk itself (`otel_jb.stacks.unwinder`) happens outside
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from array import array
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from otel_jb.elf.image import Image
@@ -73,20 +75,33 @@ def read(files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[i
     return codec.encode(tuple(answers))
 
 
-def _of_file(image: Image, addresses: Sequence[int]) -> tuple[Rule, ...]:
-    from otel_jb.elf import debugfile, symbols
-    from otel_jb.elf.demangle import demangle
-    from otel_jb.model.names import without_arguments
+class _Functions:
+    """The functions of a file. Of a large program only their addresses are kept: a few names are asked for."""
 
-    frames = Frames(image)
-    functions = sorted(
-        {(f.address, f.name) for f in symbols.all_functions(image, debugfile.matching_images(image, []))}
-    )
-    starts = [address for address, _ in functions]
+    def __init__(self, image: Image) -> None:
+        from otel_jb.elf import debugfile, symbols
+
+        self._tables = symbols.all_tables(image, debugfile.matching_images(image, []))
+        found = array("Q", (address for table in self._tables for _, _, address, _, _ in table.functions()))
+        self.starts = array("Q", sorted(filter(image.is_executable, found)))
+
+    def names(self, starts: Collection[int]) -> dict[int, str]:
+        """The functions that start at these addresses, demangled, without arguments; the last in order where one has several names."""
+        from otel_jb.elf.demangle import demangle
+        from otel_jb.model.names import without_arguments
+
+        found: dict[int, str] = {}
+        for table in self._tables:
+            for _, name, address, _, _ in table.functions(starts):
+                found[address] = max(found.get(address, ""), name.decode("utf-8", "backslashreplace"))
+        return {address: without_arguments(demangle(name)) for address, name in found.items()}
+
+
+def _of_file(image: Image, addresses: Sequence[int]) -> tuple[Rule, ...]:
+    frames, functions = Frames(image), _Functions(image)
     registers = {image.machine.stack_pointer: "sp", image.machine.frame_pointer: "fp"}
-    names = dict(functions)
     by_frame_pointer = _keeps_frame_pointers(image)
-    found = []
+    found: list[tuple[Rule, int | None, int | None]] = []  # without names, which belong to these two addresses
     for address in addresses:
         frame = row = None
         try:
@@ -101,24 +116,28 @@ def _of_file(image: Image, addresses: Sequence[int]) -> tuple[Rule, ...]:
         elif _returns_from_handler(image, address):
             base, address = "signal", address + 1
             low = address
-        function, displacement = "", address
-        start = _start(starts, address, low)
-        if start is not None:
-            name = functions[start][1]
-            function, displacement = without_arguments(demangle(name)), address - starts[start]
-        begins = None
-        if base != "signal" and _is_planted(image, frames, address):
-            begins = without_arguments(demangle(names.get(address + 1, "")))
+        start = _start(functions.starts, address, low)
+        displacement = address - start if start is not None else address
+        begins = address + 1 if base != "signal" and _is_planted(image, frames, address) else None
         if base == "signal":
-            found.append(Rule(base, function=function, displacement=displacement))
+            rule = Rule(base, displacement=displacement)
         elif frame is None and by_frame_pointer:
-            found.append(Rule("fp", 16, -16, -8, function, displacement, begins=begins))
+            rule = Rule("fp", 16, -16, -8, displacement=displacement)
         elif row is None or base is None:
-            found.append(Rule(None, function=function, displacement=displacement, begins=begins))
+            rule = Rule(None, displacement=displacement)
         else:
             places = row.frame_pointer_at, row.return_address_at
-            found.append(Rule(base, row.offset, *places, function, displacement, row.outermost, begins))
-    return tuple(found)
+            rule = Rule(base, row.offset, *places, displacement=displacement, outermost=row.outermost)
+        found.append((rule, start, begins))
+    names = functions.names({start for _, *both in found for start in both if start is not None})
+    return tuple(
+        replace(
+            rule,
+            function=names.get(start, "") if start is not None else "",
+            begins=names.get(begins, "") if begins is not None else None,
+        )
+        for rule, start, begins in found
+    )
 
 
 def _keeps_frame_pointers(image: Image) -> bool:
@@ -159,7 +178,7 @@ def _returns_from_handler(image: Image, address: int) -> bool:
 
 
 def _start(starts: Sequence[int], address: int, low: int | None) -> int | None:
-    """The index of the symbol that covers an address: the last one before it, and none from before the code that holds it.
+    """Where the symbol that covers an address starts: the last one before it, and none from before the code that holds it.
 
     A stripped file has exported symbols far apart; naming a function by a distant neighbour would be a guess.
     """
@@ -168,7 +187,7 @@ def _start(starts: Sequence[int], address: int, low: int | None) -> int | None:
     index = bisect_right(starts, address) - 1
     if index < 0 or (low is not None and starts[index] < low):
         return None
-    return index if low is not None or address - starts[index] < 4096 else None
+    return starts[index] if low is not None or address - starts[index] < 4096 else None
 
 
 def segments(files: Sequence[int]) -> list[list[int]]:
@@ -196,16 +215,13 @@ def switching(files: Sequence[int]) -> list[str]:
             if (image.soname or "").startswith(("libc.so", "ld-linux", "libpthread", "libgcc_s")):
                 continue
             imported = imports.read_imports(image)
-            names = {
-                *imported.stubs.values(),
-                *imported.slots.values(),
-                *(f.name for f in symbols.all_functions(image)),
-            }
+            own = (each.name for each in symbols.all_functions(image))
+            names = itertools.chain(imported.stubs.values(), imported.slots.values(), own)
+            found.update(
+                n for n in names if known.judge(n.partition("@")[0]) is known.Verdict.SWITCHES and n != "sigaltstack"
+            )
         except ElfError:
             continue
-        found.update(
-            n for n in names if known.judge(n.partition("@")[0]) is known.Verdict.SWITCHES and n != "sigaltstack"
-        )
         if len(found) > 8:
             break
     return sorted(found)[:8]

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from otel_jb.arch.machine import here
 from otel_jb.host import procfs, vdso
 from otel_jb.model.errors import AgentError
-from otel_jb.planner.findings import open_foreign, open_mapped
+from otel_jb.planner.findings import open_mapped
+from otel_jb.planner.mapped import open_foreign
 from otel_jb.stacks.shape import Shapes
 from otel_jb.stacks.walk import Place
 

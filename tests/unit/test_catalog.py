@@ -9,8 +9,9 @@ import imageio_ffmpeg
 import pytest
 
 from otel_jb.catalog import Catalog, FunctionProfile, Match, load
-from otel_jb.catalog.generic import PATTERNS, role_of
+from otel_jb.catalog.generic import role_of
 from otel_jb.catalog.layouts import Findings
+from otel_jb.catalog.names import PATTERNS
 from otel_jb.elf.demangle import demangle
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import Matcher, find

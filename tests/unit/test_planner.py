@@ -13,6 +13,7 @@ from otel_jb.config.model import Config
 from otel_jb.host import procfs
 from otel_jb.host.procfs import Process
 from otel_jb.planner import files
+from otel_jb.planner.mapped import only_plain
 from otel_jb.planner.planner import Planner, kernel_facts
 from otel_jb.sandbox.client import Inspector
 
@@ -54,6 +55,12 @@ def strategy(planner: Planner, process: Process) -> str:
 def test_what_a_pointer_may_lead_to_forbids_a_return_probe(planner: Planner, process: Process) -> None:
     """Whatever else the process can do: what is linked for a file meets processes that nobody has looked at."""
     assert strategy(planner, process) == "ret-sites"
+
+
+def test_the_c_librarys_vector_functions_are_not_read() -> None:
+    """What gcc links with `-ffast-math` holds no jitter buffer; FFmpeg's static builds have it, and it cost a start 28 ms."""
+    assert only_plain(("libmvec.so.1", "libm.so.6"))
+    assert not only_plain(("libmvec.so.1", "libmvecbuffer.so"))
 
 
 def test_probes_by_perf_events_know_no_sessions() -> None:

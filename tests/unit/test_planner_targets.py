@@ -20,8 +20,8 @@ from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import NoFunctionError, NothingYetError, TargetError
 from otel_jb.model.stream import AgentCost
 from otel_jb.planner import named_files
+from otel_jb.planner.mapped import paths
 from otel_jb.planner.named_files import NamedFiles
-from otel_jb.planner.planner import paths
 from otel_jb.planner.servers import is_server
 from otel_jb.planner.targets import Discovery
 from otel_jb.sandbox.client import Inspector

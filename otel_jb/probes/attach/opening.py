@@ -8,7 +8,8 @@ import os
 from otel_jb.host import procfs
 from otel_jb.model.errors import AgentError
 from otel_jb.model.plan import Probe
-from otel_jb.planner.findings import open_foreign, open_mapped
+from otel_jb.planner.findings import open_mapped
+from otel_jb.planner.mapped import open_foreign
 from otel_jb.probes.attach.verify import UnverifiedError
 
 
