@@ -104,15 +104,19 @@ def _measure(
     stack: ExitStack,
 ) -> int:
     from otel_jb.agent.service import Service
+    from otel_jb.agent.watched import Watched
     from otel_jb.demo.ffmpeg import Sender
     from otel_jb.demo.relay import Relay
     from otel_jb.views.rows import LiveTable
     from otel_jb.views.screen import Screen
 
-    service = stack.enter_context(Service(config))
+    watched = Watched(config.retain / 1e9)
+    service = stack.enter_context(Service(config, [watched.take], slow_calls=True))
+    stack.callback(watched.close)
     # At once, because it may follow the first start's set-up: a newcomer sees something move all the time.
     with Progress(after_s=0.0).during(STARTING):
         service.start()
+        watched.start(service)
     agent, url = service.agent, service.url
     relay = Relay(receiver.rtp_port, receiver.rtcp_port, impairment)
     stack.callback(relay.stop)
@@ -139,7 +143,7 @@ def _measure(
         return 0.0 if failed else live()
 
     failed: dict[str, str] = {}
-    table = LiveTable(agent.state)
+    table = LiveTable(watched.state)
 
     def picture() -> Picture:
         agent.read()
@@ -150,7 +154,8 @@ def _measure(
 
     # What was printed above is hidden while the screen is shown.
     hint = f"{url}  ? help  q quit  |  " if sys.stdout.isatty() else ""
-    showing.show(picture, lambda: hint + relayed(), left, stop)
+    source = showing.Source(picture, showing.page_of(watched.state, watched.kept.latest))
+    showing.show(source, lambda: hint + relayed(), left, stop)
     for message in failed.values():
         print(message, file=sys.stderr)
     last = Screen(bars=False)

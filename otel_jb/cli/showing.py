@@ -8,8 +8,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from otel_jb.model.errors import AgentError
@@ -17,11 +18,44 @@ from otel_jb.model.errors import AgentError
 if TYPE_CHECKING:
     from threading import Event
 
+    from otel_jb.telemetry.kept_calls import KeptCall
+    from otel_jb.telemetry.state import StreamState
     from otel_jb.views.keyboard import Keyboard
+    from otel_jb.views.opened import Opened
+    from otel_jb.views.page.tables import Content
     from otel_jb.views.rows import Picture
     from otel_jb.views.screen import Screen
 
 _PERIOD_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where what is shown comes from. Both raise AgentError.
+
+    Attributes:
+        picture: all rows of this moment.
+        opened: what belongs to the row with this key; asked for while one is open.
+    """
+
+    picture: Callable[[], Picture]
+    opened: Callable[[tuple[int, str]], Opened]
+
+
+def page_of(state: StreamState, slow_calls: Callable[[], Iterable[KeptCall]]) -> Callable[[tuple[int, str]], Opened]:
+    """`Source.opened` of what this process itself measures or replays."""
+    made: list[Content] = []
+
+    def look(key: tuple[int, str]) -> Opened:
+        from otel_jb.views.opened import opened
+        from otel_jb.views.page.tables import Content, Facts
+
+        if not made:  # not before a row is opened: the first picture does not wait for these modules
+            made.append(Content(state, Facts(slow_calls=slow_calls), {"keeps_slow_calls": True}))
+        tables = made[0].tables()
+        return opened(tables.head, tables.tables, key)
+
+    return look
 
 
 def until(deadline: float, stop: Event) -> Callable[[], float]:
@@ -29,11 +63,11 @@ def until(deadline: float, stop: Event) -> Callable[[], float]:
     return lambda: 0.0 if stop.is_set() else max(0.0, deadline - time.monotonic())
 
 
-def show(picture: Callable[[], Picture], note: Callable[[], str], left: Callable[[], float], stop: Event) -> Screen:
+def show(source: Source, note: Callable[[], str], left: Callable[[], float], stop: Event) -> Screen:
     """Show pictures until no time is left or a key ends it; returns the screen with the last picture.
 
     Args:
-        picture: makes one.
+        source: makes pictures.
         note: what else there is to say, in the last line.
         left: the seconds for which to go on.
         stop: set by signals; ends a wait.
@@ -42,9 +76,9 @@ def show(picture: Callable[[], Picture], note: Callable[[], str], left: Callable
 
     screen = Screen(bars=(sys.stdout.encoding or "").lower().replace("-", "") == "utf8")
     if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        _on_screen(screen, picture, note, left, stop)
+        _on_screen(screen, source, note, left, stop)
     else:
-        _as_lines(screen, picture, note, left, stop)
+        _as_lines(screen, source.picture, note, left, stop)
     return screen
 
 
@@ -65,25 +99,27 @@ def _keyboard() -> Iterator[Keyboard | None]:
         yield keys
 
 
-def _on_screen(
-    screen: Screen, picture: Callable[[], Picture], note: Callable[[], str], left: Callable[[], float], stop: Event
-) -> None:
+def _on_screen(screen: Screen, source: Source, note: Callable[[], str], left: Callable[[], float], stop: Event) -> None:
     from rich.console import Console, Group
     from rich.live import Live
 
     from otel_jb.views.table import styled
 
     console = Console()
-    due, trouble = 0.0, ""
+    due, trouble, looked = 0.0, "", None
     with _keyboard() as keyboard, Live(console=console, screen=True, auto_refresh=False) as live:
         while left() > 0:
-            if time.monotonic() >= due:
-                try:
-                    screen.take(picture())
-                    trouble = ""
-                except AgentError as error:
-                    trouble = error.message  # an agent that is started again answers again
-                due = time.monotonic() + _PERIOD_S
+            is_due = time.monotonic() >= due
+            try:
+                if is_due:
+                    due = time.monotonic() + _PERIOD_S
+                    screen.take(source.picture())
+                wanted = screen.wanted
+                if wanted is not None and (is_due or wanted != looked):
+                    screen.look(wanted, source.opened(wanted))
+                looked, trouble = wanted, ""
+            except AgentError as error:
+                trouble = error.message  # an agent that is started again answers again
             size = console.size
             live.update(Group(*styled(screen.frame(size.width, size.height, trouble or note()))), refresh=True)
             wait = min(due - time.monotonic(), left())

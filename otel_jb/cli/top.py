@@ -10,13 +10,14 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from otel_jb.cli import demo, showing, target, words
 from otel_jb.cli import run as run_command
 from otel_jb.cli.progress import STARTING, Progress
+from otel_jb.cli.showing import Source
 from otel_jb.model.errors import AgentError, TargetError, UsageError
 from otel_jb.model.text import printable
 
@@ -62,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
     """Show until stopped. Raises AgentError."""
     warnings: deque[str] = deque(maxlen=1)
     # Signals first: an interrupt in the middle of the start could leave a lock held that one of the agent's threads waits for.
-    with _quiet_log(warnings), _stopping() as stop, _source(args) as (picture, caption):
+    with _quiet_log(warnings), _stopping() as stop, _source(args) as (source, caption):
         left = showing.until(showing.deadline(args.seconds), stop)
-        showing.show(picture, lambda: warnings[0] if warnings else caption, left, stop)
+        showing.show(source, lambda: warnings[0] if warnings else caption, left, stop)
     return 0
 
 
@@ -85,7 +86,7 @@ def _quiet_log(kept: deque[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _source(args: argparse.Namespace) -> Iterator[tuple[Callable[[], Picture], str]]:
+def _source(args: argparse.Namespace) -> Iterator[tuple[Source, str]]:
     """Where pictures come from, and what that is called."""
     named = bool(target.given(args) or target.conditions(args))
     if args.connect and not args.connect.startswith(("http://", "https://")):
@@ -104,7 +105,7 @@ def _source(args: argparse.Namespace) -> Iterator[tuple[Callable[[], Picture], s
 
         scraped = Scraped(url)
         scraped.picture()  # what is wrong with the address is told before the screen opens
-        yield scraped.picture, scraped.url
+        yield Source(scraped.picture, scraped.opened), scraped.url
         return
     with run_command.early_children(args), _measured(args) as source:
         yield source
@@ -122,20 +123,21 @@ def _running() -> str:
 
 
 @contextmanager
-def _recorded(file: str) -> Iterator[tuple[Callable[[], Picture], str]]:
+def _recorded(file: str) -> Iterator[tuple[Source, str]]:
     from otel_jb.agent.recording import Reader
+    from otel_jb.agent.replayed import ReplayedCalls
     from otel_jb.cli.replay import Replay
     from otel_jb.views.rows import LiveTable
 
     stop = threading.Event()
     with Reader(file) as reader:
         replay = Replay(reader)
-        table = LiveTable(replay.state)
+        table, calls = LiveTable(replay.state), ReplayedCalls(replay.state)
         trouble: list[AgentError] = []
 
         def play() -> None:
             try:
-                replay.play(1.0, stop)
+                replay.play(1.0, stop, calls.take)
             except AgentError as error:  # the recording is cut off, or spoilt
                 trouble.append(error)
 
@@ -148,15 +150,18 @@ def _recorded(file: str) -> Iterator[tuple[Callable[[], Picture], str]]:
             return table.picture()
 
         try:
-            yield picture, f"recorded on {printable(reader.header.host)}"
+            looks = showing.page_of(replay.state, calls.kept.latest)
+            yield Source(picture, looks), f"recorded on {printable(reader.header.host)}"
         finally:
             stop.set()
             player.join(5.0)
+            calls.close()
 
 
 @contextmanager
-def _measured(args: argparse.Namespace) -> Iterator[tuple[Callable[[], Picture], str]]:
+def _measured(args: argparse.Namespace) -> Iterator[tuple[Source, str]]:
     from otel_jb.agent.service import Service
+    from otel_jb.agent.watched import Watched
     from otel_jb.doctor.preflight import preflight
     from otel_jb.doctor.system import System
     from otel_jb.views.rows import LiveTable
@@ -166,22 +171,25 @@ def _measured(args: argparse.Namespace) -> Iterator[tuple[Callable[[], Picture],
     if not hasattr(args, "listen") and args.port is None:
         config = dataclasses.replace(config, listen=None)
     preflight(config, System(words.again(args.typed, "--port", "--listen")))
-    with Service(config) as service:
+    watched = Watched(config.retain / 1e9)
+    with Service(config, [watched.take], slow_calls=config.traces) as service:
         with Progress().during(STARTING):
             service.start()
+            watched.start(service)
         loop = threading.Thread(target=service.agent.run, name="agent", daemon=True)
         loop.start()
-        table = LiveTable(service.agent.state)
+        table = LiveTable(watched.state)
 
         def picture() -> Picture:
             service.agent.read()
             return table.picture()
 
         try:
-            yield picture, ""
+            yield Source(picture, showing.page_of(watched.state, watched.kept.latest)), ""
         finally:
             service.agent.stop()
             loop.join(5.0)
+            watched.close()
 
 
 @contextmanager

@@ -36,6 +36,15 @@ def at_most_text(nanoseconds: float | None) -> str:
     return f"≤{math.ceil(nanoseconds / scale / step - 1e-9) * step:.3g}{unit}"
 
 
+def span_text(nanoseconds: float) -> str:
+    """A measured time to three digits, `12.3 ms`."""
+    for least, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
+        value = nanoseconds / least
+        if value >= 1:
+            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+    return f"{nanoseconds:.0f} ns"
+
+
 def rate(value: float | None) -> str:
     """A rate per second, `1.2M`."""
     if value is None:

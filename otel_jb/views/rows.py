@@ -41,6 +41,7 @@ class Row:
     ended: bool = False
     buckets: tuple[int, ...] = ()  #: calls of the last few seconds by duration
     bounds_ns: tuple[int, ...] = ()  #: upper bounds of the buckets but the last
+    totals: tuple[int, ...] = ()  #: calls by duration since attached
     drops_by_reason: tuple[tuple[str, int], ...] = ()  #: since attached
     added: tuple[
         tuple[str, str, float], ...
@@ -186,6 +187,7 @@ def _row(process: str, pid: int, before: SeriesView | None, after: SeriesView, e
         ended=ended,
         buckets=buckets if series.has_timing else (),
         bounds_ns=after.bounds_ns,
+        totals=values.buckets if series.has_timing else (),
         drops_by_reason=tuple(zip(series.drop_reasons, values.drops, strict=True)),
         added=tuple(
             (each.instrument.name, each.instrument.unit, value)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 import urllib.error
@@ -10,18 +11,23 @@ import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
+from typing import Any, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from otel_jb.model.added import ADDED
 from otel_jb.model.errors import TargetError
 from otel_jb.views.numbers import at_most
+from otel_jb.views.opened import Opened, opened
 from otel_jb.views.rows import WINDOW_SECONDS, Picture, ProcessRow, Row, StreamRow
 
 _TIMEOUT_S = 5.0
 _MAX_BYTES = 64 << 20
+_EVENTS_EVERY_S = 2.0
 #: An agent is asked directly: a proxy of the environment knows nothing of this host's loopback address.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_Read = TypeVar("_Read")
 _Key = tuple[str, str, str]  #: host, PID, function
 _LATENCY = "jitterbuffer_delay_seconds"
 _COUNTS = {
@@ -94,22 +100,52 @@ class Scraped:
         self._pages.append(page)
         return picture_between(self._pages[0], page)
 
+    def opened(self, key: tuple[int, str]) -> Opened:
+        """What the agent's page has of the row with this key, at most two seconds old. Raises TargetError."""
+        now = self._now()
+        if self._events is None or now - self._events[0] >= _EVENTS_EVERY_S:
+            self._events = now, self._first_event()
+        try:
+            return opened(self._events[1]["head"], self._events[1]["tables"], key)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise TargetError(f"the events of {self.url} are not those of this version's page") from None
+
     _is_agent = False
+    _events: tuple[float, dict[str, Any]] | None = None  #: the page's content, and when it was read
 
     def _fetch(self) -> str:
-        try:
-            request = urllib.request.Request(self.url, headers={"Accept": "text/plain"})
-            with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
-                text: str = answer.read(_MAX_BYTES).decode("utf-8", "replace")
-        except urllib.error.HTTPError as error:
-            raise TargetError(
-                f"{self.url} answers {error.code} {error.reason}", "See web_config in docs/configuration.md."
-            ) from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise TargetError(f"no answer from {self.url}: {reason}", "Is the agent running? otel-jb run") from None
+        body: bytes = self._get(self.url, "text/plain", lambda answer: answer.read(_MAX_BYTES))
+        text = body.decode("utf-8", "replace")
         self._is_agent = "otel_jb_build_info" in text
         return text
+
+    def _first_event(self) -> dict[str, Any]:
+        """A page that opens gets everything in one event."""
+        url = self.url.removesuffix("/metrics") + "/events"
+        kind, data = self._get(
+            url, "text/event-stream", lambda answer: (answer.readline(), answer.readline(_MAX_BYTES))
+        )
+        try:
+            found = json.loads(data.removeprefix(b"data: "))
+        except ValueError:
+            found = None
+        if kind != b"event: whole\n" or not isinstance(found, dict):
+            raise TargetError(f"{url} has no events of an agent's page")
+        return found
+
+    @staticmethod
+    def _get(url: str, accept: str, read: Callable[[Any], _Read]) -> _Read:
+        try:
+            request = urllib.request.Request(url, headers={"Accept": accept})
+            with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
+                return read(answer)
+        except urllib.error.HTTPError as error:
+            raise TargetError(
+                f"{url} answers {error.code} {error.reason}", "See web_config in docs/configuration.md."
+            ) from None
+        except (OSError, ValueError, HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            raise TargetError(f"no answer from {url}: {reason}", "Is the agent running? otel-jb run") from None
 
 
 def read_page(text: str, at: float) -> _Page:
@@ -189,6 +225,7 @@ def _row(key: _Key, before: _Function | None, after: _Function, seconds: float) 
         depth=int(value["depth"]) if "depth" in value else None,
         buckets=buckets,
         bounds_ns=bounds_ns,
+        totals=tuple(map(int, new)) if bounds else (),
         drops_by_reason=tuple((reason, int(count)) for reason, count in after.drops.items()),
         added=tuple((_ADDED[name].name, _ADDED[name].unit, each) for name, each in after.added.items()),
     )

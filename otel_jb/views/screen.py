@@ -5,26 +5,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from otel_jb.model.text import printable
-from otel_jb.views.numbers import NONE, at_most_text, rate, whole
+from otel_jb.views.detail import detail
+from otel_jb.views.heat import Heat
+from otel_jb.views.numbers import NONE, rate, whole
+from otel_jb.views.opened import Opened
 from otel_jb.views.rows import Picture, ProcessRow, Row, StreamRow
-from otel_jb.views.table import FUNCTIONS, PROCESSES, STREAMS, Item, Layout, Line, arrange, cells, process_text
-from otel_jb.views.trends import Trends
+from otel_jb.views.table import FUNCTIONS, PROCESSES, STREAMS, Item, Layout, Line, arrange, cells, cut, process_text
+from otel_jb.views.trends import LENGTH, Trends, histogram
 
 AnyRow = Row | StreamRow | ProcessRow
 HELP = """\
 Tab       functions, RTP streams, processes
-up, down  choose a row (k, j too)
-Enter     open the row; Esc closes it
+up, down  choose a row (k, j too); scroll in an open one
+Enter     open the row: verdict, calls over time, slow calls; Esc closes it
 s         order by the next column; r turns the order round
 /         show only rows with this text; Enter keeps it, Esc drops it
 space     freeze the picture; again: go on
 q         quit
 
 calls/s, p50, p99, packets/s and bytes/s are of the last 10 seconds, counts since the agent attached.
-p50 ≤43.2µs: at least half of the calls took at most 43.2 µs. Bars show the rate's last readings."""
+p50 ≤43.2µs: at least half of the calls took at most 43.2 µs.
+trend: the rate's last readings. durations: the last calls, quick ones on the left, the same scale for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +100,15 @@ class Screen:
     helping: bool = False
     opened: tuple[int, str] | None = None
     chosen: int = 0
+    scrolled: int = 0  #: lines of the open row above the first that is shown
     _picture: Picture = field(default_factory=Picture)
     _trends: Trends = field(default_factory=Trends)
+    _heat: Heat = field(default_factory=Heat)
+    _more: tuple[tuple[int, str], Opened] | None = None
+    _used: tuple[int, int] = (
+        0,
+        0,
+    )  #: the lowest and the highest bucket with a call in any function: rows can be compared
 
     def take(self, picture: Picture) -> None:
         """A new picture; nothing changes while the screen is frozen."""
@@ -109,8 +120,21 @@ class Screen:
                 *((("function", row.key), row.calls_per_second) for row in picture.functions),
                 *((("stream", row.key), row.packets_per_second) for row in picture.streams),
                 *((("process", row.key), row.calls_per_second) for row in picture.processes),
+                *((("depth", row.key), row.depth) for row in picture.functions),
             ]
         )
+        used = {place for row in picture.functions for place, calls in enumerate(row.buckets) if calls}
+        self._used = (min(used), max(used)) if used else (0, 0)
+        self._heat.feed((row.key, row.totals) for row in picture.functions if row.totals)
+
+    @property
+    def wanted(self) -> tuple[int, str] | None:
+        """The key of the row that is open, whose `Opened` is to be told by `look`; None: nothing is."""
+        return None if self.frozen and self._more is not None else self.opened
+
+    def look(self, key: tuple[int, str], more: Opened) -> None:
+        """What belongs to the row with this key."""
+        self._more = key, more
 
     def press(self, key: str) -> bool:
         """Do what a key means; False: quit."""
@@ -123,6 +147,8 @@ class Screen:
             self.helping = False
         elif key == "?":
             self.helping = True
+        elif self.opened is not None and key in ("down", "j", "up", "k"):
+            self.scrolled = max(0, self.scrolled + (1 if key in ("down", "j") else -1))
         elif key == "esc":
             self.opened, self.text = None, ""
         elif key == "\t":
@@ -134,7 +160,7 @@ class Screen:
         elif key == "\r":
             shown = [row for row in self._rows() if not _idle(row)]
             if shown:
-                self.opened = shown[min(self.chosen, len(shown) - 1)].key
+                self.opened, self.scrolled, self._more = shown[min(self.chosen, len(shown) - 1)].key, 0, None
         elif key == "s":
             self.order[self.table] = (self.order[self.table] + 1) % len(_TABLES[self.table].orders)
         elif key == "r":
@@ -157,21 +183,22 @@ class Screen:
 
     def frame(self, width: int, height: int, note: str = "") -> list[Line]:
         """The whole screen. `note`: what else there is to say, in the last line."""
-        head = Line(_fit(self._heading(), width), weak=True)
-        keys = (
-            "Esc back  q quit"
-            if self.opened or self.helping
-            else "? help  Tab next table  s order  / filter  Enter open  q quit"
-        )
-        foot = Line(_fit(note or keys, width), weak=True)
         room = max(3, height - 3)
+        keys = "? help  Tab next table  s order  / filter  Enter open  q quit"
         if self.helping:
-            body = [Line(_fit(text, width)) for text in HELP.splitlines()][:room]
+            body, keys = [Line(text) for text in HELP.splitlines()], "Esc back  q quit"
         elif self.opened is not None and (row := self._opened_row()) is not None:
-            body = [Line(_fit(text, width)) for text in _detail(row)][:room]
+            body, keys = self._detail(row, width), "Esc back  q quit"
+            if len(body) > room:
+                keys = "up, down scroll  " + keys
+            self.scrolled = max(0, min(self.scrolled, len(body) - room))
+            body = body[self.scrolled :]
         else:
             body = self._table(width, room)
-        return [*[head, Line(""), *body, *[Line("")] * max(0, height - 3 - len(body))][: height - 1], foot]
+        head, foot = Line(self._heading(), weak=True), Line(note or keys, weak=True)
+        body = [*body[:room], *[Line("")] * (height - 3 - len(body))]
+        lines = [*[head, Line(""), *body][: height - 1], foot]
+        return [replace(line, text=cut(line.text, width)) for line in lines]
 
     def text_lines(self, width: int) -> list[str]:
         """The present table without a screen around it."""
@@ -192,7 +219,7 @@ class Screen:
     def _table(self, width: int, height: int | None, *, chosen: bool = True) -> list[Line]:
         rows = self._rows()
         if not rows:
-            return [Line(_fit(self._nothing(), width), weak=True)]
+            return [Line(cut(self._nothing(), width), weak=True)]
         active = sum(not _idle(row) for row in rows)
         self.chosen = max(0, min(self.chosen, active - 1))
         items = [self._item(row) for row in rows]
@@ -220,8 +247,28 @@ class Screen:
 
     def _item(self, row: AnyRow) -> Item:
         kind = "function" if isinstance(row, Row) else "stream" if isinstance(row, StreamRow) else "process"
-        trend = self._trends.line((kind, row.key)) if self.bars else ""
-        return Item({**_cells(row), "trend": trend or NONE}, idle=_idle(row), weak=row.ended, alarm=_alarms(row))
+        drawn = {"trend": self._trends.line((kind, row.key)) if self.bars else ""}
+        if isinstance(row, Row):
+            drawn["durations"] = histogram(row.buckets, *self._used, LENGTH) if self.bars and any(row.buckets) else ""
+        shown = {name: bars or NONE for name, bars in drawn.items()}
+        return Item({**_cells(row), **shown}, idle=_idle(row), weak=row.ended, alarm=_alarms(row))
+
+    def _detail(self, row: AnyRow, width: int) -> list[Line]:
+        """One row, opened."""
+        shown = {name: text for name, text in _cells(row).items() if name in _layout(row).columns}
+        title = [shown.pop("process"), *(shown.pop(name) for name in ("stream", "role") if name in shown)]
+        if not isinstance(row, ProcessRow):
+            shown.pop("function", None)
+            title.insert(1, printable(row.function))
+        heat: list[str] = []
+        if isinstance(row, Row):
+            reasons = ", ".join(f"{printable(reason)} {count}" for reason, count in row.drops_by_reason if count)
+            shown["drops"] += f" ({reasons})" if reasons else ""
+            depth = self._trends.line(("depth", row.key)) if self.bars else ""
+            shown["depth"] += f" {depth}" if depth else ""
+            heat = self._heat.lines(row.key, row.bounds_ns, width, plain=not self.bars)
+        more = self._more[1] if self._more is not None and self._more[0] == row.key else None
+        return detail("  ".join(filter(None, title)), shown, row, more, heat, width)
 
 
 def _idle(row: AnyRow) -> bool:
@@ -268,39 +315,5 @@ def _percent(share: float | None) -> str:
     return NONE if share is None else f"{share * 100:.1f}%"
 
 
-def _detail(row: AnyRow) -> list[str]:
-    """One row, opened: every column by name, and of a function how its last calls were distributed."""
-    table = next(each for each in _TABLES if each.layout is _layout(row))
-    shown = {name: text for name, text in _cells(row).items() if name in table.layout.columns and text != NONE}
-    if not isinstance(row, ProcessRow):
-        shown["function"] = printable(row.function)
-    widest = max(map(len, shown))
-    found = [f"{name:<{widest}}  {text}" for name, text in shown.items()]
-    if isinstance(row, Row):
-        found += [f"{'  ' + printable(reason):<{widest}}  {count}" for reason, count in row.drops_by_reason if count]
-        found += [f"{name}  {value:.12g} {unit.strip('{}')}" for name, unit, value in row.added]
-        found += ["", *_histogram(row)]
-    return found
-
-
 def _layout(row: AnyRow) -> Layout:
     return FUNCTIONS if isinstance(row, Row) else STREAMS if isinstance(row, StreamRow) else PROCESSES
-
-
-def _histogram(row: Row) -> list[str]:
-    """The calls of the last seconds by duration, from the first bucket with a call to the last."""
-    calls = sum(row.buckets)
-    if not calls:
-        return ["no timed call in the last seconds"]
-    used = [number for number, count in enumerate(row.buckets) if count]
-    top = max(row.buckets)
-    found = [f"{calls} calls of the last seconds by duration:"]
-    for number in range(used[0], used[-1] + 1):
-        bound = at_most_text(row.bounds_ns[number]) if number < len(row.bounds_ns) else "over"
-        count = row.buckets[number]
-        found.append(f"{bound:>9}  {'#' * math.ceil(count / top * 40):<40}  {count}")
-    return found
-
-
-def _fit(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"

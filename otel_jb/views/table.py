@@ -30,9 +30,22 @@ class Layout:
 
 
 FUNCTIONS = Layout(
-    columns=("process", "function", "role", "calls/s", "trend", "p50", "p99", "bytes/s", "packets", "drops", "depth"),
+    columns=(
+        "process",
+        "function",
+        "role",
+        "calls/s",
+        "trend",
+        "durations",
+        "p50",
+        "p99",
+        "bytes/s",
+        "packets",
+        "drops",
+        "depth",
+    ),
     elastic="function",
-    expendable=("trend", "p50", "bytes/s", "role", "process", "depth", "packets", "drops", "p99", "pid"),
+    expendable=("trend", "durations", "p50", "bytes/s", "role", "process", "depth", "packets", "drops", "p99", "pid"),
     alarm="drops",
 )
 STREAMS = Layout(
@@ -58,7 +71,8 @@ PROCESSES = Layout(
     expendable=("trend", "functions", "throttled", "udp drops", "waited", "cpu"),
     alarm="udp drops",
 )
-_TEXT = frozenset({"process", "function", "stream", "role", "trend"})  #: aligned to the left
+_DRAWN = frozenset({"trend", "durations"})  #: no text, but bars
+_TEXT = frozenset({"process", "function", "stream", "role"}) | _DRAWN  #: aligned to the left
 _GAP = 2
 _SHORTEST = 28  #: the elastic column is shortened to this before another one goes
 _LEAST = 8
@@ -104,6 +118,7 @@ def cells(row: Row) -> dict[str, str]:
         "role": row.role,
         "calls/s": rate(row.calls_per_second),
         "trend": NONE,
+        "durations": NONE,
         "p50": NONE if idle else at_most_text(row.p50_at_most_ns),
         "p99": NONE if idle else at_most_text(row.p99_at_most_ns),
         "bytes/s": rate(row.bytes_per_second),
@@ -137,7 +152,7 @@ def arrange(
     if idle:
         names = ", ".join(dict.fromkeys(each.cells[layout.elastic] for each in idle))
         what = "not called yet" if layout is FUNCTIONS else "nothing yet"
-        found.append(Line(_cut(f"{what}: {names}", width), weak=True))
+        found.append(Line(cut(f"{what}: {names}", width), weak=True))
     return found
 
 
@@ -162,7 +177,7 @@ def styled(shown_lines: Sequence[Line]) -> list[Text]:
 
 def _fit(table: Sequence[dict[str, str]], width: int, layout: Layout) -> tuple[list[str], dict[str, int]]:
     """The columns that fit, and the width of each."""
-    widths = {name: max([_width(name), *(_width(row[name]) for row in table)]) for name in ("pid", *layout.columns)}
+    widths = {name: max([width_of(name), *(width_of(row[name]) for row in table)]) for name in ("pid", *layout.columns)}
     columns = [name for name in layout.columns if name == layout.elastic or _says_something(name, table)]
     least = min(widths[layout.elastic], _SHORTEST)
 
@@ -183,7 +198,7 @@ def _fit(table: Sequence[dict[str, str]], width: int, layout: Layout) -> tuple[l
 
 def _says_something(name: str, table: Sequence[dict[str, str]]) -> bool:
     """A column of nothing but dashes takes room from those that have something to say."""
-    return (name in _TEXT and name != "trend") or not table or any(row[name] != NONE for row in table)
+    return (name in _TEXT and name not in _DRAWN) or not table or any(row[name] != NONE for row in table)
 
 
 def _join(row: Sequence[tuple[str, str]], widths: dict[str, int]) -> str:
@@ -191,7 +206,7 @@ def _join(row: Sequence[tuple[str, str]], widths: dict[str, int]) -> str:
     for name, text in row:
         room = widths[name]
         fitted = _cut_left(text, room) if name in _TEXT else text
-        blank = " " * (room - _width(fitted))
+        blank = " " * (room - width_of(fitted))
         shown.append(fitted + blank if name in _TEXT else blank + fitted)
     return (" " * _GAP).join(shown).rstrip()
 
@@ -203,7 +218,7 @@ def _place(name: str, columns: Sequence[str], widths: dict[str, int]) -> tuple[i
     return start, start + widths[name]
 
 
-def _width(text: str) -> int:
+def width_of(text: str) -> int:
     """The number of columns that printable text takes on a terminal."""
     if text.isascii():
         return len(text)
@@ -213,19 +228,19 @@ def _width(text: str) -> int:
     return cell_len(text)
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
     """The beginning of the text, in at most this many columns."""
-    if _width(text) <= width:
+    if width_of(text) <= width:
         return text
-    while text and _width(text) > width - 1:
+    while text and width_of(text) > width - 1:
         text = text[:-1]
     return text + "…"
 
 
 def _cut_left(text: str, width: int) -> str:
     """The end of the text, which distinguishes functions of one class."""
-    if _width(text) <= width:
+    if width_of(text) <= width:
         return text
-    while text and _width(text) > width - 1:
+    while text and width_of(text) > width - 1:
         text = text[1:]
     return "…" + text

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last readings of a rate as a line of bars, one column each, scaled to the highest of them."""
+"""Bars in a cell: the last readings of a rate, or the calls of each bucket; scaled to the highest of them."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 LENGTH = 12
 _BARS = "▁▂▃▄▅▆▇█"
@@ -39,3 +39,11 @@ def bars(values: Iterable[float]) -> str:
     if top <= 0:
         return _BARS[0] * len(given)
     return "".join(_BARS[min(len(_BARS) - 1, round(value / top * (len(_BARS) - 1)))] for value in given)
+
+
+def histogram(calls: Sequence[int], first: int, last: int, room: int) -> str:
+    """One bar for each bucket from `first` to `last`, neighbours together where they are more than `room`; blank: no call."""
+    together = -(-(last - first + 1) // room)
+    sums = [sum(calls[place : min(place + together, last + 1)]) for place in range(first, last + 1, together)]
+    top = max(sums)
+    return "".join(_BARS[(each * (len(_BARS) - 1)) // top] if each else " " for each in sums)

@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.bpf.conftest import Child, Compile
-from tests.e2e.agent_process import COMMAND, agent, run_command, until
+from tests.e2e.agent_process import COMMAND, Conversation, agent, run_command, until
+from tests.e2e.test_traces import build
 from tests.scale import patience
 
 pytestmark = pytest.mark.bpf
@@ -31,15 +33,16 @@ _SEQUENCE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][0-9A-B]|[=>])")
 class Terminal:
     """A program on a pseudo terminal, and everything that it wrote, without escape sequences."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, kind: str = "xterm-256color") -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
-        environment = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+        environment = {**os.environ, "TERM": kind, "LC_ALL": "C.UTF-8"}
         self.process = subprocess.Popen(
             [str(COMMAND), *arguments], stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
         )
         os.close(slave)
         self.written = ""
+        self.sequences = 0  #: that move the cursor or set colours
 
     def shows(self, text: str) -> None:
         """Wait until it has written this since the last key."""
@@ -48,7 +51,9 @@ class Terminal:
             assert time.monotonic() < deadline, f"{text!r} never shown; last: {self.written[-2000:]!r}"
             if select.select([self._master], [], [], 0.2)[0]:
                 try:
-                    self.written += _SEQUENCE.sub("", os.read(self._master, 1 << 16).decode(errors="replace"))
+                    more, sequences = _SEQUENCE.subn("", os.read(self._master, 1 << 16).decode(errors="replace"))
+                    self.written += more
+                    self.sequences += sequences
                 except OSError as error:
                     raise AssertionError(f"it ended before it showed {text!r}: {self.written[-2000:]!r}") from error
 
@@ -74,9 +79,9 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str) -> Iterator[Terminal]:
+def terminal(*arguments: str, kind: str = "xterm-256color") -> Iterator[Terminal]:
     """A terminal that is closed again."""
-    shown = Terminal(*arguments)
+    shown = Terminal(*arguments, kind=kind)
     try:
         yield shown
     finally:
@@ -102,7 +107,7 @@ def test_a_terminal_shows_what_runs(compile_program: Compile, start: Callable[..
 def test_beside_a_running_agent_it_shows_that_agents_numbers(
     compile_program: Compile, start: Callable[..., Child], tmp_path: Path
 ) -> None:
-    """By its address, without a probe of its own, as plain lines where there is no terminal; a recording likewise."""
+    """By its address, without a probe of its own, as plain lines where there is no terminal, or a dumb one."""
     child = start(compile_program("guide_names.c", "-O1"))
     with agent(tmp_path, "--pid", str(child.pid)) as measuring:
         assert child.ask("70") != ""
@@ -113,6 +118,86 @@ def test_beside_a_running_agent_it_shows_that_agents_numbers(
         (line,) = [line for line in done.stdout.splitlines() if "jitterbuffer_put" in line][-1:]
         assert "70" in line.split()
         assert str(child.pid) in line
+        with terminal("top", "--connect", address, "--seconds", "1", kind="dumb") as shown:
+            shown.shows("jitterbuffer_put")
+            assert shown.process.wait(patience(20)) == 0
+            assert shown.sequences == 0
+
+
+def _opens_put(shown: Terminal) -> None:
+    shown.shows("SrsRtpJitterBuffer::put")
+    shown.press("/JitterBuffer::put\r")
+    shown.shows("SrsRtpJitterBuffer::put  put")  # as a row of its own
+    shown.press("\r")
+    shown.shows("verdict: ")
+
+
+def _shows_call(shown: Terminal, logged: dict[str, Any]) -> None:
+    """The open row has the call that the program logged, which slept for 50 ms; and `q` ends it."""
+    shown.shows(f"({logged['thread']})")
+    shown.shows(" ms  SrsRtpJitterBuffer::put")
+    shown.shows("waited for a CPU")
+    # On a busy machine other calls may be slow too, but this one is the longest. nanosleep never takes less than it is told.
+    row = rf"([\d.]+) ms  SrsRtpJitterBuffer::put  \S+ \({logged['thread']}\)"
+    found = re.findall(row, shown.written)
+    assert found, shown.written
+    took = max(map(float, found))
+    assert logged["inner_ns"] / 1e6 - 0.1 < took < logged["outer_ns"] / 1e6 + 0.1
+    share = re.findall(r"ran [\d.]+ \S+, waited for a CPU [\d.]+ \S+, blocked ([\d.]+) ms", shown.written)
+    assert 49.9 < max(map(float, share)) <= took
+    assert "calls by duration" in shown.written
+    assert any(float(bound) >= took for bound in re.findall(r"≤([\d.]+)ms +[^\s\d]+ +1\b", shown.written))
+    assert shown.close() == 0
+
+
+def _slow_put(server: Conversation) -> dict[str, Any]:
+    """Let one call of forty sleep for 50 ms; what the program logged of it."""
+    (logged,) = [each for each in server.ask("run 1 40 1 50000")["log"] if each["planned"]]
+    found: dict[str, Any] = logged
+    return found
+
+
+def test_an_open_row_shows_a_slow_call_as_the_program_logged_it(tmp_path: Path) -> None:
+    """Its duration, what its thread did, its stack and the call over time: measured by `top` itself."""
+    with Conversation(build(tmp_path, "threads")) as server, terminal("top", str(server.pid)) as shown:
+        shown.shows("not called yet")
+        server.ask("run 1 40 0 0")
+        _opens_put(shown)
+        logged = _slow_put(server)
+        shown.shows("receive_packet")
+        shown.shows("serve_session")
+        _shows_call(shown, logged)
+
+
+def test_an_open_row_shows_what_a_running_agent_kept(tmp_path: Path) -> None:
+    """The same from the page of an agent that keeps slow calls."""
+    settings = tmp_path / "agent.yml"
+    settings.write_text("page: {slow_calls: true}\n")
+    with (
+        Conversation(build(tmp_path, "threads")) as server,
+        agent(tmp_path, "--config", str(settings), "--pid", str(server.pid)) as measuring,
+    ):
+        server.ask("run 1 40 0 0")
+        with terminal("top", "--connect", measuring.url) as shown:
+            _opens_put(shown)
+            logged = _slow_put(server)
+            shown.shows("receive_packet")
+            _shows_call(shown, logged)
+
+
+def test_an_open_row_of_a_recording_shows_its_slow_calls(tmp_path: Path) -> None:
+    """What `record` wrote of a slow call is shown when the replay gets there."""
+    file = tmp_path / "incident.jsonl.gz"
+    with Conversation(build(tmp_path, "threads")) as server:
+        options = ("--pid", str(server.pid), "--interval", "1s")
+        with agent(tmp_path, *options, command=("record", str(file))) as measuring:
+            server.ask("run 1 40 0 0")
+            measuring.settled(server.pid, seconds=2.5)
+            logged = _slow_put(server)
+            measuring.settled(server.pid, seconds=2.5)
+    with terminal("top", "--replay", str(file)) as shown:
+        _opens_put(shown)
+        _shows_call(shown, logged)
 
 
 def test_an_address_where_nobody_answers_is_one_message() -> None:

@@ -170,9 +170,11 @@ class AgentProcess:
 
 
 @contextlib.contextmanager
-def agent(directory: Path, *arguments: str, ready_within: float = 30.0) -> Iterator[AgentProcess]:
+def agent(
+    directory: Path, *arguments: str, ready_within: float = 30.0, command: tuple[str, ...] = ("run",)
+) -> Iterator[AgentProcess]:
     """A running agent whose probes are attached; it must end with 0 when it is stopped."""
-    running = AgentProcess(directory, *arguments)
+    running = AgentProcess(directory, *arguments, command=command)
     try:
         running.wait_until_ready(ready_within)
         yield running

@@ -157,6 +157,11 @@ def take(browser: Browser, url: str, server: Conversation, to: Path) -> None:
     drawing = browser.new_page(viewport={"width": 1800, "height": 1100})
     for columns, lines in TERMINALS:
         terminal(drawing, screen, (columns, lines), to / f"top-{columns}x{lines}.png")
+    for key in (*f"/{PUT}", "\r", "\r"):
+        screen.press(key)
+    assert screen.wanted is not None
+    screen.look(screen.wanted, scraped.opened(screen.wanted))
+    terminal(drawing, screen, TERMINALS[1], to / "top-open-120x40.png")
 
 
 def main(to: Path) -> None:

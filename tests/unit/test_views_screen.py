@@ -3,32 +3,42 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from rich.console import Console
 
 from otel_jb.model.errors import TargetError
 from otel_jb.model.stream import HostShare, RtpSnapshot, SeriesSnapshot
 from otel_jb.telemetry.histogram import HistogramShape
 from otel_jb.telemetry.prometheus import MetricsPage, TargetCollector
 from otel_jb.telemetry.state import StreamState
+from otel_jb.views.heat import Heat
 from otel_jb.views.keyboard import _parse
+from otel_jb.views.opened import Opened, SlowCall, Verdict, opened
 from otel_jb.views.rows import LiveTable, Picture, ProcessRow, StreamRow
 from otel_jb.views.scraped import picture_between, read_page
 from otel_jb.views.screen import Screen
-from otel_jb.views.trends import Trends, bars
+from otel_jb.views.table import styled
+from otel_jb.views.trends import Trends, bars, histogram
 from tests.unit.test_views_table import BEFORE, BOUNDS_NS, PUT, SECOND, SERVER, snapshot, state_after, values
 
 pytestmark = pytest.mark.unit
 
 GOLDEN = Path(__file__).parent / "golden" / "live"
 SIZES = ((80, 24), (120, 40), (200, 50))
-BUCKETS = {"buckets": (0, 310, 95, 4, 0, 1), "bounds_ns": (1_000, 5_000, 25_000, 100_000, 1_000_000)}
+BOUNDS = (1_000, 5_000, 25_000, 100_000, 1_000_000)
+BUCKETS = {"buckets": (0, 310, 95, 4, 0, 1), "bounds_ns": BOUNDS}
 PICTURE = Picture(
     functions=(replace(SERVER[0], drops_by_reason=(("late", 1200), ("error", 4)), added=(("jitterbuffer.resets", "{event}", 3),), **BUCKETS), *SERVER[1:]),  # type: ignore[arg-type]
     streams=(
@@ -43,13 +53,40 @@ PICTURE = Picture(
 )  # fmt: skip
 
 
-def screen(*keys: str, picture: Picture = PICTURE) -> Screen:
-    """A screen that took the picture twice, after these keys."""
-    made = Screen()
-    made.take(picture)
-    made.take(picture)
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Slow calls are shown in local time."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+#: Calls of each of five seconds by duration.
+SECONDS = ((40, 20, 1, 0, 0, 0), (300, 80, 2, 0, 0, 0), (0, 0, 0, 0, 0, 0), (310, 95, 4, 0, 1, 0), (10, 1, 0, 0, 0, 2))
+OPENED = Opened(
+    Verdict(("network", "host"), ("live/cam1 lost 3.0 % of its packets (limit 1.0 %)", "the server waited 8 % (limit 5 %)"), ("why it was blocked",), 60),
+    (
+        SlowCall("SrsRtcRecvTrack::on_nack", 1_700_000_003_123, 12_300_000, "hybrid (28990)", ("SrsRtcRecvTrack::on_nack", "SrsRtcPublishStream::on_rtp+0x31", "_st_thread_main"), (("decode", 11_900_000),), (100_000, 12_100_000, 100_000), False),
+        SlowCall("SrsRtcRecvTrack::on_nack", 1_700_000_002_004, 1_000_000_000, "hybrid (28990)", (), (), None, True),
+    ),
+)  # fmt: skip
+
+
+def screen(*keys: str, picture: Picture = PICTURE, bars: bool = True) -> Screen:
+    """A screen that took the picture once a second, with the calls of SECONDS, after these keys."""
+    clock = [100.0]
+    made = Screen(bars, _heat=Heat(lambda: clock[0]))
+    totals: tuple[int, ...] = (0,) * 6
+    for calls in (totals, *SECONDS):
+        totals = tuple(map(int.__add__, totals, calls))
+        made.take(replace(picture, functions=(replace(picture.functions[0], totals=totals), *picture.functions[1:])))
+        clock[0] += 1
     for key in keys:
         assert made.press(key)
+    if made.wanted is not None:
+        made.look(made.wanted, OPENED)
     return made
 
 
@@ -58,19 +95,46 @@ def body(*keys: str, width: int = 120) -> list[str]:
     return [line.text for line in screen(*keys).frame(width, 40)[1:-1] if line.text]
 
 
-def test_the_screen_looks_as_it_did() -> None:
+def test_the_screen_looks_as_it_did(utc: None) -> None:
     """Every table at three sizes, a row that is open and the help are those of the golden file (RENEW_GOLDEN=1 renews it)."""
     pictures = []
     for width, height in SIZES:
-        for keys in ((), ("\t",), ("\t", "\t"), ("\r",), ("\t", "down", "\r"), ("?",)):
+        for keys in ((), ("\t",), ("\t", "\t"), ("\r",), ("\r", *["down"] * 99), ("\t", "down", "\r"), ("?",)):
             frame = screen(*keys).frame(width, height)
             assert len(frame) == height
             assert max(len(line.text) for line in frame) <= width
-            pictures.append(f"--- {width}x{height} {keys!r}\n" + "".join(f"{line.text}\n" for line in frame))
+            pressed = [*dict.fromkeys(keys)]
+            pictures.append(f"--- {width}x{height} {pressed!r}\n" + "".join(f"{line.text}\n" for line in frame))
+    plain = screen("\r", bars=False).frame(80, 50)
+    pictures.append("--- 80x50, only ASCII\n" + "".join(f"{line.text}\n" for line in plain))
     text, path = "".join(pictures), GOLDEN / "screen.txt"
     if os.environ.get("RENEW_GOLDEN"):
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("keys", [(), ("\r",)])
+def test_without_colours_the_screen_says_the_same(keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR (no-color.org) not one colour is set, and every line is there; without it, drops are red."""
+    frame = screen(*keys).frame(120, 40)
+
+    def drawn() -> str:
+        console = Console(file=io.StringIO(), width=120, force_terminal=True)
+        for text in styled(frame):
+            console.print(text)
+        file = console.file
+        assert isinstance(file, io.StringIO)
+        return file.getvalue()
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert bool(re.search(r"[;[]31m", drawn())) == (keys == ())
+    monkeypatch.setenv("NO_COLOR", "1")
+    codes = {code for codes in re.findall(r"\x1b\[([\d;]*)m", drawn()) for code in codes.split(";")}
+    assert codes <= {"", "0", "1", "2", "7"}  # ends, bold, dim, reverse
+    assert [line.rstrip() for line in re.sub(r"\x1b\[[\d;]*m", "", drawn()).splitlines()] == [
+        line.text for line in frame
+    ]
 
 
 def test_rows_are_ordered_by_the_column_that_was_asked_for() -> None:
@@ -102,14 +166,81 @@ def test_a_frozen_screen_shows_what_it_showed() -> None:
 
 
 def test_an_open_row_tells_all_of_it() -> None:
-    """Drops by reason and a histogram of the last calls; Esc goes back; the row stays the same when the order changes."""
+    """Drops by reason, the verdict, calls over time, slow calls with stacks; Esc goes back; the row stays the same when the order changes."""
     opened = body("\r")
-    assert any(line.split() == ["late", "1200"] for line in opened)
-    assert any(line.split() == ["jitterbuffer.resets", "3", "event"] for line in opened)
-    assert any(line.split()[0] == "≤5µs" and line.split()[-1] == "310" for line in opened)
+    assert any("drops 1204 (late 1200, error 4)" in line for line in opened)
+    assert any(line.endswith("depth 37 ██████") for line in body("down", "down", "\r"))
+    assert "jitterbuffer.resets 3 event" in opened
+    assert "verdict: the network and the host" in opened
+    assert any(line.split()[0] == "≤5µs" and line.split()[-1] == "196" for line in opened)
     assert not any("≤1µs" in line.split()[:1] for line in opened if "#" in line)
+    assert "  ran 100 µs, waited for a CPU 12.1 ms, blocked 100 µs" in opened
+    assert "  what its thread did is not known: other coroutines may have run meanwhile" in opened
+    assert "    SrsRtcPublishStream::on_rtp+0x31" in opened
     assert body("\r", "esc") == body()
     assert body("\r", "s") == opened
+
+
+def test_an_open_row_scrolls() -> None:
+    """What does not fit is reached with the arrow keys, and no further than its last line."""
+    lines = [line.text for line in screen("\r").frame(120, 60)[2:-1] if line.text]
+    made = screen("\r")
+    assert made.frame(120, 12)[2].text == lines[0]
+    for _ in range(99):
+        made.press("down")
+    assert made.frame(120, 12)[-2].text == lines[-1]
+    made.press("up")
+    assert made.frame(120, 12)[-2].text == lines[-2]
+
+
+def test_heat_counts_the_calls_between_readings() -> None:
+    """A column for each reading; a function that was attached anew begins anew; a single call among thousands has a mark."""
+    heat = Heat(lambda: 0.0)
+    for totals in ((5, 5, 0), (5, 5, 0), (5, 4005, 1), (6, 4005, 1)):
+        heat.feed([("a", totals)])
+    assert heat.lines("a", (1000, 2000), 80, plain=True) == [
+        "     over   .   1",
+        "     ≤2µs   #   4000",
+        "     ≤1µs    .  1",
+    ]
+    heat.feed([("many", (0,) * 41)])
+    heat.feed([("many", (1,) * 41)])
+    many = heat.lines("many", range(1000, 1040), 80, plain=True)
+    assert (many[0], many[-1]) == ("     over  :  1", "  ≤1.01µs  #  5")
+    assert sum(int(line.split()[-1]) for line in many) == 41
+    heat.feed([("a", (1, 0, 0))])
+    assert heat.lines("a", (1000, 2000), 80, plain=True) == []
+    heat.feed([("b", (1, 0, 0))])
+    heat.feed([("a", (3, 0, 0)), ("b", (1, 0, 0))])
+    assert heat.lines("a", (1000, 2000), 80, plain=True) == []
+
+
+def test_a_rows_histogram_is_drawn_to_the_scale_of_all_rows() -> None:
+    """One bar a bucket; neighbours together where there is no room; blank where there was no call."""
+    assert histogram((0, 100, 50, 0, 1), 1, 4, 12) == "█▄ ▁"
+    assert histogram((0, 100, 50, 0, 1), 0, 4, 3) == "█▄▁"
+
+
+def test_what_is_opened_is_what_the_agents_page_has() -> None:
+    """Verdict and slow calls of a function, a stream and a process: the same over HTTP as from the tables themselves."""
+    head, tables = {"keeps_slow_calls": True}, PAGE
+    function = opened(head, tables, (12, "Buffer::put"))
+    assert [call.took_ns for call in function.slow_calls] == [5_000_000, 9_000_000]
+    assert function.slow_calls[1] == SlowCall(
+        "Buffer::put", 1000, 9_000_000, "main (12)", ("Buffer::put", "main"), (("decode", 7),), (1, 2, 3), False
+    )
+    assert function.verdict == Verdict(
+        ("network", "server"), ("cam0 lost 3 % (limit 1 %)", "the server stalls (limit 1 s)"), ("CPU",), 60
+    )
+    stream = opened(head, tables, (12, "Buffer::put\0cam1"))
+    assert stream.verdict is not None
+    assert stream.verdict.findings == ("the server stalls (limit 1 s)",)
+    assert [call.function for call in opened(head, tables, (12, "")).slow_calls] == [
+        "Buffer::get",
+        "Buffer::put",
+        "Buffer::put",
+    ]
+    assert opened(head, tables, (99, "Buffer::put")) == Opened()
 
 
 def test_keys_end_it_and_never_leave_the_table() -> None:
@@ -156,6 +287,21 @@ def test_bytes_become_keys(data: bytes, expected: list[str] | None) -> None:
     if expected is not None:
         assert (keys, left) == (expected, b"")
     assert _parse("é".encode()[:1]) == ([], b"\xc3")
+
+
+#: As `otel_jb.views.page.tables` makes them; of the first process with this PID nothing must be told.
+PAGE: dict[str, dict[str, list[Any]]] = {
+    "processes": {"1": ["old", 12], "2": ["server", 12]},
+    "known": {"20": [2, "Buffer::put"], "21": [2, "Buffer::get"], "10": [1, "Buffer::put"]},
+    "slow": {
+        "1": [20, 1000, 9_000_000, "main (12)", "1", "", [["decode", 7, 1]], None, "", [], [], [1, 2, 3], 0],
+        "2": [20, 1001, 5_000_000, "main (12)", "1", "", [], None, "", [], [], None, 1],
+        "3": [21, 1002, 4_000_000, "main (12)", "1", "", [], None, "", [], [], None, 0],
+        "4": [10, 1003, 4_000_000, "main (12)", "1", "", [], None, "", [], [], None, 0],
+    },
+    "stacks": {"1": ["Buffer::put\nmain"]},
+    "verdicts": {"2": ["network", [["cam0 lost 3 %", "network", "1 %", 5, "cam0"], ["the server stalls", "server", "1 s", 5, None]], ["CPU"], 60, 0]},
+}  # fmt: skip
 
 
 def rtp(**more: int) -> RtpSnapshot:
