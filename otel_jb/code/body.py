@@ -287,7 +287,7 @@ def _outward(context: Context, instruction: Instruction, target: int) -> str | F
     here = _frame_at(context, instruction.address)
     row = here.row(instruction.address) if here is not None else None
     name = context.names.get(target, "")
-    own_part = ".cold" in name or name.endswith(".part")
+    own_part = ".cold" in name or ".warm" in name or name.endswith(".part")
     if there is None or row is None:
         if name and not own_part:
             return "tail"

@@ -143,7 +143,12 @@ class State:
             return None
         if value == Value(Kind.REGISTER, _RESULT):
             return IN_RESULT
-        return ReturnPlace(Origin(value.kind.value), value.number, value.width, value.signed, value.known)
+        number = value.number
+        if value.kind is Kind.CONSTANT:
+            number = (number + (1 << 63)) % (1 << 64) - (
+                1 << 63
+            )  # `movabs` gives the bits of a negative number as a positive one
+        return ReturnPlace(Origin(value.kind.value), number, value.width, value.signed, value.known)
 
 
 def extended(value: Value | None, size: int, signed: bool = False) -> Value | None:

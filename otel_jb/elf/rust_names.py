@@ -307,4 +307,5 @@ class _Parser:
             return {0: "false", 1: "true"}.get(value, str(value))
         if tag == "c":
             return repr(chr(value)) if 0x20 <= value < 0xD800 or 0xE000 <= value < 0x110000 else f"'\\u{{{value:x}}}'"
-        return f"{'-' if negative else ''}{value}"
+        digits = f"{value:#x}" if value >> 64 else str(value)  # as rustfilt does, which has no decimals of 128 bits
+        return f"{'-' if negative else ''}{digits}"

@@ -46,7 +46,8 @@ _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_GNU_HASH = 4, 5, 6, 10, 0x6FFFF
 
 _GLOBAL_CXX = re.compile(rb"_ZL?(\d+)")
 _AFTER_Z = frozenset(b"%c" % letter for letter in b"L0123456789")
-_COLD = re.compile(r"\.cold(?:\.\d+)*$")
+#: GCC and clang split `.cold` off, BOLT `.warm` too (https://github.com/llvm/llvm-project/blob/main/bolt/lib/Passes/SplitFunctions.cpp)
+_COLD = re.compile(r"\.(?:cold|warm)(?:\.\d+)*$")
 _GLOB = re.compile(r"\[!?\]?[^\]]*\]|[*?]")
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*|[\w$]+")
 #: What a glob is made of: one of two letters, any other wildcard, the rest of an identifier.
@@ -174,7 +175,7 @@ def _dynamic_count(image: Image) -> int:
 
 
 def is_cold(name: str) -> bool:
-    """Whether the symbol is the outlined, unlikely part of a function, which is jumped to but never called."""
+    """Whether the symbol is an outlined part of a function that seldom runs, which is jumped to but never called."""
     return _COLD.search(name.partition("@")[0]) is not None
 
 

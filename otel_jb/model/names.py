@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 
-_VARIANT = re.compile(r"(?:\.(?:cold|part|isra|constprop|lto_priv|localalias|llvm|clone)(?:\.\d+)*|\.\d+)+$")
+_VARIANT = re.compile(
+    r"(?:\.(?:cold|warm|part|specialized|isra|constprop|lto_priv|localalias|llvm|clone)(?:\.\d+)*|\.\d+)+$"
+)
 _CLONES = re.compile(r"(?: \[clone [^\]]*\])+$")
 _THUNK = re.compile(r"^(?:(?:non-virtual thunk|virtual thunk|covariant return thunk|transaction clone) (?:to|for) )+")
 _TRAILING_QUALIFIERS = re.compile(r"(?: const| volatile| noexcept| &&?)+$")

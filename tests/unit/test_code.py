@@ -186,6 +186,17 @@ def test_a_tail_call_into_another_file_ends_at_the_jump(examined: Analyse) -> No
     assert [(s.text.split()[0], s.returned) for s in code.edges.spots] == [("jmp", None)]
 
 
+@pytest.mark.parametrize("part", ["cold", "warm"])
+def test_a_part_split_off_belongs_to_its_function(part: str, examined: Analyse) -> None:
+    """A jump to a part that the compiler or BOLT split off is no tail call, though it has the frame of an entry: the part's `ret` is an end."""
+    split = assembly(f"t_f.{part}", "mov eax, 2", "ret")
+    code = examined(
+        assembly("t_f", "test edi, edi", f"jne t_f.{part}", "mov eax, 1", "ret") + split, language="assembler"
+    )["t_f"]
+    assert len(code.rets.spots) == 2
+    assert not any(spot.optional for spot in code.rets.spots)
+
+
 def test_a_tail_called_function_lends_its_ends(examined: Analyse) -> None:
     """The ends of the function that is jumped to are ends of the caller, closing its call only where it is open."""
     source = """

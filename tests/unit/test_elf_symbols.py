@@ -169,6 +169,8 @@ def test_a_pattern_without_a_literal_part_searches_everything(program: Path) -> 
         ("put.constprop.0.isra.0", "put"),
         ("put.cold", "put"),
         ("put.part.0.cold", "put"),
+        ("put.llvm.1234567.warm", "put"),
+        ("put.specialized.1", "put"),
         ("put.lto_priv.0", "put"),
         ("put.llvm.1234567", "put"),
         ("memcpy@@GLIBC_2.14", "memcpy"),
@@ -183,9 +185,16 @@ def test_a_variant_is_known_by_its_function(name: str, base: str) -> None:
 
 
 def test_clones_are_found_and_cold_parts_are_not(tmp_path: Path) -> None:
-    """A function that the compiler cloned is found by its own name; its cold part is no function to probe."""
+    """A function that the compiler cloned is found by its own name; the parts that BOLT and compilers split off are no functions to probe."""
     source = tmp_path / "clones.s"
-    names = ["queue_put.isra.0", "queue_put.cold", "queue_get.constprop.0", "queue_put.part.3"]
+    names = [
+        "queue_put.isra.0",
+        "queue_put.cold",
+        "queue_put.cold.0",
+        "queue_put.llvm.12.warm",
+        "queue_get.constprop.0",
+        "queue_put.part.3",
+    ]
     body = "".join(f'.type "{n}", @function\n"{n}":\n ret\n.size "{n}", 1\n' for n in names)
     source.write_text(".text\n.globl main\n.type main, @function\nmain: ret\n.size main, 1\n" + body)
     output("gcc", "-shared", "-nostdlib", "-o", str(tmp_path / "clones.so"), str(source))

@@ -66,6 +66,8 @@ def test_what_is_written_behind_the_last_branch_is_noticed(
         (("xor eax, eax",), ReturnPlace(Origin.CONSTANT, 0)),
         (("mov eax, -1",), ReturnPlace(Origin.CONSTANT, 0xFFFFFFFF)),
         (("mov rax, -1",), ReturnPlace(Origin.CONSTANT, -1)),
+        (("movabs rax, 0x8000000000000001",), ReturnPlace(Origin.CONSTANT, 1 - (1 << 63))),
+        (("movabs rax, 0x7fffffffffffffff", "add rax, 3"), ReturnPlace(Origin.CONSTANT, 2 - (1 << 63))),
         (("or eax, -1",), ReturnPlace(Origin.CONSTANT, 0xFFFFFFFF)),
         (("mov eax, 5", "add eax, 2", "sub eax, 10"), ReturnPlace(Origin.CONSTANT, 0xFFFFFFFD)),
         (("mov al, 1",), ReturnPlace(Origin.CONSTANT, 1, known=1)),

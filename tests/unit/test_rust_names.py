@@ -25,6 +25,9 @@ NAMES = {
     ),
     "_RNvMNtCsfq2Zq5gqAK1_2v04deepINtB2_3BufhKj4_E4pushB4_": "<v0::deep::Buf<u8, 4>>::push",
     "_RINvNtCsfq2Zq5gqAK1_2v04deep1fKb1_Kc78_Kan3_EB4_": "v0::deep::f::<true, 'x', -3>",
+    "_RINvMs2_NtCs8sGJ4AnL5LH_4jiff4spanNtB6_4Span15try_days_rangedINtNtNtB8_4util8rangeint5ri128Knn1479b5cd6f30478a00_Kn7fffffffffffffff_EEB8_": (
+        "<jiff::span::Span>::try_days_ranged::<jiff::util::rangeint::ri128<-0x1479b5cd6f30478a00, 9223372036854775807>>"
+    ),
     "_RNvXs_NtCsfq2Zq5gqAK1_2v04deepINtB4_3BufhKj4_ENtB4_2Tr2goB6_": "<v0::deep::Buf<u8, 4> as v0::deep::Tr>::go",
     "_RNSNvYNCNvXs_NtCsfq2Zq5gqAK1_2v04deepINtBb_3BufhKj4_ENtBb_2Tr2go0INtNtNtCsgEmfK2I1SDS_4core3ops8function6FnOnceTRhEE9"
     "call_once6vtableBd_": (
