@@ -19,7 +19,7 @@ from otel_jb.diagnosis.thresholds import PercentileThreshold
 from otel_jb.host.cpu import cpu_seconds
 from otel_jb.model.arrival import Arrival
 from otel_jb.model.errors import AgentError, AttachError, TargetError
-from otel_jb.model.plan import ProbePlan
+from otel_jb.model.plan import EndStrategy, ProbePlan
 from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, Series, Snapshot, StreamRecord, Target, TargetEnded
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Measuring:
         self._yielded: dict[int, list[int]] = {}  # series whose probes gave way to a debugger, by target
         self._costs: dict[int, float] = {}  # seconds of one call, by series
         self._tells: dict[int, Tells] = {}  # by series
-        self._cold_s = 0.0  # what a call costs more where it is a rare one
+        self._cold_s = 0.0  # what a hit costs more where calls are rare
 
     def emit(self, *records: StreamRecord) -> None:
         """Hand records on."""
@@ -248,7 +248,7 @@ class Measuring:
 
     def use_costs(self, cost: AgentCost, plans: Iterable[tuple[int, ProbePlan]]) -> None:
         """What probes cost was measured, and what targets cost follows from that."""
-        self._cold_s = 2 * dict(cost.seconds_by_kind).get("cold", 0.0)  # a call is two hits: its entry and its end
+        self._cold_s = dict(cost.seconds_by_kind).get("cold", 0.0)
         self.emit(cost)
         for target, plan in plans:
             self._keep_costs(target, plan)
@@ -275,7 +275,9 @@ class Measuring:
                 calls += entries.get(each.id, 0)
             (due if self._governor.due(number, now, calls) else quiet).append(number)
         readings = [
-            Reading(s.id, s.target, self._tells[s.id], entries[s.id], self._costs.get(s.id, 0.0), self._cold_s)
+            Reading(
+                s.id, s.target, self._tells[s.id], entries[s.id], self._costs.get(s.id, 0.0), self._cold_s * _hits(s)
+            )
             for number in due
             for s in self._series[number]
             if s.id in entries and s.id not in self._left_out and s.id not in self._yielded.get(s.target, ())
@@ -338,6 +340,11 @@ class Measuring:
         except AgentError as error:
             _logger.debug("%s", error.message)
         self.backend.close()
+
+
+def _hits(series: Series) -> int:
+    """Of a call: its entry, and its end where that is probed."""
+    return 1 if series.strategy == EndStrategy.ENTRY_ONLY.value else 2
 
 
 def _report(target: Target, plan: ProbePlan, records: Sequence[StreamRecord]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from otel_jb.agent.debugged import AT_ONCE, DebuggerWatch
+from otel_jb.agent.governor import Decision, Governor, Reading
 from otel_jb.agent.measuring import Measuring
 from otel_jb.config.model import Config, Slow, Threshold
 from otel_jb.host import debuggers, procfs
@@ -78,7 +79,9 @@ class Scripted:
         made: list[StreamRecord] = []
         for probe in plan.probes:
             self._number += 1
-            one = replace(samples.PUT, id=self._number, target=target_id, function=probe.function)
+            one = replace(
+                samples.PUT, id=self._number, target=target_id, function=probe.function, strategy=probe.strategy.value
+            )
             self._series[one.id] = one
             status = ProbeStatus(target_id, one.function, "f", "p", ProbeState.ATTACHED, "", one.strategy, one.id)
             made += [one, status]
@@ -197,6 +200,23 @@ def test_a_target_is_told_of_before_its_series_and_their_values() -> None:
     last = world.records[-1]
     assert isinstance(last, Snapshot)
     assert len(last.series) == 2
+
+
+def test_a_rare_call_whose_end_is_not_probed_has_one_cold_hit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a hit costs more where it finds the caches cold is paid at a call's entry, and at its end only if that is a hit too."""
+    seen: list[Reading] = []
+
+    def observe(_: Governor, now: float, readings: list[Reading], *others: object) -> list[Decision]:
+        seen.extend(readings)
+        return []
+
+    monkeypatch.setattr(Governor, "observe", observe)
+    counted, timed = replace(probe("put"), strategy=EndStrategy.ENTRY_ONLY), probe("get")
+    world = World()
+    world.measuring.attach(replace(found(7), plan=ProbePlan((counted, timed))))
+    world.measuring.use_costs(AgentCost((("cold", 2e-6),)), ())
+    world.measuring.govern()
+    assert [reading.cold_s for reading in seen] == [2e-6, 4e-6]
 
 
 def test_nothing_comes_of_a_process_that_ended_while_it_was_attached() -> None:
