@@ -461,15 +461,16 @@ def test_a_step_that_cannot_say_how_far_it_is_shows_the_seconds(capsys: pytest.C
 
 def test_an_interrupt_while_top_starts_ends_it_once_it_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """A SIGINT in the middle of the start raises nothing there, where it could leave a lock held: top ends what it started, then itself."""
-    from otel_jb.cli import top
+    from otel_jb.cli import showing, top
+    from otel_jb.views.opened import Opened
     from otel_jb.views.rows import Picture
 
     ended = []
 
     @contextmanager
-    def source(_: object) -> Iterator[tuple[Callable[[], Picture], str]]:
+    def source(_: object) -> Iterator[tuple[showing.Source, str]]:
         os.kill(os.getpid(), signal.SIGINT)
-        yield Picture, ""
+        yield showing.Source(Picture, lambda _: Opened()), ""
         ended.append(True)
 
     monkeypatch.setattr(top, "_source", source)
