@@ -84,6 +84,9 @@ class Shares:
         end = time.monotonic() + seconds
         used = 0.0
         glanced = [follower for follower in self._followers.values() if follower.has_sockets]
+        if not glanced:
+            self._stop.wait(seconds)
+            return
         while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
             pause = max(random.expovariate(1 / GLANCE_S), used / MOST_OF_A_CPU)
             if self._stop.wait(min(left, pause)) or pause > left:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 
 from otel_jb.host.patience import known_status
@@ -29,9 +30,14 @@ class Watcher:
     if one of the two changed. A process that executes another program counts as ended and new.
     """
 
-    def __init__(self, predicate: Callable[[Process], bool], *, again: bool = False) -> None:
-        """`again`: ask the predicate at each poll about processes that it has not selected; it may change its mind."""
+    def __init__(
+        self, predicate: Callable[[Process], bool], *, again: bool = False, only: Collection[int] | None = None
+    ) -> None:
+        """`again`: ask the predicate at each poll about processes that it has not selected; it may change its mind. `only`: the PIDs that it
+        can select at all; None: any.
+        """
         self._predicate, self._again = predicate, again
+        self.only = only  #: may be changed between polls
         self._seen: dict[int, _Seen] = {}
 
     def poll(self, held: Collection[int] = ()) -> tuple[list[Process], list[Process]]:
@@ -41,11 +47,7 @@ class Watcher:
         """
         new: list[Process] = []
         ended: list[Process] = []
-        present: dict[int, int] = {}
-        with os.scandir(PROC) as entries:
-            for entry in entries:
-                if entry.name.isdecimal():
-                    present[int(entry.name)] = entry.inode()
+        present = _all_present() if self.only is None else _present(self.only)
         for pid in self._seen.keys() - present.keys():
             self._forget(pid, ended)
         for pid, inode in present.items():
@@ -94,6 +96,21 @@ class Watcher:
         seen = self._seen.pop(pid)
         if seen.selected and seen.process is not None:
             ended.append(seen.process)
+
+
+def _all_present() -> dict[int, int]:
+    """PIDs, and the inodes of their /proc/PID."""
+    with os.scandir(PROC) as entries:
+        return {int(entry.name): entry.inode() for entry in entries if entry.name.isdecimal()}
+
+
+def _present(pids: Collection[int]) -> dict[int, int]:
+    """The same of these."""
+    found = {}
+    for pid in pids:
+        with suppress(OSError):
+            found[pid] = os.stat(f"{PROC}/{pid}").st_ino  # noqa: PTH116
+    return found
 
 
 def _changed(process: Process | None, pid: int) -> bool:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pwd
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,12 @@ def selector_of(config: Config, process: Process, runs: Callable[[Process, str],
 def changes(selector: TargetSelector) -> bool:
     """Whether a process may start to match without executing another program: by opening a port, or by moving to a cgroup."""
     return selector.port is not None or selector.cgroup is not None
+
+
+def pids_alone(targets: Sequence[TargetSelector]) -> frozenset[int] | None:
+    """The PIDs that are named, where nothing but PIDs is: then no other process need be looked at. None otherwise."""
+    pids = [selector.pid for selector in targets]
+    return frozenset(pid for pid in pids if pid is not None) if pids and None not in pids else None
 
 
 def of_running_only(selector: TargetSelector) -> bool:

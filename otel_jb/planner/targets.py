@@ -31,7 +31,7 @@ from otel_jb.planner.mapped import only_plain, paths, worth_reading
 from otel_jb.planner.missed import Missed
 from otel_jb.planner.named_files import NamedFiles
 from otel_jb.planner.planner import Planner, no_function, nothing_yet
-from otel_jb.planner.selection import changes, of_running_only, said_of, selector_of, what_selects
+from otel_jb.planner.selection import changes, of_running_only, pids_alone, said_of, selector_of, what_selects
 from otel_jb.planner.servers import Unmeasured, is_server, loads_plugins
 from otel_jb.sandbox.limits import MAX_FILES
 
@@ -61,7 +61,9 @@ class Discovery:
         self.planner = Planner(config, inspector, catalog)
         self._inspector = inspector
         self._numbers = itertools.count(1)
-        self._watcher = Watcher(self._selected, again=any(map(changes, config.targets)))
+        self._watcher = Watcher(
+            self._selected, again=any(map(changes, config.targets)), only=pids_alone(config.targets)
+        )
         self._named = NamedFiles()
         self._anew = False  # another configuration selects
         self._ahead = Ahead()
@@ -399,6 +401,7 @@ class Discovery:
         self._ahead.clear()
         self._ask_s = 0.0
         self._anew = True
+        self._watcher.only = pids_alone(self.config.targets)  # others are news at the next look
         self._pending = dict.fromkeys(self._watcher.select_again(again=any(map(changes, self.config.targets))))
         return left, kept
 

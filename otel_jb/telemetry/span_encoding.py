@@ -8,6 +8,7 @@ the fields of all, so a span is put together from what is kept and what is its o
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ def _tag(field: str, wire_type: int) -> bytes:
 
 
 _FIXED64, _LENGTH = 1, 2
+_DOUBLE = struct.Struct("<d")  #: the last bytes of an attribute that is one
 _TRACE_ID, _SPAN_ID, _PARENT = (
     _tag("trace_id", _LENGTH) + b"\x10",
     _tag("span_id", _LENGTH) + b"\x08",
@@ -105,15 +107,19 @@ class SpanEncoder:
         return known
 
     def _attribute(self, key: str, value: Any) -> bytes:
-        made = Span(attributes=[_pair(key, value)])
-        if isinstance(value, float):  # a time, which does not come again
-            return made.SerializeToString()  # type: ignore[no-any-return]
-        return self._keep((key, value), made)
+        if isinstance(value, float):  # a time, which does not come again: only what stands before the number is kept
+            before = self._kept.get((key, float))
+            if before is None:
+                before = self._keep((key, float), Span(attributes=[_pair(key, 0.0)]), without=_DOUBLE.size)
+            return before + _DOUBLE.pack(value)
+        return self._keep((key, value), Span(attributes=[_pair(key, value)]))
 
-    def _keep(self, key: tuple[str, Any], part: Span) -> bytes:
+    def _keep(self, key: tuple[str, Any], part: Span, without: int = 0) -> bytes:
+        """Encode a part and keep it, but for its last bytes."""
         if len(self._kept) >= _MAX_KEPT:
             self._kept.clear()
-        encoded: bytes = part.SerializeToString()
+        whole: bytes = part.SerializeToString()
+        encoded = whole[: len(whole) - without]
         self._kept[key] = encoded
         return encoded
 

@@ -356,6 +356,27 @@ def test_processes_that_come_and_go_are_reported_once(own_sleep: str) -> None:
     assert watcher.poll() == ([], [])
 
 
+def test_where_only_some_can_be_selected_no_other_process_is_looked_at() -> None:
+    """Of two processes the watcher reports the one that it is to watch, its end, and the other one once it may."""
+    with subprocess.Popen(["sleep", "60"]) as one, subprocess.Popen(["sleep", "60"]) as other:
+        asked: list[int] = []
+
+        def select(found: Process) -> bool:
+            asked.append(found.pid)
+            return True
+
+        watcher = Watcher(select, only={one.pid})
+        assert [found.pid for found in watcher.poll()[0]] == [one.pid]
+        assert asked == [one.pid]
+        assert watcher.poll() == ([], [])
+        one.kill()
+        one.wait()
+        assert [found.pid for found in watcher.poll()[1]] == [one.pid]
+        watcher.only = {other.pid}
+        assert [found.pid for found in watcher.poll()[0]] == [other.pid]
+        other.kill()
+
+
 def test_a_process_that_executes_another_program_is_another(own_sleep: str) -> None:
     """After `exec` the old program has ended and the new one is new, under the same PID."""
     with running("sh", "-c", f"echo ready; read line; exec '{own_sleep}' 100") as child:

@@ -147,6 +147,29 @@ def test_a_process_that_may_load_its_library_later_is_waited_for_if_named_by_its
     assert not discovery.waiting
 
 
+def test_another_configuration_finds_processes_that_nobody_looked_at_before(
+    inspector: Inspector, tmp_path: Path
+) -> None:
+    """Where only a PID is named, no other process is looked at; named by its program, the other one is found at the next look."""
+    program = tmp_path / "server"
+    source = '__attribute__((noinline)) void jitterbuffer_put(void) { __asm__(""); } int main(void) { jitterbuffer_put(); getchar(); }'
+    subprocess.run(["gcc", "-w", "-o", program, "-x", "c", "-"], input=source, text=True, check=True)
+    with (
+        subprocess.Popen([program], stdin=subprocess.PIPE) as one,
+        subprocess.Popen([program], stdin=subprocess.PIPE) as other,
+    ):
+        config = Config(targets=(TargetSelector(pid=one.pid),))
+        discovery = Discovery(config, inspector)
+        assert [found.process.pid for found in discovery.first()] == [one.pid]
+        assert discovery.poll().found == []
+        both = replace(config, targets=(TargetSelector(binary=str(program)),))
+        discovery.reconfigure(both, discovery.planner.catalog)
+        found = {each.process.pid for _ in range(3) for each in discovery.poll().found}
+        assert other.pid in found
+        for child in (one, other):
+            child.communicate(b"\n")
+
+
 def test_a_process_whose_library_has_lost_its_names_is_not_waited_for(inspector: Inspector, tmp_path: Path) -> None:
     """A library that a profile knows, without a symbol: the error is the same as without waiting, and says what helps."""
     library = tmp_path / "plugin.so"
