@@ -78,7 +78,7 @@ class Files:
         self._cache: dict[tuple[FileKey, str, frozenset[tuple[str, int]]], Examined | ElfError] = {}
         self.programs: dict[str, str] = {}  #: by path: the names of those that are programs
         self._reports: dict[FileKey, FileReport | ElfError] = {}  # whatever program maps the file
-        self._findings: dict[tuple[str, str], Findings] = {}  # by build-id and what was asked
+        self._findings: dict[tuple[str, FileKey, str], Findings] = {}  # by build-id, file and what was asked
         self._debuginfod = settings(os.environ)
         self.fetch: Callable[[str], bool] | None = None  #: asks for the debug file of a build; whether one may come
         self.awaited: set[str] = set()  #: builds whose debug files may come
@@ -145,6 +145,8 @@ class Files:
         self._reports.pop(identity, None)
         for key in [key for key in self._cache if key[0] == identity]:
             del self._cache[key]
+        for known_by in [key for key in self._findings if key[1] == identity]:
+            del self._findings[known_by]
 
     def _read(
         self,
@@ -262,15 +264,15 @@ class Files:
     def _find(
         self, opened: ExitStack, file: int, shown: str, report: FileReport, root: str, asked: Questions
     ) -> Findings:
-        """What the file's debug information and its marks of a version say; one look for all files of a build."""
-        key = (report.build_id or "", repr(asked))
-        known = self._findings.get(key) if report.build_id else None
-        if known is not None:
-            return known
-        found = findings(self._inspector, opened, file, shown, report, root, asked, self._fetched(report))
-        if report.build_id:
-            keep(self._findings, key, found)
-        return found
+        """What the file's debug information and its marks of a version say; one look for each file, whatever processes map it. A build-id does not
+        do for that: a file can have another's, and would place that one's fields (docs/adr/0240).
+        """
+        key = (report.build_id or "", file_key(file), repr(asked))
+        known = self._findings.get(key)
+        if known is None:
+            known = findings(self._inspector, opened, file, shown, report, root, asked, self._fetched(report))
+            keep(self._findings, key, known)
+        return known
 
     def read_ahead(self, files: Sequence[tuple[str, str]]) -> None:
         """Read all files, (path, name to show), that are not known yet, many by one request: it costs more than most files."""

@@ -76,6 +76,22 @@ def test_a_stripped_file_gets_its_fields_back(
     assert not known(bare, profile, layout).has_bytes
 
 
+def test_a_file_with_the_build_id_of_another_places_only_its_own_fields(tmp_path: Path) -> None:
+    """What a file says of its structs holds for that file, though a later one claims to be the same build."""
+    (tmp_path / "mine.yaml").write_text(PROFILE)
+    command = ["gcc", "-g", "-shared", "-fPIC", "-Wl,--build-id=0x123456789abcdef0", "-x", "c", "-", "-o"]
+    places = []
+    with Inspector() as inspector:
+        files = Files(inspector, load([tmp_path / "mine.yaml"]), (), thorough=False)
+        for words in (9, 3):
+            path = tmp_path / f"{words}.so"
+            text = SOURCE.replace("before[3]", f"before[{words}]")
+            subprocess.run([*command, path], input=text, text=True, check=True)
+            (match,) = files.examine(str(path), path.name).matches
+            places.append(match.function.scope.structs["packet"]["size"].offset)
+    assert places == [76, 28]
+
+
 def test_a_file_that_says_nothing_is_an_error(
     library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
