@@ -9,6 +9,7 @@ figure is the page's share. Prints JSON.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -16,7 +17,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from http.client import HTTPConnection, HTTPException
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
@@ -62,28 +64,37 @@ def scrape_ms(port: int, times: int = 15) -> float:
     return round(statistics.median(took), 1)
 
 
-def open_pages(port: int, number: int) -> list[HTTPConnection]:
-    """Clients that read events as a browser does, on one thread of this process."""
+def read_pages(port: int, number: int) -> None:
+    """Read events as so many browsers do; ends with its standard input."""
     import threading
 
-    opened = []
+    def read(response: HTTPResponse) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError, HTTPException):
+            while response.read1(1 << 16):
+                pass
+
     for _ in range(number):
         connection = HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/events")
         response = connection.getresponse()
         assert response.status == 200, response.status
         response.read1(1 << 16)  # the first event has been made, and everything after it costs the same
+        threading.Thread(target=read, args=(response,), daemon=True).start()
+    print(number, flush=True)
+    sys.stdin.read()
 
-        def read(response: object = response) -> None:
-            try:
-                while response.read1(1 << 16):  # type: ignore[attr-defined]
-                    pass
-            except (OSError, ValueError, AttributeError, HTTPException):
-                pass
 
-        threading.Thread(target=read, daemon=True).start()
-        opened.append(connection)
-    return opened
+@contextlib.contextmanager
+def open_pages(port: int, number: int) -> Iterator[None]:
+    """Open pages, in a process of their own: their reading must not slow the scrapes that this one makes."""
+    argv = [sys.executable, "-m", "benchmarks.page", "read", str(port), str(number)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == f"{number}\n"
+        time.sleep(3)
+        yield
+        assert reader.stdin is not None
+        reader.stdin.close()
 
 
 def in_browser(browser: Browser, port: int, view: str, seconds: float) -> dict[str, float]:
@@ -115,15 +126,11 @@ def main() -> None:
         port = int(server.stdout.readline())
         found: dict[str, object] = {}
         found["scrape_ms_no_page"] = scrape_ms(port)
-        one = open_pages(port, 1)
-        time.sleep(3)
-        found["agent_cpu_percent_1_page"] = share(server.pid, seconds)
-        more = open_pages(port, PAGES - 1)
-        time.sleep(3)
-        found[f"agent_cpu_percent_{PAGES}_pages"] = share(server.pid, seconds)
-        found[f"scrape_ms_{PAGES}_pages"] = scrape_ms(port)
-        for each in (*one, *more):
-            each.close()
+        with open_pages(port, 1):
+            found["agent_cpu_percent_1_page"] = share(server.pid, seconds)
+            with open_pages(port, PAGES - 1):
+                found[f"agent_cpu_percent_{PAGES}_pages"] = share(server.pid, seconds)
+                found[f"scrape_ms_{PAGES}_pages"] = scrape_ms(port)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
             for view in ("", "functions", "streams", "function/10", "stream/10%2Flive%2Fcam1"):
@@ -135,4 +142,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    serve() if sys.argv[1:] == ["serve"] else main()
+    match sys.argv[1:]:
+        case ["serve"]:
+            serve()
+        case ["read", port, number]:
+            read_pages(int(port), int(number))
+        case _:
+            main()
