@@ -69,7 +69,7 @@ def compare(path: Path, directory: Path, catalog: Catalog) -> Twin:
     table = [each for each in all_functions(image) if each.source is SymbolSource.GOPCLNTAB]
     if table:
         wrong = tuple(
-            f"{each.name} at {each.address:#x}" for each in table if not _is_named(each.name, true[each.address])
+            f"{each.name} at {each.address:#x}" for each in table if not is_named(each.name, true[each.address])
         )
         return Twin(path.name, "its own table (Go)", len(table) - len(wrong), 0, 0, wrong)
     profiles = [each for each in catalog.profiles if each.telltale and contains(image, each.telltale.encode())]
@@ -84,7 +84,7 @@ def compare(path: Path, directory: Path, catalog: Catalog) -> Twin:
     return Twin(path.name, by, len(sure) - len(wrong), len(found) - len(sure), unknown, wrong)
 
 
-def _is_named(name: str, there: set[str]) -> bool:
+def is_named(name: str, there: set[str]) -> bool:
     """Whether a file's symbols call a Go function so: assembly has its ABI behind its name there, and a generic function its types in full."""
     name = name.replace("·", ".")  # of a type that is local to a function
     return name.partition("[")[0] in {each.removesuffix(".abi0").partition("[")[0] for each in there}
