@@ -142,11 +142,11 @@ def arrange(
     shown = active[first : first + room - bool(hidden)]
     table = [each.cells for each in shown]
     columns, widths = _fit(table, width, layout)
-    found = [Line(_join([(name, name) for name in columns], widths), heading=True)]
+    found = [Line(_join(_padded([(name, name) for name in columns], widths)), heading=True)]
     for number, each in enumerate(shown, first):
-        text = _join([(name, each.cells[name]) for name in columns], widths)
-        alarm = _place(layout.alarm, columns, widths) if each.alarm else None
-        found.append(Line(text, weak=each.weak, alarm=alarm, chosen=number == chosen))
+        padded = _padded([(name, each.cells[name]) for name in columns], widths)
+        alarm = _place(layout.alarm, columns, padded) if each.alarm else None
+        found.append(Line(_join(padded), weak=each.weak, alarm=alarm, chosen=number == chosen))
     if hidden:
         found.append(Line(f"and {hidden} more", weak=True))
     if idle:
@@ -201,21 +201,27 @@ def _says_something(name: str, table: Sequence[dict[str, str]]) -> bool:
     return (name in _TEXT and name not in _DRAWN) or not table or any(row[name] != NONE for row in table)
 
 
-def _join(row: Sequence[tuple[str, str]], widths: dict[str, int]) -> str:
+def _padded(row: Sequence[tuple[str, str]], widths: dict[str, int]) -> list[str]:
     shown = []
     for name, text in row:
         room = widths[name]
         fitted = _cut_left(text, room) if name in _TEXT else text
         blank = " " * (room - width_of(fitted))
         shown.append(fitted + blank if name in _TEXT else blank + fitted)
-    return (" " * _GAP).join(shown).rstrip()
+    return shown
 
 
-def _place(name: str, columns: Sequence[str], widths: dict[str, int]) -> tuple[int, int] | None:
+def _join(padded: Sequence[str]) -> str:
+    return (" " * _GAP).join(padded).rstrip()
+
+
+def _place(name: str, columns: Sequence[str], padded: Sequence[str]) -> tuple[int, int] | None:
+    """Where a column is in the line, in characters: some take no room on a terminal, others take two columns."""
     if name not in columns:
         return None
-    start = sum(widths[each] + _GAP for each in columns[: columns.index(name)])
-    return start, start + widths[name]
+    at = columns.index(name)
+    start = sum(len(each) + _GAP for each in padded[:at])
+    return start, start + len(padded[at])
 
 
 def width_of(text: str) -> int:

@@ -261,6 +261,14 @@ def test_whatever_the_rows_the_table_fits(width: int, height: int, some: list[Ro
             assert line.text[slice(*line.alarm)].strip().isdigit()
 
 
+@pytest.mark.parametrize("name", ["\u093a", "\U0001d300", "put"])
+def test_an_alarm_is_where_its_number_is(name: str) -> None:
+    """Whether a name's characters take no column, two, or one."""
+    (line,) = (line for line in lines([replace(_idle(name), calls=1, drops=7)], 60, 5) if line.alarm is not None)
+    assert line.alarm is not None
+    assert line.text[slice(*line.alarm)].strip() == "7"
+
+
 def test_a_character_that_is_newer_than_pythons_tables_takes_two_columns() -> None:
     """A name whose character became wide with Unicode 16 is cut where the terminal's own table says."""
     idle = [_idle(""), _idle("\U0001d300"), _idle("0")]
