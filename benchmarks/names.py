@@ -42,7 +42,7 @@ _RUST = re.compile(r"_R|_?_ZN.*17h[0-9a-f]{16}E(?:\.|$)")
 SPELLING = "parentheses and spaces in them"
 #: The C++ runtime's demangler and c++filt's are one source of other years, and put other parentheses around operands: `!(f<T>)` and `!f<T>`.
 _PARENTHESES = re.compile(r"[() ]")
-_SEGMENT = re.compile(r"^  LOAD +\S+ (\S+) \S+ \S+ (\S+) ([R ][W ]E)", re.MULTILINE)
+_SEGMENT = re.compile(r"^  LOAD +\S+ (\S+) \S+ (\S+) \S+ ([R ][W ]E)", re.MULTILINE)  # address, bytes in the file
 
 
 @dataclass
@@ -185,6 +185,8 @@ def _go_names(path: Path) -> dict[int, set[str]]:
 
 def _against_go(path: Path, ours: Sequence[Symbol], inspector: Inspector, tallies: Tallies) -> None:
     true = _go_names(path)
+    if not true:
+        return  # it is stripped, and nothing but its own table has its names
     wrong = [_place(symbol) for symbol in ours if symbol.name not in true[symbol.address]]
     tallies["go tool nm", "names and addresses"].add(path, len(ours), wrong)
     with tempfile.TemporaryDirectory() as directory:
@@ -198,7 +200,8 @@ def _against_go(path: Path, ours: Sequence[Symbol], inspector: Inspector, tallie
 def compare(path: Path, inspector: Inspector, tallies: Tallies) -> None:
     """Count what is equal and what differs in one file. Raises ElfError."""
     ours = discovered(path, inspector)
-    _against_readelf(path, {symbol.address: symbol for symbol in ours}, tallies)
+    named = {symbol.address: symbol for symbol in ours if symbol.source is not SymbolSource.GOPCLNTAB}
+    _against_readelf(path, named, tallies)
     rust = [symbol for symbol in ours if _RUST.match(symbol.name)]
     _against_filter(path, rust, "rustfilt", tallies)
     cxx = [symbol for symbol in ours if symbol.name.startswith("_Z") and not _RUST.match(symbol.name)]
