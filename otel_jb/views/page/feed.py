@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 
 LEAST_PERIOD_S = 1.0
 MOST_PERIOD_S = 10.0
-SHARE_OF_A_CPU = 0.01  #: what making the events may take
+SHARE_OF_A_CPU = 0.008  #: what making the events may take; sending them takes more
 IDLE_S = 30.0  #: for so long after the last page has closed the thread goes on, for one that is reloaded
 
 
