@@ -58,6 +58,7 @@ class Span:
     refused: int  #: packets thrown away for want of room
     share_seconds: float  #: how long the host's share was counted for: it is read at moments of its own
     lost_by_share: int | None  #: packets that were lost when the share was last read; None: it was not
+    reordered_by_share: int | None  #: packets that had come out of order then
     jitter_by_share: dict[str, float | None] | None  #: the jitter of streams then; None: it was not
     unread: float | None  #: datagrams that waited in its sockets, on average; None: it was not looked at
     stalled: bool  #: packets came to sockets that it reads, and none was taken
@@ -295,6 +296,7 @@ def _span(
         refused=refused,
         share_seconds=_between(begin, end, (last.time_unix_nano - first.time_unix_nano) / 1e9),
         lost_by_share=None if by_share is None else _lost(first, by_share),
+        reordered_by_share=None if by_share is None else _reordered(first, by_share),
         jitter_by_share=None
         if by_share is None
         else {name: _jitter_s(_before(first, name, now), now) for name, now in by_share.rtp.items()},
@@ -320,6 +322,15 @@ def _lost(first: _Sample, last: _Sample) -> int:
         before = _before(first, name, now)
         lost += max(0, now.lost - (before.lost if before else 0))
     return lost
+
+
+def _reordered(first: _Sample, last: _Sample) -> int:
+    """Packets of all streams that came out of order between two moments."""
+    reordered = 0
+    for name, now in last.rtp.items():
+        before = _before(first, name, now)
+        reordered += now.reordered - (before.reordered if before else 0)
+    return reordered
 
 
 def _jitter_s(before: RtpSnapshot | None, now: RtpSnapshot) -> float | None:

@@ -163,12 +163,17 @@ def _unexplained(readings: list[Reading], span: Span) -> list[Reading]:
     host_is_busy = any(reading.measure.culprit is Culprit.HOST for reading in readings)
     stalled = any(reading.measure is limits.STALLED for reading in readings)
     unread = any(reading.measure is limits.UNREAD for reading in readings)
-    lost = sum(max(0, stream.lost) for stream in span.streams.values())
-    # What the kernel dropped at the socket was seen as lost by the sequence numbers. Drops are read at moments of their own: what was
-    # lost since then accuses nobody yet.
-    dropped_here = span.socket_drops >= limits.MOST_OF_IT * (lost if span.lost_by_share is None else span.lost_by_share)
+    lost, reordered = span.lost_by_share, span.reordered_by_share
+    if lost is None or reordered is None:
+        lost = sum(max(0, stream.lost) for stream in span.streams.values())
+        reordered = sum(stream.reordered for stream in span.streams.values())
+    # What the kernel dropped at the socket was seen as lost by the sequence numbers or, where it was sent again on request, as out of order.
+    # Drops are read at moments of their own: what was lost since then accuses nobody yet.
+    dropped_here = span.socket_drops >= limits.MOST_OF_IT * lost
+    sent_again = span.socket_drops >= limits.MOST_OF_IT * (lost + reordered)
     explained: dict[Measure, bool] = {
         limits.LOSS: dropped_here,
+        limits.REORDERING: sent_again,
         limits.JITTER: host_is_busy or unread,
         limits.SILENCE: host_is_busy or stalled,
         limits.SOCKET_DROPS: host_is_busy,

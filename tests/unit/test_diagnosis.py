@@ -130,6 +130,12 @@ def overflow(minute: Minute) -> None:
     minute.add(HURT, received=-6, lost=6)
 
 
+def overflow_sent_again(minute: Minute) -> None:
+    """The server asks for what its socket dropped (NACK), and gets it."""
+    minute.dropped(6)
+    minute.add(HURT, reordered=6)
+
+
 def stall(minute: Minute) -> None:
     for name in STREAMS:
         minute.add(name, received=-50)
@@ -178,8 +184,9 @@ def test_one_trouble_has_one_culprit(trouble: Callable[[Minute], None]) -> None:
     assert found.missing == ()
 
 
-def test_what_was_lost_since_drops_were_last_read_accuses_nobody_yet() -> None:
-    """A socket that overflows is never taken for a network that loses, however late its drops are told."""
+@pytest.mark.parametrize("overflow", [overflow, overflow_sent_again])
+def test_what_was_lost_since_drops_were_last_read_accuses_nobody_yet(overflow: Callable[[Minute], None]) -> None:
+    """A socket that overflows is never taken for a network that loses or reorders, however late its drops are told."""
     minute, history = Minute(), History(60)
     history.apply(SRS)
     history.apply(PUT)
@@ -243,6 +250,16 @@ def test_a_clock_that_stands_still_is_no_defect() -> None:
                     history.apply(record)
         judge(history, SRS.id)
         accused(history, SRS.id)
+
+
+def test_drops_at_the_socket_excuse_no_network_that_reorders_more() -> None:
+    """A socket that drops a few packets explains as many that come out of order, and not the others."""
+
+    def both(minute: Minute) -> None:
+        minute.dropped(3)
+        minute.add(HURT, reordered=10)
+
+    assert {each.reading.measure.name for each in verdict(both).findings} == {"socket_drops", "reordering"}
 
 
 def test_every_measure_is_tried() -> None:

@@ -54,7 +54,9 @@ def test_rules_divide_by_the_limit_of_the_table(measure: Measure) -> None:
         assert set(roles.split("|")) == limits.PACKET_ROLES
     for reasons in re.findall(r'reason=~"([^"]+)"', rule["expr"]):
         assert set(reasons.split("|")) == limits.FULL_REASONS
-    for bound in re.findall(r'le="([^"]+)"', rule["expr"]) + re.findall(r"histogram_fraction\(0, ([0-9.]+)", rule["expr"]):
+    for bound in re.findall(r'le="([^"]+)"', rule["expr"]) + re.findall(
+        r"histogram_fraction\(0, ([0-9.]+)", rule["expr"]
+    ):
         assert float(bound) * SECOND == limits.SLOW_NS
     for datagram in re.findall(r"\)\) / ([0-9]+)\n", rule["expr"]):
         assert int(datagram) == limits.DATAGRAM_BYTES
