@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.agent_process import TARGETS, AgentProcess, Conversation, Exposition, agent, run_command
+from tests.e2e.agent_process import TARGETS, AgentProcess, Conversation, Exposition, agent, run_command, until
 
 pytestmark = pytest.mark.e2e
 
@@ -63,6 +63,8 @@ def test_sixteen_threads_and_1_6_million_calls_are_counted_exactly(program: Path
     """While the agent is read every 100 ms: counts exact, each bucket within what the program's two clocks allow."""
     ends = strategies(program)
     with Conversation(program) as server, agent(tmp_path, *EVERY_CALL, "--pid", str(server.pid)) as measuring:
+        # It is measured after the first probe, and takes long where sixteen threads are busy meanwhile.
+        until(lambda: list(measuring.scrape().find(COST)), "what a call costs is published")
         reader = ReadsEvery100Ms(measuring, server.pid)
         with reader:
             # Seven of eight calls are the bodies alone, the rest land in the middle of buckets.
