@@ -114,10 +114,11 @@ def _on_screen(screen: Screen, source: Source, note: Callable[[], str], left: Ca
                 if is_due:
                     due = time.monotonic() + _PERIOD_S
                     screen.take(source.picture())
+                    trouble = ""
                 wanted = screen.wanted
                 if wanted is not None and (is_due or wanted != looked):
                     screen.look(wanted, source.opened(wanted))
-                looked, trouble = wanted, ""
+                looked = wanted
             except AgentError as error:
                 trouble = error.message  # an agent that is started again answers again
             size = console.size

@@ -15,6 +15,7 @@ from otel_jb.arch.instruction import CALLS, FALLS_THROUGH, Flow, Instruction
 from otel_jb.code import jump_tables, known
 from otel_jb.elf import gopclntab
 from otel_jb.elf.image import Image
+from otel_jb.elf.symbols import is_cold
 from otel_jb.elf.unwind_tables import Frame, Frames, Row
 from otel_jb.model.errors import ElfError
 from otel_jb.model.plan import FrameBase
@@ -287,7 +288,7 @@ def _outward(context: Context, instruction: Instruction, target: int) -> str | F
     here = _frame_at(context, instruction.address)
     row = here.row(instruction.address) if here is not None else None
     name = context.names.get(target, "")
-    own_part = ".cold" in name or ".warm" in name or name.endswith(".part")
+    own_part = is_cold(name) or name.endswith(".part")
     if there is None or row is None:
         if name and not own_part:
             return "tail"

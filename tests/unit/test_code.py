@@ -197,6 +197,16 @@ def test_a_part_split_off_belongs_to_its_function(part: str, examined: Analyse) 
     assert not any(spot.optional for spot in code.rets.spots)
 
 
+@pytest.mark.parametrize("name", ["main.warmUp", "main.coldStart", "t_g"])
+def test_a_function_that_is_called_warm_or_cold_is_no_part_of_another(name: str, examined: Analyse) -> None:
+    """Go's names have dots. A jump to one is a tail call, whose `ret` closes a call of the caller only where that is open."""
+    other = assembly(name, "mov eax, 2", "ret")
+    code = examined(assembly("t_f", "test edi, edi", f"jne {name}", "mov eax, 1", "ret") + other, language="assembler")[
+        "t_f"
+    ]
+    assert sorted(spot.optional for spot in code.rets.spots) == [False, True]
+
+
 def test_a_tail_called_function_lends_its_ends(examined: Analyse) -> None:
     """The ends of the function that is jumped to are ends of the caller, closing its call only where it is open."""
     source = """
