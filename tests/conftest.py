@@ -101,8 +101,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     ]
     if os.environ.get("CI"):
         complaints += [f"skipped, which CI does not accept: {name}" for name in config.stash[_skipped]]
-    if complaints and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if complaints:
+        # Not TESTS_FAILED: to run the failed tests again would not help.
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -71,6 +71,43 @@ def test_without_the_option_there_is_no_bare_machine(checkout: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "pytest ran\n")
 
 
+FAILS = """#!/bin/sh
+[ "$1" = -c ] && exec python3 "$@"
+shift 2
+echo "$*" >>calls
+if [ $(wc -l <calls) -gt FIRST ]; then exit 0; fi
+mkdir -p .pytest_cache/v/cache
+echo '{"tests/bpf/test_a.py::test_a[x y]": true, "tests/e2e/test_b.py::test_b": true}' >.pytest_cache/v/cache/lastfailed
+exit STATUS
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "runs_that_fail", "exit_code", "status", "runs"),
+    [
+        (["--again", "2"], 1, 1, 0, 2),
+        (["--again", "2"], 2, 1, 1, 2),
+        (["--again", "1"], 1, 1, 1, 1),
+        ([], 1, 1, 1, 1),
+        (["--again", "2"], 1, 2, 2, 1),
+    ],
+    ids=["pass then", "fail again", "too many", "not asked for", "something else is wrong"],
+)
+def test_few_failed_tests_run_once_more(
+    checkout: Path, options: list[str], runs_that_fail: int, exit_code: int, status: int, runs: int
+) -> None:
+    """They alone, once, and only where they are few and nothing else is wrong; who passes then is named."""
+    python = checkout / ".venv/bin/python"
+    python.write_text(FAILS.replace("FIRST", str(runs_that_fail)).replace("STATUS", str(exit_code)))
+    done = run(checkout, "exit 1", *options)
+    calls = (checkout / "calls").read_text().splitlines()
+    assert done.returncode == status, done.stderr
+    assert len(calls) == runs
+    assert calls[1:] == ["tests/bpf/test_a.py::test_a[x y] tests/e2e/test_b.py::test_b"] * (runs - 1)
+    named = [line for line in done.stdout.splitlines() if line.startswith("unsteady")]
+    assert len(named) == (2 if status == 0 else 0)
+
+
 def test_what_the_set_up_does_moves_on_a_terminal() -> None:
     """A line is redrawn several times a second while a command runs, whose exit status is passed on; afterwards it says what was done."""
     master, slave = pty.openpty()
