@@ -30,7 +30,7 @@ CONFIG = ROOT / "collector-config.yaml"
 
 @functools.cache
 def program(name: str) -> str:
-    """Path of collector, jaeger, prometheus, promtool, helm, docker-compose or the tests' Go program; builds or installs it if need be."""
+    """Path of collector, jaeger, prometheus, promtool, helm, docker-compose or one of the tests' Go programs; builds or installs it if need be."""
     package = {"promtool": "prometheus"}.get(name, name)
     done = subprocess.run([GET, package], capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
