@@ -39,6 +39,7 @@
 #define RTP_FIRST (1ULL << 32)
 #define RTP_NEXT (1ULL << 32)
 #define RTP_KEY_VALID (1ULL << 62)
+#define RTP_CLOCK_SHIFT 56
 #define FLIGHT_BITS 7        // packets of a stream that are recorded: 2^FLIGHT_BITS
 #define FLIGHT_BUSY_BITS 10  // the same of one of the busiest
 #define FLIGHT_BUSY 32       // streams of that kind
@@ -390,6 +391,7 @@ struct rtp_stream {
   u64 gap_lost;        // those of them that never came
   u64 unjudged;        // numbers of which it was forgotten whether they came
   u64 slot;            // 1 + where this is
+  u64 clock;           // payload type << RTP_CLOCK_SHIFT | the tick that the server itself has for it, by user space; 0: not known
   u64 ring;            // of the flight recorder, by user space: its first record | how many it has, less one << 32; 0: none
   u64 flown;           // packets that were recorded; goes on when the slot is freed
 };

@@ -80,6 +80,14 @@ INLINE void rtp_jitter(struct rtp_stream *r, u64 tick, u32 rtp_time, u64 now) {
   ADD(r->jitter, moved - ((jitter + 8) >> 4));
 }
 
+// 2^-16 ns of one step of a packet's RTP time: what is configured or assigned, else what the server itself has negotiated. 0: not known.
+INLINE u64 rtp_tick_of(struct rtp_stream *r, u32 payload_type) {
+  u64 tick = rtp_tick(payload_type);
+  if (tick) return tick;
+  u64 clock = *(volatile u64 *)&r->clock;
+  return clock >> RTP_CLOCK_SHIFT == payload_type ? clock & ((1ULL << RTP_CLOCK_SHIFT) - 1) : 0;
+}
+
 // A packet of `size` bytes passes. Only RTP counts. Where packets are known by their sequence number, that is the identity that enters.
 // Afterwards REG_RTP says whether there is something to settle (bursts.h), and the word behind it refers to the flight record; 0: there is none.
 INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stream, u64 field, u64 features, u64 *words) {
@@ -167,7 +175,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
   }
   *(volatile u64 *)&words[REG_RTP + 1] = note_flight(r, now, rtp_time, seq, state);
   if (UNLIKELY(*(volatile u64 *)&words[REG_RTP])) settle_later(r);
-  u64 tick = rtp_tick(second & 127);
+  u64 tick = rtp_tick_of(r, second & 127);
   if (tick) rtp_jitter(r, tick, rtp_time, now);
 }
 

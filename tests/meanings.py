@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from otel_jb.model.plan import NamePart, Symbol, SymbolSource
+from otel_jb.model.plan import NamePart, Symbol, SymbolSource, TrackClock
 from otel_jb.model.reads import ReadProgram
 from otel_jb.planner.inputs import FunctionMeaning
 
@@ -29,6 +29,7 @@ class Meaning:
     has_duplicates: bool = False
     has_underruns: bool = False
     stream_name: tuple[NamePart, ...] = ()
+    track_clock: TrackClock | None = None
     sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
     error_return: tuple[tuple[int, int], ...] = ()
     return_width: int = 4

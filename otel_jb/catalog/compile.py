@@ -30,7 +30,7 @@ from otel_jb.catalog.expression import (
     parts,
 )
 from otel_jb.model.added import MAX_VALUE
-from otel_jb.model.plan import NamePart
+from otel_jb.model.plan import NamePart, TrackClock
 from otel_jb.model.reads import (
     MAX_DEPTH,
     MAX_FIELDS,
@@ -88,6 +88,7 @@ class Meaning:
     capacity: int = MAX_DEPTH  #: packets that a buffer can hold
     rtp: Expression | None = None  #: address of the RTP packet, of the size that `bytes_entry` gives
     stream_name: tuple[NamePart, ...] = ()
+    track_clock: TrackClock | None = None
     enters: Expression | None = (
         None  #: identity of the packet that goes into the stream's buffer, at the entry; RTP_SEQUENCE
     )
@@ -133,9 +134,9 @@ def _counted(fields: list[str]) -> tuple[str, ...]:
 
 
 def compile_of_buffer(tree: Expression) -> tuple[ReadOp, ...]:
-    """What user space runs to find something of a buffer later: a straight program that emits it as STREAM.
+    """What user space runs to find something of a buffer or a track later: a straight program that emits it as STREAM.
 
-    Raises ValueError where the expression needs more than the buffer, which is argument 6 of it.
+    Raises ValueError where the expression needs more than the address of that, which is argument 6 of it.
     """
     if any(
         isinstance(part, (Return, AtEntry)) or (isinstance(part, Argument) and part != BUFFER) for part in parts(tree)
@@ -148,7 +149,7 @@ def compile_of_buffer(tree: Expression) -> tuple[ReadOp, ...]:
 
 #: stands for the number in the RTP header that is read anyway
 RTP_SEQUENCE = Name("rtp_sequence")
-BUFFER = Argument(6)  #: stands for the buffer's address in what `compile_of_buffer` takes
+BUFFER = Argument(6)  #: stands for the address of the buffer, or of the track, in what `compile_of_buffer` takes
 
 
 def registers_read(operations: Iterable[ReadOp]) -> frozenset[int]:

@@ -33,10 +33,10 @@ from otel_jb.catalog.expression import (
     resolve,
     structs_of,
 )
-from otel_jb.catalog.spec import FunctionSpec, OutcomeSpec, TimedSpec
+from otel_jb.catalog.spec import FunctionSpec, OutcomeSpec, TimedSpec, TrackClockSpec
 from otel_jb.model.added import ADDED
 from otel_jb.model.errors import ConfigError
-from otel_jb.model.plan import NamePart
+from otel_jb.model.plan import NamePart, TrackClock
 from otel_jb.model.reads import SIGNED, Outcome, ReadOp, ReadProgram
 
 
@@ -155,6 +155,11 @@ class FunctionProfile:
     def stream_name(self) -> tuple[NamePart, ...]:
         """Where the name of a buffer's stream is."""
         return self.meaning.stream_name if self.whole else ()
+
+    @property
+    def track_clock(self) -> TrackClock | None:
+        """Where the server has the clock rates of a buffer's streams."""
+        return self.meaning.track_clock if self.whole else None
 
     @property
     def has_depth(self) -> bool:
@@ -303,23 +308,34 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         tree = place(what, _text(given), at_entry=when == "entry")
         return (tree, None) if when == "entry" else (None, tree)
 
+    def later(text: Text, of: str = "stream") -> tuple[ReadOp, ...]:
+        """What user space runs, with nothing but the address of what is called `of`."""
+        try:
+            return compile_of_buffer(resolve(text, Scope({**scope.values, of: Text(of, "", BUFFER)}, scope.structs)))
+        except ValueError as error:
+            raise text.fail(str(error)) from None
+
     def place_name() -> tuple[NamePart, ...]:
-        of_buffer = Scope({**scope.values, "stream": Text("stream", "", BUFFER)}, scope.structs)
-
-        def program(text: Text) -> tuple[ReadOp, ...]:
-            try:
-                return compile_of_buffer(resolve(text, of_buffer))
-            except ValueError as error:
-                raise text.fail(str(error)) from None
-
         try:
             return tuple(
-                NamePart(program(part.text), program(part.length) if part.length is not None else ())
+                NamePart(later(part.text), later(part.length) if part.length is not None else ())
                 for part in spec.stream_name
             )
         except UnplacedError as error:
             absent.append(f"no names of streams: where {error.field} is, is not known: {error.why}")
             return ()
+
+    def place_clock(given: TrackClockSpec) -> TrackClock | None:
+        try:
+            return TrackClock(
+                tuple((later(array.begin), later(array.end)) for array in given.tracks),
+                later(given.ssrc, "track"),
+                later(given.payload_type, "track"),
+                later(given.hertz, "track"),
+            )
+        except UnplacedError as error:
+            absent.append(f"no clock rates of its own: where {error.field} is, is not known: {error.why}")
+            return None
 
     stream = place("streams", spec.stream)
     if stream is not None and spec.stream is not None:
@@ -377,7 +393,9 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         if amount is not None:
             count = len(added["entry"]) + len(added["end"])
             added[add.at].append(Addition(count, add.to, amount, when, add.limit, ADDED[add.to].is_mean))
-    stream_name = place_name() if rtp is not None and stream is not None and spec.stream is not None else ()
+    followed = rtp is not None and stream is not None
+    stream_name = place_name() if followed else ()
+    track_clock = place_clock(spec.track_clock) if followed and spec.track_clock is not None else None
     meaning = Meaning(
         stream=stream,
         packet_when=packet_when,
@@ -389,6 +407,7 @@ def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]
         capacity=spec.capacity,
         rtp=rtp,
         stream_name=stream_name,
+        track_clock=track_clock,
         rules=tuple(rules) if packets_known else (),
         opens=place("opened buffers", spec.opens),
         closes=place("closed buffers", spec.closes, at_entry=True),

@@ -137,6 +137,28 @@ class NamePartSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """Pointers in memory: the address of the first, and the one behind the last."""
+
+    begin: Text
+    end: Text
+
+
+@dataclass(frozen=True, slots=True)
+class TrackClockSpec:
+    """Where a track of the stream with the packets' SSRC has their clock rate. In all but `tracks`, `track` is the track's address."""
+
+    tracks: tuple[ArraySpec, ...]
+    ssrc: Text
+    payload_type: Text  #: that the rate is of
+    hertz: Text
+
+    def __post_init__(self) -> None:
+        if not self.tracks:
+            raise KeyValueError("tracks", "there is no array to look for a track in")
+
+
+@dataclass(frozen=True, slots=True)
 class UretprobeSpec:
     """`vouch`: why a return probe is safe here, with a source. `forbid`: why it never is."""
 
@@ -279,6 +301,7 @@ class FunctionSpec:
     bytes: Text | TimedSpec | None = None
     rtp: Text | None = None
     stream_name: tuple[NamePartSpec, ...] = ()
+    track_clock: TrackClockSpec | None = None
     enters: Text | None = None  #: what the packet that goes into the buffer is known by
     leaves: Text | TimedSpec | None = None  #: the same of the one that comes out
     passes: Text | None = None  #: whether the packet that went in comes out within the same call
@@ -324,6 +347,8 @@ class FunctionSpec:
             raise KeyValueError("rtp", "an RTP packet has a size that is known at the entry: the key 'bytes'")
         if self.stream_name and (self.rtp is None or self.stream is None):
             raise KeyValueError("stream_name", "only a function with 'rtp' and 'stream' has streams to name")
+        if self.track_clock is not None and (self.rtp is None or self.stream is None):
+            raise KeyValueError("track_clock", "only a function with 'rtp' and 'stream' has streams with a clock")
         if (self.enters is not None or self.leaves is not None) and (self.stream is None or not self.handles_packets):
             raise KeyValueError("enters", "packets enter and leave a 'stream', by functions that handle packets")
         if self.enters is not None and self.leaves is not None:

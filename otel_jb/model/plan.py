@@ -177,6 +177,21 @@ class NamePart:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackClock:
+    """Where the server itself has the clock rate of what it receives under an SSRC: in one of a buffer's tracks.
+
+    All are programs as those of a `NamePart`: `arrays` over the buffer's address, the others over the track's.
+    """
+
+    arrays: tuple[
+        tuple[tuple[ReadOp, ...], tuple[ReadOp, ...]], ...
+    ]  #: of pointers to tracks: where each begins and ends
+    ssrc: tuple[ReadOp, ...]
+    payload_type: tuple[ReadOp, ...]
+    hertz: tuple[ReadOp, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PairKey:
     """How a pair of functions knows which end belongs to which beginning: by the thread (0; in Go code the goroutine), or by the argument of
     this number, 1 to 6, which both have alike.
@@ -221,6 +236,7 @@ class Probe:
     stream_name: tuple[
         NamePart, ...
     ] = ()  #: what people call a buffer of this function; its parts are joined by slashes
+    track_clock: TrackClock | None = None  #: where the clock rates of its streams are
     #: (file offset, bytes) of the analysed code: the function's own, and the code around its other sites
     code: tuple[tuple[int, bytes], ...] = ()
     identity: tuple[int, int] | None = None  #: device and inode of the file that was analysed, where they are known

@@ -11,7 +11,7 @@ from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import FunctionCode
 from otel_jb.config.model import Pair
 from otel_jb.elf.usdt import Usdt
-from otel_jb.model.plan import EndStrategy, NamePart, Symbol
+from otel_jb.model.plan import EndStrategy, NamePart, Symbol, TrackClock
 from otel_jb.model.reads import ReadProgram
 
 
@@ -52,6 +52,8 @@ class FunctionMeaning(Protocol):
     def has_underruns(self) -> bool: ...
     @property
     def stream_name(self) -> tuple[NamePart, ...]: ...
+    @property
+    def track_clock(self) -> TrackClock | None: ...
     @property
     def sources(self) -> tuple[tuple[str, tuple[str, ...]], ...]: ...
     @property
@@ -97,6 +99,7 @@ class Telling(TypedDict):
     adds: tuple[str, ...]
     sources: tuple[tuple[str, tuple[str, ...]], ...]
     stream_name: tuple[NamePart, ...]
+    track_clock: TrackClock | None
 
 
 def telling(meaning: FunctionMeaning) -> Telling:
@@ -114,6 +117,7 @@ def telling(meaning: FunctionMeaning) -> Telling:
         "adds": tuple(meaning.adds),
         "sources": meaning.sources,
         "stream_name": meaning.stream_name,
+        "track_clock": meaning.track_clock,
     }
 
 

@@ -38,6 +38,7 @@ from otel_jb.probes.read.residence import ResidenceReader
 from otel_jb.probes.read.rtp import RtpReader
 from otel_jb.probes.series import Attached, AttachedTarget, ProbeSet
 from otel_jb.probes.told import described, failed, new_series, status
+from otel_jb.streams.ledger import Key
 
 FIRST_SERIES = 64  #: mapped at start; more are when they are given out
 LATE_WAIT_NS = 500_000_000  #: from a late packet to its report, for the packets that come behind it
@@ -130,6 +131,7 @@ class BpfBackend:
             self._options.clock_rates,
             self._options.streams,
             self._stream_name,
+            self._stream_clock,
             FlightReader(streams, maps["flights"]) if self._records_flights else None,
         )
         residence_words = abi.residence_words(len(self.buckets.bounds_ns) + 1)
@@ -592,6 +594,14 @@ class BpfBackend:
         if attached is None or not item.probe.stream_name:
             return None
         return names.of_process(item.probe.stream_name, buffer, attached.target)
+
+    def _stream_clock(self, item: Attached, key: Key) -> tuple[int, int] | None:
+        """Payload type and clock rate in Hz of a stream, as the process has negotiated them; None: it does not say."""
+        attached = self._targets.get(item.series.target)
+        if attached is None or item.probe.track_clock is None:
+            return None
+        ssrc, buffer = key
+        return names.clock_of(item.probe.track_clock, buffer, ssrc, attached.target)
 
     def has_counted(self, target_id: int) -> bool:
         """See `Backend.has_counted`."""

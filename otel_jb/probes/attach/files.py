@@ -494,7 +494,7 @@ class Files:
 def _mean(probe: Probe) -> tuple[object, ...]:
     """What is measured by a probe, wherever its sites are."""
     read = (probe.read, probe.drop_reasons, probe.sources, probe.error_return, probe.return_width, probe.return_signed)
-    told = (probe.adds, probe.stream_name)
+    told = (probe.adds, probe.stream_name, probe.track_clock)
     has = (probe.has_packets, probe.has_bytes, probe.has_depth, probe.has_duplicates, probe.has_underruns)
     return (probe.symbol, probe.role, probe.primary, probe.profile, told, probe.code[:1], read, has)
 

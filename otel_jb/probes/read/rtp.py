@@ -13,7 +13,7 @@ from otel_jb.model.stream import RtpSnapshot, SlowCall
 from otel_jb.probes import abi
 from otel_jb.probes.read.flight import FlightReader, Recorded
 from otel_jb.probes.read.maps import WordArray, wait_for_grace
-from otel_jb.streams.clocks import rate_of, ticks
+from otel_jb.streams.clocks import rate_of, tick_of, ticks
 from otel_jb.streams.ledger import Counts, Key, Ledger, Reading
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ _ENDED = 1  #: a key that no packet has
 
 #: What people call a stream: asked with what is measured and the address of its buffer.
 Namer = Callable[["Attached", int], str | None]
+#: What clock a stream was negotiated with, a payload type and its rate in Hz: asked with what is measured, the SSRC and the buffer.
+Clocker = Callable[["Attached", Key], tuple[int, int] | None]
+CLOCK_ATTEMPTS = 3  #: how often a clock is looked for at once; afterwards only when the streams are ranked
 
 
 class RtpReader:
@@ -39,6 +42,7 @@ class RtpReader:
         rates: clock rates in Hz by payload type, beside those of RFC 3551.
         most: streams of a function that have a label of their own.
         name: what people call a stream.
+        clock: what clock the server itself has for a stream.
         flights: the flight recorder; None: it is off.
     """
 
@@ -53,12 +57,16 @@ class RtpReader:
         rates: Mapping[int, int],
         most: int,
         name: Namer,
+        clock: Clocker,
         flights: FlightReader | None = None,
     ) -> None:
         self._streams, self._unplaced = streams, unplaced
         self._flights = flights
         self._most = most
-        self._name = name
+        self._name, self._clock = name, clock
+        self._clock_asked: dict[
+            int, tuple[int, int]
+        ] = {}  # by slot: how often, and what it had received when last asked
         self._ledgers: dict[int, Ledger] = {}  # by index of the series
         self._of_target: dict[int, list[int]] = {}  # indices of series
         for payload_type, tick in ticks(rates).items():
@@ -90,6 +98,7 @@ class RtpReader:
                 reading = self._reading(slot, key)
                 if reading is not None:
                     slots[index, reading.key] = slot
+                    self._set_clock(slot, wanted[index], reading, again=rank)
                     readings[index].append(reading)
         found: list[RtpSnapshot] = []
         ended = []
@@ -153,6 +162,21 @@ class RtpReader:
     def _namer(self, item: Attached) -> Callable[[Key], str | None]:
         return lambda key: self._name(item, key[1])
 
+    def _set_clock(self, slot: int, item: Attached, reading: Reading, *, again: bool) -> None:
+        """Tell the kernel the clock that the server has for a stream, soon after it began and `again` while packets come."""
+        attempts, received = self._clock_asked.get(slot, (0, 0))
+        at = slot * abi.RTP_STREAM_WORDS + abi.RTP_STREAM_CLOCK
+        if item.probe.track_clock is None or reading.counts.received == received:
+            return
+        if not again and (attempts >= CLOCK_ATTEMPTS or self._streams.words[at]):
+            return
+        self._clock_asked[slot] = attempts + 1, reading.counts.received
+        known = self._clock(item, reading.key)
+        # Where its memory does not say, what it said before holds: an SSRC has one clock (RFC 3550, section 5.2).
+        if known is not None:
+            payload_type, hertz = known
+            self._streams.words[at] = payload_type << abi.RTP_CLOCK_SHIFT | tick_of(hertz)
+
     def _reading(self, slot: int, key: int) -> Reading | None:
         words = self._streams.block(slot, abi.RTP_STREAM_WORDS)
         owner = words[abi.RTP_STREAM_OWNER]
@@ -189,6 +213,7 @@ class RtpReader:
         words, size = self._streams.words, abi.RTP_STREAM_WORDS
         for slot in slots:
             words[slot * size] = _ENDED
+            self._clock_asked.pop(slot, None)
         wait_for_grace()
         if self._flights is not None:
             self._flights.forget(slots)
