@@ -14,6 +14,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -49,14 +50,15 @@ PROGRAMS: dict[str, tuple[str, Measure]] = {
 def measured(name: str) -> Row:
     """One program's row. What cannot be measured, or ends in the middle, has a row without a number."""
     title, measure = PROGRAMS[name]
+    today = time.strftime("%Y-%m-%d", time.gmtime())
     try:
         with tempfile.TemporaryDirectory(prefix=f"real-{name}-") as directory:
-            return replace(measure(Path(directory)), program=title)
+            return replace(measure(Path(directory)), program=title, date=today)
     except NotMeasuredError as error:
-        return Row(title, "", why=str(error))
+        return Row(title, "", why=str(error), date=today)
     except (AssertionError, OSError, subprocess.SubprocessError) as error:
         traceback.print_exc()
-        return Row(title, "", why=f"the run failed: {str(error).splitlines()[0][:200]}")
+        return Row(title, "", why=f"the run failed: {str(error).splitlines()[0][:200]}", date=today)
 
 
 def main() -> int:

@@ -49,6 +49,7 @@ class Row:
     function: str = ""
     claims: tuple[Claim, ...] = ()
     why: str = ""
+    date: str = ""  #: when it was measured: a table's rows are not all of one run
 
     @property
     def good(self) -> bool:
@@ -206,7 +207,7 @@ def table(rows: Sequence[Row], before: str = "") -> str:
 
 
 def _lines(row: Row) -> list[str]:
-    name = f"{row.program}<br>{row.version}" if row.version else row.program
+    name = "<br>".join(each for each in (row.program, row.version, row.date) if each)
     if not row.claims:
         return [f"| {name} | not measured | {row.why} | | | |"]
     lines = []

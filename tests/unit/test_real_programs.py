@@ -51,3 +51,17 @@ def test_a_renewed_row_leaves_the_others_as_they_were() -> None:
     renewed = Row("two", "2", ".dynsym", "put", claims[:1])
     assert table([first[1]], before) == before
     assert table([renewed], before) == table([first[0], renewed, first[2]])
+
+
+def test_each_row_bears_its_own_date() -> None:
+    """The date stands below the version, and a row that is renewed later takes the place of the one with the older date."""
+    claims = (Claim("packets", 5, 5, "the sender"),)
+    first = [Row(name, "1", ".dynsym", "put", claims, date="2026-01-02") for name in ("one", "two")]
+    renewed = Row("one", "1", ".dynsym", "put", claims, date="2026-01-03")
+    lines = table([renewed], table(first)).splitlines()[2:]
+    assert [line.split(" |")[0] for line in lines] == ["| one<br>1<br>2026-01-03", "| two<br>1<br>2026-01-02"]
+    assert (
+        table([Row("three", "", why="it is not installed", date="2026-01-02")])
+        .splitlines()[-1]
+        .startswith("| three<br>2026-01-02 | ")
+    )
