@@ -19,7 +19,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.real import languages, players, servers, telephony, webrtc
+from benchmarks.real import languages, pjsip, players, servers, telephony, webrtc
 from benchmarks.real.row import Measure, NotMeasuredError, Row, table
 from benchmarks.report import machine, replaced
 
@@ -38,12 +38,13 @@ PROGRAMS: dict[str, tuple[str, Measure]] = {
     "pion": ("Go, with pion", languages.pion),
     "mediamtx": ("MediaMTX", servers.mediamtx),
     "mediamtx-stripped": ("MediaMTX, stripped", servers.mediamtx_stripped),
+    "livekit": ("LiveKit's SFU buffer, in Go", languages.livekit),
     "webrtc-rs": ("Rust, with webrtc-rs", languages.webrtc_rs),
     "janus": ("Janus", webrtc.janus),
     "chromium": ("Chromium, headless", webrtc.chromium),
     "wrtc": ("`@roamhq/wrtc`", webrtc.wrtc),
     "asterisk": ("Asterisk", telephony.asterisk),
-    "pjsip": ("PJSIP", telephony.pjsip),
+    "pjsip": ("PJSIP", pjsip.pjsip),
 }
 
 

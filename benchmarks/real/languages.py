@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.real.children import started
-from benchmarks.real.players import BYTES, PACKETS, SENDER
-from benchmarks.real.row import Claim, NotMeasuredError, Row, bpftrace, counted, measuring, probed
-from benchmarks.real.sender import Plan, send
+from benchmarks.real.players import BYTES, PACKETS, SENDER, by_sequence, of_streams
+from benchmarks.real.row import Claim, NotMeasuredError, Probed, Row, bpftrace, counted, measuring, probed, streams
+from benchmarks.real.sender import Plan, Sent, send
+from tests.e2e.agent_process import Exposition
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
 CACHE = Path.home() / ".cache" / "otel_jb" / "real-programs"
@@ -27,7 +29,18 @@ def _build(source: Path, *command: str) -> None:
         raise NotMeasuredError(f"{command[0]} could not build it: {done.stderr.strip().splitlines()[-1][:200]}")
 
 
-def _measure(executable: Path, directory: Path, version: str, function: str) -> Row:
+class _Run(NamedTuple):
+    """A program that took all that was sent, while it was measured."""
+
+    pid: int
+    push: Probed
+    sent: Sent
+    scraped: Exposition
+    seen: int | None  #: calls, by bpftrace
+    said: str  #: what the program counted itself
+
+
+def _run(executable: Path, directory: Path, function: str) -> _Run:
     with started([executable], directory) as program:
         program.wait_for(r"port \d+")
         port = int(re.findall(r"port (\d+)", program.log())[0])
@@ -36,20 +49,29 @@ def _measure(executable: Path, directory: Path, version: str, function: str) -> 
         with measuring(program.pid) as agent, counter as other:
             sent = send(port, Plan())
             program.wait_until_read(port)
-            program.wait_for(r"pushed \d+")
+            program.wait_for(r"(?m)^pushed \d+.*$")
             scraped = agent.settled(program.pid)
             seen = other.read()
-        own = [int(each) for each in re.findall(r"pushed (\d+) bytes (\d+)", program.log())[0]]
-    packets, size = (counted(scraped, program.pid, function, metric) for metric in (PACKETS, BYTES))
-    payload = sent.bytes - HEADER * sent.packets
+        said = re.findall(r"(?m)^pushed .*$", program.log())[0]
+    return _Run(program.pid, push, sent, scraped, seen.get("push"), said)
+
+
+def _number(said: str, name: str) -> int:
+    return int(re.findall(rf"{name} (\d+)", said)[0])
+
+
+def _measure(executable: Path, directory: Path, version: str, function: str) -> Row:
+    run = _run(executable, directory, function)
+    packets, size = (counted(run.scraped, run.pid, function, metric) for metric in (PACKETS, BYTES))
+    payload = run.sent.bytes - HEADER * run.sent.packets
     claims = (
-        Claim("packets", packets, sent.packets, SENDER),
-        Claim("packets", packets, own[0], "its own count"),
-        Claim("packets", packets, seen.get("push"), "bpftrace"),
+        Claim("packets", packets, run.sent.packets, SENDER),
+        Claim("packets", packets, _number(run.said, "pushed"), "its own count"),
+        Claim("packets", packets, run.seen, "bpftrace"),
         Claim("payload bytes", size, payload, SENDER),
-        Claim("payload bytes", size, own[1], "its own count"),
+        Claim("payload bytes", size, _number(run.said, "bytes"), "its own count"),
     )
-    return Row(executable.name, version, push.source, function, claims)
+    return Row(executable.name, version, run.push.source, function, claims)
 
 
 def pion(directory: Path) -> Row:
@@ -59,6 +81,33 @@ def pion(directory: Path) -> Row:
     version = re.findall(r"pion/interceptor v\S+", (source / "go.mod").read_text())[0]
     name = "github.com/pion/interceptor/pkg/jitterbuffer.(*JitterBuffer).Push"
     return _measure(executable, directory, f"{version}, stripped", name)
+
+
+def livekit(directory: Path) -> Row:
+    """LiveKit's SFU buffer in a stripped Go program. Building it takes minutes the first time."""
+    source, executable = PROGRAMS / "livekit_receiver", CACHE / "livekit_receiver"
+    _build(source, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(executable), ".")
+    version = re.findall(r"livekit/livekit-server v\S+", (source / "go.mod").read_text())[0]
+    name = "github.com/livekit/livekit-server/pkg/sfu/buffer.(*Buffer).Write"
+    run = _run(executable, directory, name)
+    packets, size = (counted(run.scraped, run.pid, name, metric) for metric in (PACKETS, BYTES))
+    duplicated = streams(run.scraped, run.pid, "rtp_packets_duplicated_total")
+    unique = None if packets is None or duplicated is None else packets - duplicated
+    claims = (
+        Claim("packets", packets, run.sent.packets, SENDER),
+        Claim("packets", packets, run.seen, "bpftrace"),
+        Claim("bytes", size, run.sent.bytes, SENDER),
+        *by_sequence(of_streams(run.scraped, run.pid), run.sent),
+        Claim("duplicated", duplicated, _number(run.said, "duplicated"), "its statistics"),
+        Claim("packets less duplicated", unique, _number(run.said, "unique"), "its statistics"),
+        Claim(
+            "lost (RFC 3550)",
+            streams(run.scraped, run.pid, "rtp_packets_lost"),
+            _number(run.said, "lost"),
+            "its statistics",
+        ),
+    )
+    return Row(executable.name, f"{version}, stripped", run.push.source, name, claims)
 
 
 def webrtc_rs(directory: Path) -> Row:

@@ -172,9 +172,3 @@ def asterisk(_: Path) -> Row:
     """Asterisk, which Debian 12 has no package of."""
     version = package_version("asterisk")
     raise NotMeasuredError(f"{version} is installed, and there is no driver for it")
-
-
-def pjsip(_: Path) -> Row:
-    """PJSIP, which Debian 12 has no package of."""
-    version = package_version("libpjproject")
-    raise NotMeasuredError(f"{version} is installed, and there is no driver for it")

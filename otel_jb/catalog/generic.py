@@ -35,6 +35,8 @@ _ASIDE = frozenset(
 _OF_A_BUFFER = frozenset("delay latency stats stat statistics config options settings params metrics observer".split())
 #: What Go's compiler makes beside a function: its closures, and what it defers or starts.
 _GO_WRAPPER = re.compile(r"\.(func|deferwrap|gowrap)\d+(\.\d+)*$|-fm$")
+#: What SWIG puts before the name of a wrapper, which converts arguments and calls the function.
+_SWIG = "_wrap_"
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _OBJECT = frozenset({"jitter", "buffer", "buf", "jitterbuffer", "jitterbuf", "jbuf", "jb", "rtp", "av"})
 NOTE = (
@@ -69,7 +71,7 @@ def role_of(function: str) -> Role | None:
     scope, _, method = name.rpartition("::")
     if method in _EXACT and not scope:
         return _EXACT[method]
-    if _SUBJECT.search(name) is None or method.startswith(("~", "operator", "on_", "On")):
+    if _SUBJECT.search(name) is None or method.startswith(("~", "operator", "on_", "On", _SWIG)):
         return None
     if scope and scope.rpartition("::")[2] == method:
         return None  # a constructor

@@ -256,6 +256,7 @@ def test_what_is_no_jitter_buffer_is_not_matched(catalog: Catalog) -> None:
         ("objbuf_put", None),
         ("put_packet", None),
         ("jitterbuffer_additional", None),
+        ("_wrap_JbufState_lost_get", None),
     ],
 )
 def test_a_name_tells_a_role_or_nothing(name: str, role: str | None) -> None:

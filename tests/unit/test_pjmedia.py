@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PJSIP's buffer in programs that have it in their own file: its fields by the version that PJNATH's text tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from otel_jb.catalog import FunctionProfile, Match, load
+from otel_jb.catalog.layouts import Findings
+from otel_jb.model.plan import Symbol, SymbolSource
+from otel_jb.model.reads import Outcome
+from tests.unit import readvm
+from tests.unit.readvm import Memory
+
+PUT = "pjmedia_jbuf_put_frame3"
+BUFFER, FRAME, NUMBER, SIZE = 0x5000, 0x8000, 1000, 80
+#: Where `size`, `discarded_num`, `origin` and `jb_discard` are, as gdb prints it of jbuf.c (`ptype /o struct pjmedia_jbuf`).
+OLD, NEW = (124, 128, 132, 252), (132, 136, 140, 260)
+
+
+def in_version(version: str) -> FunctionProfile:
+    """The function as it is in a file with PJNATH's text of this version."""
+    catalog, symbol = load(), Symbol(PUT, 0, 0, SymbolSource.SYMTAB, PUT)
+    known = next(each for each in catalog.functions() if each.name == PUT)
+    return catalog.place([Match(symbol, known)], Findings(versions={"pjnath-": (version,)}))[0].function
+
+
+def call(known: FunctionProfile, places: tuple[int, ...], *, origin: int, refused: bool) -> readvm.Call:
+    """A call with frame 1000 on a buffer whose head is `origin`, which holds 7 frames, 2 of them thrown away."""
+    memory = Memory()
+    for place, value in zip(places, (7, 2, origin, 40), strict=True):
+        memory.write(BUFFER + place, value.to_bytes(4, "little"))
+    for unknown in (24, 156, 164):  # what else it may read
+        memory.write(BUFFER + unknown, bytes(4))
+    entered = readvm.entry(known.program, [BUFFER, FRAME, SIZE, 0, NUMBER, 0], memory)
+    memory.write(BUFFER + places[3], (40 + refused).to_bytes(4, "little"))
+    return readvm.end(known.program, entered, 0, memory)
+
+
+@pytest.mark.parametrize(
+    ("version", "places"),
+    [
+        ("2.0.1", OLD), ("2.8.0", OLD), ("2.12.1", OLD), ("2.14.1", OLD), ("2.15.1", OLD), ("2.16.0", NEW), ("2.17.0", NEW)
+    ],
+)  # fmt: skip
+def test_a_known_version_has_depth_and_late_frames(version: str, places: tuple[int, ...]) -> None:
+    """A frame that is taken is a packet, one before the head that is refused is late, and the depth is without what was thrown away."""
+    known = in_version(version)
+    taken = call(known, places, origin=990, refused=False)
+    assert (taken.outcome, taken.bytes, taken.depths) == (Outcome.PACKET, SIZE, [5])
+    late = call(known, places, origin=1001, refused=True)
+    assert (late.outcome, known.drop_reasons[late.outcome - Outcome.DROP]) == (Outcome.DROP, "late")
+    assert call(known, places, origin=990, refused=True).outcome == Outcome.PACKET
+
+
+@pytest.mark.parametrize("version", ["1.16.0", "2.15.0", "2.18.0"])
+def test_a_version_that_nobody_looked_at_has_neither(version: str) -> None:
+    """2.15.0 is also what development versions call themselves in which the struct had grown."""
+    known = in_version(version)
+    assert not known.has_depth
+    assert not known.drop_reasons
+    assert known.absent
+
+
+def test_the_target_delay_is_absent_where_a_divisor_came_to_it() -> None:
+    """Since 2.14 a frame's duration is a fraction, whose numerator alone would be a wrong number of milliseconds."""
+    assert "target_delay" in in_version("2.13.1").adds
+    assert "target_delay" not in in_version("2.14.1").adds
