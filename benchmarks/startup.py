@@ -7,13 +7,15 @@ Root; imageio-ffmpeg, bpftrace and bpfcc-tools. The clock stops when a byte of t
 breakpoint, regardless of who put it there and what the tool reports. The agent has everything on: OTLP over gRPC for metrics and
 traces to a receiver that takes them, and the Prometheus endpoint. Memory is the proportional set size, in which a page that processes share
 counts once, of the tool and all processes below it: 6 s after the start, when the agent's sandbox has just read files, and 20 s after it,
-when it has ended because nothing is left to read.
+when it has ended because nothing is left to read. What it takes at most is sampled in starts of their own, as that slows a start down.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
+import platform
 import re
 import shutil
 import signal
@@ -21,7 +23,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +39,8 @@ from tests.otlp_receiver import grpc_receiver
 
 FUNCTION = "ff_rtp_parse_packet"
 EARLY_S, SETTLED_S = 6.0, 20.0
+SAMPLE_S = 0.02
+_KCMP_VM = 1  # linux/kcmp.h
 LIMIT_S = 60.0
 GOAL_S, GOAL_MB = 1.0, 95.0
 COLD, WARM = "otel-jb run, the first time", "otel-jb run, compiled before"
@@ -48,11 +53,9 @@ class Measured:
     seconds: list[float] = field(default_factory=list)
     early: list[float] = field(default_factory=list)
     memory: list[tuple[float, ...]] = field(default_factory=list)
-
-    @property
-    def most(self) -> float:
-        """MB of all processes, early or later."""
-        return max(*self.early, *(sum(each) for each in self.memory))
+    most: list[tuple[float, float]] = field(
+        default_factory=list
+    )  #: MB of all processes at most, of each start; seconds after it
 
 
 class Code:
@@ -81,15 +84,28 @@ class Code:
         os.close(self._memory)
 
 
-def one(command: Sequence[str], code: Code, measured: Measured) -> None:
-    """Start a tool, wait for its first probe, let it settle, measure, end it."""
+@contextmanager
+def running(command: Sequence[str], code: Code) -> Iterator[subprocess.Popen[bytes]]:
+    """A tool, ended at last, until its probes are gone."""
     if code.probed():
         raise RuntimeError(f"another tool has probed {FUNCTION}")
-    started = time.monotonic()
     process = subprocess.Popen(
         [*INTERRUPTIBLE, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment()
     )
     try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    deadline = time.monotonic() + 10
+    while code.probed() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def one(command: Sequence[str], code: Code, measured: Measured) -> None:
+    """Start a tool, wait for its first probe, let it settle, measure, end it."""
+    started = time.monotonic()
+    with running(command, code) as process:
         while not code.probed():
             if process.poll() is not None or time.monotonic() > started + LIMIT_S:
                 process.kill()
@@ -100,26 +116,44 @@ def one(command: Sequence[str], code: Code, measured: Measured) -> None:
         measured.early.append(sum(_memory(process.pid)))
         time.sleep(max(0.0, started + SETTLED_S - time.monotonic()))
         measured.memory.append(_memory(process.pid))
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate()
-    deadline = time.monotonic() + 10
-    while code.probed() and time.monotonic() < deadline:
-        time.sleep(0.01)
+
+
+def most(command: Sequence[str], code: Code) -> tuple[float, float]:
+    """Start a tool, and sample what all of its processes take until it has settled: MB at most, and seconds after the start."""
+    started = time.monotonic()
+    samples = []
+    with running(command, code) as process:
+        while time.monotonic() < started + SETTLED_S:
+            samples.append((sum(_memory(process.pid)), time.monotonic() - started))
+            time.sleep(SAMPLE_S)
+    return max(samples)
 
 
 def _memory(pid: int) -> tuple[float, ...]:
-    """MB of a process and of each below it."""
-    return tuple(_kib(each, "Pss") * 1024 / 1e6 for each in (pid, *sorted(below(pid), key=_name)))
+    """MB of a process and of each below it; of those that end meanwhile, nothing."""
+    found = [(name, size) for each in below(pid) for name, size in [_state(each)] if size and not _is_vfork(each)]
+    return tuple(size * 1024 / 1e6 for _, size in [_state(pid), *sorted(found)])
 
 
-def _kib(pid: int, key: str) -> int:
-    found = re.search(rf"^{key}:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-    return int(found[1]) if found else 0
+def _state(pid: int) -> tuple[str, int]:
+    """Name and KiB."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        name = Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return "", 0
+    found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
+    return name, int(found[1]) if found else 0
 
 
-def _name(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text()
+def _is_vfork(pid: int) -> bool:
+    """Whether a process still has its parent's memory, as between vfork and exec: it would be counted twice."""
+    try:
+        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return False
+    kcmp = {"x86_64": 312, "aarch64": 272}[platform.machine()]
+    return bool(ctypes.CDLL(None).syscall(kcmp, parent, pid, _KCMP_VM, 0, 0) == 0)
 
 
 def measure(rounds: int, show: Callable[[str], None]) -> dict[str, Measured]:
@@ -148,6 +182,10 @@ def measure(rounds: int, show: Callable[[str], None]) -> dict[str, Measured]:
                     if tool == COLD:
                         shutil.rmtree(Path("/").joinpath(*PLACE), ignore_errors=True)
                     one(command, code, results[tool])
+                for tool in (COLD, WARM):
+                    if tool == COLD:
+                        shutil.rmtree(Path("/").joinpath(*PLACE), ignore_errors=True)
+                    results[tool].most.append(most(commands[tool], code))
                 show(f"round {number + 1} of {rounds}")
             if not collector.metric_requests or not collector.trace_requests:
                 raise RuntimeError("the agent sent no metrics or no traces: not everything was on")
@@ -176,8 +214,12 @@ def tables(results: dict[str, Measured]) -> str:
         own = results[tool].seconds
         within = sum(each <= GOAL_S for each in own)
         lines.append(f"{tool}: first probe within {GOAL_S:.1f} s in {within} of {len(own)} rounds.")
-    memory = max(results[COLD].most, results[WARM].most) <= GOAL_MB
-    lines.append(f"Goal: at most {GOAL_MB:.0f} MB in all processes at any time: {'met' if memory else 'missed'}.")
+    for tool in (COLD, WARM):
+        size, when = max(results[tool].most)
+        met = "met" if size <= GOAL_MB else "missed"
+        lines.append(
+            f"{tool}: all processes at most {size:.1f} MB, {when:.1f} s after the start. Goal, at most {GOAL_MB:.0f} MB at any time: {met}."
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -28,6 +28,7 @@ from otel_jb.agent.confinement import limit_exporter
 from otel_jb.agent.walked import Walks, unpacked
 from otel_jb.agent.wire import Wire
 from otel_jb.config.model import HistogramKind
+from otel_jb.host.memory import let_go_of_code
 from otel_jb.host.privileges import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, give_up_everything, name_this_thread, prctl
 from otel_jb.model.errors import AgentError, UsageError
 from otel_jb.model.shortage import shortage_of
@@ -161,6 +162,7 @@ class _Exporting:
     def _start(self) -> None:
         """Import what is heavy, which only root may be able to read, give everything up, and begin."""
         _import(self._config, self._settings)
+        let_go_of_code()  # before there are threads
         give_up_everything()
         prctl(PR_SET_DUMPABLE, 1)  # else /proc/self/fd, where the keys are, would be root's
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user takes that back, so it comes after

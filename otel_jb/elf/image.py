@@ -93,8 +93,14 @@ class Section:
 
     @property
     def data(self) -> bytes:
-        """The section's bytes, copied."""
-        return bytes(self.view)
+        """The section's bytes, copied. Pages that are mapped for that alone are given back: a large table would be held twice."""
+        data = bytes(self.view)
+        if isinstance(self._buffer, mmap.mmap):
+            start = -(-self.offset // mmap.PAGESIZE) * mmap.PAGESIZE
+            end = min(self.offset + self.size, len(self._buffer)) // mmap.PAGESIZE * mmap.PAGESIZE
+            if start < end:
+                self._buffer.madvise(mmap.MADV_DONTNEED, start, end - start)
+        return data
 
 
 Buffer = mmap.mmap | bytes

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the C library keeps memory that was freed."""
+"""What this process holds of memory that it does not use."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import re
 
+_OF_FILE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) \S+ [0-9a-f]+ \S+ [1-9][0-9]* +/")
+_MADV_DONTNEED = 4  # mman-common.h
 # glibc, malloc.h
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _LARGE = (
@@ -22,3 +26,32 @@ def return_large_blocks() -> None:
     if function is not None:
         function(_M_MMAP_THRESHOLD, _LARGE)
         function(_M_ARENA_MAX, _HEAPS)
+
+
+def let_go_of_code() -> None:
+    """Unmap the code and the constants of the program and its libraries that were used so far; what is used again comes from the page cache.
+
+    Most of a library is used once, while it is imported, and counts as the process's memory from then on.
+
+    Only while the process has one thread: where another one loads a library, what that has just relocated would be lost.
+    """
+    madvise = ctypes.CDLL(None).madvise
+    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    with contextlib.suppress(OSError):  # without /proc, it is kept
+        for start, end in _unchanged():
+            madvise(start, end - start, _MADV_DONTNEED)
+
+
+def _unchanged() -> list[tuple[int, int]]:
+    """The ranges of files that are mapped privately, cannot be written, and are as in the file: a relocated page would be lost, or a breakpoint."""
+    found = []
+    mapping = None
+    with open("/proc/self/smaps", "rb") as lines:
+        for line in lines:
+            if b" r-xp " in line or b" r--p " in line:
+                mapping = _OF_FILE.match(line)
+            elif mapping is not None and line.startswith(b"Anonymous:"):
+                if line.split()[1] == b"0":
+                    found.append((int(mapping[1], 16), int(mapping[2], 16)))
+                mapping = None
+    return found

@@ -11,12 +11,12 @@ has just arrived: then nothing that it needs is in the processor's caches.
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 
 _Way = TypeVar("_Way")
 
-CALLS = 300  #: few enough that a round is seldom interrupted
-ROUNDS = 8
-COLD_CALLS = 15
-COLD_SLEEP_S = 0.0005  #: before each cold call, as a server sleeps until its next packet
-EVICT_BYTES = 1 << 20  #: and what it then works on before the call: more than a core's own caches usually hold
+_PROGRAM = Path(__file__).with_name("specimen.py")
 FEWEST_PASSES, MOST_PASSES = 3, 7
 LONGEST_S = 2.0  #: no further pass begins after this time: on a busy machine a pass takes long
 SPREAD = 0.05  #: if the last pass moved the median of any way by more, there is another one
@@ -49,12 +45,12 @@ class Specimen:
     """The child process. `run` calls the function."""
 
     def __init__(self) -> None:
-        from otel_jb.arch.specimen import specimen  # not at the top: the child runs this file alone
+        from otel_jb.arch.specimen import specimen
 
         self._file = os.memfd_create("otel-jb-specimen", os.MFD_CLOEXEC)
         os.write(self._file, specimen().code.ljust(mmap.PAGESIZE, b"\0"))
         self._process = subprocess.Popen(
-            [sys.executable, "-S", "-E", __file__, str(self._file)],
+            [sys.executable, "-I", "-S", str(_PROGRAM), str(self._file)],
             pass_fds=[self._file],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -106,7 +102,6 @@ def _settled(warm: Sequence[float]) -> bool:
 
 def ways(path: str) -> list[Probe | None]:
     """The ways of probing the specimen's function whose costs are told by `as_costs`, in its order; None: no probe."""
-    # not at the top: the child runs this file alone
     from otel_jb.arch.specimen import specimen
     from otel_jb.model.plan import EndStrategy, Probe, ProbeSite, SiteKind, Symbol, SymbolSource
     from otel_jb.model.reads import ReadProgram
@@ -137,7 +132,7 @@ def as_costs(bare: Sample, edge: Sample, returned: Sample, stepped: Sample) -> A
     return half of a return probe. An entry and an edge are two emulated hits. `cold` is the extra cost of any hit where
     the caches hold something else.
     """
-    from otel_jb.model.stream import AgentCost  # not at the top: the child runs this file alone
+    from otel_jb.model.stream import AgentCost
 
     emulated = max(0.0, edge.warm - bare.warm) / 2
     colder = [(one.cold - bare.cold - (one.warm - bare.warm)) / 2 for one in (edge, stepped)]  # two hits each
@@ -148,34 +143,3 @@ def as_costs(bare: Sample, edge: Sample, returned: Sample, stepped: Sample) -> A
         "cold": max(0.0, sum(colder) / len(colder)),
     }
     return AgentCost(tuple((kind, ns / 1e9) for kind, ns in kinds.items()))
-
-
-def _child() -> None:
-    """Runs in the child: one measurement a line of input."""
-    # Private and not writable, as a program's text: the kernel puts no probe into a shared or writable mapping.
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype = ctypes.c_void_p
-    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
-    area = libc.mmap(None, mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_EXEC, mmap.MAP_PRIVATE, int(sys.argv[1]), 0)
-    call = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_long)(area)
-    sys.stdout.buffer.write(b"ready\n")
-    sys.stdout.buffer.flush()
-    other = ctypes.create_string_buffer(EVICT_BYTES)
-    for _ in sys.stdin.buffer:
-        warm, cold = [], []
-        for _round in range(ROUNDS):
-            start = time.thread_time_ns()
-            call(CALLS)
-            warm.append((time.thread_time_ns() - start) / CALLS)
-        for turn in range(COLD_CALLS):
-            time.sleep(COLD_SLEEP_S)
-            ctypes.memset(other, turn & 255, EVICT_BYTES)
-            start = time.thread_time_ns()
-            call(1)
-            cold.append(time.thread_time_ns() - start)
-        sys.stdout.buffer.write(b"%.2f %.2f\n" % (median(warm), median(cold)))
-        sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    _child()

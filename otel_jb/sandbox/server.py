@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from otel_jb.host.memory import let_go_of_code
 from otel_jb.host.privileges import give_up_everything
 from otel_jb.model.errors import AgentError, UnsupportedError
 from otel_jb.sandbox.limits import MAX_FILES, limit_server, limit_worker
@@ -47,6 +48,7 @@ def _serve(requests: socket.socket) -> None:
     let_go_of_everything_but(requests.fileno())
     requests.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(IDLE_S, 0))
     _preload()
+    let_go_of_code()
     address_space = _address_space()
     try:
         give_up_everything()

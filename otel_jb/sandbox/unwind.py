@@ -82,7 +82,7 @@ class _Functions:
         from otel_jb.elf import debugfile, symbols
 
         self._tables = symbols.all_tables(image, debugfile.matching_images(image, []))
-        found = array("Q", (address for table in self._tables for _, _, address, _, _ in table.functions()))
+        found = (address for table in self._tables for _, _, address, _, _ in table.functions())
         self.starts = array("Q", sorted(filter(image.is_executable, found)))
 
     def names(self, starts: Collection[int]) -> dict[int, str]:

@@ -97,7 +97,7 @@ def test_a_signal_to_the_process_group_is_no_defect(tmp_path: Path, after_s: flo
             start_new_session=True,
         )
     try:
-        until(lambda: "cost.py" in children(process.pid), "the cost of a hit is measured")
+        until(lambda: "specimen.py" in children(process.pid), "the cost of a hit is measured")
         time.sleep(after_s)  # its first probes come and go
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(patience(20)) == 0, (tmp_path / "log").read_text()

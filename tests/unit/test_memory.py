@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that was freed goes back to the kernel."""
+"""Memory that was freed, or will not be used again, goes back to the kernel."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 PROGRAM = """
 from otel_jb.host.memory import return_large_blocks
@@ -27,3 +28,41 @@ def test_large_blocks_are_returned_when_they_are_freed() -> None:
     """Twenty megabytes are gone as soon as they are freed; glibc by itself would keep them, since it has seen a larger block."""
     words = [sys.executable, "-c", PROGRAM]
     assert int(subprocess.run(words, capture_output=True, text=True, check=True).stdout) < 5 << 20
+
+
+CODE = """
+import ctypes, mmap, re, sys
+from otel_jb.host.memory import let_go_of_code
+
+def resident(mapping):
+    address = f"{ctypes.addressof(ctypes.c_char.from_buffer(mapping)):x}-"
+    _, _, text = open("/proc/self/smaps").read().partition("\\n" + address)
+    return int(re.search(r"^Rss: +(\\d+) kB", text, re.MULTILINE)[1])
+
+def mapped(file):
+    mapping = mmap.mmap(file.fileno(), 1 << 18, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+    assert sum(mapping[::4096]) == 64 * ord("x")
+    return mapping
+
+def protect(mapping):
+    at = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(at), 1 << 18, mmap.PROT_READ | mmap.PROT_EXEC) == 0
+
+with open(sys.argv[1], "rb") as file:
+    as_in_file, changed, writable = mapped(file), mapped(file), mapped(file)
+changed[4096:4100] = b"\\xcc" * 4  # a breakpoint
+protect(as_in_file)
+protect(changed)
+let_go_of_code()
+print(resident(as_in_file), resident(changed), resident(writable))
+print(as_in_file[:2], changed[4095:4101])
+"""
+
+
+def test_only_what_is_as_in_its_file_is_let_go_of(tmp_path: Path) -> None:
+    """Pages that cannot be written are gone, and come back with the same content; where one of them was changed, and where one may be, nothing happens."""
+    file = tmp_path / "library"
+    file.write_bytes(b"x" * (1 << 18))
+    words = [sys.executable, "-c", CODE, str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["0 256 256", r"b'xx' b'x\xcc\xcc\xcc\xccx'"]

@@ -74,15 +74,37 @@ def test_nothing_beyond_an_array_is_mapped(memory: int) -> None:
 
 
 def test_a_large_table_is_mapped_only_while_it_is_looked_at(memory: int) -> None:
-    """Looks may be nested: the words are there until the outermost ends, and written for good."""
+    """Looks may be nested, a piece at a time is mapped until the outermost ends, and what is written stays."""
     array = GlancedArray(memory, 64 * PAGE_WORDS)
     assert mapped_kib(memory) == 0
     with array.looked_at() as outer:
         with array.looked_at() as inner:
-            inner[63 * PAGE_WORDS] = 42
-        assert outer[63 * PAGE_WORDS] == 42
-        assert mapped_kib(memory) == 64 * mmap.PAGESIZE >> 10
+            inner.words[63 * PAGE_WORDS] = 42
+        assert outer.words[63 * PAGE_WORDS] == 42
+        assert outer.words[5] == 0
+        assert 0 < mapped_kib(memory) < 64 * mmap.PAGESIZE >> 10
     assert mapped_kib(memory) == 0
     with array.looked_at():
         assert array.block(63 * PAGE_WORDS, 1) == [42]
+    with pytest.raises(ValueError, match="nobody looks at"):
+        _ = array.words[5]
     array.close()
+
+
+@pytest.mark.parametrize("step", [8, 94, 3 * PAGE_WORDS + 7])
+def test_a_table_in_pieces_holds_what_it_holds_as_a_whole(memory: int, step: int) -> None:
+    """Columns, rows that lie across the borders of pieces, single words and bytes that are written: all of them as in one mapping."""
+    whole = WordArray(memory, 64 * PAGE_WORDS)
+    for word in range(64 * PAGE_WORDS):
+        whole.words[word] = word * 3
+    array = GlancedArray(memory, 64 * PAGE_WORDS)
+    rows = 64 * PAGE_WORDS // step
+    with array.looked_at():
+        assert array.column(step) == whole.column(step)
+        assert [array.block(row, step) for row in range(rows)] == [whole.block(row, step) for row in range(rows)]
+        for row in reversed(range(rows)):
+            array.words[row * step] = row
+            array.write(row * step + 1, bytes(8 * (step - 1)))
+    assert whole.column(step)[:rows] == list(range(rows))
+    assert sum(whole.words[: rows * step]) == sum(range(rows))
+    whole.close()

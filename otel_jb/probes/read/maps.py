@@ -23,6 +23,8 @@ from otel_jb.probes.bpf import (
 
 _Decoded = TypeVar("_Decoded")
 
+_PIECE_BYTES = 128 << 10  #: of a large table, that is mapped at a time
+_NOTHING = memoryview(b"").cast("Q")
 GRACE_S = 0.02  #: stands in for a grace period where the kernel has no membarrier
 _MEMBARRIER_CMD_GLOBAL = 1
 _MEMBARRIER_CMD_PRIVATE_EXPEDITED, _MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED = 8, 16
@@ -57,6 +59,10 @@ class WordArray:
         """A copy of the `index`-th structure of `size` words."""
         return self.words[index * size : (index + 1) * size].tolist()
 
+    def column(self, step: int) -> list[int]:
+        """A copy of every `step`-th word, from the first one on."""
+        return self.words[::step].tolist()
+
     def write(self, at: int, data: bytes) -> None:
         """Write raw bytes at a word index; only where the kernel is not looking yet."""
         self._map[at * 8 : at * 8 + len(data)] = data
@@ -73,29 +79,80 @@ class WordArray:
 
 
 class GlancedArray(WordArray):
-    """The same, mapped only while it is `looked_at`, which may be nested: for large tables that are read once in a while, in one thread.
+    """The same for large tables that are read once in a while, in one thread: mapped only while it is `looked_at`, which may be nested, and then a piece at a time.
 
-    The kernel maps all pages of an array at once, used or not, and what is mapped counts as the agent's memory.
+    The kernel maps all pages of a piece at once, used or not, and what is mapped counts as the agent's memory.
     """
 
     def __init__(self, fd: int, words: int) -> None:
-        super().__init__(fd, words)
+        self._fd = fd
+        self._total = words
         self._looking = 0
-        super().close()
+        self._piece = _NOTHING
+        self._first = self._end = 0  # the words that are mapped
+
+    @property
+    def words(self) -> GlancedArray:  # type: ignore[override]
+        """Itself, one word by its index."""
+        return self
+
+    def __getitem__(self, index: int) -> int:
+        if not self._first <= index < self._end:
+            self._move(index, 1)
+        return self._piece[index - self._first]
+
+    def __setitem__(self, index: int, value: int) -> None:
+        if not self._first <= index < self._end:
+            self._move(index, 1)
+        self._piece[index - self._first] = value
+
+    def column(self, step: int) -> list[int]:
+        found: list[int] = []
+        index = 0
+        while index < self._total:
+            self._move(index, 1)
+            found += self._piece[index - self._first :: step]
+            index = step * len(found)
+        return found
+
+    def block(self, index: int, size: int) -> list[int]:
+        at = index * size
+        if not self._first <= at <= at + size <= self._end:
+            self._move(at, size)
+        return self._piece[at - self._first : at - self._first + size].tolist()
+
+    def write(self, at: int, data: bytes) -> None:
+        size = len(data) // 8
+        if not self._first <= at <= at + size <= self._end:
+            self._move(at, size)
+        self._piece[at - self._first : at - self._first + size] = memoryview(data).cast("Q")
+
+    def _move(self, index: int, size: int) -> None:
+        """Map the piece that begins with this word, and has at least so many."""
+        if not self._looking:
+            raise ValueError("a table that nobody looks at is not mapped")
+        self._unmap()
+        begin = 8 * index // mmap.PAGESIZE * mmap.PAGESIZE
+        length = min(8 * self._total - begin, max(_PIECE_BYTES, 8 * (index + size) - begin))
+        # Nobody closes the mapping: it ends with its view.
+        area = mmap.mmap(self._fd, length, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=begin)
+        self._piece = memoryview(area).cast("Q")
+        self._first, self._end = begin // 8, (begin + length) // 8
+
+    def _unmap(self) -> None:
+        self._piece = _NOTHING
+        self._first = self._end = 0
 
     @contextmanager
-    def looked_at(self) -> Iterator[memoryview]:
-        """The words, mapped until the outermost of these ends."""
-        if not self._looking:
-            self._mapped = 0
-            self.reach(self._total)
+    def looked_at(self) -> Iterator[GlancedArray]:  # type: ignore[override]
+        """The words, until the outermost of these ends."""
         self._looking += 1
         try:
-            yield self.words
+            yield self
         finally:
             self._looking -= 1
             if not self._looking:
-                super().close()
+                self._unmap()
 
     def close(self) -> None:
         """Do nothing: it is not mapped."""

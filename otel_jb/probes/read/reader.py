@@ -76,7 +76,7 @@ class Reader:
         """(slot, key, start, tid) of every call in flight; the slot of one in the overflow table is -1."""
         found = []
         with self._calls.looked_at() as words:
-            for slot, key in enumerate(words[:: abi.CALL_WORDS].tolist()):
+            for slot, key in enumerate(self._calls.column(abi.CALL_WORDS)):
                 if key:
                     at = slot * abi.CALL_WORDS
                     tid_flags = words[at + abi.CALL_TID_FLAGS]
@@ -114,7 +114,7 @@ class Reader:
         for index in wanted:
             self._series.words[index * self._words + outcome] += self.in_flight(index)
         with self._calls.looked_at() as words:
-            for slot, key in enumerate(words[:: abi.CALL_WORDS].tolist()):
+            for slot, key in enumerate(self._calls.column(abi.CALL_WORDS)):
                 if key and key & _MASK in wanted:
                     words[slot * abi.CALL_WORDS] = 0
         if self._control.words[abi.CONTROL_SPILLED]:

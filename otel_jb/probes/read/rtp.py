@@ -90,7 +90,7 @@ class RtpReader:
         now, unix = time.monotonic_ns(), time.time_ns()
         readings: dict[int, list[Reading]] = {index: [] for index in wanted}
         slots: dict[tuple[int, Key], int] = {}
-        keys = self._streams.words[:: abi.RTP_STREAM_WORDS].tolist()
+        keys = self._streams.column(abi.RTP_STREAM_WORDS)
         for slot in filter(keys.__getitem__, range(len(keys))):  # most are free
             key = keys[slot]
             if key >> 32 & _INDEX in wanted and key & abi.RTP_KEY_VALID:
@@ -129,7 +129,7 @@ class RtpReader:
     ) -> list[SlowCall]:
         target_of = {item.series.id: item.series.target for item in attached.values()}
         slots: dict[tuple[int, int], dict[int, Recorded]] = {}  # by target and buffer
-        keys = self._streams.words[:: abi.RTP_STREAM_WORDS].tolist()
+        keys = self._streams.column(abi.RTP_STREAM_WORDS)
         for slot in filter(keys.__getitem__, range(len(keys))):  # most are free
             key, owner = keys[slot], self._streams.words[slot * abi.RTP_STREAM_WORDS + abi.RTP_STREAM_OWNER]
             item = attached.get(key >> 32 & _INDEX) if key & abi.RTP_KEY_VALID and owner else None
@@ -229,6 +229,6 @@ class RtpReader:
         for index in gone:
             self._ledgers.pop(index, None)
             self._unplaced.write(index * abi.RTP_UNPLACED_WORDS, bytes(8 * abi.RTP_UNPLACED_WORDS))
-        with self._streams.looked_at() as words:
-            keys = words[:: abi.RTP_STREAM_WORDS].tolist()
+        with self._streams.looked_at():
+            keys = self._streams.column(abi.RTP_STREAM_WORDS)
             self._free(slot for slot, key in enumerate(keys) if key & abi.RTP_KEY_VALID and key >> 32 & _INDEX in gone)
