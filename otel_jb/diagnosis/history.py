@@ -50,6 +50,7 @@ class Span:
     streams: dict[str, Stream]
     cpu_s: float | None
     run_delay_s: float | None
+    timeslices: int | None  #: how often its threads got a CPU
     throttled_s: float | None
     socket_drops: int
     calls: int  #: calls that handle a packet, timed ones
@@ -288,6 +289,7 @@ def _span(
         streams=streams,
         cpu_s=_seconds(begin, end, lambda share: share.cpu_ns),
         run_delay_s=_seconds(begin, end, lambda share: share.run_delay_ns),
+        timeslices=_difference(begin, end, lambda share: share.timeslices),
         throttled_s=_seconds(begin, end, lambda share: share.throttled_ns),
         socket_drops=_drops(end) - _drops(begin),
         calls=calls,
@@ -381,8 +383,13 @@ def _between(before: HostShare | None, now: HostShare | None, otherwise: float) 
 
 
 def _seconds(before: HostShare | None, now: HostShare | None, of: Callable[[HostShare], int | None]) -> float | None:
+    value_ns = _difference(before, now, of)
+    return None if value_ns is None else value_ns / 1e9
+
+
+def _difference(before: HostShare | None, now: HostShare | None, of: Callable[[HostShare], int | None]) -> int | None:
     value = of(now) if now is not None else None
-    return None if value is None else (value - ((of(before) if before is not None else None) or 0)) / 1e9
+    return None if value is None else value - ((of(before) if before is not None else None) or 0)
 
 
 def _unread(before: HostShare | None, now: HostShare | None) -> float | None:

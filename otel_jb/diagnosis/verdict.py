@@ -120,8 +120,7 @@ def _readings(span: Span, steps: list[Span], only: str | None) -> Iterable[Readi
         if name != OTHER and only in (None, name):
             yield from _of_stream(name, stream, steps)
     if span.run_delay_s is not None:
-        waited = span.run_delay_s if span.run_delay_s >= limits.BUSY_SHARE * (span.cpu_s or 0.0) else 0.0
-        yield Reading(limits.RUN_DELAY, None, waited / span.share_seconds, 0)
+        yield Reading(limits.RUN_DELAY, None, _waited_s(span, span.run_delay_s) / span.share_seconds, 0)
     if span.throttled_s is not None:
         yield Reading(limits.THROTTLED, None, span.throttled_s / span.share_seconds, 0)
     arrived = _arrived(span)
@@ -152,6 +151,15 @@ def _of_stream(name: str, stream: Stream, steps: list[Span]) -> Iterable[Reading
             break
         silent += step.seconds
     yield Reading(limits.SILENCE, name, silent / sum(step.seconds for step in steps), stream.received)
+
+
+def _waited_s(span: Span, run_delay_s: float) -> float:
+    """How long the server's threads waited for a CPU, if that was long beside what they ran, and long enough at a time to hurt; otherwise 0."""
+    if run_delay_s < limits.BUSY_SHARE * (span.cpu_s or 0.0):
+        return 0.0
+    if span.timeslices is None or run_delay_s >= limits.MUCH_WAITING * span.share_seconds:
+        return run_delay_s
+    return run_delay_s if run_delay_s >= limits.LONG_WAIT_S * span.timeslices else 0.0
 
 
 def _share(part: int, whole: int) -> float:

@@ -18,10 +18,11 @@ from otel_jb.host.procfs import PROC
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """Times of a process in nanoseconds."""
+    """What a process's threads got, and what they waited for it."""
 
     cpu_ns: int
     run_delay_ns: int
+    timeslices: int  #: how often a thread got a CPU
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class ThreadTimes:
 
     pid: int
     _threads: dict[int, Scheduled] = field(default_factory=dict)
-    _ended: Scheduled = Scheduled(0, 0)
+    _ended: Scheduled = Scheduled(0, 0, 0)
 
     def read(self) -> Scheduled | None:
         """The current sums; None if the process is gone or this kernel does not account for them."""
@@ -58,10 +59,12 @@ class ThreadTimes:
 
 def _of_thread(pid: int, thread: str) -> Scheduled | None:
     with suppress(OSError, ValueError), open(f"{PROC}/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
-        cpu, run_delay, *_ = file.read(256).split()
-        return Scheduled(int(cpu), int(run_delay))
+        cpu, run_delay, timeslices, *_ = file.read(256).split()
+        return Scheduled(int(cpu), int(run_delay), int(timeslices))
     return None
 
 
 def _added(left: Scheduled, right: Scheduled) -> Scheduled:
-    return Scheduled(left.cpu_ns + right.cpu_ns, left.run_delay_ns + right.run_delay_ns)
+    return Scheduled(
+        left.cpu_ns + right.cpu_ns, left.run_delay_ns + right.run_delay_ns, left.timeslices + right.timeslices
+    )

@@ -19,8 +19,8 @@ class Follower:
     target: int  #: Target.id
     pid: int
     _threads: ThreadTimes = field(init=False)
-    _base: tuple[int, int] | None = None
-    _last: tuple[int | None, int | None] = (None, None)
+    _base: tuple[int, int, int] | None = None
+    _last: tuple[int | None, int | None, int | None] = (None, None, None)
     _throttled: tuple[int, int] | None = None  # first and last
     _sockets: dict[int, tuple[int, int]] = field(default_factory=dict)  # inode -> (port, drops when last seen)
     _drops: dict[int, int] = field(default_factory=dict)  # port -> drops so far
@@ -34,7 +34,7 @@ class Follower:
 
     def read(self, tables: SocketTables | None = None) -> HostShare:
         """The current share. Pass `tables` to read each namespace's sockets only once. A counter that becomes unreadable keeps its value."""
-        cpu, delay = self._times()
+        cpu, delay, timeslices = self._times()
         queues = self._read_sockets(tables or SocketTables())
         return HostShare(
             self.target,
@@ -45,6 +45,7 @@ class Follower:
             tuple(sorted(self._drops.items())),
             tuple(sorted(queues.items())),
             tuple(sorted(self._waited.items())),
+            timeslices,
         )
 
     @property
@@ -67,13 +68,13 @@ class Follower:
             else:
                 self._waited[each.port] = self._waited.get(each.port, 0) + self._unread.pop(each.inode, 0)
 
-    def _times(self) -> tuple[int | None, int | None]:
+    def _times(self) -> tuple[int | None, int | None, int | None]:
         times = self._threads.read()
         if times is None:
             return self._last
-        if self._base is None:
-            self._base = (times.cpu_ns, times.run_delay_ns)
-        self._last = (times.cpu_ns - self._base[0], times.run_delay_ns - self._base[1])
+        now = (times.cpu_ns, times.run_delay_ns, times.timeslices)
+        cpu, delay, timeslices = self._base = self._base or now
+        self._last = (now[0] - cpu, now[1] - delay, now[2] - timeslices)
         return self._last
 
     def _throttling(self) -> int | None:

@@ -328,6 +328,7 @@ class HostShare:
     udp_queue: tuple[tuple[int, int], ...] = ()  #: (local port, bytes unread now), by port
     #: (local port, bytes unread times nanoseconds), by port: for how long how much waited before it was read
     udp_waited: tuple[tuple[int, int], ...] = ()
+    timeslices: int | None = None  #: how often its threads got a CPU
 
 
 @dataclass(frozen=True, slots=True)

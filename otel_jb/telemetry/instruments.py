@@ -196,6 +196,13 @@ HOST_CPU_TIME = Instrument(
     "jitterbuffer_host_cpu_time_seconds_total",
     "Time for which the target's threads ran.",
 )
+HOST_TIMESLICES = Instrument(
+    "jitterbuffer.host.timeslices",
+    Kind.COUNTER,
+    "{timeslice}",
+    "jitterbuffer_host_timeslices_total",
+    "Times that one of the target's threads got a CPU.",
+)
 HOST_THROTTLED_TIME = Instrument(
     "jitterbuffer.host.throttled_time",
     Kind.COUNTER,
@@ -256,6 +263,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     INTERARRIVAL,
     HOST_RUN_DELAY,
     HOST_CPU_TIME,
+    HOST_TIMESLICES,
     HOST_THROTTLED_TIME,
     HOST_UDP_DROPS,
     HOST_UDP_QUEUE,

@@ -34,6 +34,7 @@ from otel_jb.telemetry.instruments import (
     HOST_CPU_TIME,
     HOST_RUN_DELAY,
     HOST_THROTTLED_TIME,
+    HOST_TIMESLICES,
     HOST_UDP_DROPS,
     HOST_UDP_QUEUE,
     HOST_UDP_WAITED,
@@ -339,6 +340,8 @@ def _add_host(points: _Points, host: HostShare) -> None:
     for instrument, value in times:
         if value is not None:
             points.add(instrument, (), host.time_unix_nano, value / 1e9)
+    if host.timeslices is not None:
+        points.add(HOST_TIMESLICES, (), host.time_unix_nano, host.timeslices)
     for instrument, by_port in ((HOST_UDP_DROPS, host.udp_drops), (HOST_UDP_QUEUE, host.udp_queue)):
         for port, value in by_port:
             points.add(instrument, (("server.port", port),), host.time_unix_nano, value)

@@ -331,6 +331,23 @@ def test_both_are_accused_where_both_are_at_fault() -> None:
     assert [each.reading.measure.name for each in found.findings] == ["run_delay", "loss"]
 
 
+@pytest.mark.parametrize(
+    ("waited_ms", "timeslices", "accused"),
+    [(100, 1000, False), (100, 50, True), (240, 1000, False), (300, 3000, True), (100, None, True)],
+    ids=["short waits", "long waits", "many short waits", "a quarter of the time", "not counted"],
+)
+def test_the_host_is_accused_of_waits_that_hurt(waited_ms: int, timeslices: int | None, accused: bool) -> None:
+    """A server that is woken often waits often, but shortly; a tenth of the time is evidence where each wait takes 1 ms, and a quarter always."""
+
+    def wait(minute: Minute) -> None:
+        minute.host(run_delay_ns=waited_ms * 1_000_000)
+        now = None if timeslices is None else (minute.share.timeslices or 0) + timeslices
+        minute.share = replace(minute.share, timeslices=now)
+
+    found = verdict(wait, since=0)
+    assert [each.reading.measure.name for each in found.findings] == (["run_delay"] if accused else [])
+
+
 def test_a_few_packets_prove_nothing() -> None:
     """Four packets lost of twenty are a fifth, and no evidence."""
 

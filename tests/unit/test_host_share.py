@@ -32,7 +32,7 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def thread(proc: Path, tid: int, cpu: int, delay: int) -> Path:
     directory = proc / "7/task" / str(tid)
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "schedstat").write_text(f"{cpu} {delay} 1\n")
+    (directory / "schedstat").write_text(f"{cpu} {delay} 2\n")
     return directory
 
 
@@ -42,14 +42,43 @@ def test_times_of_ended_threads_stay_in_the_sum(proc: Path) -> None:
     assert times.read() is None
     thread(proc, 7, 100, 10)
     ended = thread(proc, 8, 40, 4)
-    assert times.read() == scheduling.Scheduled(140, 14)
+    assert times.read() == scheduling.Scheduled(140, 14, 4)
     (ended / "schedstat").unlink()
     ended.rmdir()
-    assert times.read() == scheduling.Scheduled(140, 14)
+    assert times.read() == scheduling.Scheduled(140, 14, 4)
     thread(proc, 8, 5, 1)  # the same id, another thread
-    assert times.read() == scheduling.Scheduled(145, 15)
+    assert times.read() == scheduling.Scheduled(145, 15, 6)
     thread(proc, 7, 3, 0)
-    assert times.read() == scheduling.Scheduled(148, 15)
+    assert times.read() == scheduling.Scheduled(148, 15, 8)
+
+
+def switches(pid: int) -> int:
+    """How often a thread of a process gave up a CPU or lost it."""
+    status = [(thread / "status").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int(line.split()[1]) for text in status for line in text.splitlines() if "ctxt_switches" in line)
+
+
+def test_a_timeslice_ends_with_each_switch_to_something_else() -> None:
+    """A program that sleeps often gets a CPU as often as the kernel switched away from it."""
+    program = "import sys, time\nprint(flush=True)\nfor line in sys.stdin:\n  for _ in range(200): time.sleep(0.001)\n  print(flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-S", "-E", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.readline()
+        share = Follower(1, child.pid)
+        share.read()
+        before = switches(child.pid)
+        child.stdin.write("\n")
+        child.stdout.readline()
+        found = share.read().timeslices
+        switched = switches(child.pid) - before
+        child.stdin.close()
+    assert found is not None
+    assert switched >= 200
+    # It was not asked at the same moments: it may have begun or ended to wait for a line in between.
+    assert abs(found - switched) <= 3
 
 
 def test_run_delay_is_what_a_busy_thread_did_not_run() -> None:

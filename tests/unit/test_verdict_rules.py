@@ -60,8 +60,16 @@ def test_rules_divide_by_the_limit_of_the_table(measure: Measure) -> None:
         assert float(bound) * SECOND == limits.SLOW_NS
     for datagram in re.findall(r"\)\) / ([0-9]+)\n", rule["expr"]):
         assert int(datagram) == limits.DATAGRAM_BYTES
-    for share in re.findall(r">= ([0-9.]+) \*", rule["expr"]):
-        assert float(share) == limits.BUSY_SHARE
+    for least, counter in re.findall(r">= ([0-9.]+) \* rate\((\w+)", rule["expr"]):
+        assert (
+            float(least)
+            == {
+                "jitterbuffer_host_cpu_time_seconds_total": limits.BUSY_SHARE,
+                "jitterbuffer_host_timeslices_total": limits.LONG_WAIT_S,
+            }[counter]
+        )
+    for share in re.findall(r">= ([0-9.]+)\)", rule["expr"]):
+        assert float(share) == limits.MUCH_WAITING
 
 
 def test_every_culprit_has_its_alert() -> None:
