@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A server on State Threads with SRS's functions, and with the ends that they have in an unoptimised build of it: straight after a call whose
 // function sees the end too, with an error on the stack or a constant, behind what only an error runs, in a loop, behind a store through an
-// argument, and behind a nop. Publishers and players are coroutines of one thread, which yield inside probed functions.
+// argument, and behind a nop. Publishers and players are coroutines of one thread, which yield inside probed functions. A packet passes as many
+// of SRS's functions as it does in SRS 7.0.128: from its decryption to the players' queues, the frame builder and the histories, and out again.
 //
 // Protocol: prints "ready", then for each line "run PUBLISHERS PACKETS" one line of JSON: by function its calls, its errors and its bytes.
 #include <cstdint>
@@ -98,10 +99,34 @@ srs_error_t SrsRtpPacket::decode(SrsBuffer* buf)
 
 class SrsRtpRingBuffer {
 public:
+    ~SrsRtpRingBuffer();
+    bool update(uint16_t sequence, uint16_t& nack_first, uint16_t& nack_last);
     void set(uint16_t at, SrsRtpPacket* packet);
     SrsRtpPacket* at(uint16_t sequence);
     SrsRtpPacket* queue_[64] = {};
+    uint16_t end_ = 1;
 };
+
+SrsRtpRingBuffer::~SrsRtpRingBuffer()
+{
+    for (SrsRtpPacket* each : queue_) {
+        srs_freep(each);
+    }
+}
+bool SrsRtpRingBuffer::update(uint16_t sequence, uint16_t& nack_first, uint16_t& nack_last)
+{
+    if (sequence == end_) {
+        ++end_;
+        return true;
+    }
+    if ((int16_t)(sequence - end_) > 0) {
+        nack_first = end_;
+        nack_last = sequence;
+        end_ = sequence + 1;
+        return true;
+    }
+    return true;
+}
 
 void SrsRtpRingBuffer::set(uint16_t at, SrsRtpPacket* packet)
 {
@@ -111,11 +136,74 @@ void SrsRtpRingBuffer::set(uint16_t at, SrsRtpPacket* packet)
 }
 SrsRtpPacket* SrsRtpRingBuffer::at(uint16_t sequence) { return queue_[sequence % 64]; }
 
+struct SrsRtpNackInfo {
+    int asked = 0;
+};
+
+class SrsRtpNackForReceiver {
+public:
+    void insert(uint16_t first, uint16_t last);
+    void remove(uint16_t sequence);
+    SrsRtpNackInfo* find(uint16_t sequence);
+    void check_queue_size();
+    void get_nack_seqs(std::vector<uint16_t>& sequences, uint32_t& timeout_nacks);
+    std::map<uint16_t, SrsRtpNackInfo> queue_;
+    size_t max_queue_size_ = 66;
+};
+
+void SrsRtpNackForReceiver::insert(uint16_t first, uint16_t last)
+{
+    for (uint16_t each = first; each != last; ++each) {
+        queue_[each] = SrsRtpNackInfo();
+    }
+}
+void SrsRtpNackForReceiver::remove(uint16_t sequence) { queue_.erase(sequence); }
+SrsRtpNackInfo* SrsRtpNackForReceiver::find(uint16_t sequence)
+{
+    std::map<uint16_t, SrsRtpNackInfo>::iterator iter = queue_.find(sequence);
+    if (iter == queue_.end()) {
+        return NULL;
+    }
+    return &(iter->second);
+}
+void SrsRtpNackForReceiver::check_queue_size()
+{
+    if (queue_.size() >= max_queue_size_) {
+        queue_.clear();
+    }
+}
+void SrsRtpNackForReceiver::get_nack_seqs(std::vector<uint16_t>& sequences, uint32_t& timeout_nacks)
+{
+    std::map<uint16_t, SrsRtpNackInfo>::iterator iter = queue_.begin();
+    while (iter != queue_.end()) {
+        if (++iter->second.asked > 3) {
+            ++timeout_nacks;
+            queue_.erase(iter++);
+            continue;
+        }
+        sequences.push_back(iter->first);
+        ++iter;
+    }
+}
+
 class SrsRtcRecvTrack {
 public:
+    virtual ~SrsRtcRecvTrack() {}
     srs_error_t on_nack(SrsRtpPacket** packet);
-    SrsRtpRingBuffer* rtp_queue_;
-    bool nack_no_copy_;
+    virtual srs_error_t on_rtp(class SrsRtcSource* source, SrsRtpPacket* packet) = 0;
+    SrsRtpRingBuffer* rtp_queue_ = NULL;
+    SrsRtpNackForReceiver* nack_receiver_ = NULL;
+    bool nack_no_copy_ = true;
+};
+
+class SrsRtcAudioRecvTrack : public SrsRtcRecvTrack {
+public:
+    srs_error_t on_rtp(class SrsRtcSource* source, SrsRtpPacket* packet);
+};
+
+class SrsRtcVideoRecvTrack : public SrsRtcRecvTrack {
+public:
+    srs_error_t on_rtp(class SrsRtcSource* source, SrsRtpPacket* packet);
 };
 
 srs_error_t SrsRtcRecvTrack::on_nack(SrsRtpPacket** ppacket)
@@ -125,6 +213,22 @@ srs_error_t SrsRtcRecvTrack::on_nack(SrsRtpPacket** ppacket)
     uint16_t sequence = packet->sequence;
     if (packet->actual_buffer_size_ == 13) {
         return err;
+    }
+    count("SrsRtpNackForReceiver::find");
+    if (nack_receiver_->find(sequence)) {
+        count("SrsRtpNackForReceiver::remove");
+        nack_receiver_->remove(sequence);
+    }
+    uint16_t nack_first = 0, nack_last = 0;
+    count("SrsRtpRingBuffer::update");
+    if (!rtp_queue_->update(sequence, nack_first, nack_last)) {
+        return err;
+    }
+    if (nack_first != nack_last) {
+        count("SrsRtpNackForReceiver::insert");
+        nack_receiver_->insert(nack_first, nack_last);
+        count("SrsRtpNackForReceiver::check_queue_size");
+        nack_receiver_->check_queue_size();
     }
     count("SrsRtpRingBuffer::set", packet->actual_buffer_size_);
     if (nack_no_copy_) {
@@ -179,6 +283,36 @@ void SrsRtcConsumer::wait(int nb_msgs)
     st_cond_wait(mw_wait_);
 }
 
+class SrsRtcFrameBuilderVideoPacketCache {
+public:
+    ~SrsRtcFrameBuilderVideoPacketCache();
+    void store_packet(SrsRtpPacket* packet);
+    SrsRtpPacket* take_packet(uint16_t sequence);
+    SrsRtpPacket* packets_[512] = {};
+};
+
+SrsRtcFrameBuilderVideoPacketCache::~SrsRtcFrameBuilderVideoPacketCache()
+{
+    for (SrsRtpPacket* each : packets_) {
+        srs_freep(each);
+    }
+}
+void SrsRtcFrameBuilderVideoPacketCache::store_packet(SrsRtpPacket* packet)
+{
+    SrsRtpPacket* former = packets_[packet->sequence % 512];
+    srs_freep(former);
+    packets_[packet->sequence % 512] = packet;
+}
+SrsRtpPacket* SrsRtcFrameBuilderVideoPacketCache::take_packet(uint16_t sequence)
+{
+    SrsRtpPacket* packet = packets_[sequence % 512];
+    if (packet && packet->sequence == sequence) {
+        packets_[sequence % 512] = NULL;
+        return packet;
+    }
+    return NULL;
+}
+
 class SrsRtmpFromRtcBridger {
 public:
     srs_error_t on_rtp(SrsRtpPacket* packet);
@@ -187,6 +321,7 @@ public:
     srs_error_t packet_video_key_frame(SrsRtpPacket* packet);
     srs_error_t packet_video_rtmp(uint16_t start, uint16_t end);
     int32_t find_next_lost_sn(uint16_t current, uint16_t& end);
+    SrsRtcFrameBuilderVideoPacketCache cache_;
     uint16_t header_sn_ = 0, lost_sn_ = 1;
     long frames_ = 0;
 };
@@ -225,6 +360,8 @@ srs_error_t SrsRtmpFromRtcBridger::packet_video(SrsRtpPacket* packet)
     if (packet->is_keyframe()) {
         return packet_video_key_frame(packet);
     }
+    count("SrsRtcFrameBuilderVideoPacketCache::store_packet", packet->actual_buffer_size_);
+    cache_.store_packet(new SrsRtpPacket(*packet));
     if (lost_sn_ != packet->sequence) {
         uint16_t end = 0;
         int32_t lost = counted("SrsRtmpFromRtcBridger::find_next_lost_sn", find_next_lost_sn(packet->sequence, end));
@@ -250,6 +387,12 @@ srs_error_t SrsRtmpFromRtcBridger::packet_video_rtmp(uint16_t start, uint16_t en
 {
     srs_error_t err = srs_success;
     count("SrsRtmpFromRtcBridger::packet_video_rtmp");
+    for (uint16_t each = start; (int16_t)(end - each) >= 0; ++each) {
+        count("SrsRtcFrameBuilderVideoPacketCache::take_packet");
+        SrsRtpPacket* taken = cache_.take_packet(each);
+        srs_freep(taken);
+    }
+    header_sn_ = end + 1;
     st_usleep(0);  // it writes to a socket
     if ((frames_ += (uint16_t)(end - start) + 1) < 0) {
         err = SrsCplxError::create(5041);
@@ -272,11 +415,147 @@ int32_t SrsRtmpFromRtcBridger::find_next_lost_sn(uint16_t current, uint16_t& end
     return current;
 }
 
+class SrsRtcSource {
+public:
+    srs_error_t on_rtp(SrsRtpPacket* packet);
+    std::vector<SrsRtcConsumer*> consumers_;
+    SrsRtmpFromRtcBridger* bridger_ = NULL;
+};
+
+srs_error_t SrsRtcSource::on_rtp(SrsRtpPacket* packet)
+{
+    srs_error_t err = srs_success;
+    for (int i = 0; i < (int)consumers_.size(); i++) {
+        SrsRtcConsumer* consumer = consumers_.at(i);
+        count("SrsRtcConsumer::enqueue", packet->actual_buffer_size_);
+        if ((err = consumer->enqueue(new SrsRtpPacket(*packet))) != srs_success) {
+            return SrsCplxError::wrap(err, "consume message");
+        }
+    }
+    err = bridger_->on_rtp(packet);
+    if (counted("SrsRtmpFromRtcBridger::on_rtp", err, err != NULL, packet->actual_buffer_size_) != srs_success) {
+        return SrsCplxError::wrap(err, "bridge");
+    }
+    return err;
+}
+srs_error_t SrsRtcAudioRecvTrack::on_rtp(SrsRtcSource* source, SrsRtpPacket* packet)
+{
+    srs_error_t err = source->on_rtp(packet);
+    if (counted("SrsRtcSource::on_rtp", err, err != NULL, packet->actual_buffer_size_) != srs_success) {
+        return SrsCplxError::wrap(err, "source on rtp");
+    }
+    return err;
+}
+srs_error_t SrsRtcVideoRecvTrack::on_rtp(SrsRtcSource* source, SrsRtpPacket* packet)
+{
+    srs_error_t err = source->on_rtp(packet);
+    if (counted("SrsRtcSource::on_rtp", err, err != NULL, packet->actual_buffer_size_) != srs_success) {
+        return SrsCplxError::wrap(err, "source on rtp");
+    }
+    return err;
+}
+
+class SrsRtcConnection {
+public:
+    srs_error_t on_rtp_plaintext(char* data, int nb_data);
+    srs_error_t do_send_packet(SrsRtpPacket* packet);
+    void check_send_nacks(SrsRtpNackForReceiver* nack);
+    class SrsRtcPublishStream* publisher_ = NULL;
+    long sent_ = 0;
+};
+
+srs_error_t SrsRtcConnection::do_send_packet(SrsRtpPacket* packet)
+{
+    srs_error_t err = srs_success;
+    if (++sent_ % 21 == 0) {
+        st_usleep(0);  // State Threads let others run
+    }
+    if (packet->actual_buffer_size_ < 12) {
+        return SrsCplxError::create(5050);
+    }
+    return err;
+}
+
+void SrsRtcConnection::check_send_nacks(SrsRtpNackForReceiver* nack)
+{
+    std::vector<uint16_t> lost;
+    uint32_t timeout_nacks = 0;
+    count("SrsRtpNackForReceiver::get_nack_seqs");
+    nack->get_nack_seqs(lost, timeout_nacks);
+    if (!lost.empty()) {
+        st_usleep(0);  // it sends RTCP
+    }
+}
+
 class SrsRtcSendTrack {
 public:
+    virtual ~SrsRtcSendTrack() {}
     srs_error_t on_recv_nack(const std::vector<uint16_t>& lost);
-    SrsRtpRingBuffer* rtp_queue_;
+    srs_error_t on_nack(SrsRtpPacket** packet);
+    virtual srs_error_t on_rtp(SrsRtpPacket* packet) = 0;
+    SrsRtpRingBuffer* rtp_queue_ = NULL;
+    SrsRtcConnection* session_ = NULL;
 };
+
+class SrsRtcAudioSendTrack : public SrsRtcSendTrack {
+public:
+    srs_error_t on_rtp(SrsRtpPacket* packet);
+};
+
+class SrsRtcVideoSendTrack : public SrsRtcSendTrack {
+public:
+    srs_error_t on_rtp(SrsRtpPacket* packet);
+};
+
+srs_error_t SrsRtcSendTrack::on_nack(SrsRtpPacket** ppacket)
+{
+    srs_error_t err = srs_success;
+    SrsRtpPacket* packet = *ppacket;
+    count("SrsRtpRingBuffer::set", packet->actual_buffer_size_);
+    *ppacket = NULL;
+    rtp_queue_->set(packet->sequence, packet);
+    return err;
+}
+srs_error_t SrsRtcAudioSendTrack::on_rtp(SrsRtpPacket* packet)
+{
+    srs_error_t err = srs_success;
+    count("SrsRtcConnection::do_send_packet", packet->actual_buffer_size_);
+    if ((err = session_->do_send_packet(packet)) != srs_success) {
+        return SrsCplxError::wrap(err, "raw send");
+    }
+    return err;
+}
+srs_error_t SrsRtcVideoSendTrack::on_rtp(SrsRtpPacket* packet)
+{
+    srs_error_t err = srs_success;
+    count("SrsRtcConnection::do_send_packet", packet->actual_buffer_size_);
+    if ((err = session_->do_send_packet(packet)) != srs_success) {
+        return SrsCplxError::wrap(err, "raw send");
+    }
+    return err;
+}
+
+class SrsRtcPlayStream {
+public:
+    srs_error_t send_packet(SrsRtpPacket*& packet);
+    SrsRtcAudioSendTrack audio_;
+    SrsRtcVideoSendTrack video_;
+};
+
+srs_error_t SrsRtcPlayStream::send_packet(SrsRtpPacket*& packet)
+{
+    srs_error_t err = srs_success;
+    SrsRtcSendTrack* track = packet->is_audio() ? (SrsRtcSendTrack*)&audio_ : &video_;
+    count(packet->is_audio() ? "SrsRtcAudioSendTrack::on_rtp" : "SrsRtcVideoSendTrack::on_rtp");
+    if ((err = track->on_rtp(packet)) != srs_success) {
+        return SrsCplxError::wrap(err, "send");
+    }
+    count("SrsRtcSendTrack::on_nack", packet->actual_buffer_size_);
+    if ((err = track->on_nack(&packet)) != srs_success) {
+        return SrsCplxError::wrap(err, "nack");
+    }
+    return err;
+}
 
 srs_error_t SrsRtcSendTrack::on_recv_nack(const std::vector<uint16_t>& lost)
 {
@@ -292,12 +571,31 @@ srs_error_t SrsRtcSendTrack::on_recv_nack(const std::vector<uint16_t>& lost)
 
 class SrsRtcPublishStream {
 public:
+    srs_error_t on_rtp_cipher(char* data, int nb_data);
     srs_error_t on_rtp_plaintext(char* plaintext, int nb_plaintext);
     srs_error_t do_on_rtp_plaintext(SrsRtpPacket*& packet, SrsBuffer* buf);
-    SrsRtcRecvTrack track_;
+    SrsRtcAudioRecvTrack audio_;
+    SrsRtcVideoRecvTrack video_;
     SrsRtmpFromRtcBridger bridger_;
-    SrsRtcConsumer* consumer_;
+    SrsRtcSource source_;
 };
+
+srs_error_t SrsRtcConnection::on_rtp_plaintext(char* data, int nb_data)
+{
+    if (publisher_ == NULL) {
+        return SrsCplxError::create(5060);
+    }
+    return publisher_->on_rtp_plaintext(data, nb_data);
+}
+srs_error_t SrsRtcPublishStream::on_rtp_cipher(char* data, int nb_data)
+{
+    srs_error_t err = srs_success;
+    if (nb_data < 2) {
+        return SrsCplxError::create(5061);
+    }
+    data[1] &= 127;  // it decrypts in place
+    return err;
+}
 
 srs_error_t SrsRtcPublishStream::on_rtp_plaintext(char* plaintext, int nb_plaintext)
 {
@@ -316,17 +614,14 @@ srs_error_t SrsRtcPublishStream::do_on_rtp_plaintext(SrsRtpPacket*& packet, SrsB
     if (counted("SrsRtpPacket::decode", err, err != NULL, buf->nb_bytes_) != srs_success) {
         return SrsCplxError::wrap(err, "decode rtp packet");
     }
-    SrsRtpPacket* copy = new SrsRtpPacket(*packet);
-    count("SrsRtcConsumer::enqueue", packet->actual_buffer_size_);
-    if ((err = consumer_->enqueue(copy)) != srs_success) {
-        return SrsCplxError::wrap(err, "enqueue");
-    }
-    err = bridger_.on_rtp(packet);
-    if (counted("SrsRtmpFromRtcBridger::on_rtp", err, err != NULL, packet->actual_buffer_size_) != srs_success) {
-        return SrsCplxError::wrap(err, "bridge");
+    SrsRtcRecvTrack* track = packet->is_audio() ? (SrsRtcRecvTrack*)&audio_ : &video_;
+    const char* name = packet->is_audio() ? "SrsRtcAudioRecvTrack::on_rtp" : "SrsRtcVideoRecvTrack::on_rtp";
+    err = track->on_rtp(&source_, packet);
+    if (counted(name, err, err != NULL, packet->actual_buffer_size_) != srs_success) {
+        return SrsCplxError::wrap(err, "on track");
     }
     count("SrsRtcRecvTrack::on_nack", packet->actual_buffer_size_);
-    if ((err = track_.on_nack(&packet)) != srs_success) {
+    if ((err = track->on_nack(&packet)) != srs_success) {
         return SrsCplxError::wrap(err, "nack");
     }
     return err;
@@ -335,7 +630,8 @@ srs_error_t SrsRtcPublishStream::do_on_rtp_plaintext(SrsRtpPacket*& packet, SrsB
 struct Session {
     int number;
     long packets;
-    SrsRtpRingBuffer ring;
+    SrsRtpRingBuffer received, sent;
+    SrsRtpNackForReceiver nack;
     SrsRtcConsumer consumer;
     bool ended;
 };
@@ -344,9 +640,16 @@ static void* publish(void* argument)
 {
     Session* session = (Session*)argument;
     SrsRtcPublishStream stream;
-    stream.track_ = {&session->ring, true};
-    stream.consumer_ = &session->consumer;
-    SrsRtcSendTrack sent = {&session->ring};
+    for (SrsRtcRecvTrack* track : {(SrsRtcRecvTrack*)&stream.audio_, (SrsRtcRecvTrack*)&stream.video_}) {
+        track->rtp_queue_ = &session->received;
+        track->nack_receiver_ = &session->nack;
+    }
+    stream.source_.consumers_.push_back(&session->consumer);
+    stream.source_.bridger_ = &stream.bridger_;
+    SrsRtcConnection connection;
+    connection.publisher_ = &stream;
+    SrsRtcVideoSendTrack track;
+    track.rtp_queue_ = &session->sent;
     char bytes[64] = {(char)0x80};
     for (long each = 1; each <= session->packets; each++) {
         uint16_t sequence = (uint16_t)each;
@@ -354,14 +657,21 @@ static void* publish(void* argument)
         bytes[1] = each % 4 == 0 ? 111 : 106;
         bytes[0] = each % 40 == 7 ? 0 : (char)0x80;
         int size = each % 60 == 11 ? 9 : 13 + (int)(each + session->number) % 50;
-        srs_error_t err = stream.on_rtp_plaintext(bytes, size);
+        count("SrsRtcPublishStream::on_rtp_cipher", size);
+        srs_error_t err = stream.on_rtp_cipher(bytes, size);
+        err = connection.on_rtp_plaintext(bytes, size);
+        counted("SrsRtcConnection::on_rtp_plaintext", 0, err != NULL, size);
         counted("SrsRtcPublishStream::on_rtp_plaintext", 0, err != NULL, size);
         srs_freep(err);
         if (each % 9 == 0) {
             count("SrsRtcSendTrack::on_recv_nack");
-            sent.on_recv_nack(std::vector<uint16_t>{sequence, (uint16_t)(sequence + 5)});
+            track.on_recv_nack(std::vector<uint16_t>{sequence, (uint16_t)(sequence + 5)});
         }
-        if (each % 3 == 0) {
+        if (each % 4 == 0) {  // a timer does, for each track
+            count("SrsRtcConnection::check_send_nacks");
+            connection.check_send_nacks(&session->nack);
+        }
+        if (each % 10 != 0) {  // most packets come alone
             st_usleep(0);
         }
     }
@@ -376,6 +686,12 @@ static void* publish(void* argument)
 static void* play(void* argument)
 {
     Session* session = (Session*)argument;
+    SrsRtcConnection connection;
+    SrsRtcPlayStream stream;
+    for (SrsRtcSendTrack* track : {(SrsRtcSendTrack*)&stream.audio_, (SrsRtcSendTrack*)&stream.video_}) {
+        track->rtp_queue_ = &session->sent;
+        track->session_ = &connection;
+    }
     while (!session->ended || !session->consumer.queue_.empty()) {
         SrsRtpPacket* packet = NULL;
         session->consumer.dump_packet(&packet);
@@ -383,7 +699,11 @@ static void* play(void* argument)
         if (!packet) {  // as in SRS, it asks before it waits
             count("SrsRtcConsumer::wait");
             session->consumer.wait(0);
+            continue;
         }
+        count("SrsRtcPlayStream::send_packet");
+        srs_error_t err = stream.send_packet(packet);
+        srs_freep(err);
         srs_freep(packet);
     }
     return NULL;
