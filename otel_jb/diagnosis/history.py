@@ -22,6 +22,7 @@ from otel_jb.model.stream import (
     TargetEnded,
 )
 
+REQUESTED = "requested_packets"  #: of `model.added`
 STEPS = 12  #: samples kept of a window
 SLOW_CALLS = 500  #: slow calls of a window whose time is kept
 WHOLE = 0.9  #: a function that was probed for this share of a step was probed all through it: clocks are read one after the other
@@ -57,6 +58,7 @@ class Span:
     slow_calls: int
     packets: int
     refused: int  #: packets thrown away for want of room
+    requested: int  #: missing packets that the server asked for again, each as often as it did
     share_seconds: float  #: how long the host's share was counted for: it is read at moments of its own
     lost_by_share: int | None  #: packets that were lost when the share was last read; None: it was not
     reordered_by_share: int | None  #: packets that had come out of order then
@@ -90,6 +92,7 @@ class _Sample:
     series: dict[int, _Counted]
     rtp: dict[str, RtpSnapshot]
     share: HostShare | None
+    requested: int  #: packets asked for again
     attached_ns: dict[int, int]  #: how long each function was probed
 
 
@@ -173,6 +176,7 @@ class History:
                     _counted(followed.series, of_target, snapshot.bounds_ns),
                     rtp.get(number, {}),
                     followed.share,
+                    sum(_requested(followed.series[one], each) for one, each in of_target.items()),
                     {one: each.attached_ns for one, each in of_target.items()},
                 )
             )
@@ -296,6 +300,7 @@ def _span(
         slow_calls=slow,
         packets=packets,
         refused=refused,
+        requested=max(0, last.requested - first.requested),
         share_seconds=_between(begin, end, (last.time_unix_nano - first.time_unix_nano) / 1e9),
         lost_by_share=None if by_share is None else _lost(first, by_share),
         reordered_by_share=None if by_share is None else _reordered(first, by_share),
@@ -368,6 +373,10 @@ def _counted(
                 ),
             )
     return found
+
+
+def _requested(series: Series, values: SeriesSnapshot) -> int:
+    return dict(zip(series.adds, values.added, strict=False)).get(REQUESTED, 0)
 
 
 def _is_of_packets(series: Series) -> bool:

@@ -66,6 +66,11 @@ ADDED: dict[str, Added] = {
             "Missing packets that came after all: by retransmission, error correction or late.",
         ),
         _counter("jitterbuffer.unrecovered_packets", "{packet}", "Missing packets that the buffer gave up."),
+        _counter(
+            "jitterbuffer.requested_packets",
+            "{packet}",
+            "Missing packets that were asked for again (NACK), each as often as it was.",
+        ),
         _counter("jitterbuffer.resets", "{event}", "Times that a buffer was emptied and began anew."),
         _counter(
             "webrtc.jitter_buffer_delay", "s", "Time that samples stayed in the buffer, summed over them.", per=1000

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SRS's receive history, thrown away where too many packets are missing."""
+"""SRS's receive history: thrown away where too many packets are missing, and asked for those."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ pytestmark = pytest.mark.e2e
 
 GAPS = 100
 FULL = {"function": "SrsRtpNackForReceiver::check_queue_size"}
+ASKS = {"function": "SrsRtpNackForReceiver::get_nack_seqs"}
 
 
 @pytest.mark.parametrize("optimisation", ["-O0", "-O2"])
 def test_each_history_that_is_thrown_away_is_a_reset(tmp_path: Path, optimisation: str) -> None:
-    """Of the gaps, those that make the list too long are counted, as the program counts them, though what throws the history away is inlined."""
+    """Of the gaps, those that make the list too long are counted, as the program counts them, though what throws the history away is inlined;
+    and each packet of each request for missing ones."""
     built = tmp_path / "srs_history"
     subprocess.run(["g++", "-g", optimisation, "-o", built, TARGETS / "srs_history.cc"], check=True)
     with Conversation(built) as program, agent(tmp_path, "--pid", str(program.pid)) as measuring:
@@ -27,6 +29,11 @@ def test_each_history_that_is_thrown_away_is_a_reset(tmp_path: Path, optimisatio
             lambda: measuring.scrape().value("jitterbuffer_calls_total", outcome="returned", **FULL) == GAPS,
             "every gap is counted",
         )
+        until(
+            lambda: measuring.scrape().value("jitterbuffer_calls_total", outcome="returned", **ASKS) == 2 * GAPS,
+            "every request is counted",
+        )
         scraped = measuring.scrape()
     assert account["resets"] == GAPS // 3
+    assert scraped.value("jitterbuffer_requested_packets_total", **ASKS) == account["requested"] > 0
     assert scraped.value("jitterbuffer_resets_total", **FULL) == account["resets"]

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // A receive history with the names and members of SRS, which is thrown away where too many packets are missing, and its own account of that.
 //
-// Protocol: prints "ready", then for each line "run GAPS" on stdin meets that many gaps, every third of which is too long, and prints one line of JSON.
+// Protocol: prints "ready", then for each line "run GAPS" on stdin meets that many gaps, every third of which is too long, asks twice for every second of
+// the packets that are missing then, and prints one line of JSON.
 #include <cstdint>
 #include <cstdio>
 #include <map>
+#include <set>
 
 struct SrsRtpNackInfo {
     long times = 0;
+};
+
+struct SrsRtcpNack {
+    uint8_t header_[24];
+    std::set<uint16_t> lost_sns_;
 };
 
 class SrsRtpRingBuffer {
@@ -22,6 +29,7 @@ public:
     virtual ~SrsRtpNackForReceiver() {}
     __attribute__((noinline)) void insert(uint16_t first, uint16_t last);
     __attribute__((noinline)) void check_queue_size();
+    __attribute__((noinline)) void get_nack_seqs(SrsRtcpNack& seqs, uint32_t& timeout_nacks);
     void came(uint16_t number) { queue_.erase(number); }
 
 private:
@@ -45,11 +53,25 @@ void SrsRtpNackForReceiver::check_queue_size()
     }
 }
 
+void SrsRtpNackForReceiver::get_nack_seqs(SrsRtcpNack& seqs, uint32_t& timeout_nacks)
+{
+    for (auto& each : queue_) {
+        if (each.first % 2) {
+            each.second.times++;
+            seqs.lost_sns_.insert(each.first);
+        }
+    }
+    if (queue_.size() > 60) {
+        timeout_nacks++;
+    }
+}
+
 int main()
 {
     SrsRtpRingBuffer ring;
     SrsRtpNackForReceiver missing(&ring, 66);
     uint16_t next = 65000;
+    long requested = 0;
     char line[64];
     puts("ready");
     fflush(stdout);
@@ -60,13 +82,19 @@ int main()
             uint16_t length = gap % 3 == 2 ? 66 + gap % 5 : 1 + gap % 60;
             missing.insert(next, next + length);
             missing.check_queue_size();
+            for (int turn = 0; turn < 2; turn++) {
+                SrsRtcpNack request;
+                uint32_t given_up = 0;
+                missing.get_nack_seqs(request, given_up);
+                requested += request.lost_sns_.size();
+            }
             // Those that were asked for again come.
             for (uint16_t each = next; each != (uint16_t)(next + length); each++) {
                 missing.came(each);
             }
             next += length + 10;
         }
-        printf("{\"resets\": %ld}\n", ring.resets);
+        printf("{\"resets\": %ld, \"requested\": %ld}\n", ring.resets, requested);
         fflush(stdout);
     }
 }

@@ -24,6 +24,14 @@ from tests.telemetry_samples import SRS, START, series, snapshot_of
 
 SECOND = 1_000_000_000
 PUT = series(2, SRS, "SrsRtcPublishStream::on_rtp_plaintext", "parse", has_rtp=True, drop_reasons=("late", "full"))
+NACK = series(
+    3,
+    SRS,
+    "SrsRtpNackForReceiver::get_nack_seqs",
+    "nack",
+    has_packets=False,
+    adds=("unrecovered_packets", "requested_packets"),
+)
 STREAMS = tuple(f"live/cam{number}" for number in range(4))
 HURT = "live/cam2"
 NO_GAPS = (0,) * (len(DEFAULT_BOUNDS_NS) + 1)
@@ -40,6 +48,7 @@ class Minute:
         self.share = HostShare(SRS.id, START, 0, 0, 0, ((8000, 0),), ((8000, 0),), ((8000, 0),))
         self.durations: list[int] = []
         self.full = 0
+        self.requested = 0
         self.attached_ns = 0
         self.seconds = 0
 
@@ -56,10 +65,13 @@ class Minute:
         now = START + self.seconds * SECOND
         values = snapshot_of(PUT, self.durations, attached_ns=self.attached_ns)
         values = replace(values, packets=len(self.durations), drops=(0, self.full))
+        asked = snapshot_of(NACK, [], attached_ns=self.attached_ns, added=(0, self.requested))
         rtp = tuple(self.streams.values())
         return [
             replace(self.share, time_unix_nano=now),
-            Snapshot(now, self.seconds * SECOND, DEFAULT_BOUNDS_NS, (values,), (), SECOND, rtp, DEFAULT_BOUNDS_NS),
+            Snapshot(
+                now, self.seconds * SECOND, DEFAULT_BOUNDS_NS, (values, asked), (), SECOND, rtp, DEFAULT_BOUNDS_NS
+            ),
         ]
 
     def add(self, name: str, **more: int) -> None:
@@ -76,7 +88,7 @@ class Minute:
 
 def records(trouble: Callable[[Minute], None] | None, since: int = 30, seconds: int = 60) -> list[StreamRecord]:
     minute = Minute()
-    found: list[StreamRecord] = [SRS, PUT]
+    found: list[StreamRecord] = [SRS, PUT, NACK]
     for second in range(seconds):
         found += minute.second(trouble if second >= since else None)
     return found
@@ -95,6 +107,12 @@ def lose(minute: Minute) -> None:
 
 def reorder(minute: Minute) -> None:
     minute.add(HURT, reordered=5)
+
+
+def repair(minute: Minute) -> None:
+    """So many are lost that it is 2 % of the minute, below the limit of reordering, and come when the server asks for them."""
+    minute.add(HURT, reordered=2)
+    minute.requested += 2
 
 
 def duplicate(minute: Minute) -> None:
@@ -134,6 +152,7 @@ def overflow_sent_again(minute: Minute) -> None:
     """The server asks for what its socket dropped (NACK), and gets it."""
     minute.dropped(6)
     minute.add(HURT, reordered=6)
+    minute.requested += 6
 
 
 def stall(minute: Minute) -> None:
@@ -158,6 +177,7 @@ def refuse(minute: Minute) -> None:
 TROUBLES: dict[Callable[[Minute], None], tuple[Culprit, str, str | None]] = {
     lose: (Culprit.NETWORK, "loss", HURT),
     reorder: (Culprit.NETWORK, "reordering", HURT),
+    repair: (Culprit.NETWORK, "loss", HURT),
     duplicate: (Culprit.NETWORK, "duplication", HURT),
     jitter: (Culprit.NETWORK, "jitter", HURT),
     fall_silent: (Culprit.NETWORK, "silence", HURT),
@@ -346,6 +366,32 @@ def test_the_host_is_accused_of_waits_that_hurt(waited_ms: int, timeslices: int 
 
     found = verdict(wait, since=0)
     assert [each.reading.measure.name for each in found.findings] == (["run_delay"] if accused else [])
+
+
+@pytest.mark.parametrize("requested", [0, 1])
+def test_what_overtakes_without_being_asked_for_is_reordering(requested: int) -> None:
+    """Two of a hundred out of order accuse nobody where the server asked for fewer than half of them."""
+
+    def overtake(minute: Minute) -> None:
+        if minute.seconds % 4 < 2:
+            minute.add(HURT, reordered=2)
+        minute.requested += requested if minute.seconds % 4 == 0 else 0
+
+    assert verdict(overtake, since=0).findings == ()
+
+
+def test_the_evidence_says_how_much_came_after_all() -> None:
+    """What was lost for good and what was sent again are one share, and it is said how much of it came."""
+
+    def both(minute: Minute) -> None:
+        repair(minute)
+        minute.add(HURT, received=-1, lost=1)
+
+    (finding,) = verdict(both, since=0).findings
+    assert finding.reading.value == pytest.approx(3 / 50, rel=0.05)
+    assert re.fullmatch(
+        r"live/cam2 lost [0-9.]+ % of its packets; 67 % of them came after all, late or sent again", finding.sentence
+    )
 
 
 def test_a_few_packets_prove_nothing() -> None:

@@ -68,6 +68,8 @@ def test_rules_divide_by_the_limit_of_the_table(measure: Measure) -> None:
                 "jitterbuffer_host_timeslices_total": limits.LONG_WAIT_S,
             }[counter]
         )
+    for share in re.findall(r">= ([0-9.]+) \* sum by", rule["expr"]):
+        assert float(share) == limits.MOST_OF_IT
     for share in re.findall(r">= ([0-9.]+)\)", rule["expr"]):
         assert float(share) == limits.MUCH_WAITING
 
