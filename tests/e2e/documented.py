@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server of which the documentation's commands speak, and those commands as they are printed.
 
-1234 becomes the server's number. They run in a network namespace of their own, so that port 9310 is theirs.
+1234 becomes the server's number, /usr/bin/ffmpeg its file. They run in a network namespace of their own, so that port 9310 is theirs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class DocumentedServer:
 
     def shell(self, line: str) -> list[str]:
         """A printed line as the arguments of a process, in that network."""
-        text = line.replace("1234", str(self.pid))
+        text = line.replace("1234", str(self.pid)).replace("/usr/bin/ffmpeg", str(self.directory / "my-server"))
         return ["nsenter", f"--net=/proc/{self.network}/ns/net", "env", f"PATH={self.path}", "sh", "-c", f"exec {text}"]
 
     def ask(self, line: str) -> subprocess.CompletedProcess[str]:

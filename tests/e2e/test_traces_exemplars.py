@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
+import subprocess
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.blocks import SHELL, blocks, script
 from tests.e2e.agent_process import ROOT, Conversation, agent, until
 from tests.e2e.collector import Jaeger, Prometheus, collector, get_json, jaeger, prometheus, scrape_configuration
 from tests.e2e.test_traces import DECODE, PUT, UNGOVERNED, build
@@ -103,6 +107,26 @@ def test_every_trace_id_opens_in_jaeger(seen: Seen, way: str) -> None:
         assert (span["startTime"] + span["duration"]) / 1e6 == pytest.approx(float(one["timestamp"]), abs=2e-3)
         functions.add(one["series"]["function"])
     assert functions == {PUT, DECODE}
+
+
+@pytest.mark.parametrize("page", ["docs/collector.md", "docs/traces.md"])
+def test_the_documented_commands_lead_from_an_exemplar_to_its_trace(seen: Seen, page: str) -> None:
+    """The two commands of the page, with the ports of the servers here, print an exemplar and the trace of it."""
+    text = "\n".join(script(block) for block in blocks() if block.page == page and block.language in SHELL)
+    addresses = {"9090": seen.ways["direct"].url, "16686": seen.traces.url}
+    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
+    first, second = (line for line in lines if line.startswith("curl ") and re.search(":(9090|16686)/", line))
+
+    def answer(line: str) -> Any:
+        here = re.sub(r"(http://)?(127\.0\.0\.1|localhost):(9090|16686)", lambda found: addresses[found[3]], line)
+        done = subprocess.run(["sh", "-c", here], capture_output=True, text=True, timeout=60, check=True)
+        return json.loads(done.stdout)["data"]
+
+    ids = [one["labels"]["trace_id"] for group in answer(first) for one in group["exemplars"]]
+    assert ids
+    trace = until(lambda: answer(second.replace("TRACE_ID", ids[0])), "it opens", timeout=10)
+    assert trace
+    assert trace[0]["traceID"] == ids[0]
 
 
 def test_remote_write_brings_the_same_buckets(seen: Seen) -> None:
