@@ -19,7 +19,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.real import languages, pjsip, players, servers, telephony, webrtc
+from benchmarks.real import asterisk, languages, pjsip, players, servers, telephony, webrtc
 from benchmarks.real.row import Measure, NotMeasuredError, Row, table
 from benchmarks.report import machine, replaced
 
@@ -43,7 +43,7 @@ PROGRAMS: dict[str, tuple[str, Measure]] = {
     "janus": ("Janus", webrtc.janus),
     "chromium": ("Chromium, headless", webrtc.chromium),
     "wrtc": ("`@roamhq/wrtc`", webrtc.wrtc),
-    "asterisk": ("Asterisk", telephony.asterisk),
+    "asterisk": ("Asterisk", asterisk.asterisk),
     "pjsip": ("PJSIP", pjsip.pjsip),
 }
 

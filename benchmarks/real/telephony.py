@@ -13,7 +13,6 @@ from benchmarks.real.children import Started, started
 from benchmarks.real.players import BYTES, CALLS, DROPPED, PACKETS, SENDER, by_sequence, of_streams
 from benchmarks.real.row import (
     Claim,
-    NotMeasuredError,
     Row,
     bpftrace,
     command_output,
@@ -166,9 +165,3 @@ def rtpengine(directory: Path) -> Row:
 def rtpengine_buffer(directory: Path) -> Row:
     """rtpengine with its jitter buffer."""
     return _rtpengine(directory, "rtpengine `--jitter-buffer`", "buffer_packet", JITTER_BUFFER, transcode=False)
-
-
-def asterisk(_: Path) -> Row:
-    """Asterisk, which Debian 12 has no package of."""
-    version = package_version("asterisk")
-    raise NotMeasuredError(f"{version} is installed, and there is no driver for it")
