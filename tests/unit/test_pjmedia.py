@@ -7,6 +7,8 @@ import pytest
 
 from otel_jb.catalog import FunctionProfile, Match, load
 from otel_jb.catalog.layouts import Findings
+from otel_jb.elf.types import Field
+from otel_jb.model.added import MEAN_SHIFT
 from otel_jb.model.plan import Symbol, SymbolSource
 from otel_jb.model.reads import Outcome
 from tests.unit import readvm
@@ -21,7 +23,8 @@ OLD, NEW = (124, 128, 132, 252), (132, 136, 140, 260)
 def in_version(version: str) -> FunctionProfile:
     """The function as it is in a file with PJNATH's text of this version."""
     catalog, symbol = load(), Symbol(PUT, 0, 0, SymbolSource.SYMTAB, PUT)
-    known = next(each for each in catalog.functions() if each.name == PUT)
+    since_2_14, before = (each for each in catalog.functions() if each.name == PUT)
+    known = since_2_14 if tuple(map(int, version.split("."))) >= (2, 14) else before
     return catalog.place([Match(symbol, known)], Findings(versions={"pjnath-": (version,)}))[0].function
 
 
@@ -66,3 +69,22 @@ def test_the_target_delay_is_absent_where_a_divisor_came_to_it() -> None:
     """Since 2.14 a frame's duration is a fraction, whose numerator alone would be a wrong number of milliseconds."""
     assert "target_delay" in in_version("2.13.1").adds
     assert "target_delay" not in in_version("2.14.1").adds
+
+
+@pytest.mark.parametrize(("divisor", "told"), [(1, 3 * 5), (2, None)])
+def test_frames_of_parts_of_a_millisecond_have_no_target_delay(divisor: int, told: int | None) -> None:
+    """With debug information the divisor is known: three frames of 5 ms are 15 ms, and of 5 / 2 ms nothing is said."""
+    (known, _) = (each for each in load().functions() if each.name == PUT)
+    paths = (
+        *("jb_framelist.size", "jb_framelist.discarded_num", "jb_framelist.origin", "jb_discard"),
+        *("jb_prefetch", "jb_frame_ptime", "jb_frame_ptime_denum"),
+    )
+    types = {"pjmedia_jbuf": {path: Field(4 * at, 4, True) for at, path in enumerate(paths)}}
+    placed = (
+        load().place([Match(Symbol(PUT, 0, 0, SymbolSource.SYMTAB, PUT), known)], Findings(types=types))[0].function
+    )
+    memory = Memory()
+    for at, value in enumerate((7, 2, 990, 40, 3, 5, divisor)):
+        memory.write(BUFFER + 4 * at, value.to_bytes(4, "little"))
+    entered = readvm.entry(placed.program, [BUFFER, FRAME, SIZE, 0, NUMBER, 0], memory)
+    assert entered.added == ({0: (1 << MEAN_SHIFT) + told} if told is not None else {})
