@@ -64,7 +64,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--inferred",
         type=value_of("inferred"),
         metavar="I",
-        help="of functions found without names: agreed, all or none",
+        help="which functions found without names: agreed, all or none",
     )
     parser.add_argument("--function", action="append", default=[], metavar="NAME|GLOB", help="only these (repeatable)")
     parser.add_argument(

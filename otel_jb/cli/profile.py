@@ -40,11 +40,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     draft = actions.add_parser(
-        "draft", help="print a profile in which roles and outcomes are left to fill in", allow_abbrev=False
+        "draft", help="print a profile with roles and outcomes left to fill in", allow_abbrev=False
     )
     draft.add_argument("target", metavar="TARGET", help=target.HELP)
     draft.add_argument("functions", metavar="FUNCTION", nargs="+", help="name or glob, or FILE+0xADDRESS")
-    check = actions.add_parser("check", help="say what of a profile holds in a binary", allow_abbrev=False)
+    check = actions.add_parser("check", help="test a profile against a binary", allow_abbrev=False)
     check.add_argument("profile", metavar="PROFILE", help="the profile's file")
     check.add_argument("target", metavar="TARGET", help=target.HELP)
 

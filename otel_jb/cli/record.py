@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add `record` to the main parser."""
     parser = subparsers.add_parser(
         "record",
-        help="measure, and keep everything in a file",
+        help="measure, and save everything to a file",
         description="Measure as `run` does, and write everything to FILE for `otel-jb replay`.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

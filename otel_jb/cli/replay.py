@@ -41,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("file", metavar="FILE", help="what `otel-jb record` wrote; - for the standard input")
+    parser.add_argument("file", metavar="FILE", help="file written by `otel-jb record`; - for standard input")
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",

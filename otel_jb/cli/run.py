@@ -47,7 +47,7 @@ _SAFER = ", ".join(word for word, choice in EndChoice.known().items() if choice.
 _OPTIONS = {
     "which functions (default: those that a profile knows)": (
         ("--detail", "detail", "D", "default: those that feed a metric; all: every function that a profile knows"),
-        ("--inferred", "inferred", "I", "of functions found without names: agreed (default), all, or none"),
+        ("--inferred", "inferred", "I", "which functions found without names: agreed (default), all, or none"),
         ("--max-probes", "max_probes", "N", "maximum number of functions probed per target (default: 256)"),
     ),
     "how they are probed": (
@@ -107,7 +107,7 @@ _OPTIONS = {
             "--web-config",
             "web_config",
             "FILE",
-            "TLS, passwords and tokens for it, in the form of Prometheus' exporters",
+            "TLS, passwords and tokens for it, in the format of Prometheus' exporters",
         ),
         (
             "--otlp-endpoint",
@@ -148,7 +148,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def add_wait(parser: argparse.ArgumentParser) -> None:
     """Add the option that keeps the command running without its targets."""
-    parser.add_argument("--wait", action="store_true", help="go on after every process that was named by PID has ended")
+    parser.add_argument("--wait", action="store_true", help="keep running after every process named by PID has ended")
 
 
 def add_print_config(parser: argparse.ArgumentParser) -> None:

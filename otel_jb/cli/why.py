@@ -53,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--for", dest="window", metavar="TIME", type=_window, default=60.0, help="how long to look (default: 60s)"
     )
     parser.add_argument(
-        "--recording", metavar="FILE", help="judge the end of a recording instead; - for the standard input"
+        "--recording", metavar="FILE", help="judge the end of a recording instead; - for standard input"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     run_command.add_print_config(parser)

@@ -41,7 +41,9 @@ def examine_file(
     try:
         return {code.address: code for code in codec.decode(plain, tuple[FunctionCode, ...])}
     except ValueError as error:
-        raise ElfError(f"{name}: its analysis gave nonsense", "The file is made to harm its reader.") from error
+        raise ElfError(
+            f"{name}: its analysis returned an invalid result", "The file may be made to attack its reader."
+        ) from error
 
 
 def read(

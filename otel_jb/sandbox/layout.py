@@ -81,7 +81,9 @@ def ask(
             {_text(prefix): tuple(map(_text, versions)) for prefix, versions in plain["versions"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ElfError(f"{name}: its analysis gave nonsense", "The file is made to harm its reader.") from error
+        raise ElfError(
+            f"{name}: its analysis returned an invalid result", "The file may be made to attack its reader."
+        ) from error
 
 
 def _ask_split(

@@ -26,7 +26,9 @@ def follow(inspector: Inspector, file: int, name: str, marks: Sequence[Mark]) ->
         if any(each.address < 0 or each.size < 0 for trail in found for each in trail.functions):
             raise ValueError("a function has a negative address or size")
     except ValueError as error:
-        raise ElfError(f"{name}: its analysis gave nonsense", "The file is made to harm its reader.") from error
+        raise ElfError(
+            f"{name}: its analysis returned an invalid result", "The file may be made to attack its reader."
+        ) from error
     return list(found)
 
 

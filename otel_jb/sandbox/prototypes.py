@@ -35,7 +35,9 @@ def ask(
     try:
         return codec.decode(plain, Described)
     except ValueError as error:
-        raise ElfError(f"{name}: its analysis gave nonsense", "The file is made to harm its reader.") from error
+        raise ElfError(
+            f"{name}: its analysis returned an invalid result", "The file may be made to attack its reader."
+        ) from error
 
 
 def read(files: Sequence[int], file_name: str, addresses: Sequence[int]) -> Any:

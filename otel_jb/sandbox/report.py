@@ -72,7 +72,9 @@ def inspect_file(
     try:
         return codec.decode(plain, FileReport)
     except ValueError as error:
-        raise ElfError(f"{name}: its analysis gave nonsense", "The file is made to harm its reader.") from error
+        raise ElfError(
+            f"{name}: its analysis returned an invalid result", "The file may be made to attack its reader."
+        ) from error
 
 
 def inspect_files(

@@ -61,7 +61,7 @@ def rules(
         answers = codec.decode(plain, tuple[tuple[Rule, ...], ...])
         return [dict(zip(addresses, found, strict=True)) for addresses, found in zip(wanted, answers, strict=True)]
     except ValueError as error:
-        raise ElfError("the analysis of a stack gave nonsense") from error
+        raise ElfError("the analysis of a stack returned an invalid result") from error
 
 
 def read(files: Sequence[int], names: Sequence[str], wanted: Sequence[Sequence[int]]) -> Any:

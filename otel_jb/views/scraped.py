@@ -130,7 +130,7 @@ class Scraped:
         except ValueError:
             found = None
         if kind != b"event: whole\n" or not isinstance(found, dict):
-            raise TargetError(f"{url} has no events of an agent's page")
+            raise TargetError(f"{url} does not serve the events of an agent's page")
         return found
 
     @staticmethod

@@ -253,7 +253,7 @@ class Files:
         """The first series of a process, which has some from now on; `alone` as in `join`. Raises AttachError."""
         uid = None if alone else procfs.user_id(pid)
         if uid is not None and not self._table.room_in_shares(probes.number, uid):
-            raise AttachError(f"user {uid}, or the file, has its share of the series", MORE_ROOM)
+            raise AttachError(f"user {uid}, or the file, has used up its share of the series", MORE_ROOM)
         for _ in range(3):  # a process that comes by itself may take what was granted for this one
             base = self._table.claim(probes.number, pid, uid)
             if base is not None:
@@ -306,7 +306,7 @@ class Files:
                 raise AttachError("a return probe is put only into a process whose files are known")
             probes.leased = probes.leased or lease.take(probes.file)
             if not probes.leased:
-                raise AttachError("no lease can be had on the file")
+                raise AttachError("the file cannot be leased")
             verify.in_file(probes.file, (function.probe for function in probes.functions))
             if pid == EVERYONE:
                 self._expect_everyone(probes)

@@ -123,7 +123,7 @@ def refusal(error: BpfError) -> AgentError:
     if error.errno == errno.EPERM:
         return PermissionDeniedError("the kernel does not let this process load BPF programs", PRIVILEGES)
     if error.errno == errno.ENOSYS:
-        return UnsupportedError("this kernel has no BPF, or a filter keeps the system call from this process")
+        return UnsupportedError("this kernel has no BPF, or a seccomp filter blocks bpf() for this process")
     return UnsupportedError(f"the kernel refuses BPF maps or programs: {error.strerror}")
 
 
