@@ -66,7 +66,9 @@ class FlightReader:
 
         One that has a ring keeps it as long as it is among the first twice as many: near-equal ones do not take turns.
         """
-        flown = {slot: self._flown(slot) for slot in slots}
+        flown = {
+            slot: self._flown(slot) for slot in sorted(slots)
+        }  # in their order, as they are mapped a piece at a time
         more = {slot: count - self._counted.get(slot, self._since.get(slot, 0)) for slot, count in flown.items()}
         self._counted = flown
         ranked = sorted((slot for slot, count in more.items() if count), key=lambda slot: -more[slot])
