@@ -33,7 +33,7 @@ def call(known: FunctionProfile, places: tuple[int, ...], *, origin: int, refuse
     memory = Memory()
     for place, value in zip(places, (7, 2, origin, 40), strict=True):
         memory.write(BUFFER + place, value.to_bytes(4, "little"))
-    for unknown in (24, 156, 164):  # what else it may read
+    for unknown in (24, 28, 156, 164):  # what else it may read
         memory.write(BUFFER + unknown, bytes(4))
     entered = readvm.entry(known.program, [BUFFER, FRAME, SIZE, 0, NUMBER, 0], memory)
     memory.write(BUFFER + places[3], (40 + refused).to_bytes(4, "little"))
@@ -65,10 +65,23 @@ def test_a_version_that_nobody_looked_at_has_neither(version: str) -> None:
     assert known.absent
 
 
-def test_the_target_delay_is_absent_where_a_divisor_came_to_it() -> None:
-    """Since 2.14 a frame's duration is a fraction, whose numerator alone would be a wrong number of milliseconds."""
-    assert "target_delay" in in_version("2.13.1").adds
-    assert "target_delay" not in in_version("2.14.1").adds
+@pytest.mark.parametrize(
+    ("version", "prefetch", "divisor", "told"),
+    [
+        ("2.13.1", 156, None, 15), ("2.14.1", 156, 1, 15), ("2.14.1", 156, 2, None), ("2.15.1", 156, 1, 15), ("2.17.0", 164, 1, 15),
+        ("2.17.0", 164, 2, None),
+    ],
+)  # fmt: skip
+def test_a_known_version_has_its_target_delay(
+    version: str, prefetch: int, divisor: int | None, told: int | None
+) -> None:
+    """Three frames of 5 ms are 15 ms. Since 2.14 a frame's duration is a fraction, and of 5 / 2 ms nothing is said."""
+    known, memory = in_version(version), Memory({BUFFER + place: bytes(4) for place in (*OLD, *NEW)})
+    fields = {prefetch: 3, 24: 5} | ({} if divisor is None else {28: divisor})
+    for place, value in fields.items():
+        memory.write(BUFFER + place, value.to_bytes(4, "little"))
+    entered = readvm.entry(known.program, [BUFFER, FRAME, SIZE, 0, NUMBER, 0], memory)
+    assert entered.added == ({} if told is None else {0: (1 << MEAN_SHIFT) + told})
 
 
 @pytest.mark.parametrize(("divisor", "told"), [(1, 3 * 5), (2, None)])
