@@ -116,8 +116,8 @@ class Discovery:
         return Found(process, self._target(process, build_id, selector), plan, alone)
 
     def _may_load_one(self, process: Process, examined: Sequence[Examined]) -> bool:
-        """Whether a process without a jitter buffer may load a library that has one. If it has a library that a profile knows, that one has
-        lost its names, and waiting would be in vain; the same holds for a media server that has its jitter buffer in its own program.
+        """Whether a process without a jitter buffer may load a library that has one. If it has a library that a profile knows, that library is
+        stripped, and waiting would be pointless; so it would be for a media server whose jitter buffer is in its own program.
         """
         if is_server(process.name) and not loads_plugins(process.name):
             return False
@@ -150,14 +150,14 @@ class Discovery:
     # -- selection ------------------------------------------------------------------------------------------
 
     def _selector(self, process: Process) -> TargetSelector | None:
-        """The first selector that means this process."""
+        """The first selector that selects this process."""
         return selector_of(self.config, process, self._named.runs)
 
     def _selected(self, process: Process) -> bool:
         return self._is_meant(process, self._selector(process))
 
     def _is_meant(self, process: Process, selector: TargetSelector | None) -> bool:
-        """Whether a process is to be measured; `selector`: the one that means it."""
+        """Whether a process is to be measured; `selector`: the one that selects it."""
         if process.pid == os.getpid():
             return False
         if self.config.targets:
@@ -194,12 +194,12 @@ class Discovery:
         return found + self._look_at_pending(SLICE_S, young=False)
 
     def _wait_for(self, process: Process, error: NothingYetError) -> None:
-        """A process that was named by its PID has nothing to measure until it loads a library."""
+        """Remember a process, named by its PID, that has nothing to measure until it loads a library."""
         if self._missed.wait_for(process, error) and len(self.waiting) <= MOST_AHEAD:
             self._ahead.add_process(self.planner, process)
 
     def _next_expectation(self) -> list[Expectation]:
-        """The next library that is to be probed before processes load it."""
+        """The next library to probe before processes load it."""
         now = time.monotonic()
         if not self._ahead.begun and now >= self._ask_s and self._ahead.may_begin(busy=self.more):
             self._ask_s = now + LAST_LOOK_S  # a program that loads nothing hardly becomes one that does
@@ -209,7 +209,7 @@ class Discovery:
         return [found] if found is not None else []
 
     def _may_load(self) -> bool:
-        """Whether processes are selected that are not known yet, and that may have a library which a profile knows."""
+        """Whether processes that are not known yet may be selected, and may load a library that a profile knows."""
         if not self.config.targets:
             return True
         return any(
@@ -218,7 +218,7 @@ class Discovery:
         )
 
     def _may_load_any(self, binary: str) -> bool:
-        """Whether the program of this name loads libraries, as far as is known of it."""
+        """Whether the program of this name loads libraries, as far as known."""
         try:
             return not self._loads_nothing_else(self.planner.files.examine(binary, Path(binary).name))
         except AgentError:
@@ -230,7 +230,7 @@ class Discovery:
         return bool(self._pending or self._arrived)
 
     def _look_at_pending(self, seconds: float, *, young: bool = True) -> list[Found]:
-        """Look at processes that came, for about so long at most; `young`: they have perhaps not loaded their libraries yet."""
+        """Look at new processes for about `seconds` at most; `young`: they may not have loaded their libraries yet."""
         found = []
         until = time.monotonic() + seconds
         while self._pending and time.monotonic() < until:
@@ -244,8 +244,8 @@ class Discovery:
         return found
 
     def _read_next(self) -> list[tuple[Process, Sequence[tuple[str, MappedFile]] | None]]:
-        """The next processes to look at, each with its `paths`: as many as have one request's worth of files that are not known, which are
-        read. That may take long, and then what they map has to be looked at again: None.
+        """The next processes to look at, each with its `paths`: as many as share one request's worth of unknown files, which are
+        read. That may take long; then their mappings must be read again: None.
         """
         files: list[tuple[str, str]] = []
         processes: list[tuple[Process, Sequence[tuple[str, MappedFile]] | None]] = []
@@ -270,7 +270,7 @@ class Discovery:
         return [(process, None) for process, _ in processes]
 
     def _check_binary(self, binary: str) -> None:
-        """Whether processes of this file could be measured at all."""
+        """Raise the error of a file whose processes could never be measured."""
         name = Path(binary).name
         if not os.path.lexists(binary) and any(self._named.runs(each, binary) for each in procfs.processes()):
             return  # it was deleted, and runs on
@@ -283,7 +283,7 @@ class Discovery:
         return only_plain(examined.report.needed) and not examined.report.loads
 
     def counts(self) -> dict[tuple[str, str], int]:
-        """Processes that were looked at, by state and reason, but for those that are measured. For any thread."""
+        """Examined processes by state and reason, without the measured ones. For any thread."""
         found: dict[tuple[str, str], int] = {}
         missed = list(self.unmeasured.items())
         for _, each in missed:
@@ -303,12 +303,12 @@ class Discovery:
         self._let_go(process)
 
     def _let_go(self, process: Process) -> int | None:
-        """It is measured no more; its target id, if it had one."""
+        """Stop measuring a process; returns its target id, if it had one."""
         self._plan_of.pop(process, None)
         return self._target_of.pop(process, None)
 
     def plans_again(self) -> list[tuple[int, ProbePlan]]:
-        """(target id, plan) of the processes that are measured, planned anew: what they cost now, nothing is attached by it."""
+        """(target id, plan) of the measured processes, planned again at current costs. Attaches nothing."""
         plans = []
         for process, target in list(self._target_of.items()):  # another thread may be at it
             try:
@@ -321,7 +321,7 @@ class Discovery:
     # -- what the kernel tells ------------------------------------------------------------------------------
 
     def tell(self, arrivals: Sequence[Arrival], ended: Mapping[int, bool]) -> None:
-        """Processes have come, and targets have ended (True: the process too; False: it executes another program); from any thread."""
+        """Report new processes and ended targets (True: the process ended too; False: it executes another program); from any thread."""
         self._told.put((arrivals, ended))
         self._news.set()
 
@@ -334,17 +334,17 @@ class Discovery:
         self._news.set()
 
     def reconfigure(self, config: Config, catalog: Catalog) -> None:
-        """Select and plan by another configuration from the next `poll` on; from any thread."""
+        """Use another configuration from the next `poll` on; from any thread."""
         self._wanted = (config, catalog)
         self._news.set()
 
     def debug_file_came(self, build_id: str) -> None:
-        """A debug file that was asked for is there, or will never be; from any thread."""
+        """Report that a requested debug file has arrived, or never will; from any thread."""
         self._answered.put(build_id)
         self._news.set()
 
     def _take_debug_files(self) -> list[int]:
-        """Look again at processes of files whose debug files came. Targets that are to be let go, since they are measured otherwise now."""
+        """Look again at processes of files whose debug files arrived. Returns targets to detach, because they are now measured differently."""
         left: list[int] = []
         while not self._answered.empty():
             build_id = self._answered.get()
@@ -364,7 +364,7 @@ class Discovery:
         return left
 
     def in_vain(self) -> AgentError | None:
-        """Why nothing is measured and nothing will be, where every process was named by its PID and debug files that were asked for did not help."""
+        """Why nothing is or will be measured, if every process was named by its PID and the requested debug files did not help."""
         if self._target_of or self.waiting or self.more or any(each.pid is None for each in self.config.targets):
             return None
         return self._missed.in_vain()
@@ -377,7 +377,7 @@ class Discovery:
             return {}  # it is about to end
 
     def _take_over(self) -> tuple[list[int], list[tuple[int, ProbePlan]]]:
-        """What a new configuration changes: targets that are to be let go, and the others' new plans. Others come as new processes do."""
+        """What a new configuration changes: targets to detach, and new plans for the others. Further processes arrive as new ones do."""
         wanted, self._wanted = self._wanted, None
         if wanted is None:
             return [], []
@@ -406,7 +406,7 @@ class Discovery:
         return left, kept
 
     def _kept(self, process: Process, old: Config, planner: Planner) -> ProbePlan | None:
-        """The new plan of a process that is measured; None where it is to be measured no more, or anew as another."""
+        """The new plan of a measured process; None if it is no longer to be measured, or must be measured anew as another target."""
         before, now = selector_of(old, process, self._named.runs), self._selector(process)
         if self.config.targets and now is None:
             return None

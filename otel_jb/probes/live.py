@@ -79,7 +79,7 @@ class BpfBackend:
 
     @property
     def _records_flights(self) -> bool:
-        """Where no slow call is reported, nobody reads what is recorded."""
+        """If no slow call is reported, nobody reads the record."""
         return self._options.flight_recorder and self._options.events and self._options.streams > 0
 
     @property
@@ -211,7 +211,7 @@ class BpfBackend:
                 self._files.expect(probes, pid)
 
     def _without_streams(self, probes: Sequence[Probe]) -> Sequence[Probe]:
-        """Without what only RTP streams need, where there are none."""
+        """The probes without those that only RTP streams need, if streams are off."""
         return probes if self._options.streams else [replace(each, read=without_rtp(each.read)) for each in probes]
 
     def _clear(self, attached: AttachedTarget, plan: ProbePlan) -> list[StreamRecord]:
@@ -240,7 +240,7 @@ class BpfBackend:
         return records
 
     def _exchange(self, item: Attached, new: Probe) -> list[StreamRecord]:
-        """Have another probe in the place of a return probe that only processes have which were examined."""
+        """Replace a return probe that only examined processes have."""
         try:
             self._files.exchange(item.function, item.set, item.pid, new)
         except AttachError as error:
@@ -255,7 +255,7 @@ class BpfBackend:
     def _attach_probes(
         self, attached: AttachedTarget, probes: Sequence[Probe], *, alone: bool, running: bool
     ) -> tuple[list[StreamRecord], AttachError | None]:
-        """Attach probes; returns the records that come of it and why the last refused one was refused."""
+        """Attach probes; returns the resulting records, and why the last refused probe was refused."""
         probes = self._without_streams(probes)
         nests = self._options.events and len(probes) + len(attached.probes) > 1
         records: list[StreamRecord] = []
@@ -315,7 +315,7 @@ class BpfBackend:
         return records, refused
 
     def _give_up(self, attached: AttachedTarget, probes: ProbeSet, block: Block) -> None:
-        """The kernel takes none of the set's probes, or they are not for this process."""
+        """The kernel accepts none of the set's probes, or they are not meant for this process."""
         self._files.leave(probes, block.pid, block.base, ended=True)
         attached.blocks.remove(block.base)
         del self._target_of[block.base]
@@ -329,7 +329,7 @@ class BpfBackend:
         self._files.drop_if_idle(probes)
 
     def _came_by_itself(self, probes: ProbeSet, pid: int, *, newest: bool) -> Block | None:
-        """The block that a process has taken without being asked. One that executes programs may have taken several: the newest, or the oldest."""
+        """The block that a process claimed by itself. A process that executes programs may have claimed several: the newest, or the oldest."""
         self._collect()
         bases = self._waiting_of.get((probes.number, pid))
         return self._waiting[bases[-1 if newest else 0]] if bases else None
@@ -382,7 +382,7 @@ class BpfBackend:
         return abi.NEVER if threshold is None else threshold
 
     def _configure(self, probes: ProbeSet, base: int) -> None:
-        """Zero a block and write its configuration; no process has it yet."""
+        """Zero a block and write its configuration; no process owns it yet."""
         moving = {each.probe.profile for each in probes.functions if moves_packets(each.probe.read)}
         groups = {profile: self._groups.take(followed=profile in moving) for profile in probes.profiles}
         self._block_groups[base] = groups
@@ -404,7 +404,7 @@ class BpfBackend:
     # -- processes that come and end by themselves ----------------------------------------------------------
 
     def _collect(self) -> None:
-        """Take note of the processes that have taken a block, and see to it that the next ones find some."""
+        """Note the processes that have claimed a block, and make sure that the next ones find one."""
         for block in self._table.came():
             self._waiting[block.base] = block
             self._waiting_of.setdefault((block.set, block.pid), []).append(block.base)
@@ -433,7 +433,7 @@ class BpfBackend:
             self._retire(block)
 
     def _is_another_program(self, base: int, target_id: int) -> bool:
-        """Whether a process that nobody has named is one that a target has executed, or that has executed the target."""
+        """Whether an unnamed process was executed by a target, or has executed the target."""
         self._note_ended()
         block = self._waiting.get(base)
         if block is None:
@@ -442,7 +442,7 @@ class BpfBackend:
         return block.ended or any(each is not None and each.ended for each in of_target)
 
     def _waits_no_more(self, base: int) -> Block | None:
-        """The block, if its process has come and nobody had named it yet."""
+        """The block, if its process has appeared but was not named yet."""
         self._told.discard(base)
         block = self._waiting.pop(base, None)
         if block is not None:
@@ -453,7 +453,7 @@ class BpfBackend:
         return block
 
     def _retire(self, block: Block) -> None:
-        """The calls of a process are not counted any more; its block is free once none of them uses it."""
+        """Stop counting the calls of a process; its block is free once no call uses it."""
         self._table.ignore(block.set, block.pid)
         self._retiring.append((time.monotonic() + RETIRE_S, block))
 
@@ -484,7 +484,7 @@ class BpfBackend:
         return [record for probes, reason in self._files.tidy() for record in self._given_up(probes, reason)]
 
     def _given_up(self, probes: ProbeSet, reason: UnverifiedError) -> list[StreamRecord]:
-        """The probes of a set were taken out for good: its series stand still."""
+        """The probes of a set were removed permanently: its series stand still."""
         items = [item for item in self._by_index.values() if item.set is probes]
         for item in items:
             if item.since_ns is not None:
@@ -494,7 +494,7 @@ class BpfBackend:
         return [status(item, ProbeState.UNVERIFIED, reason.message) for item in items]
 
     def _free(self, blocks: Iterable[Block]) -> None:
-        """Nothing counts into these blocks any more, and what they held was read."""
+        """Free blocks that nothing counts into any more and whose values were read."""
         blocks = list(blocks)
         self._reader.settle(block.base + at for block in blocks for at in range(block.functions))
         groups = set()
@@ -589,14 +589,14 @@ class BpfBackend:
         return self._reader.snapshot(roll, indices)
 
     def _stream_name(self, item: Attached, buffer: int) -> str | None:
-        """What people call the stream of a buffer, from the process's memory; None: it does not say."""
+        """The name of a buffer's stream, from the process's memory; None if it has none."""
         attached = self._targets.get(item.series.target)
         if attached is None or not item.probe.stream_name:
             return None
         return names.of_process(item.probe.stream_name, buffer, attached.target)
 
     def _stream_clock(self, item: Attached, key: Key) -> tuple[int, int] | None:
-        """Payload type and clock rate in Hz of a stream, as the process has negotiated them; None: it does not say."""
+        """Payload type and clock rate in Hz of a stream, as negotiated by the process; None if not known."""
         attached = self._targets.get(item.series.target)
         if attached is None or item.probe.track_clock is None:
             return None
@@ -626,7 +626,7 @@ class BpfBackend:
         return calls + self._rtp.with_packets(due, attached) if due else calls
 
     def _named(self, call: SlowCall) -> SlowCall:
-        """With the name of its stream, where the buffer's RTP is read, by this function or another."""
+        """The call with the name of its stream, if this or another function reads the buffer's RTP."""
         item = self._by_series.get(call.series)
         found = self._rtp.called(item.series.target, call.stream) if item is not None and call.stream else None
         return call if found is None else replace(call, stream_name=found[0], ssrc=found[1])
@@ -694,7 +694,7 @@ class BpfBackend:
             specimen.close()
 
     def _attach_specimen(self, target: Target, probe: Probe) -> None:
-        """None of its many calls is slow: their events would take the ring buffer's room from those of targets."""
+        """No call counts as slow: the events would take room in the ring buffer from those of targets."""
         self.attach(target, ProbePlan((probe,)), alone=True)
         for item in self._targets[target.id].probes:
             self.set_threshold(item.series.id, None)
@@ -712,10 +712,10 @@ class BpfBackend:
 
 
 def _may_be_told_more(call: SlowCall) -> bool:
-    """Whether packets come after the call, or leave the buffer, that belong to its story."""
+    """Whether packets that belong to the call's story may come or leave the buffer after it."""
     return call.late and bool(call.packets)
 
 
 def _place(probe: Probe) -> tuple[object, ...]:
-    """Where a probe is, by whatever path its file is opened."""
+    """The place of a probe, regardless of the path by which its file is opened."""
     return (probe.identity or probe.file, probe.place)
