@@ -8,7 +8,6 @@ to ask, it asks there (`exporter.py`). It ends when the socket does.
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import itertools
 import logging
@@ -28,7 +27,7 @@ from otel_jb.agent.confinement import limit_exporter
 from otel_jb.agent.walked import Walks, unpacked
 from otel_jb.agent.wire import Wire
 from otel_jb.config.model import HistogramKind
-from otel_jb.host.memory import let_go_of_code
+from otel_jb.host.memory import let_go_of_code, spare_the_collector
 from otel_jb.host.privileges import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, give_up_everything, name_this_thread, prctl
 from otel_jb.model.errors import AgentError, UsageError
 from otel_jb.model.shortage import shortage_of
@@ -168,8 +167,7 @@ class _Exporting:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user takes that back, so it comes after
         limit_exporter()
         self._telemetry = self._begin(self._config, self._settings, self._carried)
-        gc.collect()
-        gc.freeze()  # see Service.start
+        spare_the_collector()
         self._wire.send({"started": self._telemetry.page is not None})
         if self._endpoint is not None:
             self._endpoint.start()

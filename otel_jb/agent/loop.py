@@ -228,14 +228,15 @@ class Agent:
         next_watch = time.monotonic() + WATCH_S
         while not self._stop.is_set():
             now = time.monotonic()
-            wait = min(max(0.0, min(next_roll, next_watch) - now), 0.5)
+            wait = max(0.0, min(next_roll, next_watch) - now)
             ready = {descriptor for descriptor, _ in poller.poll(ring.wait(now, wait))}
             try:
-                self._commands.run_pending()
+                if self._commands.fileno() in ready:
+                    self._commands.run_pending()
                 if steps is not None and steps.fileno() in ready and steps.stepped():
                     self._tick()
                 now = time.monotonic()
-                if ring.descriptor in ready:
+                if ring.due(now, ready):
                     ring.fetched(now, self._take_events(discovery, measuring))
                 if now >= next_watch:
                     next_watch = now + WATCH_S

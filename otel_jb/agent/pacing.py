@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import select
+from collections.abc import Collection
 
 LONGEST_PAUSE_S = 0.3  #: between two fetches
 SHORTEST_PAUSE_S = 0.1
 MANY = 64  #: half of what the ring buffer holds; fetched at once, there is no pause
+EXPECTED = 48  #: of which a pause may let so many come
 
 
 class Paced:
-    """A descriptor of an epoll that is not looked at for a while after each time.
+    """A descriptor of an epoll that is not looked at for a while after each time. After the pause its events are fetched unasked.
 
     Args:
         poller: where it is registered from now on.
@@ -20,25 +22,27 @@ class Paced:
 
     def __init__(self, poller: select.epoll, descriptor: int) -> None:
         self._poller = poller
-        self.descriptor = descriptor
-        self._until: float | None = None
+        self._descriptor = descriptor
+        self._watched = True  # by the poller
+        self._until = 0.0  # of the pause
         self._last = float("-inf")
         poller.register(descriptor, select.EPOLLIN)
 
-    def fetched(self, now: float, count: int) -> None:
-        """So many events were fetched at `now` (monotonic seconds): a pause follows, in which half of `MANY` may come, unless there were many."""
-        since, self._last = now - self._last, now
-        if count < MANY:
-            self._poller.modify(self.descriptor, 0)
-            pause_s = MANY / 2 * since / max(1, count)
-            self._until = now + min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, pause_s))
-
     def wait(self, now: float, longest: float) -> float:
-        """How long to poll at `now`, at most `longest`; from the end of the pause on the descriptor is looked at again."""
-        if self._until is None:
-            return longest
-        if now >= self._until:
-            self._until = None
-            self._poller.modify(self.descriptor, select.EPOLLIN)
-            return longest
-        return min(longest, self._until - now)
+        """How long to poll at `now` (monotonic seconds), at most `longest`."""
+        return longest if self._watched else min(longest, max(0.0, self._until - now))
+
+    def due(self, now: float, ready: Collection[int]) -> bool:
+        """Whether to fetch at `now`, when the poller has found these ready."""
+        return self._descriptor in ready if self._watched else now >= self._until
+
+    def fetched(self, now: float, count: int) -> None:
+        """So many events were fetched at `now`: a pause follows, in which `EXPECTED` more may come, unless there were many, or none since the last one."""
+        since, self._last = now - self._last, now
+        wants_look = count >= MANY or (count == 0 and not self._watched)
+        if not wants_look:
+            pause_s = EXPECTED * since / max(1, count)
+            self._until = now + min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, pause_s))
+        if wants_look != self._watched:
+            self._watched = wants_look
+            self._poller.modify(self._descriptor, select.EPOLLIN if wants_look else 0)

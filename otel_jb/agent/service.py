@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import time
@@ -20,7 +19,7 @@ from otel_jb.agent.loop import STOP_BUDGET_S, Agent
 from otel_jb.agent.notify import tell
 from otel_jb.agent.signals import Signals
 from otel_jb.config import environment
-from otel_jb.host.memory import return_large_blocks
+from otel_jb.host.memory import return_large_blocks, spare_the_collector
 from otel_jb.host.privileges import keep_only
 from otel_jb.model.errors import AgentError, ExitCode
 from otel_jb.probes.features import kept_capabilities
@@ -167,9 +166,7 @@ class Service:
         self._shares = Shares(self.agent.state, self.agent.emit, self.config.interval / 1e9)
         self._shares.start()
         self.agent.measure_cost()
-        # Modules and classes stay: spare the garbage collector from traversing half a million objects for every few slow calls.
-        gc.collect()
-        gc.freeze()
+        spare_the_collector()
 
     def run(self) -> None:
         """Measure until the agent is told to stop. Raises AgentError where the exporter ended before."""

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _WAITING = 512  #: slow calls that wait to be walked; each has a copy of its stack, up to 16 KiB
-_GATHER_S = 0.5  #: from the second call of a row on everything is in the processor's caches, here and in the exporter
-_GATHERED = 128  #: enough of them to begin
+_GATHER_S = 1.0  #: from the second call of a row on everything is in the processor's caches, here and in the exporter
+_GATHERED = 256  #: enough of them to begin
 _KNOWN_LINES = 1024
 _KEPT = 4096  #: more than wait to become spans
 

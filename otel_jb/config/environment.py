@@ -70,7 +70,7 @@ class OtelSettings:
     sampler_ratio: float = 1.0
     span_queue: int = 2048
     span_batch: int = 512
-    span_delay_seconds: float = 1.0
+    span_delay_seconds: float = 2.0
     warnings: tuple[str, ...] = ()  #: warnings about ignored values
 
     @property
@@ -237,7 +237,7 @@ def read(environ: Mapping[str, str], file: Otlp | None = None, command_line: Otl
         sampler_ratio=min(ratio, 1.0),
         span_queue=queue,
         span_batch=min(queue, int(reader.number(512, 1, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"))),
-        span_delay_seconds=reader.number(1000, 0, "OTEL_BSP_SCHEDULE_DELAY") / 1000,
+        span_delay_seconds=reader.number(2000, 0, "OTEL_BSP_SCHEDULE_DELAY") / 1000,
         warnings=tuple(dict.fromkeys(reader.warnings)),  # both signals may read the same variable
     )
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from otel_jb.model.stream import NestedCall, Series, SlowCall, Target
 
-HOLD_S = 2.0  #: how long a call waits for the one around it
+HOLD_S = 2.5  #: how long a call waits for the one around it; they come from the reader in rows, up to 1.3 s apart
 MAX_HELD = 2048  #: beyond it the oldest waits no longer; one is 1 to 2 KB, its stack's text is shared
 
 _T = TypeVar("_T")
@@ -101,10 +101,19 @@ class Holding:
                 heappush(self._due, (held.due, key))
         return None
 
+    def due(self, now: float) -> bool:
+        """Whether `release` at `now` has any to release."""
+        if len(self._held) > self._most:
+            return True
+        due = self.next_due()
+        return due is not None and due <= now
+
     def inside(self, outer: SlowCall, target: Target) -> list[Held]:
         """Those that may be inside a slow call, as far as their own stacks and the times tell; they stay until `remove`."""
         sure = self._inside.get((target.id, outer.frame), {})
         unsure = self._unsure.get(target.id, {})
+        if not sure and not unsure:
+            return []
         own = key_of(outer)
         return [held for held in (*sure.values(), *unsure.values()) if held.within(outer) and held.key != own]
 

@@ -56,58 +56,69 @@ class KeptCall:
 
 
 class KeptCalls:
-    """Keeps the latest; thread-safe."""
+    """Keeps the latest; thread-safe. A call is kept as its spans until somebody looks: nearly all are gone before."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._number = 0
-        self._calls: OrderedDict[int, KeptCall] = OrderedDict()
+        self._calls: OrderedDict[int, tuple[int, Sequence[ReadableSpan], bool]] = OrderedDict()  # as `add` got them
+        self._seen: dict[int, KeptCall] = {}  # those that somebody has looked at
         self._of: dict[int, deque[int]] = {}
 
     def add(self, series: int, spans: Sequence[ReadableSpan], *, traced: bool) -> None:
         """Keep a call by its spans, its own first. `traced`: a receiver gets them."""
-        root, *inner = spans
-        context, begin, end = root.get_span_context(), root.start_time or 0, root.end_time or 0
-        attributes = root.attributes or {}
-        size = attributes.get("jitterbuffer.packet.size")
         with self._lock:
-            self._number += 1
-            self._calls[self._number] = KeptCall(
-                number=self._number,
-                series=series,
-                end_unix_nano=end,
-                took_ns=end - begin,
-                thread=f"{attributes.get('thread.name', '')} ({attributes.get('thread.id', '')})",
-                stack=str(attributes.get("code.stacktrace", "")),
-                trace_id=f"{context.trace_id:032x}" if traced and context is not None else "",
-                inside=tuple(
-                    (each.name, (each.end_time or 0) - (each.start_time or 0), (each.start_time or 0) - begin)
-                    for each in inner
-                ),
-                packet_bytes=size if isinstance(size, int) else None,
-                failure=root.status.description or "",
-                packets=tuple(_packet(each, begin) for each in root.events if each.name == PACKET_EVENT),
-                share_ns=_share(attributes),
-                may_yield=bool(attributes.get(MAY_YIELD)),
-            )
-            own = self._of.setdefault(series, deque())
-            own.append(self._number)
+            self._number = number = self._number + 1
+            self._calls[number] = (series, spans, traced)
+            own = self._of.get(series)
+            if own is None:
+                own = self._of[series] = deque()
+            own.append(number)
             if len(own) > OF_A_FUNCTION:
                 self._forget(own[0])
-            while len(self._calls) > IN_ALL:
+            elif len(self._calls) > IN_ALL:
                 self._forget(next(iter(self._calls)))
 
     def _forget(self, number: int) -> None:
-        series = self._calls.pop(number).series
+        """The oldest of its function."""
+        series = self._calls.pop(number)[0]
+        self._seen.pop(number, None)
         own = self._of[series]
-        own.remove(number)
+        own.popleft()
         if not own:
             del self._of[series]
 
     def latest(self) -> tuple[KeptCall, ...]:
         """Those that are kept, the oldest first."""
         with self._lock:
-            return tuple(self._calls.values())
+            for number, (series, spans, traced) in self._calls.items():
+                if number not in self._seen:
+                    self._seen[number] = _kept(number, series, spans, traced)
+            return tuple([self._seen[number] for number in self._calls])
+
+
+def _kept(number: int, series: int, spans: Sequence[ReadableSpan], traced: bool) -> KeptCall:
+    root, *inner = spans
+    context, begin, end = root.get_span_context(), root.start_time or 0, root.end_time or 0
+    attributes = root.attributes or {}
+    size = attributes.get("jitterbuffer.packet.size")
+    return KeptCall(
+        number=number,
+        series=series,
+        end_unix_nano=end,
+        took_ns=end - begin,
+        thread=f"{attributes.get('thread.name', '')} ({attributes.get('thread.id', '')})",
+        stack=str(attributes.get("code.stacktrace", "")),
+        trace_id=f"{context.trace_id:032x}" if traced and context is not None else "",
+        inside=tuple(
+            (each.name, (each.end_time or 0) - (each.start_time or 0), (each.start_time or 0) - begin) for each in inner
+        ),
+        packet_bytes=size if isinstance(size, int) else None,
+        failure=root.status.description or "",
+        packets=tuple(_packet(each, begin) for each in root.events if each.name == PACKET_EVENT),
+        share_ns=_share(attributes),
+        may_yield=bool(attributes.get(MAY_YIELD)),
+    )
 
 
 def _share(attributes: Mapping[str, Any]) -> tuple[int, int, int] | None:

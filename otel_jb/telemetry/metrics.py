@@ -56,9 +56,11 @@ from otel_jb.telemetry.state import SeriesView, StateView, TargetView
 Attributes = tuple[tuple[str, str | int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(
+    slots=True, unsafe_hash=True
+)  # not frozen: each slow call makes one, and freezing makes that take five times as long
 class Exemplar:
-    """A slow call whose span was sampled and accepted; `value_ns` is its duration."""
+    """A slow call whose span was sampled and accepted; `value_ns` is its duration. Never changed."""
 
     value_ns: int
     time_unix_nano: int

@@ -9,7 +9,7 @@ suspended, and what ran then belongs to another stack. A call ran inside another
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otel_jb.model.stream import NestedCall, SlowCall
 
@@ -17,8 +17,7 @@ from otel_jb.model.stream import NestedCall, SlowCall
 SameStack = Callable[[int, SlowCall, NestedCall], "bool | None"]
 
 
-@dataclass(frozen=True, slots=True)
-class Nesting:
+class Nesting(NamedTuple):
     """`children` with the place of each one's parent in `children` (None: the slow call itself), parents first."""
 
     children: tuple[tuple[NestedCall, int | None], ...]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -19,9 +20,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from opentelemetry.trace import Link, StatusCode
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import Event, ReadableSpan
 
 _MAX_KEPT = 4096
+_MAX_RESOURCES = 256
 _INTERNAL = Span.SpanKind.SPAN_KIND_INTERNAL
 _FLAGS = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 _STATUS = {
@@ -52,6 +55,9 @@ class SpanEncoder:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, Any], bytes] = {}  # encoded attributes, and what does not change of spans of a name
+        self._resources: dict[
+            int, tuple[Resource, ResourceSpans]
+        ] = {}  # by identity, which stays theirs as long as they are here
 
     def encode(self, spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
         """One request with all of them, grouped by resource."""
@@ -61,16 +67,26 @@ class SpanEncoder:
         return ExportTraceServiceRequest(resource_spans=[self._group(group) for group in groups.values()])
 
     def _group(self, spans: Sequence[ReadableSpan]) -> ResourceSpans:
-        # The SDK's own encoding of one span says how resource and scope look.
-        (whole,) = encode_spans(spans[:1]).resource_spans
-        scope = whole.scope_spans[0]
-        del scope.spans[:]
+        whole = ResourceSpans()
+        whole.CopyFrom(self._empty(spans[0]))
         encoded: list[bytes] = []
         for span in spans:
             one = self._span(span)
             encoded += (_SPAN, _varint(len(one)), one)
-        scope.MergeFromString(b"".join(encoded))
-        return whole  # type: ignore[no-any-return]
+        whole.scope_spans[0].MergeFromString(b"".join(encoded))
+        return whole
+
+    def _empty(self, span: ReadableSpan) -> ResourceSpans:
+        """Resource and scope of a span, without spans, as the SDK encodes them."""
+        resource = span.resource
+        known = self._resources.get(id(resource))
+        if known is None:
+            if len(self._resources) >= _MAX_RESOURCES:
+                self._resources.clear()
+            (empty,) = encode_spans([span]).resource_spans
+            del empty.scope_spans[0].spans[:]
+            known = self._resources[id(resource)] = (resource, empty)
+        return known[1]
 
     def _span(self, span: ReadableSpan) -> bytes:
         context, parent, status = span.context, span.parent, span.status
@@ -148,6 +164,7 @@ def _link(link: Link) -> Span.Link:
     )
 
 
+@lru_cache(_MAX_KEPT)
 def _varint(number: int) -> bytes:
     """A length as the wire format has it: seven bits a byte, the lowest first."""
     encoded = bytearray()

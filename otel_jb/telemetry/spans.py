@@ -161,7 +161,8 @@ class SpanMaker:
             while self._waiting:
                 arrived, call = self._waiting[0]
                 # By the times of arrival: symbols may take long, and what is waited for may stand in the queue.
-                self._try(self._release, arrived)
+                if self._holding.due(arrived):
+                    self._try(self._release, arrived)
                 self._try(self._take, call, arrived)
                 self._waiting.popleft()  # only now: the bound is one of memory
             self._tell_doubtful()
@@ -460,6 +461,6 @@ def _packet_attributes(packet: PassedPacket) -> dict[str, Any]:
 
 def _status(series: Series, call: SlowCall) -> Status | None:
     value = call.return_value
-    if value is None or not any(low <= value <= high for low, high in series.error_return):
+    if value is None or not series.error_return or not any(low <= value <= high for low, high in series.error_return):
         return None
     return Status(StatusCode.ERROR, f"returned {value}")

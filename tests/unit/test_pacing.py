@@ -8,7 +8,7 @@ import select
 
 import pytest
 
-from otel_jb.agent.pacing import LONGEST_PAUSE_S, MANY, SHORTEST_PAUSE_S, Paced
+from otel_jb.agent.pacing import EXPECTED, LONGEST_PAUSE_S, MANY, SHORTEST_PAUSE_S, Paced
 
 pytestmark = pytest.mark.unit
 
@@ -21,25 +21,37 @@ def test_the_pause_leaves_room_for_what_comes() -> None:
         paced = Paced(poller, reading)
         now = 100.0
 
+        def ready() -> set[int]:
+            return {descriptor for descriptor, _ in poller.poll(0)}
+
         def fetch(count: int) -> float:
             """How long the descriptor is left alone after it."""
+            assert paced.due(now, ready())
             paced.fetched(now, count)
             left = paced.wait(now, 5.0)
-            assert bool(poller.poll(0)) == (left == 5.0)
+            assert bool(ready()) == (left == 5.0)
             return left
 
         assert fetch(1) == pytest.approx(LONGEST_PAUSE_S)
+        now += LONGEST_PAUSE_S / 2
+        assert not paced.due(now, ready())
+        assert paced.wait(now, 5.0) == pytest.approx(LONGEST_PAUSE_S / 2)
+        now += 0.25
+        assert paced.wait(now, 5.0) == 0.0
+        assert fetch(EXPECTED) == pytest.approx(LONGEST_PAUSE_S)  # as many in the next 0.4 s
         now += LONGEST_PAUSE_S
-        assert paced.wait(now, 5.0) == 5.0
-        assert poller.poll(0)
-        now += 0.1
-        assert fetch(MANY // 2) == pytest.approx(LONGEST_PAUSE_S)  # as many in the next 0.4 s
-        now += 0.15
-        assert fetch(MANY // 2) == pytest.approx(0.15)
-        now += 0.02
-        assert fetch(MANY // 2) == pytest.approx(SHORTEST_PAUSE_S)
-        now += SHORTEST_PAUSE_S
-        assert paced.wait(now, 5.0) == 5.0
         assert fetch(MANY) == 5.0
+        now += 0.15
+        assert fetch(EXPECTED) == pytest.approx(0.15)
+        now += 0.1
+        assert not paced.due(now, ready())
+        now += 0.06
+        assert fetch(MANY - 1) == pytest.approx(0.16 * EXPECTED / (MANY - 1))
+        now += 0.13
+        assert fetch(MANY - 1) == pytest.approx(SHORTEST_PAUSE_S)
+        now += SHORTEST_PAUSE_S
+        assert fetch(0) == 5.0  # the spell is over: the next event wakes at once
+        now += 9.0
+        assert fetch(0) == pytest.approx(LONGEST_PAUSE_S)  # woken by what was no slow call
     os.close(reading)
     os.close(writing)

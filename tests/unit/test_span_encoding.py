@@ -85,3 +85,20 @@ def _by_span(request: Any) -> list[Any]:
         for scope in group.scope_spans
         for span in scope.spans
     )
+
+
+def test_a_resource_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many requests have spans of a target, the SDK encodes its resource for the first one only."""
+    asked: list[Any] = []
+
+    def counted(spans: Any) -> Any:
+        asked.append(spans)
+        return encode_spans(spans)
+
+    monkeypatch.setattr("otel_jb.telemetry.span_encoding.encode_spans", counted)
+    encoder = SpanEncoder()
+    context = SpanContext(1, 2, is_remote=False)
+    batch = [ReadableSpan("put", context, None, resource, instrumentation_scope=SCOPE) for resource in RESOURCES]
+    for _ in range(3):
+        assert len(encoder.encode(batch).resource_spans) == len(RESOURCES)
+    assert len(asked) == len(RESOURCES)

@@ -194,8 +194,11 @@ def test_chains_of_slow_calls_are_one_trace_each_however_little_may_wait(
             frames = [one.frame for one in chain[:depth]] + [base + 0x1000]
             around = None if packet in cut else frames
             holding.add(chain[depth], samples.PUT, samples.SRS, "", around, now)
+        due, before = holding.due(now), len(released)
         for held in holding.release(now):
             make(held.call)
+        assert due == (len(released) > before)
+        assert not holding.due(now)
     for held in holding.release(None):
         make(held.call)
     every = [key for trace in released for key in trace]
