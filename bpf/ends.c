@@ -3,7 +3,8 @@
 
 // At an end: the call put or got a packet. Reads again what it needs, because the stack is full.
 INLINE void packet_ends(struct series *s, u64 features, struct call *c, u64 now, u64 *r) {
-  u64 outcome = *(volatile u64 *)&r[REG_OUTCOME], packet = *(volatile u64 *)&r[REG_PACKET];
+  u64 outcome = *(volatile u64 *)&r[REG_OUTCOME], packet = PACKET_NONE;
+  if (features & (FEATURE_ENTERS | FEATURE_LEAVES)) packet = *(volatile u64 *)&r[REG_PACKET];  // nobody has set it otherwise
   if (features & FEATURE_LEAVES) {
     if (!HANDLED_NONE(outcome) && outcome != OUTCOME_UNKNOWN) packet_leaves(s, c->stream, packet, now, outcome);
     return;
