@@ -12,6 +12,7 @@ from array import array
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import sqrt
 
 from otel_jb.agent.shedding import WORTH, Cost, Tells, choose, over_budget
 
@@ -27,6 +28,7 @@ LOAD_RATE = 5.0  #: calls a second; fewer do not show how the load changes
 COMPARE_S = 10.0  #: CPU time before and after a change is compared over this time
 STEADY = 0.05  #: the comparison counts if the calls of the other functions changed by no more
 WARM_S = 3e-4  #: of a target's calls this far apart, half are cold: those of one packet follow each other
+WORK_S = 6e-6  #: or of those between which it works so long: its own work takes the caches
 MOST_CORRECTION = 3.0  #: factor by which an estimate may be too low
 NOTABLE = 0.01  #: of one CPU: smaller changes drown in the target's own
 QUIET = 1 / 50  #: of the budget: a target whose probes spend less is looked at only now and then
@@ -220,13 +222,14 @@ class Governor:
     def _shed(self, number: int, target: _Target, now: float, budget: float) -> Decision | None:
         busiest = max((s for s in target.seconds if s.time > now - RATES_S), key=lambda second: second.total)
         calls = {series: rate for series, rate in busiest.calls.items() if series in target.prices}
-        scale = target.correction * busiest.total / (sum(_shares(calls, target.prices).values()) or 1.0)
+        own = _own(calls, target.prices, busiest.cpu)
+        scale = target.correction * busiest.total / (sum(_shares(calls, target.prices, own).values()) or 1.0)
         costs: dict[int, Cost] = {}
         chosen: tuple[int, ...] = ()
         while True:
             # With fewer calls each is colder: what stays costs more than it did beside what goes.
             left = {series: rate for series, rate in calls.items() if series not in chosen}
-            for series, share in _shares(left, target.prices).items():
+            for series, share in _shares(left, target.prices, own).items():
                 costs[series] = Cost(share * scale, target.tells[series])
             more = over_budget({series: costs[series] for series in left}, budget)
             if not more:
@@ -295,13 +298,13 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
         target.entries[reading.series] = reading.entries
         if reading.series not in target.shed:
             calls[reading.series] = recent
-    shares = _shares(calls, target.prices)
     cpu = None
     if cpu_s is not None and target.cpu_s is not None:
         cpu = max(0.0, cpu_s - target.cpu_s) / length
-        total = sum(shares.values())
-        if total > cpu:  # probes cannot have used more than the target did
-            shares = {series: share * cpu / total for series, share in shares.items()}
+    shares = _shares(calls, target.prices, _own(calls, target.prices, cpu))
+    total = sum(shares.values())
+    if cpu is not None and total > cpu:  # probes cannot have used more than the target did
+        shares = {series: share * cpu / total for series, share in shares.items()}
     target.cpu_s = cpu_s
     present = {reading.series for reading in readings}
     for gone in target.entries.keys() - present:
@@ -323,9 +326,26 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
         target.spent_s -= target.spent.pop(0)
 
 
-def _shares(calls: Mapping[int, float], prices: Mapping[int, tuple[float, float]]) -> dict[int, float]:
-    """What these calls a second cost, in shares of one CPU."""
-    cold = 1.0 / (1.0 + sum(calls.values()) * WARM_S)  # the part of the calls that find the caches cold
+def _own(calls: Mapping[int, float], prices: Mapping[int, tuple[float, float]], cpu: float | None) -> float:
+    """The target's own work, in shares of one CPU: what it used less what these calls a second cost, of which the work makes a part cold."""
+    if cpu is None:
+        return 0.0
+    rest = cpu - sum(rate * prices[series][0] for series, rate in calls.items())
+    if rest <= 0.0:
+        return 0.0
+    # own = rest - cold * own / (own + half): see _shares.
+    cold = sum(rate * prices[series][1] for series, rate in calls.items())
+    half = sum(calls.values()) * WORK_S
+    linear = rest - cold - half
+    return (linear + sqrt(linear * linear + 4.0 * rest * half)) / 2.0
+
+
+def _shares(calls: Mapping[int, float], prices: Mapping[int, tuple[float, float]], own: float) -> dict[int, float]:
+    """What these calls a second cost a target that works so much between them, in shares of one CPU."""
+    every = sum(calls.values())
+    cold = 1.0 / (1.0 + every * WARM_S)  # the part of the calls that find the caches cold
+    if own > 0.0:
+        cold = max(cold, own / (own + every * WORK_S))
     return {series: rate * (prices[series][0] + prices[series][1] * cold) for series, rate in calls.items()}
 
 

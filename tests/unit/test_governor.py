@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_jb.agent.governor import LAST_RETRY_S, QUIET_S, SETTLE_S, WARM_S, Decision, Governor, Reading
+from otel_jb.agent.governor import LAST_RETRY_S, QUIET_S, SETTLE_S, WARM_S, WORK_S, Decision, Governor, Reading
 from otel_jb.agent.shedding import WORTH, Cost, Tells, choose
 
 US = 1e-6
@@ -26,7 +26,7 @@ class Server:
         cost_s: of one call, as the agent believes.
         really: how many times that each call costs the target in truth.
         own: share of a CPU that the target uses itself at full load; None: its CPU time cannot be read.
-        cold_s: what a call costs more, the more of it the fewer calls there are.
+        cold_s: what a call costs more, the more of it the fewer calls there are, or the more the target works between them.
     """
 
     def __init__(
@@ -57,8 +57,10 @@ class Server:
         for _ in range(seconds):
             self.now += 1
             calls = sum(self.rates[s] for s in self.attached) * self.load
-            self.spent.append(calls * (self.cost_s + self.cold_s / (1 + calls * WARM_S)) * self.really)
-            self.cpu_s += self.spent[-1] + (self.own or 0.0) * self.load
+            own = (self.own or 0.0) * self.load
+            cold = max(1 / (1 + calls * WARM_S), own / (own + calls * WORK_S)) if calls else 0.0
+            self.spent.append(calls * (self.cost_s + self.cold_s * cold) * self.really)
+            self.cpu_s += self.spent[-1] + own
             for series in self.attached:
                 self.counts[series] += self.rates[series] * self.load
             readings = [
@@ -113,6 +115,24 @@ def test_what_stays_is_colder_and_the_decision_knows(budget: float, gone: set[in
     assert [set(decision.series) for decision in made] == [gone]
     assert max(server.spent[30:]) <= budget
     assert server.governor.overhead()[1] == pytest.approx(sum(server.spent[60:]) / 60, rel=0.02)
+
+
+@pytest.mark.parametrize("own", [0.0, 0.02, 0.11, 0.9])
+@pytest.mark.parametrize("calls", [500.0, 3_500.0, 16_500.0, 100_000.0])
+def test_a_target_that_works_between_its_calls_finds_them_colder(own: float, calls: float) -> None:
+    """The estimate is what was spent, whatever the target's own part of the processor time that both took."""
+    server = Server(Governor(None), {1: calls / 2, 2: calls / 2}, cold_s=4 * US, own=own)
+    server.run(80)
+    assert server.governor.overhead()[1] == pytest.approx(sum(server.spent[20:]) / 60, rel=0.02)
+
+
+def test_what_stays_is_colder_for_the_work_of_what_goes() -> None:
+    """A server that works for a tenth of its time: what stays once the busiest function is gone is priced for that work, in one step."""
+    rates = {1: 20_000, 2: 2_000, 3: 2_000, 4: 2_000}
+    server = Server(Governor(0.025), rates, {1: Tells.IDLE, 2: Tells.PRIMARY}, cold_s=5 * US, own=0.1)
+    made = server.run(120)
+    assert [set(decision.series) for decision in made] == [{1, 3}]
+    assert max(server.spent[30:]) <= 0.025
 
 
 def test_a_very_hot_function_goes_at_once() -> None:
