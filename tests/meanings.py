@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from otel_jb.model.plan import NamePart, Symbol, SymbolSource, TrackClock
 from otel_jb.model.reads import ReadProgram
-from otel_jb.planner.inputs import FunctionMeaning
+from otel_jb.planner.inputs import CallMeaning, FunctionMeaning
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Meaning:
     attach_by_default: bool = True
     detail: bool = False
     untimed: bool = False
+    at_calls: Sequence[CallMeaning] = ()
 
 
 @dataclass(frozen=True)

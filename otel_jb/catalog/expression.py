@@ -67,6 +67,14 @@ class FieldOf:
 
 
 @dataclass(frozen=True, slots=True)
+class OffsetOf:
+    """`offset(Struct.field)`, which `resolve` turns into a Number: how far a member lies behind the beginning of its object."""
+
+    struct: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cast:
     """The low `width` bytes of a value."""
 
@@ -126,7 +134,20 @@ class Junction:
 
 
 Expression = (
-    Number | Argument | Return | Name | Read | FieldOf | Cast | Sum | Product | Bits | AtEntry | Compare | Junction
+    Number
+    | Argument
+    | Return
+    | Name
+    | Read
+    | FieldOf
+    | OffsetOf
+    | Cast
+    | Sum
+    | Product
+    | Bits
+    | AtEntry
+    | Compare
+    | Junction
 )
 
 
@@ -293,6 +314,13 @@ class _Parser:
             return self.typed(WIDTHS[word], depth)
         if word == "entry" and self.peek() == "(":
             return at_entry(self.primary(depth))
+        if word == "offset" and self.peek() == "(":
+            self.take()
+            struct = self.word()
+            self.take(".")
+            tree = OffsetOf(struct, self.word())
+            self.take(")")
+            return tree
         if match := re.fullmatch(r"arg([0-9]+)", word):
             if not 1 <= int(match.group(1)) <= 6:
                 raise self.fail("arguments are arg1 to arg6")
@@ -429,12 +457,14 @@ def resolve(text: Text, scope: Scope) -> Expression:
             if len(inside) > _MAX_NESTING:
                 raise text.fail("nested too deeply")
             return walk(scope.values[tree.name].tree, (*inside, tree.name))
-        if isinstance(tree, FieldOf):
+        if isinstance(tree, (FieldOf, OffsetOf)):
             place = scope.structs.get(tree.struct, {}).get(tree.field)
             if place is None:
                 raise text.fail(f"unknown field {tree.struct}.{tree.field}")
             if place.offset is None:
                 raise UnplacedError(f"{tree.struct}.{tree.field}", place.why)
+            if isinstance(tree, OffsetOf):
+                return Number(place.offset)
             return Read(place.width, walk(tree.base, inside), place.offset)
         if isinstance(tree, Read):
             return Read(tree.width, walk(tree.base, inside), tree.offset)
@@ -463,7 +493,7 @@ def structs_of(text: Text, scope: Scope) -> frozenset[str]:
     left, seen = [text], set[str]()
     while left:
         for part in parts(left.pop().tree):
-            if isinstance(part, FieldOf):
+            if isinstance(part, (FieldOf, OffsetOf)):
                 found.add(part.struct)
             elif isinstance(part, Name) and part.name in scope.values and part.name not in seen:
                 seen.add(part.name)

@@ -76,7 +76,7 @@ class Catalog:
         ]
 
     def patterns(self, *, generic: bool = True) -> tuple[str, ...]:
-        """Globs for `elf.symbols.find`: names of functions, and of the marks that make a name credible."""
+        """Globs for `elf.symbols.find`: names of functions, of the marks that make a name credible, and of what functions call."""
         marks = (mark for profile in self.profiles for mark in _marks(profile))
         return tuple(dict.fromkeys([*self._entries, *marks, *(PATTERNS if generic else ())]))
 
@@ -225,7 +225,9 @@ def load(extra: Sequence[Path] = ()) -> Catalog:
 def check(profile: ProfileSpec) -> ProfileSpec:
     """The profile, every function of it compiled once. Raises ConfigError with file and line."""
     for entry in _entries(profile):
-        _ = _profile(entry, assumed(profile.structs)).program
+        function = _profile(entry, assumed(profile.structs))
+        for each in (function, *(call.function for call in function.at_calls)):
+            _ = each.program
     return profile
 
 
@@ -280,6 +282,9 @@ def _marks(profile: ProfileSpec) -> Iterator[str]:
     for marker in markers:
         if marker is not None:
             yield from marker.symbols
+    for function in profile.functions:
+        for call in function.at_calls:
+            yield from call.of
 
 
 def _profile(entry: _Entry, structs: Structs | None = None) -> FunctionProfile:

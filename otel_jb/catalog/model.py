@@ -196,6 +196,14 @@ class FunctionProfile:
         known = (*self.meaning.adds_entry, *self.meaning.adds_end) if self.whole else ()
         return tuple(each.name for each in sorted(known, key=lambda each: each.number))
 
+    @cached_property
+    def at_calls(self) -> tuple[AtCall, ...]:
+        """The calls that the function makes which tell what it tells; none where one of their values cannot be read in this file."""
+        if not self.trusted or not self.whole or self.inferred:
+            return ()
+        found = tuple(AtCall(each.of, replace(self, spec=each.of_function(self.spec))) for each in self.spec.at_calls)
+        return () if any(each.function.absent for each in found) else found
+
     @property
     def error_return(self) -> tuple[tuple[int, int], ...]:
         """Inclusive ranges of the extended return value that mean failure."""
@@ -278,6 +286,14 @@ class FunctionProfile:
             primary=self.primary and whole,
             notes=f"{note} {self.notes}".strip(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AtCall:
+    """A call that a function makes, and what the function means there."""
+
+    of: tuple[str, ...]  #: names of the function that is called
+    function: FunctionProfile
 
 
 def _meaning(spec: FunctionSpec, scope: Scope) -> tuple[Meaning, tuple[str, ...]]:

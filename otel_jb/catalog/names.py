@@ -62,6 +62,8 @@ def sought() -> Sought:
             for marker in ("only", "layout"):
                 marks.update(dict.fromkeys(_texts(_value(each, marker), "symbols")))
         for function in functions:
+            for call in _list(function, "at_calls"):
+                marks.update(dict.fromkeys(_texts(call, "of")))
             own = [*_texts(function, "name"), *_texts(function, "also")]
             if any(name.startswith(USDT) for name in own):
                 has_marks = True

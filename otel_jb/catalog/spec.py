@@ -7,7 +7,7 @@ The dataclasses named *...Spec* mirror the YAML (docs/profiles.md); `otel_jb.con
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -286,6 +286,51 @@ class MarkSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class AtCallSpec:
+    """One call that the function makes, and what is read there. `arg1` to `arg6` are what it gives to the function that it calls."""
+
+    of: tuple[str, ...]  #: names of that function: demangled without arguments, or as it is in the file
+    stream: Text | None = None
+    bytes: Text | None = None
+    enters: Text | None = None
+    leaves: Text | None = None
+    depth: Text | None = None
+    adds: tuple[AddSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.of or any(set(name) & set("*?[") for name in self.of):
+            raise KeyValueError("of", "the names of the function that is called, without wildcards")
+        if any(each.at == "end" for each in self.adds):
+            raise KeyValueError("adds", "a call of another function has no end: it is read where it is made")
+
+    def tells(self) -> set[str]:
+        """What is read there, by key; of `adds` the counters."""
+        return {*(key for key in _AT_CALLS if getattr(self, key) is not None), *(each.to for each in self.adds)}
+
+    def of_function(self, spec: FunctionSpec) -> FunctionSpec:
+        """What the function that calls is there: the same, with these reads in the place of its own."""
+        depth, leaves = (None if each is None else TimedSpec(each, "entry") for each in (self.depth, self.leaves))
+        return replace(
+            spec,
+            at_calls=(),
+            marks=(),
+            returns=_VOID,
+            errors=(),
+            packet_when=None,
+            stream=self.stream,
+            bytes=self.bytes,
+            enters=self.enters,
+            leaves=leaves,
+            depth=depth,
+            adds=self.adds,
+            uretprobe=None,
+        )
+
+
+_AT_CALLS = ("bytes", "enters", "leaves", "depth")
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionSpec:
     """One entry of a profile's `functions`."""
 
@@ -318,6 +363,7 @@ class FunctionSpec:
     throws: bool = False
     static: bool = False  #: not visible outside its source file, so that a compiler may give it other arguments
     uretprobe: UretprobeSpec | None = None
+    at_calls: tuple[AtCallSpec, ...] = ()  #: calls that tell by default what the function tells
     attach: Literal["default", "detail", "named"] = "default"
     times: Literal["default", "detail"] = "default"
     only: MarkerSpec | None = None
@@ -363,14 +409,28 @@ class FunctionSpec:
             raise KeyValueError(
                 "times", "what is read at the end needs the end: everything else must be known at the entry"
             )
+        if self.at_calls:
+            self._check_at_calls()
         if self.is_mark:
             self._check_mark()
         if self.bytes is not None and not self.handles_packets:
             raise KeyValueError("bytes", f"a function of role {self.role.value} handles no packet")
 
+    def _check_at_calls(self) -> None:
+        """Nothing that a user asks for may be lost where the calls are probed in the function's place."""
+        for key in ("rtp", "outcomes", "opens", "closes", "empties", "passes"):
+            if getattr(self, key):
+                raise KeyValueError("at_calls", f"a call that the function makes cannot tell '{key}'")
+        own = {*(key for key in _AT_CALLS if getattr(self, key) is not None), *(each.to for each in self.adds)}
+        there = [name for call in self.at_calls for name in call.tells()]
+        if sorted(there) != sorted(own):
+            raise KeyValueError(
+                "at_calls", f"together they tell once what the function tells: {', '.join(sorted(own)) or 'nothing'}"
+            )
+
     def _check_mark(self) -> None:
         """A USDT probe has no end, so it returns nothing and all of it is read when it is hit."""
-        for key in ("errors", "opens", "passes", "marks", "uretprobe", "static", "may_yield", "throws"):
+        for key in ("errors", "opens", "passes", "marks", "uretprobe", "static", "may_yield", "throws", "at_calls"):
             if getattr(self, key):
                 raise KeyValueError(key, "a USDT probe is a place in a function: it has no end, and no name to lose")
         if self.returns != "void":

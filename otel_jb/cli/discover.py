@@ -309,10 +309,12 @@ class _Looker:
             spec = match.function.spec
             kernel, yields, throws = self.planner.kernel, spec.may_yield, spec.throws
             peers = ""
-            if code and probe.pair is None:
+            if code and probe.pair is None and not probe.callee:
                 peers = peer_note(code, kernel, may_yield=yields, throws=throws, process=facts)
             told: tuple[str, ...] = ()
-            if probe.pair is None:
+            if probe.callee:
+                told = (match.function.notes,)
+            elif probe.pair is None:
                 told = (*match.function.absent, *partial_note(probe, match.function), match.function.notes)
             yield Row(
                 function=probe.function,

@@ -46,6 +46,14 @@ class Ends:
 
 
 @dataclass(frozen=True, slots=True)
+class CallSite:
+    """The one call that a function makes of another one, as a place for a probe."""
+
+    callee: int  #: address of the function that is called
+    spot: Spot
+
+
+@dataclass(frozen=True, slots=True)
 class Reach:
     """Whether a return probe is shown to be safe, and the reason either way."""
 
@@ -74,9 +82,10 @@ class FunctionCode:
     returns: bool = True
     reach: Reach = Reach(False, "not examined")
     goroutine: bool = False  #: see `plan.Probe`
+    calls: tuple[CallSite, ...] = ()  #: of the functions whose calls were asked for, those that it calls at one place
 
     @property
     def spots(self) -> tuple[Spot, ...]:
         """Every instruction that may carry a probe of the function."""
         ends = [value for each in fields(self) if isinstance(value := getattr(self, each.name), Ends)]
-        return (*self.entries, *(spot for found in ends for spot in found.spots))
+        return (*self.entries, *(spot for found in ends for spot in found.spots), *(call.spot for call in self.calls))

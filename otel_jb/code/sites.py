@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from otel_jb.arch.instruction import Price
 from otel_jb.code.body import Context, UndecodableError, body_of
+from otel_jb.code.calls import call_sites
 from otel_jb.code.ends import FINDERS
 from otel_jb.code.facts import FunctionCode, Spot
 from otel_jb.code.go import examine_go, is_go
@@ -26,16 +27,17 @@ def analyse(
     libraries: Sequence[tuple[Image, Names]] = (),
     *,
     thorough: bool = False,
+    callees: Collection[int] = (),
 ) -> list[FunctionCode]:
     """Analyse functions given as (address, size; 0 = as `.eh_frame` says).
 
     `libraries`: the other files of the process, in the loader's order. What a function can reach is followed where its edges
-    do not see all that a profile may need, or always if `thorough`.
+    do not see all that a profile may need, or always if `thorough`. `callees`: addresses of functions whose calls are wanted as places.
     """
     program = Program(Context.of(image, names), libraries)
     found = []
     for address, size in functions:
-        code = examine(program.main, address, size)
+        code = examine(program.main, address, size, callees)
         if is_go(image):
             found.append(examine_go(program.main, address, size, code))
             continue
@@ -51,8 +53,8 @@ def _is_cheap(spot: Spot) -> bool:
     return spot.returned is not None and not spot.looped and (spot.rare or spot.price is Price.EMULATED)
 
 
-def examine(context: Context, address: int, size: int) -> FunctionCode:
-    """Analyse one function; never raises, whatever its bytes are."""
+def examine(context: Context, address: int, size: int, callees: Collection[int] = ()) -> FunctionCode:
+    """Analyse one function; never raises, whatever its bytes are. `callees` as for `analyse`."""
     arch = context.image.arch
     try:
         body = body_of(context, address, size)
@@ -77,6 +79,7 @@ def examine(context: Context, address: int, size: int) -> FunctionCode:
         # One that switches stacks itself, as swapcontext does, calls nothing either.
         leaf=not body.calls and not body.exits and not body.unclear and foreign_load(body) is None,
         recursive=any(call.target == address for call in body.calls),
+        calls=call_sites(body, callees),
         **ends,
     )
     return dataclasses.replace(code, returns=bool(code.rets.spots or code.rets.refused))

@@ -245,12 +245,15 @@ class Probe:
     )
     may_yield: bool = False  #: within a call its thread may run something else: a coroutine, a goroutine
     pair: PairKey | None = None  #: of START_STOP: `function` is the pair's name, `symbol` the function that begins
+    callee: str = ""  #: the function whose call by this one is probed, if that stands for the function itself
 
     @property
     def place(self) -> tuple[int, str]:
-        """What tells the probes of one file apart: where the function is, and the name of the pair that it begins, or of the USDT probe there."""
+        """What tells the probes of one file apart: where the function is, and the name of the pair that it begins, of the USDT probe there, or of
+        what it calls where the probe is.
+        """
         apart = self.pair is not None or self.symbol.source is SymbolSource.USDT
-        return self.symbol.address, self.function if apart else ""
+        return self.symbol.address, self.function if apart else self.callee
 
     @property
     def meaning(self) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from otel_jb.arch.machine import named
 from otel_jb.code.facts import FunctionCode
 from otel_jb.model.plan import USDT, EndStrategy, Probe, ProbePlan, Skipped, Symbol, SymbolSource
+from otel_jb.planner.at_calls import call_ways
 from otel_jb.planner.detail import REASON, UNTIMED, Told
 from otel_jb.planner.ends import SAFE_WAYS, Refusal, Way, entry_way, uretprobe_way
 from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options, telling
@@ -46,11 +47,12 @@ def make_plan(
             if _only_of_pairs(group, options):
                 continue
             made = _plan_one(facts, group, facts.kernel or kernel, options, process, told)
-            if isinstance(made, Probe):
-                probes.append(made)
-                meanings[place(made)] = group[0].function
-            else:
+            if isinstance(made, Skipped):
                 skipped.append(made)
+                continue
+            for probe, meaning in made:
+                probes.append(probe)
+                meanings[place(probe)] = meaning
         known = {probe.symbol.name for probe in probes if probe.symbol.source is SymbolSource.USDT}
         globs = options.usdt if options.target_named else ()
         probes += marked_probes(facts, globs, facts.kernel or kernel, known)
@@ -116,7 +118,8 @@ def _plan_one(
     options: Options,
     process: ProcessFacts,
     told: Told,
-) -> Probe | Skipped:
+) -> list[tuple[Probe, FunctionMeaning]] | Skipped:
+    """The probe of a function, or those of its calls, each with what it means."""
     symbol, meaning = group[0].symbol, group[0].function
     name = symbol.function
     symbols = [match.symbol for match in group]
@@ -149,21 +152,46 @@ def _plan_one(
         return skip(REASON)
     if is_mark:
         made = meant_probe(facts, symbol, meaning, kernel)
-        return made if isinstance(made, Probe) else skip(made)
+        return [(made, meaning)] if isinstance(made, Probe) else skip(made)
     code = facts.code.get(symbol.address)
     if code is None:
         return skip("its code was not examined")
     if code.problem:
         return skip(code.problem)
     forced = _matches(symbols, options.unsafe_uretprobe)
-    if not options.detail and not options.functions and not forced and told.needs_no_time(meaning):
+    by_default = not options.detail and not options.functions and not forced
+    if by_default and (calls := call_ways(facts, symbol, meaning, kernel, process)):
+        return [
+            (
+                replace(
+                    _probe(facts, group, call.meaning, call.way, code, process),
+                    function=call.named(name),
+                    callee=call.callee.function,
+                ),
+                call.meaning,
+            )
+            for call in calls
+        ]
+    if by_default and told.needs_no_time(meaning):
         way = _say(entry_way(code, meaning, kernel, process=process), UNTIMED)
     else:
         way = choose(code, meaning, kernel, options.end_strategy, process=process, forced=forced)
     if isinstance(way, Refusal):
         return skip(way.reason)
+    return [(_probe(facts, group, meaning, way, code, process), meaning)]
+
+
+def _probe(
+    facts: FileFacts,
+    group: Sequence[MatchedFunction],
+    meaning: FunctionMeaning,
+    way: Way,
+    code: FunctionCode,
+    process: ProcessFacts,
+) -> Probe:
+    symbol = group[0].symbol
     return Probe(
-        function=name,
+        function=symbol.function,
         symbol=symbol,
         file=facts.file,
         build_id=facts.build_id,

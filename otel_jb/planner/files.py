@@ -21,6 +21,7 @@ from otel_jb.host import roots
 from otel_jb.host.patience import patiently
 from otel_jb.model.errors import AgentError, ElfError, TargetError
 from otel_jb.model.text import printable
+from otel_jb.planner.at_calls import callees
 from otel_jb.planner.debug_files import settings
 from otel_jb.planner.findings import findings, opened_file
 from otel_jb.planner.inferred import with_inferred
@@ -190,6 +191,8 @@ class Files:
             self._ask_for(report, matches, executable_name)
         asked = self._catalog.questions(matches)
         code: Mapping[int, FunctionCode] = {}
+        at_calls = (call for match in matches for call in match.function.spec.at_calls)
+        called = callees((name for call in at_calls for name in call.of), report.symbols)
         # Two questions about the same file, and neither needs the other's answer: each is read by a process of its own.
         with ThreadPoolExecutor(1, "layout") as beside:
             placing = asked and beside.submit(self._find, opened, file, shown, report, root, asked)
@@ -204,6 +207,7 @@ class Files:
                     debug_files=debug,
                     libraries=others,
                     thorough=self._thorough,
+                    callees=sorted(symbol.address for symbol in called.values()),
                 )
         if placing:
             matches = self._catalog.place(matches, placing.result())
@@ -216,7 +220,10 @@ class Files:
         if file_key(file) != key:
             raise TargetError(f"{shown} was changed while it was read", "Wait until it is installed, and try again.")
         return Examined(
-            path, report, FileFacts(path, report.build_id, matches, code, text, key[:2], report.marks), head
+            path,
+            report,
+            FileFacts(path, report.build_id, matches, code, text, key[:2], report.marks, callees=called),
+            head,
         )
 
     def _fetched(self, report: FileReport) -> list[str]:

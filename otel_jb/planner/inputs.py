@@ -15,6 +15,20 @@ from otel_jb.model.plan import EndStrategy, NamePart, Symbol, TrackClock
 from otel_jb.model.reads import ReadProgram
 
 
+class CallMeaning(Protocol):
+    """What the plan needs of a `catalog.AtCall`: a call that a function makes."""
+
+    @property
+    def of(self) -> tuple[str, ...]:
+        """Names of the function that is called."""
+        ...
+
+    @property
+    def function(self) -> FunctionMeaning:
+        """What the calling function means there."""
+        ...
+
+
 class FunctionMeaning(Protocol):
     """What the plan needs of a `catalog.FunctionProfile`."""
 
@@ -82,6 +96,10 @@ class FunctionMeaning(Protocol):
     def detail(self) -> bool: ...
     @property
     def untimed(self) -> bool: ...
+    @property
+    def at_calls(self) -> Sequence[CallMeaning]:
+        """The calls that tell what the function tells, all of them together; none where some of it cannot be read there."""
+        ...
 
 
 class Telling(TypedDict):
@@ -188,6 +206,7 @@ class FileFacts:
     text: Mapping[int, tuple[tuple[int, bytes], ...]] = field(default_factory=dict)
     identity: tuple[int, int] | None = None  #: device and inode, where they are known
     marks: Sequence[Usdt] = ()  #: its USDT probes
+    callees: Mapping[str, Symbol] = field(default_factory=dict)  #: the functions of `FunctionMeaning.at_calls`, by name
     kernel: KernelFacts | None = None  #: what its plans go by; None: what holds now
 
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 from otel_jb.model.plan import Probe
 from otel_jb.planner.inputs import FunctionMeaning
 
-Place = tuple[str, int]  #: file and address
+Place = tuple[str, int, str]  #: file, and what tells its probes apart
 
 
 def place(probe: Probe) -> Place:
     """Where its function is."""
-    return probe.file, probe.symbol.address
+    return probe.file, *probe.place
 
 
 def only_whole(probes: Sequence[Probe], meanings: Mapping[Place, FunctionMeaning]) -> list[Probe]:

@@ -23,11 +23,13 @@ def examine_file(
     debug_files: Sequence[int] = (),
     libraries: Sequence[int] = (),
     thorough: bool = False,
+    callees: Sequence[int] = (),
 ) -> dict[int, FunctionCode]:
     """What the code of functions, (address, size) of an open file, offers to probes; by address.
 
     `libraries` are the other files that the process maps, in the order in which the loader searches them; calls into them are
-    followed when a return probe is examined: only where it may be needed, or always if `thorough`. Raises ElfError.
+    followed when a return probe is examined: only where it may be needed, or always if `thorough`. `callees`: see `code.sites.analyse`.
+    Raises ElfError.
     """
     plain = inspector.call(
         "otel_jb.sandbox.functions:read",
@@ -37,6 +39,7 @@ def examine_file(
         functions=[list(function) for function in functions],
         debug_count=len(debug_files),
         thorough=thorough,
+        callees=list(callees),
     )
     try:
         return {code.address: code for code in codec.decode(plain, tuple[FunctionCode, ...])}
@@ -52,6 +55,7 @@ def read(
     functions: Sequence[Sequence[int]],
     debug_count: int = 0,
     thorough: bool = False,
+    callees: Sequence[int] = (),
 ) -> list[dict[str, Any]]:
     """Runs in the sandbox: the analysis of functions of the first file."""
     from otel_jb.code.sites import analyse
@@ -63,4 +67,5 @@ def read(
     names = Names(image, debugfile.matching_images(image, files[1 : 1 + debug_count]))
     libraries = [(library, Names(library)) for library in map(Image.from_file, files[1 + debug_count :])]
     wanted = [(address, size) for address, size in functions]
-    return [codec.encode(code) for code in analyse(image, wanted, names, libraries, thorough=thorough)]
+    found = analyse(image, wanted, names, libraries, thorough=thorough, callees=frozenset(callees))
+    return [codec.encode(code) for code in found]

@@ -104,12 +104,15 @@ def test_by_default_a_packet_of_srs_is_timed_once_and_counted_where_it_goes(
     target = found(server, inspector, Detail.DEFAULT)
     probes = {probe.function: probe for probe in target.plan.probes}
     steps = {"SrsRtcConsumer::enqueue", "SrsRtcConsumer::dump_packet"}
-    untimed = steps | {"SrsRtpNackForReceiver::remove"}
+    asks, gives_up = (
+        f"SrsRtpNackForReceiver::get_nack_seqs [calling {name}]" for name in ("add_lost_sn", "notify_drop_seq")
+    )
+    untimed = steps | {"SrsRtpNackForReceiver::remove", asks, gives_up}
     assert {name for name, probe in probes.items() if probe.strategy is EndStrategy.ENTRY_ONLY} == untimed
     assert {len(probes[name].sites) for name in untimed} == {1}
     same = {"SrsRtcRecvTrack::on_nack", "SrsRtcSendTrack::on_nack", "SrsRtpRingBuffer::set", "SrsRtcSource::on_rtp"}
     same |= {"SrsRtmpFromRtcBridger::packet_video", "SrsRtmpFromRtcBridger::packet_video_key_frame"}
-    assert probes.keys().isdisjoint(same)
+    assert probes.keys().isdisjoint(same | {"SrsRtpNackForReceiver::get_nack_seqs"})
     assert probes["SrsRtcPublishStream::on_rtp_plaintext"].strategy is EndStrategy.EDGE_SITES
 
     series, seen, own = measured(server, target)
@@ -124,6 +127,13 @@ def test_by_default_a_packet_of_srs_is_timed_once_and_counted_where_it_goes(
     }
     assert sum(sum(seen[name].faults) for name in steps) == 0
     assert {name for name in steps if series[name].has_depth} == steps
+    # A timer asks the list of missing packets all the time: what it tells is counted where it gives it away, and nothing else there.
+    assert [(seen[name].untimed, series[name].adds, seen[name].added) for name in (asks, gives_up)] == [
+        (own["asked for again"][0], ("requested_packets",), (own["asked for again"][0],)),
+        (own["given up"][0], ("unrecovered_packets",), (own["given up"][0],)),
+    ]
+    assert min(own["asked for again"][0], own["given up"][0]) > 0
+    assert seen["SrsRtpRingBuffer::notify_drop_seq"].returned == own["given up"][0]
     whole = seen["SrsRtcPublishStream::on_rtp_plaintext"]
     # What packet_video returns for an error is a drop of its caller's caller.
     assert own["SrsRtcSource::on_rtp"][1] > 0
@@ -147,11 +157,18 @@ def test_an_srs_on_coroutines_is_counted_exactly_without_a_probe_on_any_ret(
         "the function that it calls last",
         "inside a loop",
     }
-    default = {probe.function for probe in found(server, inspector, Detail.DEFAULT).plan.probes}
+    by_default = found(server, inspector, Detail.DEFAULT).plan.probes
+    default = {probe.symbol.function for probe in by_default}
     assert default < probes.keys()
     assert "SrsRtcConsumer::wait" not in default
 
     series, seen, own = measured(server, target)
+    asked, given_up = own.pop("asked for again")[0], own.pop("given up")[0]
+    lists = "SrsRtpNackForReceiver::get_nack_seqs"
+    assert dict(zip(series[lists].adds, seen[lists].added, strict=True)) == {
+        "unrecovered_packets": given_up,
+        "requested_packets": asked,
+    }
     assert sum(each.returned + each.untimed for each in seen.values()) >= CALLS_OF_ALL * PUBLISHERS * PACKETS
     # A function that is called last has its caller's errors.
     own["SrsRtmpFromRtcBridger::packet_video"][1] = own["SrsRtmpFromRtcBridger::on_rtp"][1]

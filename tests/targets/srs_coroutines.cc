@@ -10,6 +10,7 @@
 #include <cstring>
 #include <iostream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -103,8 +104,10 @@ public:
     bool update(uint16_t sequence, uint16_t& nack_first, uint16_t& nack_last);
     void set(uint16_t at, SrsRtpPacket* packet);
     SrsRtpPacket* at(uint16_t sequence);
+    void notify_drop_seq(uint16_t sequence);
     SrsRtpPacket* queue_[64] = {};
     uint16_t end_ = 1;
+    long given_up_ = 0;
 };
 
 SrsRtpRingBuffer::~SrsRtpRingBuffer()
@@ -135,6 +138,14 @@ void SrsRtpRingBuffer::set(uint16_t at, SrsRtpPacket* packet)
     queue_[at % 64] = packet;
 }
 SrsRtpPacket* SrsRtpRingBuffer::at(uint16_t sequence) { return queue_[sequence % 64]; }
+void SrsRtpRingBuffer::notify_drop_seq(uint16_t sequence) { given_up_ += sequence >= 0; }
+
+class SrsRtcpNack {
+public:
+    void add_lost_sn(uint16_t sequence);
+    std::set<uint16_t> lost_sns_;
+};
+void SrsRtcpNack::add_lost_sn(uint16_t sequence) { lost_sns_.insert(sequence); }
 
 struct SrsRtpNackInfo {
     int asked = 0;
@@ -146,9 +157,10 @@ public:
     void remove(uint16_t sequence);
     SrsRtpNackInfo* find(uint16_t sequence);
     void check_queue_size();
-    void get_nack_seqs(std::vector<uint16_t>& sequences, uint32_t& timeout_nacks);
+    void get_nack_seqs(SrsRtcpNack& seqs, uint32_t& timeout_nacks);
     std::map<uint16_t, SrsRtpNackInfo> queue_;
     size_t max_queue_size_ = 66;
+    SrsRtpRingBuffer* rtp_ = NULL;
 };
 
 void SrsRtpNackForReceiver::insert(uint16_t first, uint16_t last)
@@ -172,16 +184,18 @@ void SrsRtpNackForReceiver::check_queue_size()
         queue_.clear();
     }
 }
-void SrsRtpNackForReceiver::get_nack_seqs(std::vector<uint16_t>& sequences, uint32_t& timeout_nacks)
+void SrsRtpNackForReceiver::get_nack_seqs(SrsRtcpNack& seqs, uint32_t& timeout_nacks)
 {
     std::map<uint16_t, SrsRtpNackInfo>::iterator iter = queue_.begin();
     while (iter != queue_.end()) {
         if (++iter->second.asked > 3) {
             ++timeout_nacks;
+            count("SrsRtpRingBuffer::notify_drop_seq");
+            rtp_->notify_drop_seq(iter->first);
             queue_.erase(iter++);
             continue;
         }
-        sequences.push_back(iter->first);
+        seqs.add_lost_sn(iter->first);
         ++iter;
     }
 }
@@ -478,11 +492,13 @@ srs_error_t SrsRtcConnection::do_send_packet(SrsRtpPacket* packet)
 
 void SrsRtcConnection::check_send_nacks(SrsRtpNackForReceiver* nack)
 {
-    std::vector<uint16_t> lost;
+    SrsRtcpNack lost;
     uint32_t timeout_nacks = 0;
     count("SrsRtpNackForReceiver::get_nack_seqs");
     nack->get_nack_seqs(lost, timeout_nacks);
-    if (!lost.empty()) {
+    accounts["asked for again"].calls += lost.lost_sns_.size();
+    accounts["given up"].calls += timeout_nacks;
+    if (!lost.lost_sns_.empty()) {
         st_usleep(0);  // it sends RTCP
     }
 }
@@ -644,6 +660,7 @@ static void* publish(void* argument)
         track->rtp_queue_ = &session->received;
         track->nack_receiver_ = &session->nack;
     }
+    session->nack.rtp_ = &session->received;
     stream.source_.consumers_.push_back(&session->consumer);
     stream.source_.bridger_ = &stream.bridger_;
     SrsRtcConnection connection;
@@ -665,7 +682,10 @@ static void* publish(void* argument)
         srs_freep(err);
         if (each % 9 == 0) {
             count("SrsRtcSendTrack::on_recv_nack");
-            track.on_recv_nack(std::vector<uint16_t>{sequence, (uint16_t)(sequence + 5)});
+            SrsRtcpNack received;  // a player asks for packets again, in the same message that a publisher is asked by
+            received.add_lost_sn(sequence);
+            received.add_lost_sn((uint16_t)(sequence + 5));
+            track.on_recv_nack(std::vector<uint16_t>(received.lost_sns_.begin(), received.lost_sns_.end()));
         }
         if (each % 4 == 0) {  // a timer does, for each track
             count("SrsRtcConnection::check_send_nacks");

@@ -2,17 +2,25 @@
 // A receive history with the names and members of SRS, which is thrown away where too many packets are missing, and its own account of that.
 //
 // Protocol: prints "ready", then for each line "run GAPS" on stdin meets that many gaps, every third of which is too long, asks twice for every second of
-// the packets that are missing then, and prints one line of JSON.
+// the packets that are missing then, gives every fourth up, and prints one line of JSON.
 #include <cstdint>
 #include <cstdio>
 #include <map>
 #include <set>
+
+// An optimised build of SRS has some functions dissolved, which are called in an unoptimised one.
+#ifdef __OPTIMIZE__
+#define SMALL inline __attribute__((always_inline))
+#else
+#define SMALL
+#endif
 
 struct SrsRtpNackInfo {
     long times = 0;
 };
 
 struct SrsRtcpNack {
+    SMALL void add_lost_sn(uint16_t number) { lost_sns_.insert(number); }
     uint8_t header_[24];
     std::set<uint16_t> lost_sns_;
 };
@@ -20,7 +28,8 @@ struct SrsRtcpNack {
 class SrsRtpRingBuffer {
 public:
     inline __attribute__((always_inline)) void notify_nack_list_full() { resets++; }
-    long resets = 0;
+    SMALL void notify_drop_seq(uint16_t) { given_up++; }
+    long resets = 0, given_up = 0;
 };
 
 class SrsRtpNackForReceiver {
@@ -55,14 +64,19 @@ void SrsRtpNackForReceiver::check_queue_size()
 
 void SrsRtpNackForReceiver::get_nack_seqs(SrsRtcpNack& seqs, uint32_t& timeout_nacks)
 {
-    for (auto& each : queue_) {
-        if (each.first % 2) {
-            each.second.times++;
-            seqs.lost_sns_.insert(each.first);
+    auto each = queue_.begin();
+    while (each != queue_.end()) {
+        if (each->first % 4 == 0 && each->second.times > 0) {
+            timeout_nacks++;
+            rtp_->notify_drop_seq(each->first);
+            queue_.erase(each++);
+            continue;
         }
-    }
-    if (queue_.size() > 60) {
-        timeout_nacks++;
+        each->second.times++;
+        if (each->first % 2) {
+            seqs.add_lost_sn(each->first);
+        }
+        ++each;
     }
 }
 
@@ -71,7 +85,7 @@ int main()
     SrsRtpRingBuffer ring;
     SrsRtpNackForReceiver missing(&ring, 66);
     uint16_t next = 65000;
-    long requested = 0;
+    long requested = 0, unrecovered = 0;
     char line[64];
     puts("ready");
     fflush(stdout);
@@ -87,6 +101,7 @@ int main()
                 uint32_t given_up = 0;
                 missing.get_nack_seqs(request, given_up);
                 requested += request.lost_sns_.size();
+                unrecovered += given_up;
             }
             // Those that were asked for again come.
             for (uint16_t each = next; each != (uint16_t)(next + length); each++) {
@@ -94,7 +109,7 @@ int main()
             }
             next += length + 10;
         }
-        printf("{\"resets\": %ld, \"requested\": %ld}\n", ring.resets, requested);
+        printf("{\"resets\": %ld, \"requested\": %ld, \"unrecovered\": %ld}\n", ring.resets, requested, unrecovered);
         fflush(stdout);
     }
 }
