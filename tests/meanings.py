@@ -44,6 +44,7 @@ class Meaning:
     attach_by_default: bool = True
     detail: bool = False
     untimed: bool = False
+    untimed_in_detail: bool = False
     at_calls: Sequence[CallMeaning] = ()
 
 

@@ -274,7 +274,12 @@ class FunctionProfile:
     @property
     def untimed(self) -> bool:
         """True: timed only where the user asks for everything, or names the function."""
-        return self.spec.times == "detail"
+        return self.spec.times != "default"
+
+    @property
+    def untimed_in_detail(self) -> bool:
+        """True: timed only where the user names the function."""
+        return self.spec.times == "named"
 
     def untrusted(self, note: str, *, return_trusted: bool, whole: bool = True) -> FunctionProfile:
         """The same function, without values read from arguments or memory or, in a clone, from its return value."""

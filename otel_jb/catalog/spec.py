@@ -365,7 +365,7 @@ class FunctionSpec:
     uretprobe: UretprobeSpec | None = None
     at_calls: tuple[AtCallSpec, ...] = ()  #: calls that tell by default what the function tells
     attach: Literal["default", "detail", "named"] = "default"
-    times: Literal["default", "detail"] = "default"
+    times: Literal["default", "detail", "named"] = "default"
     only: MarkerSpec | None = None
     layout: MarkerSpec | None = None
     marks: tuple[MarkSpec, ...] = ()
@@ -405,7 +405,7 @@ class FunctionSpec:
             raise KeyValueError("enters", "rtp_sequence is read with 'rtp'")
         if self.passes is not None and self.enters is None:
             raise KeyValueError("passes", "only a packet that 'enters' can pass")
-        if self.times == "detail" and self._needs_end:
+        if self.times != "default" and self._needs_end:
             raise KeyValueError(
                 "times", "what is read at the end needs the end: everything else must be known at the entry"
             )

@@ -12,7 +12,7 @@ from otel_jb.arch.machine import named
 from otel_jb.code.facts import FunctionCode
 from otel_jb.model.plan import USDT, EndStrategy, Probe, ProbePlan, Skipped, Symbol, SymbolSource
 from otel_jb.planner.at_calls import call_ways
-from otel_jb.planner.detail import REASON, UNTIMED, Told
+from otel_jb.planner.detail import REASON, Told
 from otel_jb.planner.ends import SAFE_WAYS, Refusal, Way, entry_way, uretprobe_way
 from otel_jb.planner.inputs import WORTH_IT, FileFacts, FunctionMeaning, KernelFacts, MatchedFunction, Options, telling
 from otel_jb.planner.marked import marked_probes, meant_probe
@@ -159,8 +159,8 @@ def _plan_one(
     if code.problem:
         return skip(code.problem)
     forced = _matches(symbols, options.unsafe_uretprobe)
-    by_default = not options.detail and not options.functions and not forced
-    if by_default and (calls := call_ways(facts, symbol, meaning, kernel, process)):
+    named = bool(options.functions) or forced
+    if not named and not options.detail and (calls := call_ways(facts, symbol, meaning, kernel, process)):
         return [
             (
                 replace(
@@ -172,8 +172,9 @@ def _plan_one(
             )
             for call in calls
         ]
-    if by_default and told.needs_no_time(meaning):
-        way = _say(entry_way(code, meaning, kernel, process=process), UNTIMED)
+    untimed = None if named else told.why_untimed(meaning, detail=options.detail)
+    if untimed is not None:
+        way = _say(entry_way(code, meaning, kernel, process=process), untimed)
     else:
         way = choose(code, meaning, kernel, options.end_strategy, process=process, forced=forced)
     if isinstance(way, Refusal):

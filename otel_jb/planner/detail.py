@@ -11,6 +11,7 @@ from otel_jb.planner.inputs import FunctionMeaning, MatchedFunction
 
 REASON = "its profile's primary functions measure as much; --detail all attaches it"
 UNTIMED = "its entry shows all that it is attached for; --detail all times it"
+A_STEP = "its entry shows all that it is attached for; a probe takes longer than it does, so only its name has it timed"
 _OF_BUFFERS = frozenset({Op.DEPTH, Op.OPEN, Op.CLOSE, Op.ENTERS, Op.LEAVES, Op.EMPTIES})
 
 _Group = tuple[str, str]  #: profile and role
@@ -40,14 +41,16 @@ class Told:
             return True
         return not self._told[group].issuperset(_metrics(meaning))
 
-    def needs_no_time(self, meaning: FunctionMeaning) -> bool:
-        """Whether the entry shows all that this function is attached for: its end tells nothing, and its times are a detail, or its role's
-        are those of the primary.
+    def why_untimed(self, meaning: FunctionMeaning, *, detail: bool) -> str | None:
+        """Why the entry shows all that this function is attached for, where it does: its end tells nothing, and its times are a detail, or its
+        role's are those of the primary. With `detail` it is timed nevertheless, unless it is but a step.
         """
-        if meaning.generic or meaning.asked:
-            return False
+        if meaning.generic or meaning.asked or not meaning.program.entry or meaning.program.end:
+            return None
+        if meaning.untimed_in_detail:
+            return A_STEP
         others = not meaning.primary and (meaning.profile, meaning.role) in self._primary
-        return (others or meaning.untimed) and bool(meaning.program.entry) and not meaning.program.end
+        return UNTIMED if (others or meaning.untimed) and not detail else None
 
 
 def _metrics(meaning: FunctionMeaning) -> Sequence[str]:

@@ -384,6 +384,21 @@ def test_an_end_lent_by_another_function_costs_all_calls_of_that() -> None:
     assert one.cost_ns >= (1 + LENT_HITS) * kernel.emulated_ns
 
 
+def test_a_step_of_constant_work_is_timed_where_it_is_named() -> None:
+    """`--detail all` counts it at its entry."""
+    step = Meaning(
+        primary=True,
+        untimed=True,
+        untimed_in_detail=True,
+        program=ReadProgram((ReadOp(Op.STREAM, src=1), ReadOp(Op.END))),
+    )
+    files = facts_of(("jb_store", 0x1000, step))
+    assert only(make_plan(files, options=Options(detail=True))).strategy is EndStrategy.ENTRY_ONLY
+    assert (
+        only(make_plan(files, options=Options(detail=True, functions=("jb_store",)))).strategy is EndStrategy.EDGE_SITES
+    )
+
+
 def test_an_entry_is_enough_where_the_end_tells_nothing_more() -> None:
     """By default a second function of a role, attached for what its entry shows, is not timed; `--detail all`, or its name, times it."""
     depth = ReadProgram(entry=(ReadOp(Op.DEPTH, src=1), ReadOp(Op.END)))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from otel_jb.model.reads import Op, ReadOp, ReadProgram
-from otel_jb.planner.detail import Told
+from otel_jb.planner.detail import A_STEP, UNTIMED, Told
 from tests.meanings import Known, Meaning, symbol
 
 PRIMARY = Meaning(primary=True, has_packets=True, has_bytes=True, drop_reasons=("late",))
@@ -65,14 +65,24 @@ def test_what_a_profile_keeps_for_detail_is_needed_by_nothing() -> None:
     assert needed(OTHER, replace(PRIMARY, detail=True))
 
 
-def untimed(other: Meaning, primary: Meaning = PRIMARY) -> bool:
-    """Whether a function that is attached by default beside a primary one needs no end."""
-    return Told([Known(symbol("a", 1), primary), Known(symbol("b", 2), other)]).needs_no_time(other)
+def untimed(other: Meaning, primary: Meaning = PRIMARY, *, detail: bool = False) -> str | None:
+    """Why a function that is attached beside a primary one needs no end, if it needs none."""
+    return Told([Known(symbol("a", 1), primary), Known(symbol("b", 2), other)]).why_untimed(other, detail=detail)
 
 
 def test_a_function_whose_entry_shows_everything_needs_no_end() -> None:
     """A depth read at the entry is all that it adds: the primary function of its role tells how long calls take."""
-    assert untimed(replace(OTHER, program=reads(Op.DEPTH)))
+    other = replace(OTHER, program=reads(Op.DEPTH))
+    assert untimed(other) == UNTIMED
+    assert untimed(other, detail=True) is None
+
+
+def test_a_step_of_constant_work_is_timed_by_its_name_only() -> None:
+    """With `--detail all` it is attached, at its entry alone, unless something is read at its end."""
+    step = replace(OTHER, untimed=True, untimed_in_detail=True, program=reads(Op.DEPTH))
+    assert untimed(step) == untimed(step, detail=True) == A_STEP
+    assert untimed(replace(step, program=ReadProgram(end=reads(Op.DEPTH).entry)), detail=True) is None
+    assert untimed(replace(step, asked=True), detail=True) is None
 
 
 def test_a_profile_keeps_times_for_detail() -> None:
