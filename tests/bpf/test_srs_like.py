@@ -26,8 +26,8 @@ pytestmark = pytest.mark.bpf
 
 SOURCE = Path(__file__).parents[1] / "targets" / "srs_coroutines.cc"
 PUBLISHERS, PACKETS = 20, 300
-#: Probed calls a packet. SRS 7.0.128 with RTC to RTMP made 25.6 with all functions and 4.7 by default (by a count of every site).
-CALLS_OF_ALL, CALLS_BY_DEFAULT = 24, 6
+#: Probed calls a packet. SRS 7.0.128 with RTC to RTMP made 25.6 with all functions and 3.5 by default (by a count of every site).
+CALLS_OF_ALL, CALLS_BY_DEFAULT = 24, 5
 #: Functions that yield inside: there a return probe would kill the server.
 YIELDS = {
     "SrsRtcConsumer::wait",
@@ -120,10 +120,11 @@ def measured(server: Child, found: Found) -> tuple[dict[str, Series], dict[str, 
 def test_by_default_a_packet_of_srs_is_timed_once_and_counted_where_it_goes(
     server: Child, inspector: Inspector
 ) -> None:
-    """Its history, fan-out and frames are not probed, two more steps at their entry alone, a take from an empty queue too; every number is the server's."""
+    """Its history, fan-out and frames are not probed, two more steps at one place, a take from an empty queue not at all; every number is the server's."""
     target = found(server, inspector, Detail.DEFAULT)
     probes = {probe.function: probe for probe in target.plan.probes}
-    steps = {"SrsRtcConsumer::enqueue", "SrsRtcConsumer::dump_packet"}
+    put, take = "SrsRtcConsumer::enqueue", "SrsRtcConsumer::dump_packet [calling front]"
+    steps = {put, take}
     asks, gives_up = (
         f"SrsRtpNackForReceiver::get_nack_seqs [calling {name}]" for name in ("add_lost_sn", "notify_drop_seq")
     )
@@ -132,19 +133,17 @@ def test_by_default_a_packet_of_srs_is_timed_once_and_counted_where_it_goes(
     assert {len(probes[name].sites) for name in untimed} == {1}
     same = {"SrsRtcRecvTrack::on_nack", "SrsRtcSendTrack::on_nack", "SrsRtpRingBuffer::set", "SrsRtcSource::on_rtp"}
     same |= {"SrsRtmpFromRtcBridger::packet_video", "SrsRtmpFromRtcBridger::packet_video_key_frame"}
-    assert probes.keys().isdisjoint(same | {"SrsRtpNackForReceiver::get_nack_seqs"})
+    assert probes.keys().isdisjoint(same | {"SrsRtpNackForReceiver::get_nack_seqs", "SrsRtcConsumer::dump_packet"})
     assert probes["SrsRtcPublishStream::on_rtp_plaintext"].strategy is EndStrategy.EDGE_SITES
 
     series, seen, own = measured(server, target)
-    assert {name: (seen[name].untimed, seen[name].bytes) for name in steps} == {
-        name: (own[name][0], own[name][2]) for name in steps
+    taken, _, size = own[put]
+    assert {name: (seen[name].untimed, seen[name].packets, seen[name].bytes) for name in steps} == {
+        put: (taken, taken, size),
+        take: (taken, taken, size),
     }
-    taken = own["SrsRtcConsumer::enqueue"][0]
-    assert own["SrsRtcConsumer::dump_packet"][0] > taken
-    assert {name: seen[name].packets for name in steps} == {
-        "SrsRtcConsumer::enqueue": taken,
-        "SrsRtcConsumer::dump_packet": taken,
-    }
+    asked = own["SrsRtcConsumer::dump_packet"]
+    assert (asked[0] > taken, asked[2]) == (True, size)
     assert sum(sum(seen[name].faults) for name in steps) == 0
     assert {name for name in steps if series[name].has_depth} == steps
     # A timer asks the list of missing packets all the time: what it tells is counted where it gives it away, and nothing else there.
@@ -159,6 +158,25 @@ def test_by_default_a_packet_of_srs_is_timed_once_and_counted_where_it_goes(
     assert own["SrsRtcSource::on_rtp"][1] > 0
     assert (whole.returned, sum(whole.drops)) == tuple(own["SrsRtcPublishStream::on_rtp_plaintext"][:2])
     assert sum(each.returned + each.untimed for each in seen.values()) < CALLS_BY_DEFAULT * PUBLISHERS * PACKETS
+
+
+@pytest.mark.timeout(patience(120))
+@pytest.mark.parametrize("detail", [Detail.DEFAULT, Detail.ALL])
+def test_what_a_player_s_queue_holds_is_its_length(server: Child, inspector: Inspector, detail: Detail) -> None:
+    """After each step as the server has it, the last packet's going and a take from an empty queue among them; every packet has a residence."""
+    target = found(server, inspector, detail)
+    backend = BpfBackend(KernelOptions([1_000_000]))
+    try:
+        backend.attach(target.target, target.plan)
+        for put, take in ((5, 0), (0, 3), (0, 2), (0, 4), (3, 1), (0, 2), (4, 0)):
+            held = int(server.ask(f"hold {put} {take}"))
+            (depth,) = backend.snapshot().depths
+            assert (depth.packets, depth.buffers) == (held, 1)
+        (residence,) = backend.snapshot().residences
+        assert (sum(residence.buckets), sum(count for _, count in residence.unmatched)) == (8, 0)
+    finally:
+        backend.close()
+    assert held == 4
 
 
 @pytest.mark.timeout(patience(120))

@@ -4,7 +4,8 @@
 // argument, and behind a nop. Publishers and players are coroutines of one thread, which yield inside probed functions. A packet passes as many
 // of SRS's functions as it does in SRS 7.0.128: from its decryption to the players' queues, the frame builder and the histories, and out again.
 //
-// Protocol: prints "ready", then for each line "run PUBLISHERS PACKETS" one line of JSON: by function its calls, its errors and its bytes.
+// Protocol: prints "ready", then for each line "run PUBLISHERS PACKETS" one line of JSON: by function its calls, its errors and its bytes. For
+// "hold PUT TAKE", that many packets are put into the queue of a player who stays and are taken out, and what it then holds is printed.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -757,6 +758,21 @@ static void run(int publishers, long packets)
     fflush(stdout);
 }
 
+static void hold(int put, long take)
+{
+    static SrsRtcConsumer stays;
+    for (int each = 0; each < put; each++) {
+        stays.enqueue(new SrsRtpPacket());
+    }
+    for (long each = 0; each < take; each++) {
+        SrsRtpPacket* packet = NULL;
+        stays.dump_packet(&packet);
+        srs_freep(packet);
+    }
+    printf("%zu\n", stays.queue_.size());
+    fflush(stdout);
+}
+
 int main()
 {
     st_init();
@@ -768,6 +784,10 @@ int main()
         long packets = 0;
         std::istringstream words(line);
         words >> command >> publishers >> packets;
+        if (command == "hold") {
+            hold(publishers, packets);
+            continue;
+        }
         if (command != "run" || publishers < 1) {
             fprintf(stderr, "srs_coroutines: not a command: %s\n", line.c_str());
             return 2;

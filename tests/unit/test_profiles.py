@@ -480,6 +480,13 @@ def test_srs_player_queue_is_read_by_its_vector(catalog: Catalog) -> None:
         call = readvm.entry(known.program, [consumer, place], memory)
         assert (call.outcome, call.bytes, call.depths) == (outcome, size, [depth])
         assert call.moved == [packet] * (waiting > 0)
+        # What it calls, for a packet only, is given the vector.
+        (at_call,) = known.at_calls
+        if waiting:
+            there = readvm.entry(at_call.function.program, [consumer + 16], memory)
+            assert (there.outcome, there.bytes, there.depths, there.moved) == (call.outcome, size, [depth], [packet])
+            assert there.stream == call.stream == consumer
+    assert (at_call.function.has_packets, at_call.function.has_bytes, at_call.function.has_depth) == (True, True, True)
     memory.write(consumer + 16, bytes(16))
     call = readvm.entry(known.program, [consumer, place], memory)
     assert (call.outcome, call.depths, call.fault) == (Outcome.NO_PACKET, [0], None)
