@@ -115,6 +115,8 @@ def edge_way(
         return Refusal("the return value, which is needed, is made after the last branch")
     if reads_memory(meaning.program.end) and any(spot.writes for spot in code.edges.spots):
         return Refusal("memory, which is read at the end, may be written after the last branch")
+    if process.shadow_stack and any(spot.text.startswith("call") for spot in code.edges.spots):
+        return Refusal("an end is a call, whose return address may miss the process's shadow stack")
     entry = entry_site(code, meaning, kernel, code.edges.spots, process=process)
     if entry is None:
         return Refusal("no instruction before the first end can carry the entry probe")

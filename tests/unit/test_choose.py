@@ -191,6 +191,16 @@ def test_no_call_carries_the_entry_probe_under_a_shadow_stack() -> None:
     assert only(plan(code, shadow_stack=True)).sites[0].address == STEPPED_FIRST.address
 
 
+def test_no_call_carries_an_end_under_a_shadow_stack() -> None:
+    """The `ret` behind it would not find the call's return address there, which ends the process."""
+    call = Spot(0x1080, 0x1080, "call 0x2000", Price.EMULATED, displacement=40)
+    code = replace(PLAIN, edges=Ends((*PLAIN.edges.spots, call)))
+    assert only(plan(code)).strategy is EndStrategy.EDGE_SITES
+    made = only(plan(code, shadow_stack=True))
+    assert made.strategy is EndStrategy.RET_SITES
+    assert "an end is a call, whose return address may miss the process's shadow stack" in made.reason
+
+
 def test_a_safe_return_probe_beats_edges_with_a_stepped_entry() -> None:
     """Where edges would cost ten times as much, and a return probe is shown safe, price decides."""
     leaf = replace(LATER, clobbered=(), at_return=True, displacement=0)
