@@ -55,7 +55,8 @@ def main() -> int:
     ]
     with corpus.loaded() as kernel:
         sites = corpus.Sites(kernel)
-        points: dict[int, list[links.Point]] = {kernel.first: [], kernel.entry: [], kernel.ret: [], kernel.edge: []}
+        order = (kernel.ret, kernel.edge, kernel.entry, kernel.first)  # of those at one instruction the last runs first
+        points: dict[int, list[links.Point]] = {program: [] for program in order}
         for number, (match, code) in enumerate(chosen):
             entry = corpus.entry_of(code)
             points[kernel.first].append(

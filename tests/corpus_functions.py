@@ -38,6 +38,11 @@ NI void g6(long *p, long n) { if (n & 1) p[0] += n; else p[1] ^= n; sink++; if (
 NI long g7(long *p) { long s = 0; for (int i = 0; i < (p[0] & 3); i++) s += p[1]; return s; }
 struct object { long a, b; int c; char d[24]; };
 NI void g8(struct object *o, long n) { o->a = n; if (n & 4) { o->c = (int)n; return; } o->d[n & 7] = 1; g6(&o->a, n); }
+NI void h1(struct object *o) { asm volatile("" : : "r"(o)); }
+NI void h2(struct object *o, long n) { o->b = n; asm volatile("" : : : "memory"); }
+NI long h3(long a) { asm volatile("" : "+r"(a)); return a + 5; }
+NI int h4(struct object *o, long n) { asm volatile("" : : : "memory"); if (n > 9) return o->c; o->a = n; return 3; }
+NI void h5(struct object *o) { asm volatile("" : : "r"(o)); h1(o); }
 NI int g9(struct object *o, unsigned short *e) { *e = (unsigned short)o->a; if (o->a & 1) return -1; return (int)(o->b & 7); }
 }
 """
@@ -124,7 +129,14 @@ class _Writer:
     def exit_(self, void: bool, others: list[str]) -> str:
         if void:
             return self.random.choice(
-                ["return;", "{ g1(r); return; }", "{ sink = r; return; }", "{ free(malloc(r & 15)); return; }"]
+                [
+                    "return;",
+                    "{ g1(r); return; }",
+                    "{ sink = r; return; }",
+                    "{ free(malloc(r & 15)); return; }",
+                    "{ h1(&o); return; }",
+                    "{ h2(&o, a); return; }",
+                ]
             )
         calls = ["return g1(r);", "return g2(a, r);"] + [f"return {name}(b, a);" for name in others[-2:]]
         calls += [f"{{ {name}(a, b); return r; }}" for name in others[-3:]] + [
@@ -132,6 +144,13 @@ class _Writer:
             "{ g6(&o.a, r); return -2; }",
             "{ free(malloc(b & 7)); return r; }",
             "{ free(malloc(9)); return -3; }",
+            "{ h1(&o); return r; }",
+            "{ h2(&o, r); return o.a > 3; }",
+            "return (int)h3(a);",
+            "{ h3(b); return -5; }",
+            "return h4(&o, b);",
+            "{ h4(&o, a); return r; }",
+            "{ h5(&o); return r; }",
         ]
         return self.random.choice([f"return {self.value()};"] * 4 + ["return r;", "return 0;", "return -1;", *calls])
 
@@ -197,7 +216,7 @@ class _Writer:
             body += f" if (a > 40) {again};" if void else f" if (a > 40) r += (int)(long){again};"
         last = "sink += r;" if void else self.exit_(False, others)
         if self.random.random() < 0.3:
-            last = f"{self.random.choice(['g6(&o.a, r);', 'g8(&o, b);', *(f'{other}(b, a);' for other in others[-2:])])} {last}"
+            last = f"{self.random.choice(['g6(&o.a, r);', 'g8(&o, b);', 'h1(&o);', 'h2(&o, r);', 'h4(&o, b);', *(f'{other}(b, a);' for other in others[-2:])])} {last}"
         if name.startswith("p_"):
             body, last = re.sub(r"return ([^;]+);", r"return (void *)(long)(\1);", f"{body}\0{last}").split("\0")
         declarations = "int r = (int)(a - b); struct object o = {a, b}; struct object *w = 0;"

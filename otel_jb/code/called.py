@@ -26,6 +26,11 @@ _MOST_CODE = 64 << 20
 _CALL = re.compile(rb"\xe8(?=...[\x00\xff])", re.DOTALL)  #: with a distance of less than 16 MiB
 
 
+def name_of(body: Body, call: Instruction) -> str:
+    """The called function's name without its version; "" if it has none, or the call goes through a pointer."""
+    return known.plain(body.context.names.get(call.target, "")) if call.target is not None else ""
+
+
 def can_follow(body: Body, call: Instruction) -> str:
     """Why the callee cannot lend its ends; "" if nothing here forbids it."""
     context = body.context

@@ -4,7 +4,8 @@
 From every end (a `ret`, a tail call through memory) the walk goes back along all paths until each crosses a branch (or a nop) that the
 kernel emulates. Behind it the code runs straight to that one end: no other branch, no call. So a crossing is an end, each call
 crosses exactly one, and nothing depends on return addresses. A way that no branch leads into is seen where it comes out of a
-call, by the ends of the function that is called (`otel_jb.code.called`), or else by a single-stepped instruction of its own.
+call: by the ends of the function that is called (`otel_jb.code.called`), or by the call itself if that function's work is a moment's
+(`otel_jb.code.brief`); or else by a single-stepped instruction of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Crossed(Enum):
 
     BRANCH = "an emulated branch or nop"
     CALL = "a call whose function's ends are known"
-    LAST = "a call of another file's function, which is left out of the time"
+    BRIEF = "a call of a function that returns within a moment"
+    LAST = "a call of a function that is known by name, which is left out of the time"
     STEP = "an instruction that is single-stepped"
 
 
@@ -49,8 +51,11 @@ class Cut:
     refused: str = ""
 
 
-def cut(body: Body, end: int, follow: Callable[[int], bool] = lambda _: False) -> Cut:
-    """The sites that see every arrival at the end with this index. `follow`: whether the ends of the function that is called there do."""
+Calls = Callable[[int], Crossed | None]  #: how a call, by its index, is seen to come back; None if it is not
+
+
+def cut(body: Body, end: int, calls: Calls = lambda _: None) -> Cut:
+    """The sites that see every arrival at the end with this index."""
     if body.indirect_inside and not body.tables_resolved:
         return Cut(end, (), "it has a jump table whose targets are not known")
     crossings: set[Crossing] = set()
@@ -63,7 +68,7 @@ def cut(body: Body, end: int, follow: Callable[[int], bool] = lambda _: False) -
             return Cut(end, (), "a slow instruction lies between the last branch and an end")
         if instruction.address == body.start:
             return Cut(end, (), "an end is reached from the entry without an emulated branch")
-        found = _ways_in(body, here, steps[here], follow)
+        found = _ways_in(body, here, steps[here], calls)
         if isinstance(found, str):
             step = _stepped(body, here, end)
             if step is None:
@@ -101,7 +106,7 @@ def _runs_into(body: Body, here: int) -> bool:
     return before >= 0 and body.falls_through(before) and not _padding(body, before)
 
 
-def _ways_in(body: Body, here: int, steps: int, follow: Callable[[int], bool]) -> set[Crossing] | str:
+def _ways_in(body: Body, here: int, steps: int, calls: Calls) -> set[Crossing] | str:
     """The crossings that lead to one instruction from anywhere but plain code before it; or why not all ways can be covered so."""
     if steps > MAX_STRAIGHT:
         return f"more than {MAX_STRAIGHT} instructions lie between the last branch and an end"
@@ -122,12 +127,10 @@ def _ways_in(body: Body, here: int, steps: int, follow: Callable[[int], bool]) -
     before = here - 1
     previous = body.instructions[before]
     if previous.flow in CALLS:
-        if last_call(body, before):
-            found.add(Crossing(before, kind=Crossed.LAST))
-        elif follow(before):
-            found.add(Crossing(before, kind=Crossed.CALL))
-        else:
+        kind = calls(before)
+        if kind is None:
             return "an end is reached straight from a call"
+        found.add(Crossing(before, kind=kind))
     elif previous.flow is Flow.BRANCH:
         reason = _unsuitable(body, before)
         if reason:
@@ -138,13 +141,10 @@ def _ways_in(body: Body, here: int, steps: int, follow: Callable[[int], bool]) -
     return found
 
 
-def last_call(body: Body, index: int) -> str:
-    """The function of another file whose call there may count as the end; "" if it may not. It takes a moment and gives something back."""
-    call = body.instructions[index]
-    if call.target is None or call.price is not Price.EMULATED or not body.context.in_plt(call.target):
-        return ""
-    name = known.plain(body.context.names.get(call.target, ""))
-    return name if known.gives_back(name) and body.frame(call.address) is not None else ""
+def may_be_site(body: Body, index: int) -> bool:
+    """Whether a probe there is cheap, and finds the frame."""
+    instruction = body.instructions[index]
+    return instruction.price is Price.EMULATED and body.frame(instruction.address) is not None
 
 
 def _unsuitable(body: Body, index: int) -> str:

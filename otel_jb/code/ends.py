@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from otel_jb.arch.instruction import Flow, Price
 from otel_jb.code import called, edges, known, values
 from otel_jb.code.body import Body, Exit, UndecodableError, body_of
+from otel_jb.code.brief import Brief, brief
 from otel_jb.code.edges import Crossed, Crossing
 from otel_jb.code.facts import Ends, Spot
 from otel_jb.code.private import words
@@ -103,20 +104,23 @@ def _edges(body: Body, chain: tuple[int, ...]) -> _Found:
     cycles = edges.cyclic(body)
     lenders: dict[int, _Found] = {}
 
-    def follow(call: int) -> bool:
-        """Whether the function that is called there lends its ends."""
+    def calls(call: int) -> Crossed | None:
+        """How the call is seen to come back: where the called function ends, or else where it begins."""
+        if _gives_back(body, call):
+            return Crossed.LAST
         if call not in lenders:
             lenders[call] = _lenders(body, call, chain)
-        return not lenders[call].refused
+        return Crossed.CALL if not lenders[call].refused else _at_itself(body, call)
 
     found = _Found()
     for end in ends:
-        cut = edges.cut(body, end, follow)
+        cut = edges.cut(body, end, calls)
         if cut.refused:
             return _Found(refused=cut.refused)
         for crossing in cut.crossings:
             if crossing.kind is Crossed.LAST:
-                found.notes.append(f"the call of {edges.last_call(body, crossing.index)} at its end")
+                last = called.name_of(body, body.instructions[crossing.index])
+                found.notes.append(f"the call of {known.readable(last)} at its end")
             if crossing.kind is Crossed.CALL:
                 found.add(_lent(body, crossing, end, lenders[crossing.index]))
             else:
@@ -155,10 +159,14 @@ def _state_at(body: Body, crossing: Crossing, end: int, frame: tuple[FrameBase, 
     path = edges.straight(body, crossing, end)
     if path is None:
         return None
-    # Where it matters what the function gives back to its caller, pops must be found.
-    depth = called.depth_at(body, body.instructions[crossing.index]) if inner else None
+    instruction = body.instructions[crossing.index]
+    passed = brief(body.context, instruction.target or 0) if crossing.kind is Crossed.BRIEF else None
+    # Where it matters what the function gives back to its caller, pops must be found; and what is pushed, where it calls another.
+    depth = called.depth_at(body, instruction) if inner or passed is not None else None
     state = State.at_site(frame, depth, words(body))
-    if crossing.kind is Crossed.LAST:
+    if passed is not None and passed.line is not None:
+        values.run_called(state, passed.line)
+    elif crossing.kind in (Crossed.BRIEF, Crossed.LAST):
         state.called()
     _run(body, path, state)
     return state
@@ -171,7 +179,7 @@ def _run(body: Body, path: Sequence[int], state: State) -> None:
 def _returned(body: Body, crossing: Crossing, end: int, state: State | None) -> ReturnPlace | None:
     if state is not None:
         return state.returned()
-    if body.instructions[end].flow is Flow.INDIRECT_JUMP or crossing.kind is Crossed.LAST:
+    if body.instructions[end].flow is Flow.INDIRECT_JUMP or crossing.kind in (Crossed.BRIEF, Crossed.LAST):
         return None
     path = edges.straight(body, crossing, end)
     source = None if path is None else _copied_from(body, path)
@@ -222,6 +230,24 @@ def _lenders(body: Body, call: int, chain: tuple[int, ...]) -> _Found:
     return found
 
 
+def _gives_back(body: Body, call: int) -> bool:
+    """Whether a call of another file's function may count as the end: it takes a moment and gives something back."""
+    instruction = body.instructions[call]
+    if instruction.target is None or not body.context.in_plt(instruction.target):
+        return False
+    return edges.may_be_site(body, call) and known.gives_back(called.name_of(body, instruction))
+
+
+def _at_itself(body: Body, call: int) -> Crossed | None:
+    """How the end behind a call can be seen at the call itself."""
+    instruction = body.instructions[call]
+    if instruction.target is None or not edges.may_be_site(body, call):
+        return None
+    if brief(body.context, instruction.target) is not None:
+        return Crossed.BRIEF
+    return Crossed.LAST if known.tells(called.name_of(body, instruction)) else None
+
+
 def _lent(body: Body, crossing: Crossing, end: int, lenders: _Found) -> _Found:
     """The ends of the called function as ends of this one."""
     call = body.instructions[crossing.index]
@@ -253,7 +279,7 @@ def _tails(body: Body, chain: tuple[int, ...], finder: _Finder, cycles: frozense
         if body.context.in_plt(exit_.target) or known.is_generic(name):
             if instruction.flow is Flow.BRANCH and instruction.condition is None:
                 return _Found(refused="a tail call depends on a register, not the flags")
-            found.notes.append(f"the call of {name or 'another file'} at its end")
+            found.notes.append(f"the call of {known.readable(name) or 'another file'} at its end")
             found.ends.append(_End(_jump_spot(body, exit_, looped=exit_.index in cycles), None))
             continue
         try:
@@ -263,6 +289,10 @@ def _tails(body: Body, chain: tuple[int, ...], finder: _Finder, cycles: frozense
         if exit_.target == body.start or exit_.target in chain or len(chain) >= MAX_DEPTH:
             return _Found(refused="it tail-calls too deep")
         followed = finder(target, (*chain, body.start))
+        passed = brief(body.context, exit_.target) if followed.refused else None
+        if passed is not None and (instruction.flow is not Flow.BRANCH or instruction.condition is not None):
+            found.ends.append(_passing(body, exit_, passed, looped=exit_.index in cycles))
+            continue
         if followed.refused:
             return _Found(refused=f"it tail-calls {name or hex(exit_.target)}: {followed.refused}")
         error = known.makes_error(name)
@@ -273,6 +303,17 @@ def _tails(body: Body, chain: tuple[int, ...], finder: _Finder, cycles: frozense
     if sum(end.spot.optional for end in found.ends) > MAX_FOLLOWED_SITES:
         return _Found(refused="its tail calls have too many ends")
     return found
+
+
+def _passing(body: Body, exit_: Exit, passed: Brief, *, looped: bool) -> _End:
+    """The jump to a function that returns within a moment."""
+    spot = _jump_spot(body, exit_, looped=looped)
+    state = State.at_site((FrameBase(spot.base), spot.displacement), 0, words(body))
+    if passed.line is None:
+        state.called()
+    else:
+        values.run(state, passed.line)
+    return _End(replace(spot, returned=state.returned(), writes=state.writes), state)
 
 
 def _jump_spot(body: Body, exit_: Exit, *, looped: bool) -> Spot:

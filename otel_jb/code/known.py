@@ -26,6 +26,15 @@ def plain(name: str) -> str:
     return name.partition("@")[0]
 
 
+def readable(name: str) -> str:
+    """A function's name as people write it, without arguments, cut where it is very long."""
+    from otel_jb.elf.demangle import demangle
+    from otel_jb.model.names import without_arguments
+
+    text = without_arguments(demangle(name))
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
 def never_returns(name: str) -> bool:
     """Whether a call of this function never comes back."""
     return bool(name) and _NEVER_RETURN.fullmatch(plain(name)) is not None
@@ -57,6 +66,15 @@ _GIVES_BACK = re.compile(
 def gives_back(name: str) -> bool:
     """Whether a call of this function may be left out of the time of a call that ends with it."""
     return bool(name) and _GIVES_BACK.fullmatch(plain(name)) is not None
+
+
+#: Functions that write a line to a log. They return, whatever becomes of the line.
+_TELLS = re.compile(r"_Z15srs_logger_impl\w+|av_v?log|v?syslog|__v?syslog_chk")
+
+
+def tells(name: str) -> bool:
+    """Whether a call of this function, which a server makes now and then, may be left out of the time of a call that ends with it."""
+    return bool(name) and _TELLS.fullmatch(plain(name)) is not None
 
 
 #: Functions that make or tell an error: behind a call of one a server does not run often.

@@ -79,7 +79,7 @@ def _argument_words(body: Body) -> set[int]:
         position += 1
     arguments = [values.Value(Kind.REGISTER, number) for number in x86.ARGUMENTS]
     found = [(offset, size) for offset, size, value in state.stores if size == 8 and value in arguments and offset < 0]
-    written = _written_words(body) if found else None
+    written = written_words(body) if found else None
     if written is None:
         return set()
     return {
@@ -89,7 +89,7 @@ def _argument_words(body: Body) -> set[int]:
     }
 
 
-def _written_words(body: Body) -> list[tuple[int, int]] | None:
+def written_words(body: Body) -> list[tuple[int, int]] | None:
     """(offset from the frame, bytes) of all that the function's instructions name on the stack as their target; None where one cannot be told.
 
     What `push` and `call` write lies below the stack pointer, where no word is alive.

@@ -219,17 +219,9 @@ def examine_reach(program: Program, address: int, budget: int = BUDGET) -> Reach
 
 def _forbidden(verdict: known.Verdict, name: str, way: Way, spent: int) -> Reach:
     kills = verdict in (known.Verdict.SWITCHES, known.Verdict.THROWS)
-    return Reach(False, f"it reaches {_readable(name)}{_via(way)}, which {verdict.value}", spent, kills)
+    return Reach(False, f"it reaches {known.readable(name)}{_via(way)}, which {verdict.value}", spent, kills)
 
 
 def _via(way: Way) -> str:
-    steps = [_readable(step) for step in way]
+    steps = [known.readable(step) for step in way]
     return " via " + " → ".join(steps if len(steps) <= 4 else [steps[0], "…", *steps[-2:]]) if steps else ""
-
-
-def _readable(name: str) -> str:
-    from otel_jb.elf.demangle import demangle
-    from otel_jb.model.names import without_arguments
-
-    text = without_arguments(demangle(name))
-    return text if len(text) <= 60 else f"{text[:59]}…"

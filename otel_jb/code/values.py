@@ -328,13 +328,24 @@ def _address(state: State, operands: tuple[Operand, ...]) -> bool:
     return True
 
 
-def _push(state: State, operands: tuple[Operand, ...]) -> bool:
-    value = _value(state, operands[0]) if operands and operands[0].width == 8 else None
+def run_called(state: State, code: Sequence[tuple[bytes, int]]) -> None:
+    """Run a call of a function that is one straight line, from the call to behind its return."""
+    top = state.registers[_STACK]
+    _put_on_stack(state, None)  # the return address
+    run(state, code)
+    state.registers[_STACK] = top
+
+
+def _put_on_stack(state: State, value: Value | None) -> None:
     top = state.registers[_STACK]
     known = top is not None and top.kind is Kind.ADDRESS
     at = top.number - 8 if top is not None and known else None
     state.stored(at, 8, value)
     state.registers[_STACK] = None if at is None else Value(Kind.ADDRESS, at)
+
+
+def _push(state: State, operands: tuple[Operand, ...]) -> bool:
+    _put_on_stack(state, _value(state, operands[0]) if operands and operands[0].width == 8 else None)
     return True
 
 

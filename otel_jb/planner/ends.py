@@ -135,10 +135,13 @@ def _edge_reason(spots: Sequence[Spot]) -> str:
     lent = sum(bool(spot.callers) for spot in spots)
     rare = sum(spot.price is not Price.EMULATED and spot.rare for spot in spots)
     stepped = sum(spot.price is not Price.EMULATED and not spot.rare for spot in spots)
-    own = len(spots) - lent - rare - stepped
+    calls = sum(spot.price is Price.EMULATED and not spot.callers and spot.text.startswith("call") for spot in spots)
+    own = len(spots) - lent - rare - stepped - calls
     parts = []
     if own:
         parts.append("one emulated branch" if own == 1 else f"one of {own} emulated branches")
+    if calls:
+        parts.append("an emulated call" if calls == 1 else f"one of {calls} emulated calls")
     if lent:
         parts.append(f"{'an end' if lent == 1 else f'one of {lent} ends'} of the function that it calls last")
     if stepped:

@@ -125,6 +125,8 @@ int on_ret(struct pt_regs *ctx) {
   u64 k = key(s, frame_of(s, sp, bp));
   struct call *c = calls.lookup(&k);
   if (!c) { if (!(s->flags & OPTIONAL)) count(s, 7); return 0; }
+  // What is called last is called from elsewhere, too, maybe where a call that an exception ended had its frame.
+  if (c->state < 3 && s->flags & OPTIONAL) return 0;
   count(s, 6);
   if (c->state < 3) count(s, 8);
   if (c->state == 4 && s->width) {
@@ -238,6 +240,11 @@ def entry_of(code: FunctionCode) -> Spot | None:
     return last[-1] if last else None  # the last of the block: the one most in danger
 
 
+def passes_a_call(code: FunctionCode) -> bool:
+    """Whether an end is seen at the call of a function that returns within a moment; `free`, which is known by name, is left out of the time."""
+    return not code.edges.note and any(spot.text.startswith("call") for spot in code.edges.spots)
+
+
 def run(kernel: Kernel, program: Path, codes: dict[str, FunctionCode]) -> dict[str, list[int]]:
     """Attach to a program, let it call every function, and return the counters by function."""
     kernel.clear()
@@ -260,9 +267,10 @@ def run(kernel: Kernel, program: Path, codes: dict[str, FunctionCode]) -> dict[s
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
+        order = (kernel.ret, kernel.edge, kernel.entry, kernel.first)  # of those at one instruction the last runs first
         opened = [
             fd
-            for program_fd in (kernel.first, kernel.entry, kernel.ret, kernel.edge)
+            for program_fd in order
             if points[program_fd]
             for fd in links.attach(LINKS[0], program_fd, str(program), points[program_fd], child.pid)
         ]
@@ -293,7 +301,7 @@ def covered(program: Path) -> tuple[dict[str, FunctionCode], Counter[str]]:
     return codes, refused
 
 
-@pytest.mark.timeout(patience(400))
+@pytest.mark.timeout(patience(900))
 def test_edges_see_what_ret_probes_see(kernel: Kernel, tmp_path: Path) -> None:
     """In at least 1 500 functions every return crosses one edge, with the frame of its entry and the value that it returns."""
     sources = []
@@ -314,7 +322,7 @@ def test_edges_see_what_ret_probes_see(kernel: Kernel, tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         programs = list(pool.map(compile_one, jobs))
-    proven, wrong, totals = 0, [], Counter[str]()
+    proven, passing, wrong, totals = 0, 0, [], Counter[str]()
     refusals: Counter[str] = Counter()
     for program in programs:
         codes, refused = covered(program)
@@ -332,11 +340,14 @@ def test_edges_see_what_ret_probes_see(kernel: Kernel, tmp_path: Path) -> None:
                 }.items()
                 if c[n]
             }
+            if program.parent.name == "plain" and c[RETURNED] != c[ENTRIES]:
+                bad["never returned"] = c[ENTRIES] - c[RETURNED]
             if c[CROSSED] != c[RETURNED] or bad:
                 wrong.append(
                     f"{program.parent.name}/{program.name} {name}: crossed {c[CROSSED]} of {c[RETURNED]}; {bad}"
                 )
             proven += c[RETURNED] > 0
+            passing += c[RETURNED] > 0 and passes_a_call(codes[name])
             totals.update(
                 entries=c[ENTRIES],
                 returns=c[RETURNED],
@@ -345,9 +356,12 @@ def test_edges_see_what_ret_probes_see(kernel: Kernel, tmp_path: Path) -> None:
                 lent=c[LENT],
                 others=c[OTHERS],
             )
-    print(f"{proven} functions proven, {len(wrong)} wrong, {dict(totals)}; refused: {refusals.most_common()}")
+    print(
+        f"{proven} functions proven, {passing} of them with an end at a call, {len(wrong)} wrong, {dict(totals)}; refused: {refusals.most_common()}"
+    )
     assert wrong == []
     assert proven >= 1500 * len(jobs) // len(everything)
+    assert passing >= 100 * len(jobs) // len(everything)
     assert totals["values"] > totals["returns"] // 2
     assert totals["lent"] > 1000 * len(jobs) // len(everything)
     assert totals["others"] > 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from otel_jb.arch.instruction import Price
-from otel_jb.code.facts import Spot
+from otel_jb.code.facts import FunctionCode, Spot
 from otel_jb.code.sites import analyse
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
@@ -206,6 +206,112 @@ def test_a_call_that_gives_something_back_may_be_the_end(tmp_path: Path) -> None
     assert call.returned.kind is Origin.STACK
     assert codes["t_works"].edges.note == ""
     assert any(s.price is Price.STEPPED for s in codes["t_works"].edges.spots)
+
+
+def calling(directory: Path, callee: str, *behind: str, more: str = "") -> FunctionCode:
+    """A function that is a straight line around a call of t_g, assembled from these lines, with more lines behind the call."""
+    source = assembly("t_f", *_ENTER, "mov rbx, rdi", "call t_g", *behind, *_LEAVE)
+    return analysed(directory, source + assembly("t_g", *callee.split("; ")) + more, language="assembler")["t_f"]
+
+
+@pytest.mark.parametrize(
+    ("callee", "behind", "place", "writes"),
+    [
+        ("ret", "mov rax, rbx", ReturnPlace(Origin.REGISTER, 3), False),
+        ("ret", "mov rax, [rsp + 8]", ReturnPlace(Origin.STACK, -32), False),
+        ("mov eax, 7; ret", "nop dword ptr [rax]", ReturnPlace(Origin.CONSTANT, 7), False),
+        ("mov rax, rsi; ret", "mov eax, eax", ReturnPlace(Origin.REGISTER, 6, 4), False),
+        ("push rbx; mov ebx, 9; mov eax, ebx; pop rbx; ret", "mov rax, rbx", ReturnPlace(Origin.REGISTER, 3), False),
+        ("mov [rdi], rsi; ret", "mov rax, rbx", ReturnPlace(Origin.REGISTER, 3), True),
+        ("mov rax, [rdi]; ret", "inc rbx", None, False),
+        ("test edi, edi; je 1f; mov [rsi], edi; 1: ret", "mov rax, rbx", ReturnPlace(Origin.REGISTER, 3), True),
+        ("test edi, edi; je 1f; mov eax, 3; 1: ret", "inc rbx", None, True),
+        ("inc rsi; jmp t_h", "mov rax, rsi", None, False),  # t_h made it
+    ],
+)
+def test_a_call_of_a_function_that_returns_within_a_moment_is_an_end(
+    callee: str, behind: str, place: ReturnPlace | None, writes: bool, tmp_path: Path
+) -> None:
+    """The call is the only site, and what the called function does to the return value is known where it runs straight."""
+    many = "".join(assembly(f"t_{n}", "call t_g", "ret") for n in range(17))  # so many callers that it lends no ends
+    code = calling(tmp_path, callee, behind, more=assembly("t_h", "mov esi, [rdx]", "ret") + many)
+    (spot,) = code.edges.spots
+    assert (spot.text.split()[0], spot.price, spot.condition) == ("call", Price.EMULATED, None)
+    assert (spot.returned, spot.writes) == (place, writes)
+    assert (code.edges.refused, code.edges.note) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "callee",
+    [
+        "1: dec rdi; jne 1b; ret",  # a loop
+        "syscall; ret",
+        "rep stosb; ret",
+        "call t_h; ret",
+        "jmp t_h",  # which has a loop
+        "jmp [rdi]",
+        "call [rdi]; ret",
+        "test edi, edi; je 1f; ud2; 1: ret",
+        "mov [rsp], rdi; ret",  # to another place than it was called from
+        "push rdi; ret",
+        "mov rsp, rdi; ret",  # another stack
+        "xchg rsp, rdi; ret",
+        "pop rcx; jmp rcx",
+        "ret 8",
+        "; ".join(["inc rdi"] * 20) + "; ret",
+    ],
+)
+def test_any_other_call_is_no_end(callee: str, tmp_path: Path) -> None:
+    """Where the called function may take long, or come back elsewhere, or not at all, what follows the call is stepped."""
+    loop = assembly("t_h", "1: dec rdi", "jne 1b", "ret")
+    many = "".join(assembly(f"t_{n}", "call t_g", "ret") for n in range(17))
+    spots = calling(tmp_path, callee, "mov rax, rbx", more=loop + many).edges.spots
+    assert [spot.price for spot in spots] == [Price.STEPPED]
+
+
+@pytest.mark.parametrize(
+    ("callee", "place", "writes"),
+    [
+        ("ret", IN_RESULT, False),
+        ("mov eax, 7; ret", ReturnPlace(Origin.CONSTANT, 7), False),
+        ("mov eax, edi; ret", ReturnPlace(Origin.REGISTER, 7, 4), False),
+        ("mov [rdi], esi; ret", IN_RESULT, True),
+        ("test edi, edi; je 1f; mov eax, 3; 1: ret", None, True),
+    ],
+)
+def test_a_jump_to_a_function_that_returns_within_a_moment_is_an_end(
+    callee: str, place: ReturnPlace | None, writes: bool, tmp_path: Path
+) -> None:
+    """The jump itself is the site, where that function has no ends of its own that are seen: no other caller pays for it."""
+    source = assembly("t_f", "mov eax, 5", "jmp t_g") + assembly("t_g", *callee.split("; "))
+    code = analysed(tmp_path, source, language="assembler")["t_f"]
+    branches = "je" in callee
+    assert {spot.text.split()[0] for spot in code.edges.spots} == {"je" if branches else "jmp"}
+    if not branches:
+        assert [(spot.returned, spot.writes, spot.optional) for spot in code.edges.spots] == [(place, writes, False)]
+
+
+def test_a_function_lends_the_jump_at_its_end(tmp_path: Path) -> None:
+    """One that is left by a jump to an empty function, and is called last, has that jump for an end of its caller."""
+    loop = ("push rdi", ".cfi_adjust_cfa_offset 8", "1: dec rdi", "jne 1b", "pop rdi", ".cfi_adjust_cfa_offset -8")
+    code = calling(tmp_path, "; ".join((*loop, "jmp t_h")), "mov rax, rbx", more=assembly("t_h", "ret"))
+    (spot,) = code.edges.spots
+    assert spot.text.startswith("jmp")
+    assert len(spot.callers) == 1
+    assert spot.returned == ReturnPlace(Origin.REGISTER, 3)
+
+
+def test_a_line_in_the_log_may_be_the_end(tmp_path: Path) -> None:
+    """Where others come to what follows the line too, its call is the end of the way with the line, and the line is said not to be timed."""
+    source = """
+    extern void _Z15srs_logger_impl11Level(int); extern int other(int); extern volatile int sink;
+    int t_f(int n) { if (n > 3) { if (other(n)) goto out; sink = n; if (other(5)) goto out; } _Z15srs_logger_impl11Level(n); out: return 0; }
+    """
+    edges = analysed(tmp_path, source, "-O2", "-fno-stack-protector")["t_f"].edges
+    assert edges.note == "the call of _Z15srs_logger_impl11Level at its end"
+    assert all(spot.price is Price.EMULATED for spot in edges.spots)
+    (call,) = (spot for spot in edges.spots if spot.text.startswith("call"))
+    assert call.returned == ReturnPlace(Origin.CONSTANT, 0)
 
 
 def test_a_value_in_a_register_that_no_site_reads_is_unknown_there_and_the_file_is_analysed() -> None:

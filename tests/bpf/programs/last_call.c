@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // put's end follows straight after a call when nothing is optimised, and its return value waits on the stack; other callers of `set` come from
-// as deep a stack and from a deeper one. Two threads make the calls.
+// as deep a stack and from a deeper one. Two threads make the calls. With MOMENT, `set` has no branch to see its end at.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #define NI __attribute__((noinline, noclone))
 static volatile int sink;
+#ifdef MOMENT
+NI void set(long *ring, long bytes) { __asm__ volatile("" : : "r"(ring), "r"(bytes) : "memory"); }
+#else
 NI void set(long *ring, long bytes) {
   if (bytes & 1) {
     ring[0] += bytes;
@@ -15,6 +18,7 @@ NI void set(long *ring, long bytes) {
   sink++;
   if (bytes == 3) sink += 2;
 }
+#endif
 NI int put(void *buffer, int bytes, int result) {
   int error = result;
   if (bytes == 0) return -7;
