@@ -5,7 +5,8 @@
 
 Root. The server and its traffic are yours: start both before, the traffic as steady as it can be. In each round the process runs once
 without probes and once with them, in an order that alternates, and its own CPU clock is read. The probes are the agent's, attached by its
-own modules within this process; there is no governor. `--empty` attaches programs that do nothing to the same instructions: what is then
+own modules within this process; there is no governor. Before the rounds the agent samples the process as it does where it has just begun to
+measure it; in the rounds, which are to show what probes cost and nothing else, it does not. `--empty` attaches programs that do nothing to the same instructions: what is then
 added is the kernel's part, which no tool with these probes can avoid.
 """
 
@@ -33,6 +34,8 @@ from otel_jb.probes.live import BpfBackend
 from otel_jb.sandbox.client import Inspector
 
 SETTLE_S = 0.5  #: after probes came or went
+LEARN_S = 20  #: for which the process is measured, and sampled, before the first round
+TARGET = 1
 
 
 class Round(NamedTuple):
@@ -44,13 +47,22 @@ class Round(NamedTuple):
     calls: float
 
 
+class _Backend(BpfBackend):
+    """One that samples only as long as it is let."""
+
+    samples = True
+
+    def sample_hits(self, target_id: int) -> bool:
+        return self.samples and super().sample_hits(target_id)
+
+
 class Probes:
     """The agent's probes for one process, to be attached and detached at will."""
 
     def __init__(self, pid: int, detail: str) -> None:
         config = Config(targets=(TargetSelector(pid=pid),), detail=Detail(detail), overhead=Overhead(budget=None))
         self._inspector = Inspector()
-        self._backend = BpfBackend(
+        self._backend = _Backend(
             KernelOptions(
                 [int(bound) for bound in config.histogram.boundaries],
                 threshold_ns=lambda probe: _threshold(config.slow, probe.function, probe.role),
@@ -62,22 +74,26 @@ class Probes:
         cost = self._backend.measure_cost()
         print({kind: f"{each * 1e9:.0f} ns" for kind, each in cost.seconds_by_kind}, file=sys.stderr)
         discovery.planner.use_costs(cost)
-        self._cost = cost
-        self._attached = 0
+        self._measuring.use_costs(cost, [])
         self._plan = discovery.planner.plan_process(self.found.process, named=True)
 
     @contextmanager
     def attached(self) -> Iterator[Measuring]:
         """Attach, and detach at the end."""
-        self._attached += 1
-        number = self._attached  # another target for the governor each time
-        target = replace(self.found.target, id=number)
+        target = replace(self.found.target, id=TARGET)
         self._measuring.attach(Found(self.found.process, target, self._plan, alone=True))
-        self._measuring.use_costs(self._cost, [(number, self._plan)])
         try:
             yield self._measuring
         finally:
-            self._measuring.end([number], ended=False)
+            self._measuring.end([TARGET], ended=False)
+
+    def learn(self) -> None:
+        """Have the agent sample the process."""
+        with self.attached() as measuring:
+            for _ in range(LEARN_S):
+                measuring.govern()
+                time.sleep(1)
+        self._backend.samples = False
 
     def calls(self) -> int:
         """Entries so far."""
@@ -119,19 +135,24 @@ def probed(pid: int, probes: Probes, seconds: float) -> tuple[float, float, floa
         measuring.govern()
         time.sleep(SETTLE_S)
         measuring.govern()
-        began, calls, before = time.monotonic(), probes.calls(), cpu_ns(pid)
+        began, calls, before, estimated = time.monotonic(), probes.calls(), cpu_ns(pid), measuring.spent_s(TARGET)
         for _ in range(max(1, round(seconds))):
             time.sleep(1)
             measuring.govern()
         spent, elapsed = cpu_ns(pid) - before, time.monotonic() - began
-        estimate = sum(measuring.overhead.values())
-        return spent / 1e9 / elapsed, estimate, (probes.calls() - calls) / elapsed
+        return (
+            spent / 1e9 / elapsed,
+            (measuring.spent_s(TARGET) - estimated) / elapsed,
+            (probes.calls() - calls) / elapsed,
+        )
 
 
 def measure(pid: int, detail: str, rounds: int, seconds: float, *, empty: bool) -> list[Round]:
     """Both ways in turn."""
     found = []
     with closing(Probes(pid, detail)) as probes, closing(Floor()) as floor:
+        if not empty:
+            probes.learn()
         for _ in range(rounds):
             alone = share(pid, seconds) if random.random() < 0.5 else None
             if empty:

@@ -13,13 +13,16 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import sqrt
+from typing import Protocol
 
+from otel_jb.agent.sampled import Evidence, with_hidden
 from otel_jb.agent.shedding import WORTH, Cost, Tells, choose, over_budget
 
 WINDOW_S = 60.0  #: `overhead` is the average over this time
 DECIDE_S = 20.0  #: the budget is exceeded once this much time's share of it is spent
 RATES_S = 3.0  #: rates are those of the busiest second within this time
 RETURN = 0.7  #: of the budget: what all may cost after something came back
+PATIENCE_S = 6.0  #: nothing goes sooner where samples are to come that tell more
 SETTLE_S = 20.0  #: nothing comes back sooner after a change
 FIRST_RETRY_S = 60.0  #: nor where nothing shows the load, or it came back in vain; then twice as long each time
 LAST_RETRY_S = 1800.0
@@ -48,6 +51,21 @@ class Reading:
     cold_s: float = 0.0  #: surcharge if the processor's caches contain other data by then
 
 
+class Seen(Protocol):
+    """What the governor asks of a sampling, see `otel_jb.probes.backend.HitTime`."""
+
+    @property
+    def target(self) -> int: ...
+    @property
+    def seconds(self) -> Mapping[int, float]: ...
+    @property
+    def unknown_s(self) -> float: ...
+    @property
+    def hidden(self) -> frozenset[int]: ...
+    @property
+    def sample_s(self) -> float: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Detach or attach probes of one target, in one step; `reason` is for the log and the probes' state."""
@@ -69,7 +87,7 @@ class _Second:
     length: float
     series: tuple[int, ...]
     rates: tuple[float, ...]  #: calls a second, of each of these
-    costs: tuple[float, ...]  #: shares of one CPU, before the correction
+    costs: tuple[float, ...]  #: shares of one CPU, before the target's factor
     cpu: float | None  #: of one CPU, the target's own and the probes'
     total: float  #: of `costs`
 
@@ -80,7 +98,7 @@ class _Second:
 
     @property
     def shares(self) -> dict[int, float]:
-        """Of one CPU, by series, before the correction."""
+        """Of one CPU, by series, before the target's factor."""
         return dict(zip(self.series, self.costs, strict=True))
 
 
@@ -110,7 +128,9 @@ class _Target:
     seen: float | None = None  #: when it was last observed
     next_look: float = 0.0  #: it is observed then at the latest
     quiet_until: float = 0.0  #: calls of all its functions since the start, up to which it is not observed sooner
-    correction: float = 1.0
+    correction: float = 1.0  #: by what its CPU time did when probes came or went
+    evidence: Evidence = field(default_factory=Evidence)
+    sampled: bool = False  #: now
     entries: dict[int, int] = field(default_factory=dict)
     tells: dict[int, Tells] = field(default_factory=dict)
     prices: dict[int, tuple[float, float]] = field(default_factory=dict)  #: seconds of a call, and a cold one's more
@@ -119,6 +139,7 @@ class _Target:
     spent_at: array[float] = field(default_factory=lambda: array("d"))  #: times within the last WINDOW_S
     spent: array[float] = field(default_factory=lambda: array("d"))  #: CPU seconds then
     spent_s: float = 0.0  #: their sum
+    all_spent_s: float = 0.0  #: since it is measured
     loud: float = 0.0  #: when it last spent so much that it may be over its budget
     since: float = 0.0  #: of the last change: what was spent before it decides nothing
     shed: dict[int, _Shed] = field(default_factory=dict)
@@ -130,12 +151,18 @@ class _Target:
     restored_at: float | None = None
     change: _Change | None = None
 
+    @property
+    def factor(self) -> float:
+        """By what the shares are multiplied."""
+        return self.evidence.factor(self.correction)
+
 
 class Governor:
-    """Decides, once a second or so. `budget` is a fraction of one CPU per target; None only estimates."""
+    """Decides, once a second or so. `budget` is a fraction of one CPU per target; None only estimates. `samples`: what `to_sample` names is sampled."""
 
-    def __init__(self, budget: float | None) -> None:
+    def __init__(self, budget: float | None, *, samples: bool = False) -> None:
         self.budget = budget
+        self._samples = samples
         self._targets: dict[int, _Target] = {}
         self._seen: float | None = None
 
@@ -147,6 +174,11 @@ class Governor:
             for number, target in self._targets.copy().items()
         }
 
+    def spent_s(self, number: int) -> float:
+        """Estimated CPU time spent in a target's probes since it is measured."""
+        target = self._targets.get(number)
+        return target.all_spent_s if target is not None else 0.0
+
     def due(self, number: int, now: float, entries: int) -> bool:
         """Whether a target is to be observed now. One whose probes spend next to nothing is not, most of the time: of a thousand
         processes few are busy.
@@ -157,7 +189,7 @@ class Governor:
             entries: calls of all its functions so far.
         """
         target = self._targets.get(number)
-        return target is None or now >= target.next_look or entries > target.quiet_until
+        return target is None or target.sampled or now >= target.next_look or entries > target.quiet_until
 
     def observe(
         self,
@@ -165,6 +197,7 @@ class Governor:
         readings: Iterable[Reading],
         cpu_s: Mapping[int, float] | None = None,
         quiet: Collection[int] = (),
+        seen: Seen | None = None,
     ) -> list[Decision]:
         """Take the current counts of all probes and return what to do now.
 
@@ -173,6 +206,7 @@ class Governor:
             readings: of every probe, attached or shed.
             cpu_s: CPU time that each target has used so far, where it is known.
             quiet: targets that are not `due`, of which there are no readings.
+            seen: of the target that was to be sampled since.
         """
         by_target: dict[int, list[Reading]] = {}
         for reading in readings:
@@ -187,6 +221,8 @@ class Governor:
             length = max(1e-3, now - (target.seen if target.seen is not None else before))
             target.seen = now
             _note(target, now, length, its, (cpu_s or {}).get(number))
+            if target.sampled:
+                _learn(target, now, seen if seen is not None and seen.target == number else None)
             _compare(target, now)
             self._leave_alone(number, target, now)
             if self.budget is not None:
@@ -195,15 +231,34 @@ class Governor:
                     decisions.append(decision)
         return decisions
 
+    def forget_samples(self) -> None:
+        """What a hit costs has been measured: samples were evidence of another estimate."""
+        for target in self._targets.values():
+            target.evidence = Evidence()
+
+    def to_sample(self, now: float) -> int | None:
+        """The target whose hits are to be seen until the next `observe`, if any: one whose estimate matters and is due."""
+        due = [
+            (target.evidence.next, number)
+            for number, target in self._targets.items()
+            if target.next_look <= now and target.seconds and target.seconds[-1].total > 0.0
+            and target.evidence.due(now, _rate(target, now))
+        ]  # fmt: skip
+        if not due:
+            return None
+        _, number = min(due)
+        self._targets[number].sampled = True
+        return number
+
     def _leave_alone(self, number: int, target: _Target, now: float) -> None:
         """Note when a target is to be observed again: at once, or if its probes spend next to nothing, after some seconds or many calls."""
         limit = QUIET * self.budget if self.budget is not None else QUIET_ALONE
         target.next_look = now
-        if target.shed or target.change is not None or target.seconds[-1].total * target.correction > limit:
+        if target.shed or target.change is not None or target.seconds[-1].total * target.factor > limit:
             return
         # Targets that came together are not to be observed together for ever.
         target.next_look = now + QUIET_S - number % 8
-        most_s = max((cost + cold for cost, cold in target.prices.values()), default=0.0) * target.correction
+        most_s = max((cost + cold for cost, cold in target.prices.values()), default=0.0) * target.factor
         total = sum(target.entries.values())
         target.quiet_until = total + limit / most_s if most_s else float("inf")
 
@@ -215,7 +270,9 @@ class Governor:
         spent = sum(
             second.total * second.length for second in target.seconds if second.time > max(target.since, now - DECIDE_S)
         )
-        if spent * target.correction > budget * DECIDE_S:
+        if spent * target.factor > budget * DECIDE_S:
+            if self._samples and target.evidence.comes and now - target.began < PATIENCE_S:
+                return None  # the calibration alone may be wrong by half, and the first second's rates by more
             return self._shed(number, target, now, budget)
         return self._restore(number, target, now, budget) if target.shed else None
 
@@ -223,7 +280,7 @@ class Governor:
         busiest = max((s for s in target.seconds if s.time > now - RATES_S), key=lambda second: second.total)
         calls = {series: rate for series, rate in busiest.calls.items() if series in target.prices}
         own = _own(calls, target.prices, busiest.cpu)
-        scale = target.correction * busiest.total / (sum(_shares(calls, target.prices, own).values()) or 1.0)
+        scale = target.factor * busiest.total / (sum(_shares(calls, target.prices, own).values()) or 1.0)
         costs: dict[int, Cost] = {}
         chosen: tuple[int, ...] = ()
         while True:
@@ -281,7 +338,7 @@ class Governor:
     def _that_fit(self, target: _Target, now: float, predicted: Mapping[int, float], budget: float) -> tuple[int, ...]:
         """The shed probes that fit into the budget again, in addition to the attached ones; none if those alone exceed it."""
         rates = _mean(target, now, "shares")
-        costs = {series: Cost(rate * target.correction, target.tells[series]) for series, rate in rates.items()}
+        costs = {series: Cost(rate * target.factor, target.tells[series]) for series, rate in rates.items()}
         costs |= {series: Cost(share, target.shed[series].tells) for series, share in predicted.items()}
         off = choose(costs, budget * RETURN)
         return tuple(series for series in target.shed if series not in off) if set(off) <= target.shed.keys() else ()
@@ -292,7 +349,8 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
     calls: dict[int, float] = {}
     for reading in readings:
         target.tells[reading.series] = reading.tells
-        target.prices[reading.series] = (reading.cost_s, reading.cold_s)
+        share = target.evidence.shares.get(reading.series, 1.0)
+        target.prices[reading.series] = (reading.cost_s * share, reading.cold_s * share)
         # A new probe's calls are all recent ones.
         recent = max(0, reading.entries - target.entries.get(reading.series, 0)) / length
         target.entries[reading.series] = reading.entries
@@ -310,20 +368,37 @@ def _note(target: _Target, now: float, length: float, readings: Collection[Readi
     for gone in target.entries.keys() - present:
         del target.entries[gone], target.tells[gone], target.prices[gone]
         target.shed.pop(gone, None)
+        target.evidence.forget(gone)
     series = tuple(calls)
     if target.seconds and target.seconds[-1].series == series:
         series = target.seconds[-1].series
     second = _Second(now, length, series, tuple(calls.values()), tuple(shares.values()), cpu, sum(shares.values()))
     target.seconds.append(second)
-    spent_s = second.total * length * target.correction
+    spent_s = second.total * length * target.factor
     target.spent_at.append(now)
     target.spent.append(spent_s)
     target.spent_s += spent_s
+    target.all_spent_s += spent_s
     while target.seconds[0].time <= now - DECIDE_S:
         target.seconds.popleft()
     while target.spent_at[0] <= now - WINDOW_S:
         del target.spent_at[0]
         target.spent_s -= target.spent.pop(0)
+
+
+def _learn(target: _Target, now: float, seen: Seen | None) -> None:
+    """Take what was seen of a target while it was sampled; None: it could not be."""
+    target.sampled = False
+    second = target.seconds[-1]
+    if seen is None:
+        target.evidence.refuse(now)
+        return
+    estimated = {
+        series: share * second.length / target.evidence.shares.get(series, 1.0)
+        for series, share in second.shares.items()
+    }
+    seconds = with_hidden(seen.seconds, seen.unknown_s, seen.hidden, estimated)
+    target.evidence.add(now, seconds, seen.sample_s, estimated, _rate(target, now))
 
 
 def _own(calls: Mapping[int, float], prices: Mapping[int, tuple[float, float]], cpu: float | None) -> float:
@@ -368,8 +443,8 @@ def _compare(target: _Target, now: float) -> None:
         return
     target.change = None
     cpu, before = _mean_cpu(target, now), sum(change.calls.values())
-    if cpu is None or before < LOAD_RATE:
-        return
+    if cpu is None or before < LOAD_RATE or target.evidence.enough:
+        return  # samples say more, whatever else the target did
     calls, shares = _mean(target, now, "calls"), _mean(target, now, "shares")
     after = sum(calls.get(series, 0.0) for series in change.calls)
     estimate = change.share if change.shed else sum(shares.get(series, 0.0) for series in change.series)
@@ -390,7 +465,7 @@ def _load(target: _Target, now: float, over_s: float = COMPARE_S) -> float | Non
     cpu = _mean_cpu(target, now, over_s)
     if cpu is None or target.own_cpu_then < WORTH:
         return None
-    own = cpu - sum(_mean(target, now, "shares", over_s).values()) * target.correction
+    own = cpu - sum(_mean(target, now, "shares", over_s).values()) * target.factor
     return max(0.0, own) / target.own_cpu_then
 
 
@@ -408,6 +483,11 @@ def _mean(target: _Target, now: float, what: str, over_s: float = COMPARE_S) -> 
             if series in found:
                 found[series] += rate * second.length / total
     return found
+
+
+def _rate(target: _Target, now: float) -> float:
+    """Calls a second of all its functions."""
+    return sum(_mean(target, now, "calls", RATES_S).values())
 
 
 def _mean_cpu(target: _Target, now: float, over_s: float = COMPARE_S) -> float | None:

@@ -51,7 +51,7 @@ class Measuring:
         self.uncounted = 0  #: calls of processes that found no room
         self._config = config
         self._sinks = sinks
-        self._governor = Governor(config.overhead.budget)
+        self._governor = Governor(config.overhead.budget, samples=True)
         self._series: dict[int, list[Series]] = {}  # by target
         self._percentiles: dict[int, PercentileThreshold] = {}  # by series
         self._left_out: set[int] = set()  # series that the configuration does not ask for any more
@@ -76,6 +76,10 @@ class Measuring:
     def overhead(self) -> Mapping[int, float]:
         """By target, see `Governor.overhead`."""
         return self._governor.overhead() if self.targets else {}
+
+    def spent_s(self, target_id: int) -> float:
+        """See `Governor.spent_s`."""
+        return self._governor.spent_s(target_id)
 
     # -- targets --------------------------------------------------------------------------------------------
 
@@ -249,6 +253,7 @@ class Measuring:
     def use_costs(self, cost: AgentCost, plans: Iterable[tuple[int, ProbePlan]]) -> None:
         """What probes cost was measured, and what targets cost follows from that."""
         self._cold_s = dict(cost.seconds_by_kind).get("cold", 0.0)
+        self._governor.forget_samples()
         self.emit(cost)
         for target, plan in plans:
             self._keep_costs(target, plan)
@@ -262,6 +267,7 @@ class Measuring:
     def govern(self) -> None:
         """Keep the probes of each target within the overhead budget."""
         self.uncounted = sum(self.backend.no_room().values())
+        seen = self.backend.hit_time()
         if not self.targets:
             return
         if self._percentiles:
@@ -283,8 +289,11 @@ class Measuring:
             if s.id in entries and s.id not in self._left_out and s.id not in self._yielded.get(s.target, ())
         ]
         cpu_s = {number: used for number in due if (used := cpu_seconds(self.pids[number])) is not None}
-        for decision in self._governor.observe(now, readings, cpu_s, quiet):
+        for decision in self._governor.observe(now, readings, cpu_s, quiet, seen):
             self._carry_out(decision)
+        wanted = self._governor.to_sample(now)
+        if wanted is not None:
+            self.backend.sample_hits(wanted)
 
     def _carry_out(self, decision: Decision) -> None:
         """Attach or detach as the governor decided, and log one line."""

@@ -37,6 +37,8 @@ class Machine:
     #: where struct pt_regs, as a probe's program sees it, holds the general registers by hardware number, and the instruction pointer
     saved_registers: tuple[int, ...] = ()
     saved_instruction_pointer: int = 0
+    sampled_instruction_pointer: int = 0  #: its number among the registers of perf_event_open (asm/perf_regs.h)
+    system_call: bytes = b""  #: the instruction
     undescribed_frame_pointers: bool = False  #: Go's functions keep a frame pointer and have no `.eh_frame`
     derives_frames: bool = (
         False  #: the analysis follows the stack pointer and what is on the stack through instructions
@@ -71,6 +73,8 @@ X86_64 = Machine(
     call=b"\xe8",
     saved_registers=(80, 88, 96, 40, 152, 32, 104, 112, 72, 64, 56, 48, 24, 16, 8, 0),
     saved_instruction_pointer=128,
+    sampled_instruction_pointer=8,
+    system_call=b"\x0f\x05",
 )
 AARCH64 = Machine(
     name="aarch64",
@@ -89,6 +93,8 @@ AARCH64 = Machine(
     signal_return=bytes.fromhex("681180d2 010000d4"),  # arch/arm64/kernel/vdso/sigreturn.S
     saved_registers=tuple(8 * number for number in range(32)),  # x0 to x30, then the stack pointer
     saved_instruction_pointer=256,
+    sampled_instruction_pointer=32,
+    system_call=bytes.fromhex("010000d4"),
 )
 MACHINES: Mapping[str, Machine] = {machine.name: machine for machine in (X86_64, AARCH64)}
 

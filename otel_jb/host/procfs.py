@@ -306,6 +306,13 @@ def maps(pid: int, *, code: bool = False, inode: int | None = None) -> list[Mapp
     return found
 
 
+def uprobe_areas(pid: int) -> list[range]:
+    """Where the kernel has put code of its own for uprobes: `[uprobes]`, and `[uprobes-trampoline]` since Linux 6.18. Raises OSError."""
+    with open(f"{PROC}/{pid}/maps", "rb") as file:
+        named = [line.split(b" ", 1)[0].split(b"-") for line in file if b" [uprobes" in line]
+    return [range(int(begin, 16), int(end, 16)) for begin, end in named]
+
+
 def mapped_files(pid: int) -> list[MappedFile]:
     """The files that a process has mapped as executable, in order of address."""
     grouped: dict[tuple[str, int], list[Mapping]] = {}

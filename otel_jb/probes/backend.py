@@ -15,6 +15,17 @@ from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import AgentCost, ProbeStatus, SlowCall, Snapshot, StreamRecord, Target
 
 
+@dataclass(frozen=True, slots=True)
+class HitTime:
+    """CPU time that a target spent in probe hits while it was sampled."""
+
+    target: int
+    seconds: Mapping[int, float]  #: by series
+    unknown_s: float  #: in hits of which nobody knows the series: of stepped instructions, of return probes
+    hidden: frozenset[int]  #: series that have such hits
+    sample_s: float  #: the time for which a sample stands
+
+
 class Backend(Protocol):
     """Attaches probes and reads what they counted. Not thread-safe: one thread owns it."""
 
@@ -107,6 +118,14 @@ class Backend(Protocol):
 
     def measure_cost(self, run: Callable[[Callable[[], object]], object]) -> AgentCost:
         """What one hit of each kind costs here (takes about a second); `run` has the thread that owns the backend do something."""
+
+    def sample_hits(self, target_id: int) -> bool:
+        """See how much of its CPU time a target spends in probe hits, until `hit_time`; one target at a time. False where that cannot be: its
+        process has ended or has too many threads, or the kernel refuses.
+        """
+
+    def hit_time(self) -> HitTime | None:
+        """What was seen since `sample_hits`; None: nothing is sampled."""
 
     def close(self) -> None:
         """Detach everything and free the kernel's memory."""

@@ -24,8 +24,9 @@ from otel_jb.probes.attach.files import Files
 from otel_jb.probes.attach.places import Groups
 from otel_jb.probes.attach.table import Block, Table
 from otel_jb.probes.attach.verify import UnverifiedError
-from otel_jb.probes.backend import KernelOptions
+from otel_jb.probes.backend import HitTime, KernelOptions
 from otel_jb.probes.bpf import BpfError
+from otel_jb.probes.hit_time import HitTimer
 from otel_jb.probes.programs.compiled import RING_BYTES, Loaded, Loading
 from otel_jb.probes.programs.instances import Instances
 from otel_jb.probes.read import names
@@ -76,6 +77,9 @@ class BpfBackend:
         self._retiring: list[tuple[float, Block]] = []
         self._ended: list[Block] = []  # those whose process has ended
         self._held: list[SlowCall] = []  # calls of late packets, until more is known of those around them
+
+        self._hit_timer = HitTimer()
+        self._opened.callback(self._hit_timer.close)
 
     @property
     def _records_flights(self) -> bool:
@@ -523,6 +527,7 @@ class BpfBackend:
 
     def detach(self, *target_ids: int, gone: bool = False) -> Snapshot:
         """See `Backend.detach`."""
+        self._hit_timer.close(target_ids)
         every = [self._targets.pop(target_id) for target_id in target_ids]
         self._note_ended()
         if gone:
@@ -692,6 +697,14 @@ class BpfBackend:
             return AgentCost()
         finally:
             specimen.close()
+
+    def sample_hits(self, target_id: int) -> bool:
+        """See `Backend.sample_hits`."""
+        return self._hit_timer.begin(self._targets[target_id])
+
+    def hit_time(self) -> HitTime | None:
+        """See `Backend.hit_time`."""
+        return self._hit_timer.end()
 
     def _attach_specimen(self, target: Target, probe: Probe) -> None:
         """No call counts as slow: the events would take room in the ring buffer from those of targets."""

@@ -35,7 +35,7 @@ from otel_jb.model.stream import (
     TargetEnded,
 )
 from otel_jb.planner.changes import Found
-from otel_jb.probes.backend import Backend
+from otel_jb.probes.backend import Backend, HitTime
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from tests import telemetry_samples as samples
 
@@ -62,6 +62,7 @@ class Scripted:
         self.refused: AttachError | None = None
         self.slow: list[SlowCall] = []
         self.counted = 0
+        self.seen: HitTime | None = None
         self.buckets: dict[int, tuple[int, ...]] = {}
         self.shared: set[int] = set()
         self._number = 0
@@ -155,6 +156,14 @@ class Scripted:
     def measure_cost(self, run: Callable[[Callable[[], object]], object]) -> AgentCost:
         return AgentCost()
 
+    def sample_hits(self, target_id: int) -> bool:
+        self.asked.append(("sample", target_id))
+        return True
+
+    def hit_time(self) -> HitTime | None:
+        seen, self.seen = self.seen, None
+        return seen
+
     def close(self) -> None:
         self.asked.append(("close",))
 
@@ -217,6 +226,26 @@ def test_a_rare_call_whose_end_is_not_probed_has_one_cold_hit(monkeypatch: pytes
     world.measuring.use_costs(AgentCost((("cold", 2e-6),)), ())
     world.measuring.govern()
     assert [reading.cold_s for reading in seen] == [2e-6, 4e-6]
+
+
+def test_a_target_is_sampled_from_one_look_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The governor names it, and is told at its next look what was seen since."""
+    told: list[object] = []
+
+    def observe(_: Governor, now: float, readings: object, cpu: object, quiet: object, seen: object) -> list[Decision]:
+        told.append(seen)
+        return []
+
+    monkeypatch.setattr(Governor, "observe", observe)
+    monkeypatch.setattr(Governor, "to_sample", lambda *_: 7)
+    world = World()
+    world.measuring.attach(found(7))
+    world.measuring.govern()
+    assert world.backend.asked[-1] == ("sample", 7)
+    world.backend.seen = seen = HitTime(7, {1: 0.01}, 0.0, frozenset(), 0.001)
+    world.measuring.govern()
+    world.measuring.govern()
+    assert told == [None, seen, None]
 
 
 def test_nothing_comes_of_a_process_that_ended_while_it_was_attached() -> None:

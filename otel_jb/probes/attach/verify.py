@@ -40,7 +40,7 @@ def in_memory(
     """
     status = os.fstat(descriptor)
     try:
-        mappings = _mappings(pid, status)
+        mapped = mappings(pid, status)
         memory = os.open(f"{procfs.PROC}/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
     except (AgentError, FileNotFoundError, ProcessLookupError):
         return
@@ -49,9 +49,9 @@ def in_memory(
     try:
         for probe in probes:
             for offset, expected in probe.code:
-                holding = [each for each in mappings if each.offset <= offset < each.offset + each.end - each.start]
+                holding = [each for each in mapped if each.offset <= offset < each.offset + each.end - each.start]
                 if (
-                    mappings and not holding and offset < status.st_size
+                    mapped and not holding and offset < status.st_size
                 ):  # beyond it, the kernel refuses the probe and says why
                     raise UnverifiedError(
                         f"process {pid} has put other memory in the place of {probe.function}", _REMEDY
@@ -67,7 +67,7 @@ def in_memory(
         os.close(memory)
 
 
-def _mappings(pid: int, status: os.stat_result) -> list[procfs.Mapping]:
+def mappings(pid: int, status: os.stat_result) -> list[procfs.Mapping]:
     """Where the process has code of the file. On some file systems /proc calls the device otherwise than stat() does."""
     found = procfs.maps(pid, code=True, inode=status.st_ino)
     return [each for each in found if each.device_number == status.st_dev] or found

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What samples of a target's hits do to the governor's estimate: how near it comes to the truth, how soon, and how rarely a target is sampled."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+import pytest
+
+from otel_jb.agent.governor import Decision, Governor, Reading
+from otel_jb.agent.sampled import AGAIN_S, FIRST_S, PERIOD_S, REFUSED_S
+from otel_jb.agent.shedding import Tells
+from otel_jb.probes.backend import HitTime
+
+US = 1e-6
+SAMPLE_S = 1e-3
+
+
+class Sampled:
+    """A target whose hits can be sampled, with as much chance in it as samples have.
+
+    Args:
+        governor: what decides.
+        rates: calls a second by function.
+        really: microseconds that a call of it costs; the governor believes that it is 1.
+        unknown: functions whose hits are seen, but not whose they are.
+        refused: it cannot be sampled.
+        own: share of a CPU that the target works itself.
+    """
+
+    def __init__(
+        self,
+        governor: Governor,
+        rates: Mapping[int, float],
+        really: Mapping[int, float],
+        *,
+        unknown: frozenset[int] = frozenset(),
+        refused: bool = False,
+        own: float = 0.2,
+    ) -> None:
+        self.governor, self.rates, self.really = governor, dict(rates), dict(really)
+        self.unknown, self.refused, self.own = unknown, refused, own
+        self.random = random.Random(7)
+        self.attached = set(rates)
+        self.counts = dict.fromkeys(rates, 0.0)
+        self.cpu_s, self.now = 0.0, 100.0
+        self.asked: list[float] = []  #: when it was to be sampled
+        self.sampled = False
+        self.decisions: list[tuple[float, Decision]] = []
+        self.cost_s = US  #: as the governor believes
+
+    def truth(self) -> float:
+        """Share of a CPU that the attached probes cost."""
+        return sum(self.rates[series] * self.really[series] * US for series in self.attached)
+
+    def _seen(self) -> HitTime | None:
+        if not self.sampled or self.refused:
+            return None
+        seconds, unknown_s = {}, 0.0
+        for series in self.attached:
+            mean = self.rates[series] * self.really[series] * US / SAMPLE_S
+            count = max(0, round(self.random.gauss(mean, mean**0.5)))
+            if series in self.unknown:
+                unknown_s += count * SAMPLE_S
+            elif count:
+                seconds[series] = count * SAMPLE_S
+        return HitTime(1, seconds, unknown_s, self.unknown, SAMPLE_S)
+
+    def run(self, seconds: int) -> float:
+        """Let time pass; returns the estimate."""
+        for _ in range(seconds):
+            self.now += 1
+            for series in self.attached:
+                self.counts[series] += self.rates[series]
+            self.cpu_s += self.truth() + self.own
+            readings = [Reading(s, 1, Tells.DETAIL, int(self.counts[s]), self.cost_s) for s in self.rates]
+            seen, due = self._seen(), self.governor.due(1, self.now, int(sum(self.counts.values())))
+            quiet = () if due else (1,)
+            made = self.governor.observe(
+                self.now, readings if due else (), {1: self.cpu_s} if due else {}, quiet, seen if due else None
+            )
+            for decision in made:
+                self.decisions.append((self.now, decision))
+                (self.attached.difference_update if decision.shed else self.attached.update)(decision.series)
+            self.sampled = self.governor.to_sample(self.now) == 1
+            self.asked += [self.now] if self.sampled else []
+        return self.governor.overhead()[1]
+
+
+@pytest.mark.parametrize("really", [0.3, 0.5, 1.0, 1.7, 2.8])
+def test_the_estimate_is_what_samples_show(really: float) -> None:
+    """Wherever the cost of a call was measured wrong, after a minute and a half the estimate is within 15 % of the truth."""
+    target = Sampled(Governor(None, samples=True), {1: 10_000, 2: 5_000}, {1: really, 2: really})
+    target.run(30)
+    assert target.run(60) == pytest.approx(target.truth(), rel=0.15)
+
+
+def test_a_budget_is_kept_by_one_decision_where_calls_cost_more_than_was_thought() -> None:
+    """Samples are there before the budget decides: what goes is what suffices in truth."""
+    target = Sampled(
+        Governor(samples=True, budget=0.03), {1: 12_000, 2: 6_000, 3: 4_000}, dict.fromkeys((1, 2, 3), 2.2)
+    )
+    target.run(120)
+    assert [decision.shed for _, decision in target.decisions] == [True]
+    assert target.decisions[0][0] < 100 + 25
+    assert target.truth() <= 0.03
+
+
+def test_the_first_second_alone_decides_nothing() -> None:
+    """Thirty times the budget by the calibration: the target is sampled before anything goes, so what does not have to stays."""
+    target = Sampled(Governor(samples=True, budget=0.01), {1: 300_000, 2: 20_000}, {1: 0.25, 2: 0.25})
+    target.run(100)
+    assert [decision.series for _, decision in target.decisions] == [(1,)]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_very_hot_function_goes_at_once(refused: bool) -> None:
+    """As soon as a sample has shown it, or the kernel has refused to."""
+    target = Sampled(Governor(samples=True, budget=0.10), {1: 500_000}, {1: 1.0}, refused=refused)
+    target.run(6)
+    assert [decision.series for _, decision in target.decisions] == [(1,)]
+
+
+def test_nothing_is_shed_where_calls_cost_less_than_was_thought() -> None:
+    """Four fifths of the budget in truth, twice of it by the calibration."""
+    target = Sampled(Governor(samples=True, budget=0.02), {1: 20_000, 2: 20_000}, {1: 0.4, 2: 0.4})
+    target.run(300)
+    assert target.decisions == []
+
+
+@pytest.mark.parametrize("unknown", [frozenset[int](), frozenset({1})])
+def test_each_function_costs_what_its_samples_show(unknown: frozenset[int]) -> None:
+    """A decision names what functions cost in truth, also where hits of one are seen without their function's name."""
+    target = Sampled(
+        Governor(samples=True, budget=0.05),
+        {1: 20_000, 2: 20_000, 3: 20_000},
+        {1: 3.0, 2: 1.0, 3: 0.5},
+        unknown=unknown,
+    )
+    target.run(120)
+    ((_, decision),) = target.decisions
+    assert decision.series == (1,)
+    assert decision.shares[0] == pytest.approx(0.06, rel=0.2)
+
+
+def test_a_target_is_sampled_often_at_first_and_seldom_later() -> None:
+    """Until there is enough to tell, and a few seconds of each minute from then on."""
+    target = Sampled(Governor(None, samples=True), {1: 10_000}, {1: 1.0})
+    target.run(30)
+    assert 5 <= len(target.asked) <= FIRST_S
+    first = len(target.asked)
+    target.run(600)
+    assert 600 / (PERIOD_S + AGAIN_S) - 1 <= (len(target.asked) - first) / AGAIN_S <= 600 / PERIOD_S + 1
+
+
+def test_a_target_is_sampled_anew_when_its_calls_change() -> None:
+    """With other calls hits may be colder or warmer: nobody waits a minute to see."""
+    target = Sampled(Governor(None, samples=True), {1: 10_000}, {1: 1.0})
+    target.run(35)
+    before = target.now
+    target.rates[1] = 20_000
+    target.run(5)
+    assert next(at for at in target.asked if at > before) <= before + 3
+
+
+def test_a_target_whose_probes_cost_next_to_nothing_is_never_sampled() -> None:
+    """A hundred calls a second."""
+    target = Sampled(Governor(samples=True, budget=0.05), {1: 100}, {1: 1.0})
+    target.run(300)
+    assert target.asked == []
+
+
+def test_where_samples_are_refused_the_estimate_is_as_before() -> None:
+    """It is asked for again after minutes, and until then the calibration decides."""
+    target = Sampled(Governor(None, samples=True), {1: 10_000}, {1: 1.6}, refused=True)
+    assert target.run(200) == pytest.approx(0.01, rel=0.02)
+    assert len(target.asked) == 1
+    target.refused = False
+    target.run(int(REFUSED_S))
+    assert target.run(60) == pytest.approx(0.016, rel=0.15)
+
+
+def test_samples_from_before_a_hits_cost_was_measured_are_forgotten() -> None:
+    """They were compared with an estimate that is another now."""
+    target = Sampled(Governor(None, samples=True), {1: 20_000}, {1: 1.0})
+    target.cost_s = 2 * US
+    target.run(20)
+    target.governor.forget_samples()
+    target.cost_s = US
+    target.run(30)
+    assert target.run(60) == pytest.approx(target.truth(), rel=0.1)
+
+
+def test_of_many_targets_one_is_sampled_at_a_time_and_each_in_its_turn() -> None:
+    """Twelve targets, of which the agent samples one a second."""
+    governor = Governor(None, samples=True)
+    asked: list[int | None] = []
+    for now in range(1, 200):
+        readings = [Reading(number, number, Tells.DETAIL, now * 10_000, US) for number in range(1, 13)]
+        cpu = dict.fromkeys(range(1, 13), now * 0.2)
+        wanted = asked[-1] if asked else None
+        seen = HitTime(wanted, {wanted: 0.01}, 0.0, frozenset(), SAMPLE_S) if wanted is not None else None
+        governor.observe(float(now), readings, cpu, (), seen)
+        asked.append(governor.to_sample(float(now)))
+    assert set(asked) - {None} == set(range(1, 13))
