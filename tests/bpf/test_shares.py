@@ -14,6 +14,7 @@ import pytest
 
 from otel_jb.model.plan import EndStrategy, ProbePlan
 from otel_jb.model.stream import SlowCall
+from otel_jb.probes import abi
 from otel_jb.probes.live import BpfBackend
 from otel_jb.probes.programs import sharecode
 from tests.bpf.conftest import LINKS, Child, Compile
@@ -43,6 +44,16 @@ class Program:
 
     def __init__(self, child: Child, kernel: BpfBackend) -> None:
         self._child, self._kernel = child, kernel
+
+    @property
+    def features(self) -> list[int]:
+        """Of the probe's programs."""
+        return [
+            shape.features
+            for (item,) in [self._kernel._targets[1].probes]
+            for links in item.function.links.values()
+            for _, shape in links.programs
+        ]
 
     def known(self, line: str) -> tuple[SlowCall, Told]:
         """One call whose share is known to both. On a busy machine the thread may lose its processor while one of them reads it."""
@@ -156,13 +167,15 @@ def test_a_thread_that_has_moved_to_another_processor_is_accounted_for(shares: C
 
 
 def test_nothing_is_told_of_a_call_whose_thread_may_run_something_else(shares: Child) -> None:
-    """The thread's account is that of all coroutines together: it says nothing of one call."""
+    """The thread's account is that of all coroutines together: it says nothing of one call, and no call pays for it."""
     plan = plan_for(shares.path, {"put": Meaning()})
     plan = replace(plan, probes=tuple(replace(probe, may_yield=True) for probe in plan.probes))
     with measured(shares, plan) as program:
         call, _ = program.call("sleep 20")
         assert (call.cpu_ns, call.run_delay_ns, call.blocked_ns) == (None, None, None)
         assert call.may_yield
+        assert program.features
+        assert not any(features & abi.FEATURE_SHARE for features in program.features)
 
 
 def test_a_kernel_that_does_not_tell_leaves_it_out(shares: Child, monkeypatch: pytest.MonkeyPatch) -> None:

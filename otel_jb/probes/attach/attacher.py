@@ -55,7 +55,8 @@ class Attacher:
             form=form,
             goroutine=probe.goroutine,
             late=late,
-            share=sharecode.here() if self._events else None,
+            # What the scheduler did with a thread that may run something else meanwhile says nothing of the call.
+            share=sharecode.here() if self._events and not probe.may_yield else None,
         )
         starts, stops = with_arguments(shape, cookies.marks(probe)), shape
         if probe.pair is not None:
