@@ -4,6 +4,7 @@
 #ifndef OTEL_JB_ABI_H
 #define OTEL_JB_ABI_H
 
+#define CACHE_LINE 64      // bytes
 #define CALL_BITS 15       // slots for calls in flight: 2^CALL_BITS, 2 MiB
 #define SERIES_BITS 19     // width of a series index inside a key
 #define NUMBER_BITS 10     // width of a function's number within its set
@@ -26,6 +27,7 @@
 #define RTP_PROBES 16                       // slots that are tried for one stream
 #define RTP_WORDS 32                        // of 32 numbers each: the window in which duplicates and reordering are told
 #define RTP_TRIES 8
+#define RTP_CLOCKS 128
 #define RTP_GAPS 32                         // buckets of the time between packets
 #define RTP_SETTLE 24                       // blocks of 32 numbers behind the highest: what has not come by then is lost for good
 #define RTP_SETTLE_STEPS 16                 // runs of numbers that one run of the program settles, before it begins once more
@@ -124,8 +126,10 @@ struct share {
 struct cell {
   u64 above1;
   u64 above2;
-  u64 bucket;
+  u64 buckets;  // the lowest one, and from bit 32 on, in 8 bits each, the buckets of the time between packets that the three belong to
 };
+#define CELL_GAPS_SHIFT 32
+#define CELL_GAP_BITS 8
 
 // Helper numbers that no kernel has: where the agent puts instructions before it loads a program.
 #define HOLE_COOKIE 32513       // r0 = the attach cookie
@@ -209,30 +213,31 @@ struct cell {
 #define OUTCOME_DROP 8
 #define OUTCOME_UNKNOWN 255
 
-// Configuration (written by user space) and statistics (added to by the kernel) of one series: one function of one process.
+// Configuration (written by user space) and statistics (added to by the kernel) of one series: one function of one process. What an
+// ordinary call touches is in the first two cache lines, so that a call after other work waits for few.
 struct series {
-  u64 slow_ns;       // a call at least this long is slow; ~0: none is
+  u64 slow_ns;  // a call at least this long is slow; ~0: none is
+  u32 group;    // whose buffers the depths belong to
+  u32 flags;    // FLAG_*
+  u64 entered;  // read after all others: calls that entered and have no outcome yet are in flight
+  u64 late_ns;  // when a packet was last reported as too late
+  // By parity of the epoch. Counts and sums go on for ever; the others are cleared when their half is read.
+  u64 count[2];
+  u64 sum_ns[2];
+  u64 EXTREMES;      // the highest and the lowest of otel_jb/model/counters.py
+  u64 COUNTERS;      // what is counted: the sums and balances of the same table; packets and bytes first
   u64 event_gap_ns;  // token bucket: time one event costs
   u64 event_burst_ns;
-  u32 group;      // whose buffers the depths belong to
-  u32 flags;      // FLAG_*
   u64 event_tat;  // token bucket: theoretical arrival time of the next event
   // who owns the block that begins here, written by the kernel when it takes it
   u64 owner;  // tgid | set << 32
   u64 started_ns;
   u64 cgroup;
   u64 comm[2];
-  u64 whose;     // 1 + the id of the user in whose share the block counts; 0: in nobody's
-  u64 state;     // BLOCK_*
-  u64 late_ns;   // when a packet was last reported as too late
-  u64 COUNTERS;  // what is counted: the sums and balances of otel_jb/model/counters.py
-  // By parity of the epoch. Counts and sums go on for ever; the others are cleared when their half is read.
-  u64 count[2];
-  u64 sum_ns[2];
-  u64 EXTREMES;  // the highest and the lowest of the same table
+  u64 whose;  // 1 + the id of the user in whose share the block counts; 0: in nobody's
+  u64 state;  // BLOCK_*
   u64 buckets[BUCKETS];
-  u64 entered;  // read after all others: calls that entered and have no outcome yet are in flight
-};
+} __attribute__((aligned(CACHE_LINE)));
 #define FLAG_SHUT 1u      // nothing is counted
 #define FLAG_CLEARED 2u   // return probes may be put into this process
 #define FLAG_EXCHANGE 4u  // the links are being exchanged:
@@ -285,7 +290,8 @@ struct control {
   u64 start_boottime;
   u64 signal;
   u64 live;
-  u64 late_ns;  // when the packet of any series was last reported as too late
+  u64 late_ns;             // when the packet of any series was last reported as too late
+  u64 clocks[RTP_CLOCKS];  // length of one step of RTP time in 2^-16 ns, by payload type; 0: unknown
 };
 
 // What user space asks the kernel to do (arguments of `on_command`: the command, then these).
@@ -317,6 +323,7 @@ struct thread {
   u64 tid;
   u64 position;  // calls ended so far
   u64 since;     // position when this thread took the slot over
+  u64 pad;       // so that none of these lies in two cache lines
   struct nested recent[NESTED];
 };
 
@@ -357,27 +364,31 @@ struct event {
 #define LATE_GAP_NS 1000000000ULL     // between two of these of one series
 #define LATE_GAP_ALL_NS 100000000ULL  // of all series, of whatever process
 
-// One SSRC of one buffer, as its packets told. Freed by user space alone.
+// One SSRC of one buffer, as its packets told. Freed by user space alone. A packet in its order touches the first two cache lines, one of
+// the window and one of the gaps.
 struct rtp_stream {
   u64 key;    // RTP_KEY_VALID | series << 32 | SSRC; 0: free
+  u64 ring;   // of the flight recorder, by user space: its first record | how many it has, less one << 32; 0: none
+  u64 flown;  // packets that were recorded; goes on when the slot is freed
   u64 owner;  // the buffer << 1 | 1
   u64 max;    // the highest sequence number, extended; 0: none was seen
-  u64 base;   // the first
   u64 received;
   u64 bytes;
-  u64 lost;  // signed
+  u64 passed_ns;  // when the last packet passed
+  u64 gaps_ns;    // the sum of the times between packets
+  u64 last;       // when the last packet came (1024 ns) << 32 | its RTP time
+  u64 tick;       // of the last packet's clock
+  u64 jitter;     // 16 times, in ns
+  u64 moved;      // the sum of what jitter is the moving average of, in ns
+  u64 clock;      // payload type << RTP_CLOCK_SHIFT | the tick that the server itself has for it, by user space; 0: not known
+  u64 base;       // the first number
+  u64 lost;       // signed
+  u64 window[RTP_WORDS];  // block << 32 | which of its 32 numbers were seen
+  u64 gaps[RTP_GAPS];     // how many of the times between packets were how long
   u64 reordered;
   u64 duplicated;
-  u64 strays;             // received, of numbers so far away that nothing follows from them
-  u64 bad;                // RTP_NEXT | the number that would begin another sequence
-  u64 last;               // when the last packet came (1024 ns) << 32 | its RTP time
-  u64 tick;               // of the last packet's clock
-  u64 jitter;             // 16 times, in ns
-  u64 moved;              // the sum of what jitter is the moving average of, in ns
-  u64 passed_ns;          // when the last packet passed
-  u64 window[RTP_WORDS];  // block << 32 | which of its 32 numbers were seen
-  u64 gaps_ns;            // the sum of the times between packets
-  u64 gaps[RTP_GAPS];     // how many of these times were how long
+  u64 strays;   // received, of numbers so far away that nothing follows from them
+  u64 bad;      // RTP_NEXT | the number that would begin another sequence
   u64 settled;  // RTP_SETTLING | the number below which it is final which came. What follows is written by who settles, unless noted
   u64 judged;   // the number below which all are part of a burst or a gap; with a group, its first loss
   u64 group;    // losses with fewer than RTP_GMIN packets between any two, to which the next may belong; 0: none
@@ -391,10 +402,7 @@ struct rtp_stream {
   u64 gap_lost;        // those of them that never came
   u64 unjudged;        // numbers of which it was forgotten whether they came
   u64 slot;            // 1 + where this is
-  u64 clock;           // payload type << RTP_CLOCK_SHIFT | the tick that the server itself has for it, by user space; 0: not known
-  u64 ring;            // of the flight recorder, by user space: its first record | how many it has, less one << 32; 0: none
-  u64 flown;           // packets that were recorded; goes on when the slot is freed
-};
+} __attribute__((aligned(CACHE_LINE)));
 
 // A packet in the flight recorder. The upper 16 bits of each word are the lap of the ring, see flight.h.
 struct flight {

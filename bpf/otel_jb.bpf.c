@@ -50,9 +50,6 @@ BPF_TABLE("hash", u64, struct process, processes, 8192);
 BPF_F_TABLE("array", u32, struct buffer, buffers, BUFFER_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct thread, threads, THREAD_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct rtp_stream, rtp_streams, RTP_STREAMS, MMAPABLE);
-BPF_F_TABLE("array", u32, u64, rtp_clocks, 128,
-            MMAPABLE);  // length of one step of RTP time in 2^-16 ns, by payload type; 0: unknown
-BPF_F_TABLE("array", u32, u64, rtp_gap_buckets, BUCKETS, MMAPABLE);  // the bucket of the time between packets that each belongs to
 BPF_F_TABLE("array", u32, struct rtp_unplaced, rtp_unplaced, SERIES, MMAPABLE);  // by series
 BPF_F_TABLE("array", u32, struct flight, flights, 1, MMAPABLE);                  // user space chooses the size
 BPF_F_TABLE("array", u32, struct flow, flows, FLOWS, MMAPABLE);
@@ -152,26 +149,36 @@ INLINE u64 any_value(u64 v) {
 // BCC turns look-ups into calls in this file only.
 INLINE struct rtp_stream *rtp_stream_at(u32 slot) { return rtp_streams.lookup(&slot); }
 INLINE struct rtp_unplaced *rtp_unplaced_of(u32 series) { return rtp_unplaced.lookup(&series); }
-INLINE u64 rtp_tick(u32 payload_type) {
-  u64 *tick = rtp_clocks.lookup(&payload_type);
-  return tick ? *tick : 0;
+INLINE u64 rtp_tick(u32 payload_type) { return *(volatile u64 *)&hole_control()->clocks[payload_type & (RTP_CLOCKS - 1)]; }
+
+INLINE struct cell *cell_of(u64 ns) {
+  u32 exponent = log2_floor(ns | 1);
+  u64 at = (exponent << CELL_BITS) | (((ns << (63 - exponent)) >> (63 - CELL_BITS)) & ((1 << CELL_BITS) - 1));
+  asm volatile("" : "+r"(at));  // or the compiler drops the mask below, and Linux 6.1 knows no bound for an "or"
+  return &hole_cells()[at & ((64 << CELL_BITS) - 1)];
 }
-INLINE u64 rtp_gap_bucket(u32 bucket) {
-  u64 *place = rtp_gap_buckets.lookup(&bucket);
-  return place ? *place : 0;
+
+// What a duration's cell says of its buckets; `above` is how many of the cell's thresholds it is above.
+INLINE u64 buckets_at(u64 ns, u32 *above) {
+  struct cell *cell = cell_of(ns);
+  *above = (ns > cell->above1) + (ns > cell->above2);
+  return cell->buckets;
 }
 
 // The histogram bucket of a duration.
 INLINE u64 bucket_of(u64 ns) {
-  u32 exponent = log2_floor(ns | 1);
-  u64 at = (exponent << CELL_BITS) | (((ns << (63 - exponent)) >> (63 - CELL_BITS)) & ((1 << CELL_BITS) - 1));
-  asm volatile("" : "+r"(at));  // or the compiler drops the mask below, and Linux 6.1 knows no bound for an "or"
-  struct cell *cell = &hole_cells()[at & ((64 << CELL_BITS) - 1)];
-  u64 bucket = cell->bucket;
-  if (ns > cell->above1) bucket++;
-  if (ns > cell->above2) bucket++;
+  u32 above;
+  u64 bucket = (u32)buckets_at(ns, &above);
+  bucket += above;
   asm volatile("" : "+r"(bucket));  // keeps check and use on one 64-bit register, for the verifier
   return bucket >= BUCKETS ? BUCKETS - 1 : bucket;
+}
+
+// The bucket of a time between packets.
+INLINE u64 rtp_gap_bucket(u64 ns) {
+  u32 above;
+  u64 buckets = buckets_at(ns, &above);
+  return buckets >> (CELL_GAPS_SHIFT + CELL_GAP_BITS * above) & (RTP_GAPS - 1);
 }
 
 INLINE struct flight *flight_at(u32 at) { return flights.lookup(&at); }

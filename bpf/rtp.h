@@ -60,7 +60,7 @@ INLINE void rtp_gap(struct rtp_stream *r, u64 now) {
   if (UNLIKELY(!before)) return;
   u64 gap = now > before ? now - before : 0;
   ADD(r->gaps_ns, gap);
-  ADD(r->gaps[rtp_gap_bucket(bucket_of(gap)) & (RTP_GAPS - 1)], 1);
+  ADD(r->gaps[rtp_gap_bucket(gap)], 1);
 }
 
 // RFC 3550, A.8, in nanoseconds. When the last packet came (in 1024 ns) and its RTP time are one word, so that they belong together.
@@ -148,7 +148,7 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
     u64 was = __sync_val_compare_and_swap(&r->max, max, max + ahead);
     if (was == max) {
       raised = 1;
-      ADD(r->lost, ahead - 1);
+      if (UNLIKELY(ahead > 1)) ADD(r->lost, ahead - 1);
       *(volatile u64 *)&words[REG_RTP] = (max ^ (max + ahead)) >> 5;
       break;
     }

@@ -64,13 +64,7 @@ class Counter:
 
 
 TABLE: tuple[Counter, ...] = (
-    # How calls ended; those that returned are in the histogram.
-    Counter("abandoned"),
-    Counter("missed"),
-    Counter("untimed"),
-    Counter("orphan_ends"),
-    Counter("missed_ends"),  # ends that may belong to missed calls
-    # What they did with their packets.
+    # What calls did with their packets. The first two are what most calls count, and are beside each other in memory.
     Counter(
         "packets",  # including untimed ones; not counted if the function reads nothing
         instrument=Instrument(
@@ -93,6 +87,13 @@ TABLE: tuple[Counter, ...] = (
         ),
         told_by="has_bytes",
     ),
+    # How calls ended; those that returned are in the histogram.
+    Counter("abandoned"),
+    Counter("missed"),
+    Counter("untimed"),
+    Counter("orphan_ends"),
+    Counter("missed_ends"),  # ends that may belong to missed calls
+    # Packets that took another way.
     Counter(
         "drops",
         instrument=Instrument(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from otel_jb.model.counters import TABLE, declarators, declared
 
+CACHE_LINE = 64  #: bytes
 CALL_BITS = 15
 SERIES_BITS = 19
 NUMBER_BITS = 10
@@ -29,6 +30,7 @@ FIELDS = 8
 RTP_STREAM_BITS = 12
 RTP_STREAMS = 1 << RTP_STREAM_BITS
 RTP_WORDS = 32
+RTP_CLOCKS = 128
 RTP_GAPS = 32
 RTP_SETTLE = 24
 RTP_GMIN = 16
@@ -151,18 +153,12 @@ SHARE_SLEPT_BITS = 16
 
 # struct series, in words
 SERIES_SLOW_NS = 0
-SERIES_EVENT_GAP_NS = 1
-SERIES_EVENT_BURST_NS = 2
-SERIES_GROUP_FLAGS = 3  #: two halves: the group below, FLAG_* above
-SERIES_EVENT_TAT = 4
-SERIES_OWNER = 5
-SERIES_STARTED_NS = 6
-SERIES_CGROUP = 7
-SERIES_COMM = 8
-SERIES_WHOSE = 10
-SERIES_STATE = 11
-SERIES_LATE_NS = 12
-SERIES_COUNTERS = 13
+SERIES_GROUP_FLAGS = 1  #: two halves: the group below, FLAG_* above
+SERIES_ENTERED = 2  #: read after all others
+SERIES_LATE_NS = 3
+SERIES_COUNT = 4
+SERIES_SUM_NS = 6
+SERIES_EXTREMES = 8
 
 
 def _places(at: int, members: tuple[tuple[str, int], ...]) -> tuple[dict[str, int], int]:
@@ -174,9 +170,17 @@ def _places(at: int, members: tuple[tuple[str, int], ...]) -> tuple[dict[str, in
     return places, at
 
 
-_counters, SERIES_COUNT = _places(SERIES_COUNTERS, declared(TABLE, of_interval=False))
-SERIES_SUM_NS = SERIES_COUNT + 2
-_extremes, SERIES_BUCKETS = _places(SERIES_SUM_NS + 2, declared(TABLE, of_interval=True))
+_extremes, SERIES_COUNTERS = _places(SERIES_EXTREMES, declared(TABLE, of_interval=True))
+_counters, SERIES_EVENT_GAP_NS = _places(SERIES_COUNTERS, declared(TABLE, of_interval=False))
+SERIES_EVENT_BURST_NS = SERIES_EVENT_GAP_NS + 1
+SERIES_EVENT_TAT = SERIES_EVENT_GAP_NS + 2
+SERIES_OWNER = SERIES_EVENT_GAP_NS + 3
+SERIES_STARTED_NS = SERIES_EVENT_GAP_NS + 4
+SERIES_CGROUP = SERIES_EVENT_GAP_NS + 5
+SERIES_COMM = SERIES_EVENT_GAP_NS + 6
+SERIES_WHOSE = SERIES_EVENT_GAP_NS + 8
+SERIES_STATE = SERIES_EVENT_GAP_NS + 9
+SERIES_BUCKETS = SERIES_EVENT_GAP_NS + 10
 #: where the words of each row of the table of counters begin
 PLACES = {**_counters, **_extremes}
 SERIES_ABANDONED, SERIES_MISSED, SERIES_UNTIMED = PLACES["abandoned"], PLACES["missed"], PLACES["untimed"]
@@ -192,8 +196,9 @@ BLOCK_FREE, BLOCK_TAKEN, BLOCK_VOID, BLOCK_ENDED, BLOCK_EXECUTED = 0, 1, 2, 3, 4
 
 
 def series_words(buckets: int) -> int:
-    """Words of one `struct series` with that many buckets; the last is what entered."""
-    return SERIES_BUCKETS + buckets + 1
+    """Words of one `struct series` with that many buckets: whole cache lines."""
+    line = CACHE_LINE // 8
+    return (SERIES_BUCKETS + buckets + line - 1) // line * line
 
 
 # struct set, in words
@@ -207,47 +212,47 @@ USER_ID, USER_TAKEN, USER_FREED, USER_REFUSED = 0, 1, 2, 3
 
 COMMAND_CLAIM, COMMAND_IGNORE, COMMAND_END, COMMAND_SETTLE, COMMAND_FORGET, COMMAND_UNSEEN = 1, 2, 3, 4, 5, 6
 CELL_WORDS = 3
-CONTROL_WORDS = 9
+CELL_GAPS_SHIFT, CELL_GAP_BITS = 32, 8
+CONTROL_WORDS = 9 + RTP_CLOCKS
 CONTROL_EPOCH, CONTROL_SPILLED, CONTROL_ENDED, CONTROL_USER_QUOTA = 0, 1, 2, 3
 CONTROL_GROUP_LEADER, CONTROL_START_BOOTTIME, CONTROL_SIGNAL, CONTROL_LIVE = 4, 5, 6, 7
-CONTROL_LATE_NS = 8
+CONTROL_LATE_NS, CONTROL_CLOCKS = 8, 9
 BUFFER_WORDS = 4
 DEPTH_MARK_SHIFT = 48
 BUFFER_KEY, BUFFER_DEPTH, BUFFER_SEEN_NS = 0, 1, 2
 NESTED_WORDS = 4
 
 # struct rtp_stream, in words
-RTP_STREAM_WORDS = 16 + RTP_WORDS + 1 + RTP_GAPS + 12 + 1 + 1 + 2
+RTP_STREAM_WORDS = 104
 RTP_STREAM_KEY = 0
-RTP_STREAM_OWNER = 1
-RTP_STREAM_MAX = 2
-RTP_STREAM_BASE = 3
-RTP_STREAM_RECEIVED = 4
-RTP_STREAM_BYTES = 5
-RTP_STREAM_LOST = 6  #: signed
-RTP_STREAM_REORDERED = 7
-RTP_STREAM_DUPLICATED = 8
-RTP_STREAM_STRAYS = 9
-RTP_STREAM_BAD = 10
-RTP_STREAM_LAST = 11
-RTP_STREAM_TICK = 12
-RTP_STREAM_JITTER = 13  #: 16 times, in ns
-RTP_STREAM_MOVED = 14  #: ns
-RTP_STREAM_PASSED_NS = 15
+#: of the flight recorder; these two stay when a slot is freed
+RTP_STREAM_RING, RTP_STREAM_FLOWN = 1, 2
+RTP_STREAM_OWNER = 3  #: with all that follows, of the stream that has the slot
+RTP_STREAM_MAX = 4
+RTP_STREAM_RECEIVED = 5
+RTP_STREAM_BYTES = 6
+RTP_STREAM_PASSED_NS = 7
+RTP_STREAM_GAPS_NS = 8
+RTP_STREAM_LAST = 9
+RTP_STREAM_TICK = 10
+RTP_STREAM_JITTER = 11  #: 16 times, in ns
+RTP_STREAM_MOVED = 12  #: ns
+RTP_STREAM_CLOCK = 13  #: payload type << RTP_CLOCK_SHIFT | tick
+RTP_STREAM_BASE = 14
+RTP_STREAM_LOST = 15  #: signed
 RTP_STREAM_WINDOW = 16
-RTP_STREAM_GAPS_NS = 16 + RTP_WORDS
-RTP_STREAM_GAPS = RTP_STREAM_GAPS_NS + 1
-RTP_STREAM_SETTLED = RTP_STREAM_GAPS + RTP_GAPS
+RTP_STREAM_GAPS = RTP_STREAM_WINDOW + RTP_WORDS
+RTP_STREAM_REORDERED = RTP_STREAM_GAPS + RTP_GAPS
+RTP_STREAM_DUPLICATED = RTP_STREAM_REORDERED + 1
+RTP_STREAM_STRAYS = RTP_STREAM_REORDERED + 2
+RTP_STREAM_BAD = RTP_STREAM_REORDERED + 3
+RTP_STREAM_SETTLED = RTP_STREAM_REORDERED + 4
 RTP_STREAM_BURSTS = RTP_STREAM_SETTLED + 6
 RTP_STREAM_BURST_EXPECTED = RTP_STREAM_BURSTS + 1
 RTP_STREAM_BURST_LOST = RTP_STREAM_BURSTS + 2
 RTP_STREAM_GAP_EXPECTED = RTP_STREAM_BURSTS + 3
 RTP_STREAM_GAP_LOST = RTP_STREAM_BURSTS + 4
 RTP_STREAM_UNJUDGED = RTP_STREAM_BURSTS + 5
-RTP_STREAM_CLOCK = RTP_STREAM_WORDS - 3  #: payload type << RTP_CLOCK_SHIFT | tick
-#: of the flight recorder; these two stay when a slot is freed
-RTP_STREAM_RING, RTP_STREAM_FLOWN = RTP_STREAM_WORDS - 2, RTP_STREAM_WORDS - 1
-RTP_CLOCKS = 128
 RTP_UNPLACED_WORDS = 2
 
 # struct flight, in words
@@ -295,8 +300,6 @@ MAPS = (
     "buffers",
     "threads",
     "rtp_streams",
-    "rtp_clocks",
-    "rtp_gap_buckets",
     "rtp_unplaced",
     "flights",
     "flows",

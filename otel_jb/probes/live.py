@@ -30,7 +30,7 @@ from otel_jb.probes.hit_time import HitTimer
 from otel_jb.probes.programs.compiled import RING_BYTES, Loaded, Loading
 from otel_jb.probes.programs.instances import Instances
 from otel_jb.probes.read import names
-from otel_jb.probes.read.boundaries import Buckets, build
+from otel_jb.probes.read.boundaries import Buckets, build, gap_bounds
 from otel_jb.probes.read.events import decode
 from otel_jb.probes.read.flight import FlightReader
 from otel_jb.probes.read.maps import GlancedArray, HashMap, Ring, WordArray, wait_for_grace
@@ -120,7 +120,8 @@ class BpfBackend:
         calls = GlancedArray(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
         control = self._array(maps["control"], abi.CONTROL_WORDS)
         buffers = self._array(maps["buffers"], abi.BUFFER_SLOTS * abi.BUFFER_WORDS)
-        self._fill_cells(maps["cells"])
+        gaps = gap_bounds(self._options.boundaries_ns)
+        self._fill_cells(maps["cells"], gaps)
         self._ring = Ring(maps["events"], RING_BYTES)
         self._opened.callback(self._ring.close)
         overflow = HashMap(maps["overflow"], 8, abi.CALL_WORDS * 8)
@@ -128,10 +129,8 @@ class BpfBackend:
         self._rtp = RtpReader(
             streams,
             self._array(maps["rtp_unplaced"], self._options.max_series * abi.RTP_UNPLACED_WORDS),
-            self._array(maps["rtp_clocks"], abi.RTP_CLOCKS),
-            self._array(maps["rtp_gap_buckets"], len(self.buckets.bounds_ns) + 1),
-            self.buckets.bounds_ns,
-            self._options.boundaries_ns,
+            control,
+            gaps,
             self._options.clock_rates,
             self._options.streams,
             self._stream_name,
@@ -174,9 +173,9 @@ class BpfBackend:
         self._opened.callback(array.close)
         return array
 
-    def _fill_cells(self, descriptor: int) -> None:
+    def _fill_cells(self, descriptor: int, gaps: Sequence[int]) -> None:
         cells = WordArray(descriptor, len(self.buckets.cells) * abi.CELL_WORDS)
-        for at, word in enumerate(word for cell in self.buckets.cells for word in cell):
+        for at, word in enumerate(word for cell in self.buckets.words(gaps) for word in cell):
             cells.words[at] = word
         cells.close()
 

@@ -16,12 +16,14 @@ from otel_jb.probes.programs.source import bpf_directory, program_text
 
 _STRUCTS = {
     "call": ("key", "start", "tid"),
+    "thread": ("recent",),
     "series": (
         "slow_ns",
         "event_gap_ns",
         "event_burst_ns",
         "group",
         "event_tat",
+        "late_ns",
         "owner",
         "started_ns",
         "cgroup",
@@ -46,6 +48,7 @@ _STRUCTS = {
         "signal",
         "live",
         "late_ns",
+        "clocks",
     ),
     "buffer": ("key", "depth", "seen_ns"),
     "rtp_stream": (
@@ -68,6 +71,8 @@ _STRUCTS = {
         "window",
         "gaps_ns",
         "gaps",
+        "clock",
+        "settled",
         "bursts",
         "burst_expected",
         "burst_lost",
@@ -85,11 +90,11 @@ _STRUCTS = {
 _WORDS = {
     **{("series", name): place for name, place in abi.PLACES.items()},
     ("call", "key"): abi.CALL_KEY,
+    ("thread", "recent"): abi.NESTED_WORDS,
     ("call", "start"): abi.CALL_START,
     ("call", "tid"): abi.CALL_TID_FLAGS,
     ("series", "buckets"): abi.SERIES_BUCKETS,
     ("series", "group"): abi.SERIES_GROUP_FLAGS,
-    ("series", "entered"): abi.series_words(5) - 1,
     ("set", "functions"): abi.SET_FUNCTIONS,
     ("buffer", "key"): abi.BUFFER_KEY,
     ("buffer", "depth"): abi.BUFFER_DEPTH,
@@ -173,6 +178,17 @@ def test_every_structure_is_as_large_as_the_compiler_makes_it(compiled: dict[str
     assert compiled["event.stack"] == abi.EVENT_STACK
     assert compiled["event.nested"] == abi.EVENT_NESTED
     assert compiled["event.copy"] == abi.EVENT_COPY
+
+
+def test_what_most_calls_touch_is_in_few_cache_lines(compiled: dict[str, int]) -> None:
+    """Two of a series, beside its histogram, and two of a stream, beside its window and its gaps; no record of a finished call is in two lines."""
+    line = abi.CACHE_LINE
+    hot = ("slow_ns", "group", "entered", "count", "sum_ns", "duration_max", "duration_min", "packets", "bytes")
+    assert max(compiled[f"series.{field}"] for field in hot) < 2 * line
+    assert max(compiled[f"series.{field}"] for field in ("group", "entered")) < line
+    assert compiled["sizeof.series"] % line == compiled["sizeof.rtp_stream"] % line == 0
+    assert compiled["rtp_stream.window"] == 2 * line
+    assert line % compiled["sizeof.nested"] == compiled["thread.recent"] % compiled["sizeof.nested"] == 0
 
 
 def test_every_counter_of_the_table_is_counted_by_the_program() -> None:

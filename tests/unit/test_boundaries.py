@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_jb.model.errors import ConfigError
-from otel_jb.probes.read.boundaries import LONGEST_NS, Buckets, build, exponential_bounds
+from otel_jb.probes.abi import CELL_GAP_BITS, CELL_GAPS_SHIFT, RTP_GAPS
+from otel_jb.probes.read.boundaries import LONGEST_NS, Buckets, build, exponential_bounds, gap_bounds
 
 DEFAULT = [int(b * unit) for unit in (1_000, 1_000_000) for b in (1, 2.5, 5, 10, 25, 50, 100, 250, 500)] + [
     1_000_000_000,
@@ -19,6 +20,10 @@ DEFAULT = [int(b * unit) for unit in (1_000, 1_000_000) for b in (1, 2.5, 5, 10,
     5_000_000_000,
 ]
 BUCKETS = build(DEFAULT)
+WORDS = {
+    bounds: list(BUCKETS.words(bounds))
+    for bounds in ((), tuple(DEFAULT[:1]), tuple(DEFAULT), tuple(BUCKETS.bounds_ns[-31:]))
+}
 
 
 def through_cells(buckets: Buckets, duration: int) -> int:
@@ -43,6 +48,24 @@ def test_the_table_is_exact_at_and_beside_every_bound() -> None:
     for index, bound in enumerate(BUCKETS.bounds_ns):
         assert through_cells(BUCKETS, bound) == index
         assert through_cells(BUCKETS, bound + 1) == index + 1
+
+
+@given(st.integers(min_value=0, max_value=LONGEST_NS * 4), st.sampled_from(list(WORDS)))
+def test_a_cell_says_where_a_time_between_packets_counts(gap: int, bounds: tuple[int, ...]) -> None:
+    """With the same comparisons as the histogram bucket: the first of the explicit bounds that is not below it."""
+    value = gap | 1
+    exponent, bits = value.bit_length() - 1, BUCKETS.cell_bits
+    mantissa = ((gap << (63 - exponent)) & ((1 << 64) - 1)) >> (63 - bits) & ((1 << bits) - 1)
+    above1, above2, buckets = WORDS[bounds][exponent << bits | mantissa]
+    above = (gap > above1) + (gap > above2)
+    assert (buckets & 0xFFFFFFFF) + above == BUCKETS.index(gap)
+    assert buckets >> CELL_GAPS_SHIFT + CELL_GAP_BITS * above & (RTP_GAPS - 1) == bisect_left(bounds, gap)
+
+
+def test_times_between_packets_have_no_more_buckets_than_there_is_room_for() -> None:
+    """With too many bounds they are not divided at all."""
+    assert gap_bounds(range(1, RTP_GAPS)) == tuple(range(1, RTP_GAPS))
+    assert gap_bounds(range(1, RTP_GAPS + 1)) == ()
 
 
 def test_every_explicit_bound_is_a_bound() -> None:

@@ -13,12 +13,12 @@ its smallest duration and the at most two boundaries inside it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from otel_jb.model.errors import ConfigError
-from otel_jb.probes.abi import NEVER
+from otel_jb.probes.abi import CELL_GAP_BITS, CELL_GAPS_SHIFT, NEVER, RTP_GAPS
 
 EXPONENTIAL_SCALE = 3  #: 8 buckets an octave: any percentile is known to within 9 %
 LONGEST_NS = 1 << 40  #: 18 minutes; longer calls fall into the last bucket
@@ -36,6 +36,21 @@ class Buckets:
     def index(self, duration_ns: int) -> int:
         """The bucket of a duration: what the kernel computes, for tests and for reading."""
         return bisect_left(self.bounds_ns, duration_ns)
+
+    def words(self, gap_bounds_ns: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+        """The words of each `struct cell` (bpf/abi.h). `gap_bounds_ns`: those bounds that divide the times between packets."""
+        gaps = [bisect_left(gap_bounds_ns, bound) for bound in (*self.bounds_ns, NEVER)]
+        last = len(gaps) - 1
+        for above1, above2, first in self.cells:
+            buckets = first
+            for number in range(3):
+                buckets |= gaps[min(first + number, last)] << CELL_GAPS_SHIFT + CELL_GAP_BITS * number
+            yield above1, above2, buckets
+
+
+def gap_bounds(explicit_ns: Sequence[int]) -> tuple[int, ...]:
+    """The bounds by which times between packets are counted; none if there are more of them than a stream has room for."""
+    return tuple(explicit_ns) if len(explicit_ns) < RTP_GAPS else ()
 
 
 def exponential_floor(index: int, scale: int) -> int:

@@ -56,6 +56,7 @@ class Reader:
     ) -> None:
         self._bounds_ns = bounds_ns
         self._words = abi.series_words(len(bounds_ns) + 1)
+        self._end = abi.SERIES_BUCKETS + len(bounds_ns) + 1  # the word behind the last bucket
         self._series, self._calls, self._control, self._buffers = series, calls, control, buffers
         self._overflow = overflow
         self._attached = attached
@@ -92,18 +93,18 @@ class Reader:
 
     def entered(self, index: int) -> int:
         """How many calls of a series have begun."""
-        return self._series.words[(index + 1) * self._words - 1]
+        return self._series.words[index * self._words + abi.SERIES_ENTERED]
 
     def all_entered(self) -> list[int]:
         """The same of every series that there may be by now, by index."""
-        return self._series.words[self._words - 1 :: self._words].tolist()
+        return self._series.words[abi.SERIES_ENTERED :: self._words].tolist()
 
     def in_flight(self, index: int) -> int:
         """How many calls of a series are in flight: entered, but without an outcome yet."""
         words, at = self._series.words, index * self._words
         outcomes = sum(words[at + outcome] for outcome in _OUTCOMES)
-        returned = sum(words[at + abi.SERIES_BUCKETS : at + self._words - 1].tolist())
-        return words[at + self._words - 1] - outcomes - returned
+        returned = sum(words[at + abi.SERIES_BUCKETS : at + self._end].tolist())
+        return words[at + abi.SERIES_ENTERED] - outcomes - returned
 
     def settle(self, indices: Iterable[int], *, returned_unseen: bool = False) -> None:
         """Nothing can end these series' calls in flight any more, and none begins: they count as abandoned, or as untimed where the
@@ -220,10 +221,10 @@ class Reader:
         return tuple(found)
 
     def _one(self, item: Attached, now_ns: int) -> SeriesSnapshot:
-        # `entered` is the last word of the block, so that no call has an outcome here that has not entered.
+        # `entered` is read after the block, so that no call has an outcome here that has not entered.
         words = self._series.block(item.index, self._words)
-        entered = self._series.words[(item.index + 1) * self._words - 1]
-        buckets = tuple(words[abi.SERIES_BUCKETS : -1])
+        entered = self.entered(item.index)
+        buckets = tuple(words[abi.SERIES_BUCKETS : self._end])
         returned = sum(buckets)
         reasons, fields = len(item.series.drop_reasons), len(item.series.fields)
         return SeriesSnapshot(

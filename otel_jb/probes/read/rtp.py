@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -35,10 +34,8 @@ class RtpReader:
     Args:
         streams: the table.
         unplaced: packets of streams that found no room in it, by series.
-        clocks: the kernel knows the clock rates of payload types that are written here.
-        gap_buckets: what is written here says which of the kernel's buckets make one of the time between packets.
-        bounds_ns: upper bounds of the kernel's buckets.
-        gap_bounds_ns: those of the time between packets, some of them. With more than there is room for, the time is not known.
+        control: the kernel knows the clock rates of payload types that are written here.
+        gap_bounds_ns: upper bounds of the kernel's buckets of the time between packets; without any, the time is not known.
         rates: clock rates in Hz by payload type, beside those of RFC 3551.
         most: streams of a function that have a label of their own.
         name: what people call a stream.
@@ -50,9 +47,7 @@ class RtpReader:
         self,
         streams: WordArray,
         unplaced: WordArray,
-        clocks: WordArray,
-        gap_buckets: WordArray,
-        bounds_ns: Sequence[int],
+        control: WordArray,
         gap_bounds_ns: Sequence[int],
         rates: Mapping[int, int],
         most: int,
@@ -70,10 +65,8 @@ class RtpReader:
         self._ledgers: dict[int, Ledger] = {}  # by index of the series
         self._of_target: dict[int, list[int]] = {}  # indices of series
         for payload_type, tick in ticks(rates).items():
-            clocks.words[payload_type] = tick
-        self.gap_bounds_ns = tuple(gap_bounds_ns) if len(gap_bounds_ns) < abi.RTP_GAPS else ()
-        for bucket, bound in enumerate((*bounds_ns, abi.NEVER)):
-            gap_buckets.words[bucket] = bisect_left(self.gap_bounds_ns, bound)
+            control.words[abi.CONTROL_CLOCKS + payload_type] = tick
+        self.gap_bounds_ns = tuple(gap_bounds_ns)
 
     def snapshot(self, attached: Mapping[int, Attached], *, rank: bool) -> tuple[RtpSnapshot, ...]:
         """What the streams of these series have told, by label."""
@@ -218,7 +211,7 @@ class RtpReader:
         if self._flights is not None:
             self._flights.forget(slots)
         for slot in slots:
-            self._streams.write(slot * size + 1, bytes(8 * (abi.RTP_STREAM_RING - 1)))
+            self._streams.write(slot * size + abi.RTP_STREAM_OWNER, bytes(8 * (size - abi.RTP_STREAM_OWNER)))
             words[slot * size] = 0
 
     def forget(self, indices: Iterable[int]) -> None:
