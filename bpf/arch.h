@@ -26,34 +26,30 @@
 #define GO_A6(c) ((c)->r8)
 #define REG_GO(c) ((c)->r14)
 
-// Intel SDM Vol. 1, appendix B: condition codes; the low bit negates.
+// Intel SDM Vol. 1, appendix B: condition codes; the low bit negates. An end's code is a constant: each case has what keeps the compiler from
+// making a choice of values out of the branch, which the verifier then leaves out.
 static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 flags) {
-  u32 cf = flags & 1, pf = flags >> 2 & 1, zf = flags >> 6 & 1, sf = flags >> 7 & 1, of = flags >> 11 & 1, t;
+  u32 t;
+#define FLAG(bit) (u32)(flags >> (bit)&1)
+#define CASE(number, condition) \
+  case number:                  \
+    t = (condition);            \
+    asm volatile("" : "+r"(t)); \
+    break;
   switch (cc >> 1 & 7) {
-    case 0:
-      t = of;
-      break;
-    case 1:
-      t = cf;
-      break;
-    case 2:
-      t = zf;
-      break;
-    case 3:
-      t = cf | zf;
-      break;
-    case 4:
-      t = sf;
-      break;
-    case 5:
-      t = pf;
-      break;
-    case 6:
-      t = sf ^ of;
-      break;
+    CASE(0, FLAG(11))
+    CASE(1, FLAG(0))
+    CASE(2, FLAG(6))
+    CASE(3, FLAG(0) | FLAG(6))
+    CASE(4, FLAG(7))
+    CASE(5, FLAG(2))
+    CASE(6, FLAG(7) ^ FLAG(11))
     default:
-      t = zf | (sf ^ of);
+      t = FLAG(6) | (FLAG(7) ^ FLAG(11));
+      asm volatile("" : "+r"(t));
   }
+#undef CASE
+#undef FLAG
   return t ^ (cc & 1);
 }
 // By hardware number.

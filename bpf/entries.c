@@ -72,6 +72,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     }
   }
   ADD(s->entered, 1);
+  if (timed) FETCH(&hole_calls()[call_slot(key)]);
   u64 id = bpf_get_current_pid_tgid();
   // A goroutine outlives the thread it began in, and an object outlives the thread that it was handed to.
   u32 owned = features & (FEATURE_GO | FEATURE_KEY), of_thread = !owned || owned == KEY_THREAD << FEATURE_KEY_SHIFT;

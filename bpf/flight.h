@@ -6,6 +6,13 @@
 #ifndef OTEL_JB_FLIGHT_H
 #define OTEL_JB_FLIGHT_H
 
+// The next record's cache line, as FETCH.
+INLINE void fetch_flight(struct rtp_stream *r) {
+  u64 ring = *(volatile u64 *)&r->ring;
+  struct flight *f = flight_at((u32)ring + (*(volatile u32 *)&r->flown & (u32)(ring >> 32)));
+  if (f) FETCH(&f->put);
+}
+
 // Returns what the record is referred to by; 0: there is none.
 INLINE u64 note_flight(struct rtp_stream *r, u64 now, u32 rtp_time, u32 seq, u64 state) {
   u64 ring = *(volatile u64 *)&r->ring;

@@ -96,6 +96,8 @@ static struct waiting *(*hole_waiting)(void) = (void *)HOLE_WAITING;
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ADD(field, n) __sync_fetch_and_add(&(field), (n))
+// Has the processor fetch a cache line before it is needed: no load passes a locked instruction, so behind one the lines would come one by one.
+#define FETCH(p) asm volatile("" ::"r"(*(volatile u64 *)(p)))
 
 // Without branches: the verifier would follow all 32 paths through them to the end of the program.
 INLINE u32 log2_floor(u64 v) {

@@ -111,9 +111,14 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
     ADD(u->bytes, size);
     return;
   }
+  u64 now = bpf_ktime_get_ns();
+  fetch_flight(r);
+  FETCH(cell_of(now - *(volatile u64 *)&r->passed_ns));
+  FETCH(&hole_control()->clocks[second & 127]);
+  FETCH(&r->gaps_ns);
+  FETCH(&r->window[first >> 5 & (RTP_WORDS - 1)]);
   ADD(r->received, 1);
   ADD(r->bytes, size);
-  u64 now = bpf_ktime_get_ns();
   rtp_gap(r, now);
   u32 seq = first & 0xffff, raised = 0, rtp_time = __builtin_bswap32(head[1]);
   u64 max = *(volatile u64 *)&r->max;
