@@ -16,7 +16,7 @@ from otel_jb.config.model import IDLE_ROLES
 
 WORTH = 0.001  #: of one CPU: shedding less gains nothing
 ROUNDING = 1e-9
-KEEP = 0.9  #: of the budget: what may stay attached when something has to go
+KEEP = 0.8  #: of the budget: what may stay attached when something has to go, as an estimate may be a fifth too low
 
 
 class Tells(IntEnum):
