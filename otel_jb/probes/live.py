@@ -263,15 +263,18 @@ class BpfBackend:
         nests = self._options.events and len(probes) + len(attached.probes) > 1
         records: list[StreamRecord] = []
         refused: AttachError | None = None
-        for file in dict.fromkeys(probe.file for probe in probes):
-            of_file = [probe for probe in probes if probe.file == file]
+        files: dict[str, list[Probe]] = {}
+        for probe in probes:
+            files.setdefault(probe.file, []).append(probe)
+        for of_file in sorted(files.values(), key=_movers_first):
             fits = self._files.room(len(of_file))
             if 0 < fits < len(of_file):
                 refused = AttachError(NO_ROOM, MORE_ROOM)
                 records += [failed(attached.target.id, probe, refused) for probe in of_file[fits:]]
                 del of_file[fits:]
             try:
-                for probes_of, group in self._files.sets(of_file, attached.target.pid, nests=nests):
+                sets = self._files.sets(of_file, attached.target.pid, nests=nests)
+                for probes_of, group in sorted(sets, key=lambda each: _movers_first(each[1])):
                     made, why = self._attach_set(attached, probes_of, group, alone=alone, running=running)
                     records += made
                     refused = why or refused
@@ -731,3 +734,11 @@ def _may_be_told_more(call: SlowCall) -> bool:
 def _place(probe: Probe) -> tuple[object, ...]:
     """The place of a probe, regardless of the path by which its file is opened."""
     return (probe.identity or probe.file, probe.place)
+
+
+def _movers_first(probes: Iterable[Probe]) -> bool:
+    """The key that sorts those with a function that puts or takes packets before those without.
+
+    A profile's buffers are of the group that its first set takes, and only where packets are seen to move has that one a residence.
+    """
+    return not any(moves_packets(probe.read) for probe in probes)

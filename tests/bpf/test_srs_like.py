@@ -161,11 +161,18 @@ def test_by_default_a_packet_of_srs_is_timed_once_and_counted_where_it_goes(
 
 
 @pytest.mark.timeout(patience(120))
-@pytest.mark.parametrize("detail", [Detail.DEFAULT, Detail.ALL])
-def test_what_a_player_s_queue_holds_is_its_length(server: Child, inspector: Inspector, detail: Detail) -> None:
-    """After each step as the server has it, the last packet's going and a take from an empty queue among them; every packet has a residence."""
+@pytest.mark.parametrize(
+    ("detail", "links"), [(Detail.DEFAULT, "auto"), (Detail.DEFAULT, "perf"), (Detail.ALL, "auto")]
+)
+def test_what_a_player_s_queue_holds_is_its_length(
+    server: Child, inspector: Inspector, detail: Detail, links: str
+) -> None:
+    """After each step as the server has it, the last packet's going and a take from an empty queue among them; every packet has a residence.
+
+    Where return probes are for one process only, as perf events are, the profile's functions are of two sets.
+    """
     target = found(server, inspector, detail)
-    backend = BpfBackend(KernelOptions([1_000_000]))
+    backend = BpfBackend(KernelOptions([1_000_000], links=links))
     try:
         backend.attach(target.target, target.plan)
         for put, take in ((5, 0), (0, 3), (0, 2), (0, 4), (3, 1), (0, 2), (4, 0)):
