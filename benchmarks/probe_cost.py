@@ -5,7 +5,8 @@
 
 Root; gcc, bpftrace and bpfcc-tools. For each way a function can begin, built with and without -fcf-protection, the nanoseconds that
 a call of it takes under each tool: the best of the rounds, and their median; ratios are of the best. The floor is an empty entry
-program and an empty return program, attached as BCC does, but past `endbr64`.
+program and an empty return program, attached as BCC does, but past `endbr64`. Empty programs at the agent's edge sites show what the kernel
+takes of those.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ PLAIN = ("push", "mov", "sub")
 EDGED = tuple(f"{name}_edge" for name in PLAIN)
 BUILDS = {"no-cf-protection": "-fcf-protection=none", "cf-protection": "-fcf-protection=full"}
 NONE, FLOOR, MULTI = "no probe", "floor: empty entry + return, perf events", "empty entry + return, multi links"
+EMPTY_EDGES = "empty entry + edge sites, multi links"
 BPFTRACE, FUNCLATENCY = "bpftrace `hist()`", "funclatency"
 EDGES, RETURN, RETS = "otel-jb, edge sites", "otel-jb, uretprobe", "otel-jb, `ret` sites"
 
@@ -190,12 +192,18 @@ def tools(stack: ExitStack) -> list[Tool]:
 
         return attach
 
+    def empty_edges(program: Program, functions: tuple[str, ...]) -> AbstractContextManager[object]:
+        plan = plan_of(program.path, functions, EndStrategy.EDGE_SITES, plain)
+        places = [(str(program.path), False, site.offset) for probe in plan.probes for site in probe.sites]
+        return floor.points(sorted(places), program.pid)
+
     everything = PLAIN + EDGED
     edge, back, ret = EndStrategy.EDGE_SITES, EndStrategy.URETPROBE, EndStrategy.RET_SITES
     return [
         Tool(NONE, everything, True, lambda *_: nullcontext()),
         Tool(FLOOR, everything, False, lambda p, f: floor.attach(p.path, f[0], p.pid, "perf")),
         Tool(MULTI, everything, False, lambda p, f: floor.attach(p.path, f[0], p.pid, "multi")),
+        Tool(EMPTY_EDGES, EDGED, False, empty_edges),
         Tool(EDGES, EDGED, False, agent(multi, edge)),
         Tool(RETURN, everything, False, agent(multi, back)),
         Tool(RETS, everything, False, agent(multi, ret)),
