@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from types import ModuleType
 
 from otel_jb.arch.decoders import decoder
-from otel_jb.arch.instruction import CALLS, FALLS_THROUGH, Flow, Instruction
+from otel_jb.arch.instruction import CALLS, FALLS_THROUGH, Flow, Instruction, Price
 from otel_jb.code import jump_tables, known
 from otel_jb.elf import gopclntab
 from otel_jb.elf.image import Image
+from otel_jb.elf.properties import allows_shadow_stack
 from otel_jb.elf.symbols import is_cold
 from otel_jb.elf.unwind_tables import Frame, Frames, Row
 from otel_jb.model.errors import ElfError
@@ -48,6 +49,7 @@ class Context:
     frames: Frames
     plt: tuple[tuple[int, int], ...]
     machine: ModuleType
+    shadow_stack: bool = False  #: a process of the file may have one: see `takes_probe`
     bodies: dict[int, Body | UndecodableError] = field(default_factory=dict)
     callers: Counter[int] | None = None  #: see `called.callers`
 
@@ -58,11 +60,19 @@ class Context:
         plt = tuple((s.address, s.address + s.size) for s in sections if s is not None)
         table = gopclntab.read(image)
         frames = Frames(image) if table is None else gopclntab.GoFrames(image, table)
-        return cls(image, names, frames, plt, decoder(image.arch))
+        return cls(image, names, frames, plt, decoder(image.arch), allows_shadow_stack(image))
 
     def in_plt(self, address: int) -> bool:
         """Whether the address is a stub that jumps to another file."""
         return any(start <= address < end for start, end in self.plt)
+
+    def takes_probe(self, instruction: Instruction) -> bool:
+        """Whether the kernel takes a probe there and the target outlives it, in whatever process the file is.
+
+        No call where there may be a user shadow stack: the kernel that makes the call in the probe's place may not write the return
+        address to that. The file's notes decide, because links may be for all of its processes, also for those that nobody looked at.
+        """
+        return instruction.price is not Price.REFUSED and not (self.shadow_stack and instruction.flow in CALLS)
 
     def cell_name(self, instruction: Instruction) -> str:
         """The imported function that an indirect call or jump through a constant cell reaches (`-fno-plt`); "" if none."""

@@ -9,7 +9,6 @@ from otel_jb.arch.instruction import Price
 from otel_jb.code.body import Body
 from otel_jb.code.facts import CallSite
 from otel_jb.code.spots import spot_at
-from otel_jb.elf.properties import allows_shadow_stack
 from otel_jb.model.plan import FrameBase
 
 
@@ -18,10 +17,9 @@ def call_sites(body: Body, callees: Collection[int]) -> tuple[CallSite, ...]:
 
     A second call may be a copy that the compiler made, and of a copy it may have dissolved the other one: then neither place shows all calls.
     Nor does a place whose function may have more code than was read, or that also ends with a jump to what it calls. None in a file whose
-    processes may have a shadow stack: the kernel that makes the call in the probe's place may not write the return address to that, and links
-    may be for all processes of the file.
+    processes may have a shadow stack.
     """
-    if not callees or body.unclear or allows_shadow_stack(body.context.image):
+    if not callees or body.unclear or body.context.shadow_stack:
         return ()
     # The call pushes the return address, or puts it into a register: that is the frame which the called function will find.
     frame = (FrameBase.SP, -body.context.image.machine.pushed)

@@ -142,9 +142,10 @@ def _ways_in(body: Body, here: int, steps: int, calls: Calls) -> set[Crossing] |
 
 
 def may_be_site(body: Body, index: int) -> bool:
-    """Whether a probe there is cheap, and finds the frame."""
+    """Whether a probe there is harmless and cheap, and finds the frame."""
     instruction = body.instructions[index]
-    return instruction.price is Price.EMULATED and body.frame(instruction.address) is not None
+    harmless = body.context.takes_probe(instruction)
+    return harmless and instruction.price is Price.EMULATED and body.frame(instruction.address) is not None
 
 
 def _unsuitable(body: Body, index: int) -> str:

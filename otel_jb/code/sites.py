@@ -60,13 +60,16 @@ def examine(context: Context, address: int, size: int, callees: Collection[int] 
         body = body_of(context, address, size)
     except UndecodableError as reason:
         return FunctionCode(address, arch, size, f"not decodable: {reason}")
-    first = body.instructions[body.index[address]]
+    position = body.index[address]
+    first = body.instructions[position]
     entries = entry_spots(body)
     problem = ""
     if not entries and body.indirect_inside and not body.tables_resolved:
         problem = "a jump table may lead back to its first instruction, so its calls cannot be told from its loops"
-    elif not entries:
+    elif not entries and (body.came_from[position] or position in body.table_targets):
         problem = "it jumps back to its first instruction, so its calls cannot be told from its loops"
+    elif not entries:
+        problem = "no instruction of its entry can carry a probe"
     ends: dict[str, Any] = {name: find(body) for name, find in FINDERS.items()}
     code = FunctionCode(
         address,

@@ -38,7 +38,7 @@ def entry_spots(
         exposed = loops_unknown and frame in rules
         # Linux 6.18 turns a probed 5-byte nop into a call, which writes its return address below the stack pointer.
         overwrites = instruction.price is Price.LONG_NOP and not untouched_below
-        if frame is not None and instruction.price is not Price.REFUSED and not exposed and not overwrites:
+        if frame is not None and body.context.takes_probe(instruction) and not exposed and not overwrites:
             clobbered = tuple(n for n, register in enumerate(arguments, 1) if register in written)
             untouched = (
                 frame == (FrameBase.SP, 0) if body.context.image.machine.pushed else instruction.address == body.start

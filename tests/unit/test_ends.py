@@ -314,6 +314,33 @@ def test_a_line_in_the_log_may_be_the_end(tmp_path: Path) -> None:
     assert call.returned == ReturnPlace(Origin.CONSTANT, 0)
 
 
+def test_in_a_file_made_for_shadow_stacks_no_call_takes_a_probe(tmp_path: Path) -> None:
+    """The kernel makes a probed call itself and may leave its return address out of that stack: what is behind it is stepped, or what is before."""
+    source = "".join(
+        (
+            assembly("t_end", *_ENTER, "mov rbx, rdi", "call t_g", "mov rax, rbx", *_LEAVE),
+            assembly("t_entry", "mov eax, edi", "call t_g", "test edi, edi", "je 1f", "1:", "ret"),
+            assembly("t_nothing_else", "call t_g", "test edi, edi", "je 1f", "1:", "ret"),
+            assembly("t_g", "ret"),
+        )
+    )
+
+    def calls_of(code: FunctionCode) -> list[str]:
+        spots = (*code.entries, *code.edges.spots)
+        return [spot.text for spot in spots if spot.text.startswith("call")]
+
+    plain = analysed(tmp_path, source, language="assembler")
+    marked = analysed(tmp_path, source, "-Wl,-z,shstk", language="assembler")
+    assert (
+        b"SHSTK" in subprocess.run(["readelf", "-n", tmp_path / "library.so"], capture_output=True, check=True).stdout
+    )
+    assert all(calls_of(plain[name]) for name in ("t_end", "t_entry", "t_nothing_else"))
+    assert not any(calls_of(code) for code in marked.values())
+    assert [spot.price for spot in marked["t_end"].edges.spots] == [Price.STEPPED]
+    assert [spot.text.split()[0] for spot in marked["t_entry"].entries] == ["mov"]
+    assert marked["t_nothing_else"].problem == "no instruction of its entry can carry a probe"
+
+
 def test_a_value_in_a_register_that_no_site_reads_is_unknown_there_and_the_file_is_analysed() -> None:
     """On AArch64 gcc keeps it in x19 behind the last branch; the `ret` itself still finds it (golden/aarch64/returned.c)."""
     path = Path(__file__).parent / "golden/aarch64/returned"
