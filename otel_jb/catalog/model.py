@@ -199,10 +199,18 @@ class FunctionProfile:
     @cached_property
     def at_calls(self) -> tuple[AtCall, ...]:
         """The calls that the function makes which tell what it tells; none where one of their values cannot be read in this file."""
-        if not self.trusted or not self.whole or self.inferred:
+        if not self.trusted or not self.whole or self.inferred or self.absent_at_calls:
             return ()
-        found = tuple(AtCall(each.of, replace(self, spec=each.of_function(self.spec))) for each in self.spec.at_calls)
-        return () if any(each.function.absent for each in found) else found
+        return self._all_at_calls
+
+    @property
+    def absent_at_calls(self) -> tuple[str, ...]:
+        """Of what its calls should tell, what cannot be read in this file, as `absent`."""
+        return tuple(dict.fromkeys(text for each in self._all_at_calls for text in each.function.absent))
+
+    @cached_property
+    def _all_at_calls(self) -> tuple[AtCall, ...]:
+        return tuple(AtCall(each.of, replace(self, spec=each.of_function(self.spec))) for each in self.spec.at_calls)
 
     @property
     def error_return(self) -> tuple[tuple[int, int], ...]:

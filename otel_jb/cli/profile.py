@@ -16,8 +16,10 @@ from otel_jb.model.text import printable
 
 if TYPE_CHECKING:
     from otel_jb.catalog.draft import Drafted
+    from otel_jb.catalog.matching import Match
     from otel_jb.catalog.spec import ProfileSpec
     from otel_jb.planner.files import Examined
+    from otel_jb.planner.inputs import FileFacts
     from otel_jb.sandbox.client import Inspector
 
 EXAMPLES = """\
@@ -110,6 +112,7 @@ class _Line:
     name: str
     holds: bool
     text: str
+    at_calls: tuple[str, ...] = ()  #: what became of the calls at which it is probed by default
 
 
 def _check(profile: str, text: str) -> int:
@@ -131,6 +134,8 @@ def _check(profile: str, text: str) -> int:
     width = max(len(line.name) for line in lines)
     for line in lines:
         print(f"{'✓' if line.holds else '✗'} {line.name:{width}}  {line.text}")
+        for told in line.at_calls:
+            print(f"  {'':{width}}  {told}")
     found = sum(line.holds for line in lines)
     print(f"{found} of {len(lines)} functions of {spec.profile} hold in {printable(shown)}.")
     if not examined.matches:
@@ -160,7 +165,31 @@ def _lines(spec: ProfileSpec, examined: Examined, how: dict[int, str], skipped: 
             told += [key for key in ("bytes", "depth", "packets") if getattr(match.function, f"has_{key}")]
             told += [f"drops ({', '.join(match.function.drop_reasons)})"] if match.function.drop_reasons else []
             text = "; ".join([", ".join(told), *absent])
-            yield _Line(printable(match.symbol.function), strategy is not None and not absent, text)
+            calls = tuple(map(printable, _at_calls(examined.facts, match)))
+            yield _Line(printable(match.symbol.function), strategy is not None and not absent, text, calls)
+
+
+def _at_calls(facts: FileFacts, match: Match) -> Iterator[str]:
+    """What is probed by default in the function's place: its calls of others, if all of them are places; or why not."""
+    from otel_jb.planner.at_calls import place_of
+    from otel_jb.planner.ends import Refusal
+
+    wanted = match.function.spec.at_calls
+    refused = False
+    for call in wanted:
+        place = place_of(facts, match.symbol.address, call.of)
+        if isinstance(place, Refusal):
+            refused = True
+            yield f"no place at a call of {' or '.join(call.of)}: {place.reason}"
+        else:
+            at = f"the call of {place.callee.function} at {place.spot.address:#x}"
+            yield f"{at} tells {', '.join(sorted(call.tells()))}"
+    if not wanted:
+        return
+    if unread := match.function.absent_at_calls:
+        yield f"at a call, something cannot be read: {'; '.join(unread)}"
+    by_calls = bool(match.function.at_calls) and not refused
+    yield f"by default, {'these calls are' if by_calls else 'the function itself is'} probed"
 
 
 def _remedy(examined: Examined) -> str:

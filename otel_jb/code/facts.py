@@ -47,10 +47,11 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
-    """The one call that a function makes of another one, as a place for a probe."""
+    """A function's call of another one as a place for a probe, or why it is none."""
 
     callee: int  #: address of the function that is called
-    spot: Spot
+    spot: Spot | None = None
+    refused: str = ""  #: "" if `spot` is the place
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,11 @@ class FunctionCode:
     returns: bool = True
     reach: Reach = Reach(False, "not examined")
     goroutine: bool = False  #: see `plan.Probe`
-    calls: tuple[CallSite, ...] = ()  #: of the functions whose calls were asked for, those that it calls at one place
+    calls: tuple[CallSite, ...] = ()  #: one for each function whose calls were asked for
 
     @property
     def spots(self) -> tuple[Spot, ...]:
         """Every instruction that may carry a probe of the function."""
         ends = [value for each in fields(self) if isinstance(value := getattr(self, each.name), Ends)]
-        return (*self.entries, *(spot for found in ends for spot in found.spots), *(call.spot for call in self.calls))
+        places = (call.spot for call in self.calls if call.spot is not None)
+        return (*self.entries, *(spot for found in ends for spot in found.spots), *places)

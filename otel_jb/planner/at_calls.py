@@ -7,16 +7,24 @@ only if together the calls tell what the function tells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from otel_jb.code.facts import CallSite
+from otel_jb.code.facts import CallSite, Spot
 from otel_jb.model.plan import EndStrategy, SiteKind, Symbol, SymbolSource
-from otel_jb.planner.ends import Way, site
+from otel_jb.planner.ends import Refusal, Way, site
 from otel_jb.planner.inputs import FileFacts, FunctionMeaning, KernelFacts
 from otel_jb.planner.process import ProcessFacts
 
 _NAMELESS = frozenset({SymbolSource.INFERRED, SymbolSource.USDT, SymbolSource.PLACE})
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlace:
+    """Where a function calls another one, as a place for a probe."""
+
+    callee: Symbol
+    spot: Spot
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +59,33 @@ def call_ways(
 
     Where there is a user shadow stack, a probed `call` may miss it, as for `ends.entry_site`.
     """
-    code = facts.code.get(symbol.address)
-    if code is None or code.problem or code.goroutine or process.shadow_stack:
-        return []
-    sites = {call.callee: call for call in code.calls}
     found = []
-    for each in meaning.at_calls:
-        callee = next((facts.callees[name] for name in each.of if name in facts.callees), None)
-        call = sites.get(callee.address) if callee is not None else None
-        if callee is None or call is None:
+    for each in meaning.at_calls if not process.shadow_stack else ():
+        place = place_of(facts, symbol.address, each.of)
+        if isinstance(place, Refusal):
             return []
-        found.append(CallWay(callee, each.function, _way(call, callee, each.function, kernel)))
+        found.append(CallWay(place.callee, each.function, _way(place, each.function, kernel)))
     return found
 
 
-def _way(call: CallSite, callee: Symbol, meaning: FunctionMeaning, kernel: KernelFacts) -> Way:
+def place_of(facts: FileFacts, function: int, names: Sequence[str]) -> CallPlace | Refusal:
+    """Where the function at this address calls the first of the functions with these names that the file has."""
+    code = facts.code.get(function)
+    if code is None or code.problem or code.goroutine:
+        return Refusal((code.problem if code is not None else "") or "its code cannot be examined for calls")
+    callee = next((facts.callees[name] for name in names if name in facts.callees), None)
+    if callee is None:
+        return Refusal("the file has no function of that name, or several")
+    call = next(
+        (each for each in code.calls if each.callee == callee.address), CallSite(0, refused="it was not examined")
+    )
+    return CallPlace(callee, call.spot) if call.spot is not None else Refusal(call.refused)
+
+
+def _way(place: CallPlace, meaning: FunctionMeaning, kernel: KernelFacts) -> Way:
     return Way(
         EndStrategy.ENTRY_ONLY,
-        (site(SiteKind.ENTRY, call.spot, meaning),),
-        kernel.cost_ns(call.spot.price),
-        f"at its call of {callee.function}, without which it has nothing to tell: counts those calls, no times; --detail all probes the function itself",
+        (site(SiteKind.ENTRY, place.spot, meaning),),
+        kernel.cost_ns(place.spot.price),
+        f"at its call of {place.callee.function}, without which it has nothing to tell: counts those calls, no times; --detail all probes the function itself",
     )

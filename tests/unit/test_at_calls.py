@@ -49,13 +49,18 @@ def built(directory: Path, *flags: str) -> Path:
     return path
 
 
-def calls_of(path: Path) -> dict[str, list[CallSite]]:
-    """By function, its calls of t_callee as places."""
+def examined(path: Path) -> dict[str, CallSite]:
+    """By function, its call of t_callee as a place, or why it is none."""
     image = Image.from_file(path)
     found = {each.name: each for each in find(image, ["t_*"])}
     wanted = [(each.address, each.size) for each in found.values()]
     codes = analyse(image, wanted, Names(image), callees=[found["t_callee"].address])
-    return {name: list(code.calls) for name, code in zip(found, codes, strict=True)}
+    return {name: call for name, code in zip(found, codes, strict=True) for call in code.calls}
+
+
+def calls_of(path: Path) -> dict[str, list[Spot]]:
+    """By function, its calls of t_callee that are places."""
+    return {name: [] if call.spot is None else [call.spot] for name, call in examined(path).items()}
 
 
 def objdumped(path: Path) -> dict[str, list[int]]:
@@ -86,9 +91,28 @@ def test_the_places_are_the_only_calls_that_objdump_shows(tmp_path: Path) -> Non
     assert {name for name, each in found.items() if each} == {"t_once", "t_loop"}
     for name in ("t_once", "t_loop"):
         (call,) = found[name]
-        assert [call.spot.address] == shown[name]
-        assert call.spot.price is Price.EMULATED
-        assert call.spot.text.startswith(("call", "bl"))
+        assert [call.address] == shown[name]
+        assert call.price is Price.EMULATED
+        assert call.text.startswith(("call", "bl"))
+
+
+def test_what_is_no_place_says_why(tmp_path: Path) -> None:
+    """What `profile check` tells, for each function of the source that has none."""
+    refused = {name: call.refused for name, call in examined(built(tmp_path, "-O2", "-Wl,-Bsymbolic")).items()}
+    assert refused == {
+        "t_callee": "no direct call of it in the code",
+        "t_once": "",
+        "t_loop": "",
+        "t_twice": "2 calls of it, and of another copy only parts may be left",
+        "t_jump": "no direct call of it in the code",
+        "t_both": "it is also jumped to at the end",
+        "t_pointer": "no direct call of it in the code",
+        "t_dissolved": "no direct call of it in the code",
+    }
+    marked = examined(built(tmp_path, "-O2", "-Wl,-Bsymbolic", "-Wl,-z,shstk"))
+    assert {call.refused for call in marked.values()} == {
+        "the file is made for user shadow stacks, which a probed call may miss"
+    }
 
 
 def test_an_unoptimised_function_calls_what_it_is_written_to_call(tmp_path: Path) -> None:
@@ -96,7 +120,7 @@ def test_an_unoptimised_function_calls_what_it_is_written_to_call(tmp_path: Path
     path = built(tmp_path, "-O0", "-Wl,-Bsymbolic")
     found, shown = calls_of(path), objdumped(path)
     assert {name for name, each in found.items() if each} == {"t_once", "t_loop", "t_jump"}
-    assert all([call.spot.address for call in each] == shown[name] for name, each in found.items() if each)
+    assert all([spot.address for spot in each] == shown[name] for name, each in found.items() if each)
 
 
 def test_a_call_through_the_linkers_table_is_no_place(tmp_path: Path) -> None:
@@ -121,13 +145,13 @@ def test_on_aarch64_the_place_is_the_branch_with_link() -> None:
     found = {each.name: each for each in find(image, ["note", "put", "middle", "outer"])}
     names = {each.address: each.name for each in found.values()}
     codes = analyse(image, [(each.address, each.size) for each in found.values()], Names(image), callees=[*names])
-    assert {names[code.address]: {names[call.callee] for call in code.calls} for code in codes} == {
+    assert {names[code.address]: {names[call.callee] for call in code.calls if call.spot} for code in codes} == {
         "note": set(),
         "put": {"note"},
         "middle": {"note", "put"},
         "outer": {"middle"},
     }
-    spots = [call.spot for code in codes for call in code.calls]
+    spots = [call.spot for code in codes for call in code.calls if call.spot]
     assert {(each.text.split()[0], each.base, each.displacement, each.price) for each in spots} == {
         ("bl", "sp", 0, Price.EMULATED)
     }
@@ -142,7 +166,9 @@ def test_the_sandbox_tells_them(tmp_path: Path) -> None:
         codes = sandboxed.examine_file(
             inspector, file.fileno(), "library.so", wanted, callees=[found["t_callee"].address]
         )
-    assert {name: list(codes[each.address].calls) for name, each in found.items()} == calls_of(path)
+    assert {name: codes[each.address].calls for name, each in found.items()} == {
+        name: (call,) for name, call in examined(path).items()
+    }
 
 
 # -- which function is called ---------------------------------------------------------------------------------------------

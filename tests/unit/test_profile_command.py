@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -100,3 +101,46 @@ def test_check_says_what_does_not_hold(library: Path, tmp_path: Path, capsys: py
     file.write_text("profile: mine\ntitle: x\nfunctions: [{name: f, rolle: put}]\n")
     assert main(["profile", "check", str(file), str(library)]) == ExitCode.USAGE
     assert "rolle" in capsys.readouterr().err
+
+
+def test_check_says_which_calls_are_probed_in_a_functions_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where each of `at_calls` is, as objdump shows it, and what it tells; or why one is no place, and that the function itself is probed then."""
+    library, file = tmp_path / "timer.so", tmp_path / "mine.yaml"
+    source = """
+    struct list { unsigned asked; };
+    __attribute__((noipa)) void t_ask(struct list *l) { l->asked++; }
+    __attribute__((noipa)) void t_drop(struct list *l) { l->asked--; }
+    int t_timer(struct list *l, int n) { while (n--) t_ask(l); if (l->asked > 9) t_drop(l); if (TWICE) t_drop(l); return 0; }
+    """
+    file.write_text(
+        "profile: mine\ntitle: x\nstructs: {list: {asked: u32 @0}}\nfunctions:\n  - name: t_timer\n    role: nack\n    returns: i32\n"
+        "    adds: [{to: requested_packets, value: arg1->list.asked}, {to: unrecovered_packets, value: arg1->list.asked}]\n"
+        "    at_calls:\n      - {of: [t_ask], adds: [{to: requested_packets, value: 1}]}\n"
+        "      - {of: [t_old, t_drop], adds: [{to: unrecovered_packets, value: 1}]}\n"
+    )
+
+    def checked(twice: str) -> list[str]:
+        flags = ("-O0", "-shared", "-fPIC", "-Wl,-Bsymbolic", f"-DTWICE={twice}")
+        subprocess.run(["gcc", *flags, "-o", library, "-x", "c", "-"], input=source, text=True, check=True)
+        assert main(["profile", "check", str(file), str(library)]) == ExitCode.OK
+        first, *lines, last = capsys.readouterr().out.splitlines()
+        assert first.startswith("✓ t_timer  nack, ")
+        assert last.startswith("1 of 1 functions")
+        return [line.strip() for line in lines]
+
+    places = checked("0")
+    shown = subprocess.run(["objdump", "-d", library], capture_output=True, text=True, check=True).stdout
+    asks, drops = (
+        re.findall(rf"^ *([0-9a-f]+):.*call .*<{name}>$", shown, re.MULTILINE) for name in ("t_ask", "t_drop")
+    )
+    assert places == [
+        f"the call of t_ask at 0x{asks[0]} tells requested_packets",
+        f"the call of t_drop at 0x{drops[0]} tells unrecovered_packets",
+        "by default, these calls are probed",
+    ]
+    assert checked("n < l->asked")[1:] == [
+        "no place at a call of t_old or t_drop: 2 calls of it, and of another copy only parts may be left",
+        "by default, the function itself is probed",
+    ]
