@@ -90,6 +90,7 @@
 #define COOKIE_NO_RETURN (1ULL << 28)   // the return register does not hold the return value here
 #define COOKIE_ENTRY_ONLY (1ULL << 29)  // no end will be seen: count, do not open a call
 #define COOKIE_SITE (1ULL << 30)        // the site has code of its own, of the number in bits 32-37; the offset is in 38-63
+#define COOKIE_BOTH (1ULL << 31)        // an end at the instruction that is the entry too; the entry's program runs before
 #define COOKIE_AT_ENTRY 0xffffffffULL   // without the offset
 #define COOKIE_OFFSET_SHIFT 32          // bits 32-63: signed offset from that register to the frame
 #define COOKIE_SITE_BITS 6

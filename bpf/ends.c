@@ -145,6 +145,13 @@ INLINE u32 at_site(REGS *ctx, u64 cookie, u64 frame, u64 *value, u64 *r) {
   return verdict;
 }
 
+// Whether the entry of the form that is being replaced runs next, at the same instruction, and has to find that the call was counted.
+INLINE u32 old_entry_follows(struct series *s, u64 cookie, u32 flags) {
+  if (!(cookie & COOKIE_BOTH)) return 0;
+  u32 held = *(volatile u32 *)&s->flags;
+  return held & FLAG_EXCHANGE && !!(flags & CALL_FORM) == !!(held & FLAG_NEW);
+}
+
 INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
   u64 cc = REG_CC(ctx), rv = REG_RV(ctx);
   if (cookie & COOKIE_CONDITIONAL) {
@@ -200,13 +207,19 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
       r[REG_AWAY + 1] = share->waited;
     }
     *(volatile u64 *)&c->start = 0;  // so that it is not taken for the next call's
-    RELEASE_SLOT(&c->key);
+    if (UNLIKELY(old_entry_follows(s, cookie, v.flags)))
+      *(volatile u32 *)&c->flags = v.flags | CALL_MARK;
+    else
+      RELEASE_SLOT(&c->key);
     if (UNLIKELY(!v.start)) return;  // settled: counted as abandoned already
   } else {
     v = *o;
     if (v.flags & CALL_MARK) return;
     if (features & FEATURE_SHARE) r[REG_AWAY] = r[REG_AWAY + 1] = 0;  // not known
-    if (!overflow.delete(&key)) ADD(hole_control()->spilled, -1);
+    if (UNLIKELY(old_entry_follows(s, cookie, v.flags)))
+      *(volatile u32 *)&o->flags = v.flags | CALL_MARK;
+    else if (!overflow.delete(&key))
+      ADD(hole_control()->spilled, -1);
   }
   finish(ctx, s, features, index, &v, now, frame, rv, !(cookie & COOKIE_NO_RETURN) && verdict == SITE_KNOWN, r);
 }

@@ -16,7 +16,7 @@ from otel_jb.model.plan import FrameBase
 def entry_spots(
     body: Body, first: int | None = None, arguments: tuple[int, ...] | None = None, *, below: bool = True
 ) -> tuple[Spot, ...]:
-    """The instructions of the entry block where an entry probe may sit, in order, with what each has lost.
+    """The instructions of the entry block where an entry probe may sit, in order, with what each has lost; none behind one that may take long.
 
     `first`: where that block begins, if not at the function's start. `arguments`: registers of the arguments, if not those of C.
     `below`: whether the kernel may write below the stack pointer.
@@ -44,7 +44,7 @@ def entry_spots(
                 frame == (FrameBase.SP, 0) if body.context.image.machine.pushed else instruction.address == body.start
             )
             found.append(spot_at(body, instruction, frame, clobbered=clobbered, at_return=untouched))
-        if instruction.flow is not Flow.NEXT or not body.falls_through(position):
+        if instruction.flow is not Flow.NEXT or instruction.slow or not body.falls_through(position):
             break
         if body.came_from[position + 1] or position + 1 in body.table_targets:
             break

@@ -30,6 +30,8 @@ class Way:
 LOOP_ROUNDS = 4
 #: Hits per call of an end that is in the function called last, which others call too: a packet's way through SRS passes it three times.
 LENT_HITS = 3
+#: Instructions before an entry that is an end, too: such a call takes no time at all, so what is in front of the site must not matter.
+MOST_BEFORE = 40
 READ_NS = 80.0  #: reading one word of the target's stack
 MOST_CODES = 64  #: maximum end sites of one function that need more than their condition; limited by the cookie
 
@@ -48,19 +50,24 @@ def entry_site(
     ends: Sequence[Spot],
     *,
     at_return: bool = False,
+    or_at_end: bool = False,
     process: ProcessFacts = UNKNOWN,
 ) -> Spot | None:
-    """The cheapest correct entry site: the arguments that are read still in their registers, before any end site.
+    """The cheapest correct entry site: the arguments that are read still in their registers, before any end site, or at the first one
+    (`or_at_end`).
 
     Where there is a user shadow stack, never a `call`: emulated or stepped, its return address may miss that stack.
     """
-    block = {spot.address for spot in code.entries}
-    first_end = min((spot.address for spot in ends if spot.address in block), default=None)
+    addresses = [spot.address for spot in code.entries]
+    first_end = min((spot.address for spot in ends if spot.address in addresses), default=None)
+    limit = first_end
+    if first_end is not None and or_at_end and addresses.index(first_end) <= MOST_BEFORE:
+        limit = first_end + 1
     fit = [
         spot
         for spot in code.entries
         if not meaning.argument_registers.intersection(spot.clobbered)
-        and (first_end is None or spot.address < first_end)
+        and (limit is None or spot.address < limit)
         and (spot.at_return or not at_return)
         and not (process.shadow_stack and spot.text.startswith("call"))
     ]
@@ -117,7 +124,7 @@ def edge_way(
         return Refusal("memory, which is read at the end, may be written after the last branch")
     if process.shadow_stack and any(spot.text.startswith("call") for spot in code.edges.spots):
         return Refusal("an end is a call, whose return address may miss the process's shadow stack")
-    entry = entry_site(code, meaning, kernel, code.edges.spots, process=process)
+    entry = entry_site(code, meaning, kernel, code.edges.spots, or_at_end=True, process=process)
     if entry is None:
         return Refusal("no instruction before the first end can carry the entry probe")
     usual = [spot for spot in code.edges.spots if not spot.rare] or list(code.edges.spots)

@@ -33,6 +33,9 @@ STRATEGIES = [
     EndStrategy.RET_SITES,
 ]
 CALLS, THREADS = scaled(40_000, 4_000), 4
+#: Of `calls.c`: its calls begin at the function's prologue; some of them begin and end at its first branch (x86-64).
+APART = ("-O1", "-fcf-protection=none", "-fstack-protector-all", "-fno-omit-frame-pointer")
+EARLY = ("-O1", "-fcf-protection=none", "-DEARLY")
 
 
 @contextmanager
@@ -64,7 +67,7 @@ def entries(values: SeriesSnapshot) -> int:
 @pytest.fixture
 def calls(compile_program: Compile, start: Callable[..., Child]) -> Child:
     """A running `calls` program, its function with a prologue."""
-    return start(compile_program("calls.c", "-O1", "-fcf-protection=none", "-fstack-protector-all"))
+    return start(compile_program("calls.c", *APART))
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["own", "shared"])
@@ -97,6 +100,33 @@ def test_counts_are_exact_under_concurrency(
     assert values.returned == count * THREADS == sum(values.buckets)
     assert values.bytes == THREADS * sum(i & 1023 for i in range(count))
     assert values.drops == (THREADS * -(-count // 7),)
+    assert (values.abandoned, values.missed, values.in_flight, values.orphan_ends, values.unknown) == (0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own", "shared"])
+@pytest.mark.parametrize("links", LINKS)
+@pytest.mark.parametrize("strategy", [each for each in STRATEGIES if each is EndStrategy.EDGE_SITES])
+def test_calls_that_end_where_they_begin_are_counted_exactly(
+    compile_program: Compile,
+    start: Callable[..., Child],
+    strategy: EndStrategy,
+    links: str,
+    own: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half of the calls leave by the branch at which they begin, the others later: each has one end, its bytes and its return value."""
+    monkeypatch.setattr(instances, "MOST_OF_ONE_PROBE", 512 if own else 0)
+    child = start(compile_program("calls.c", *EARLY))
+    plan = plan_for(child.path, {"put": Meaning()}, strategy)
+    entry, *ends = (site.offset for site in plan.probes[0].sites)
+    assert entry in ends
+    with backend(links=links) as kernel:
+        kernel.attach(target(child), plan)
+        assert child.ask(f"{CALLS} {THREADS}") == "done"
+        values = only(kernel.snapshot(roll=True))
+    assert values.returned == CALLS * THREADS == sum(values.buckets)
+    assert values.bytes == THREADS * sum(i & 1023 for i in range(CALLS))
+    assert values.drops == (THREADS * -(-CALLS // 7),)
     assert (values.abandoned, values.missed, values.in_flight, values.orphan_ends, values.unknown) == (0, 0, 0, 0, 0)
 
 
@@ -196,7 +226,7 @@ def test_shedding_stops_counting_and_restoring_goes_on_from_there(calls: Child) 
 
 def test_two_processes_of_one_file_are_two_series(compile_program: Compile, start: Callable[..., Child]) -> None:
     """Calls are credited to the process that makes them, and a third process to nobody."""
-    path = compile_program("calls.c", "-O1", "-fcf-protection=none", "-fstack-protector-all")
+    path = compile_program("calls.c", *APART)
     one, two, three = start(path), start(path), start(path)
     plan = plan_for(path, {"put": Meaning(uretprobe="leaf")})
     with backend() as kernel:

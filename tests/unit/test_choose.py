@@ -176,11 +176,17 @@ def test_the_entry_site_keeps_what_is_read() -> None:
     assert only(plan(code, Meaning(argument_registers=frozenset({2})))).sites[0].address == STEPPED_FIRST.address
 
 
-def test_the_entry_site_comes_before_every_end() -> None:
-    """An end in the entry block is never before or at the entry site."""
+def test_the_entry_site_comes_before_every_end_or_is_the_first_one() -> None:
+    """An end in the entry block is never before the entry site. It may be the same branch, but no `ret`, and none where a cheaper site is before."""
     end = replace(LATER, clobbered=(), condition=4)
-    code = replace(PLAIN, entries=(STEPPED_FIRST, LATER), edges=Ends((end,)))
-    assert only(plan(code)).sites[0].address == STEPPED_FIRST.address
+    behind = replace(LATER, address=LATER.address + 16, clobbered=())
+    code = replace(PLAIN, entries=(STEPPED_FIRST, LATER, behind), edges=Ends((end,)))
+    assert [site.address for site in only(plan(code)).sites] == [LATER.address, LATER.address]
+    cheap = replace(STEPPED_FIRST, address=STEPPED_FIRST.address + 4, price=Price.EMULATED)
+    assert only(plan(replace(code, entries=(STEPPED_FIRST, cheap, LATER)))).sites[0].address == cheap.address
+    assert only(plan(code, Meaning(argument_registers=frozenset({2})))).sites[0].address == STEPPED_FIRST.address
+    rets = replace(NO_EDGES, entries=(STEPPED_FIRST, LATER), rets=Ends((replace(end, ret=True, condition=None),)))
+    assert only(plan(rets)).sites[0].address == STEPPED_FIRST.address
 
 
 def test_no_call_carries_the_entry_probe_under_a_shadow_stack() -> None:
@@ -204,7 +210,8 @@ def test_no_call_carries_an_end_under_a_shadow_stack() -> None:
 def test_a_safe_return_probe_beats_edges_with_a_stepped_entry() -> None:
     """Where edges would cost ten times as much, and a return probe is shown safe, price decides."""
     leaf = replace(LATER, clobbered=(), at_return=True, displacement=0)
-    code = replace(PLAIN, entries=(STEPPED_FIRST, leaf), edges=Ends((leaf,)), leaf=True)
+    error = replace(STEPPED_FIRST, address=0x1004, rare=True)
+    code = replace(PLAIN, entries=(STEPPED_FIRST, error, leaf), edges=Ends((EDGE, error)), leaf=True)
     assert only(plan(code)).strategy is EndStrategy.URETPROBE
     assert only(plan(replace(code, leaf=False))).strategy is EndStrategy.EDGE_SITES
 

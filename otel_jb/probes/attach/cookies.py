@@ -58,6 +58,10 @@ def _point(site: ProbeSite, which: int, probe: Probe, codes: Sequence[SiteCode])
         cookie |= abi.COOKIE_CONDITIONAL | site.condition << abi.COOKIE_CC_SHIFT
         if site.taken:
             cookie |= abi.COOKIE_TAKEN
+    if site.kind is SiteKind.EDGE and any(
+        other.kind is SiteKind.ENTRY and other.offset == site.offset for other in probe.sites
+    ):
+        cookie |= abi.COOKIE_BOTH
     if site.optional:
         cookie |= abi.COOKIE_OPTIONAL
     # Where nothing is returned there is nothing that an end could fail to know: its program runs at every end.
