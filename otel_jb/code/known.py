@@ -68,8 +68,8 @@ def gives_back(name: str) -> bool:
     return bool(name) and _GIVES_BACK.fullmatch(plain(name)) is not None
 
 
-#: Functions that write a line to a log. They return, whatever becomes of the line.
-_TELLS = re.compile(r"_Z15srs_logger_impl\w+|av_v?log|v?syslog|__v?syslog_chk")
+#: Functions that write a line to a log. They return, whatever becomes of the line, or end the process (GLib's, if told to by G_DEBUG).
+_TELLS = re.compile(r"_Z15srs_logger_impl\w+|av_v?log|v?syslog|__v?syslog_chk|g_return_if_fail_warning")
 
 
 def tells(name: str) -> bool:

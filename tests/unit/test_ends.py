@@ -301,14 +301,15 @@ def test_a_function_lends_the_jump_at_its_end(tmp_path: Path) -> None:
     assert spot.returned == ReturnPlace(Origin.REGISTER, 3)
 
 
-def test_a_line_in_the_log_may_be_the_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("log", ["_Z15srs_logger_impl11Level", "g_return_if_fail_warning"])
+def test_a_line_in_the_log_may_be_the_end(log: str, tmp_path: Path) -> None:
     """Where others come to what follows the line too, its call is the end of the way with the line, and the line is said not to be timed."""
-    source = """
-    extern void _Z15srs_logger_impl11Level(int); extern int other(int); extern volatile int sink;
-    int t_f(int n) { if (n > 3) { if (other(n)) goto out; sink = n; if (other(5)) goto out; } _Z15srs_logger_impl11Level(n); out: return 0; }
+    source = f"""
+    extern void {log}(int); extern int other(int); extern volatile int sink;
+    int t_f(int n) {{ if (n > 3) {{ if (other(n)) goto out; sink = n; if (other(5)) goto out; }} {log}(n); out: return 0; }}
     """
     edges = analysed(tmp_path, source, "-O2", "-fno-stack-protector")["t_f"].edges
-    assert edges.note == "the call of _Z15srs_logger_impl11Level at its end"
+    assert edges.note == f"the call of {log} at its end"
     assert all(spot.price is Price.EMULATED for spot in edges.spots)
     (call,) = (spot for spot in edges.spots if spot.text.startswith("call"))
     assert call.returned == ReturnPlace(Origin.CONSTANT, 0)
