@@ -73,6 +73,13 @@ def encode(instructions: Sequence[Instruction]) -> bytes:
     return b"".join(instruction.encoded() for instruction in instructions)
 
 
+def jumps(instruction: Instruction) -> bool:
+    """Whether it is a jump, and its offset the distance. Raises ValueError for one of the kind that no older kernel knows."""
+    if instruction.opcode == _LONG_JUMP:
+        raise ValueError("a BPF program with long jumps")
+    return instruction.opcode & 7 in _JUMP_CLASSES and instruction.opcode not in (CALL, EXIT)
+
+
 def calls(instructions: Sequence[Instruction]) -> Iterator[tuple[int, int]]:
     """(index, helper) of every call of a helper."""
     for index, instruction in enumerate(instructions):
@@ -98,9 +105,7 @@ def replaced(
         if index in pieces:
             made.extend(pieces[index])
             continue
-        if instruction.opcode == _LONG_JUMP:
-            raise ValueError("a BPF program with long jumps")
-        if instruction.opcode & 7 in _JUMP_CLASSES and instruction.opcode not in (CALL, EXIT):
+        if jumps(instruction):
             distance = places[index + 1 + instruction.offset] - places[index] - 1
             if not -(1 << 15) <= distance < 1 << 15:
                 raise ValueError("a BPF program with too long a jump")

@@ -18,6 +18,7 @@ from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs import markcode, sharecode, sitecode
 from otel_jb.probes.programs.instructions import Instruction
+from otel_jb.probes.programs.layout import laid_out
 from otel_jb.probes.programs.markcode import MarkCode
 from otel_jb.probes.programs.reading import LOWEST, SERIES_AT, compiled, emits, reads_return, told_at_entry
 from otel_jb.probes.programs.sharecode import ShareCode
@@ -182,7 +183,7 @@ class Template:
         code, places = bpf.replaced(general, pieces)
         for at, name in self.maps.items():
             code[places[at]] = code[places[at]]._replace(immediate=maps[name])
-        return bpf.encode(code)
+        return bpf.encode(laid_out(code))
 
 
 def _lowest(instructions: Sequence[Instruction]) -> int:
