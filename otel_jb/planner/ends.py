@@ -124,7 +124,9 @@ def edge_way(
         return Refusal("memory, which is read at the end, may be written after the last branch")
     if process.shadow_stack and any(spot.text.startswith("call") for spot in code.edges.spots):
         return Refusal("an end is a call, whose return address may miss the process's shadow stack")
-    entry = entry_site(code, meaning, kernel, code.edges.spots, or_at_end=True, process=process)
+    # In front of such a branch the function may have written what is to be read as the call found it.
+    at_end = not reads_memory(meaning.program.entry)
+    entry = entry_site(code, meaning, kernel, code.edges.spots, or_at_end=at_end, process=process)
     if entry is None:
         return Refusal("no instruction before the first end can carry the entry probe")
     usual = [spot for spot in code.edges.spots if not spot.rare] or list(code.edges.spots)

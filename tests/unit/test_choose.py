@@ -177,7 +177,9 @@ def test_the_entry_site_keeps_what_is_read() -> None:
 
 
 def test_the_entry_site_comes_before_every_end_or_is_the_first_one() -> None:
-    """An end in the entry block is never before the entry site. It may be the same branch, but no `ret`, and none where a cheaper site is before."""
+    """An end in the entry block is never before the entry site. It may be the same branch, but no `ret`, none where a cheaper site is before, and
+    none if memory is read at the entry, which the function may have written by then.
+    """
     end = replace(LATER, clobbered=(), condition=4)
     behind = replace(LATER, address=LATER.address + 16, clobbered=())
     code = replace(PLAIN, entries=(STEPPED_FIRST, LATER, behind), edges=Ends((end,)))
@@ -185,6 +187,8 @@ def test_the_entry_site_comes_before_every_end_or_is_the_first_one() -> None:
     cheap = replace(STEPPED_FIRST, address=STEPPED_FIRST.address + 4, price=Price.EMULATED)
     assert only(plan(replace(code, entries=(STEPPED_FIRST, cheap, LATER)))).sites[0].address == cheap.address
     assert only(plan(code, Meaning(argument_registers=frozenset({2})))).sites[0].address == STEPPED_FIRST.address
+    reads = Meaning(program=ReadProgram(entry=(ReadOp(Op.READ, 1, 0, width=4), ReadOp(Op.BYTES, 0, 1), ReadOp(Op.END))))
+    assert only(plan(code, reads)).sites[0].address == STEPPED_FIRST.address
     rets = replace(NO_EDGES, entries=(STEPPED_FIRST, LATER), rets=Ends((replace(end, ret=True, condition=None),)))
     assert only(plan(rets)).sites[0].address == STEPPED_FIRST.address
 
