@@ -221,7 +221,7 @@ struct series {
   u32 group;    // whose buffers the depths belong to
   u32 flags;    // FLAG_*
   u64 entered;  // read after all others: calls that entered and have no outcome yet are in flight
-  u64 late_ns;  // when a packet was last reported as too late
+  u64 octave;   // log2 of a recent duration, a guess for the next
   // By parity of the epoch. Counts and sums go on for ever; the others are cleared when their half is read.
   u64 count[2];
   u64 sum_ns[2];
@@ -230,6 +230,7 @@ struct series {
   u64 event_gap_ns;  // token bucket: time one event costs
   u64 event_burst_ns;
   u64 event_tat;  // token bucket: theoretical arrival time of the next event
+  u64 late_ns;    // when a packet was last reported as too late
   // who owns the block that begins here, written by the kernel when it takes it
   u64 owner;  // tgid | set << 32
   u64 started_ns;
@@ -284,6 +285,7 @@ struct user {
 struct control {
   u64 epoch;
   u64 spilled;     // entries of the overflow table
+  u64 zero;        // always 0, which the verifier does not know
   u64 ended;       // blocks whose process ended
   u64 user_quota;  // series that the processes of one user may have
   // Offsets in the kernel's structures; 0: not known

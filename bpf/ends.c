@@ -20,10 +20,10 @@ INLINE void packet_ends(struct series *s, u64 features, struct call *c, u64 now,
 INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct call *c, u64 now, u64 frame, u64 rv, u32 rv_known,
                    u64 *r) {
   u64 d = now - c->start;
-  u64 bucket = bucket_of(d);
   // The loops come before the branches on outcomes: the verifier walks the code after a branch once for each path.
   u32 half = this_half();
   ADD(s->sum_ns[half], d);
+  u64 bucket = bucket_in(cell_in(d, octave_near(d, &s->octave)), d);  // computed while the addition is under way
   ADD(s->count[half], 1);
   note_highest(s, s->duration_max, half, d, 16);
   note_lowest(s, s->duration_min, half, d, 16);

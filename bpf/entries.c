@@ -57,8 +57,8 @@ INLINE void flight_lands(u64 reference, u64 since, u64 now, u64 outcome, u32 pas
   if (UNLIKELY(end)) flight_ends(reference, FLIGHT_CALL_LAPS, since, now, end);
 }
 
-// Counts an entry and, if its end will be seen (`timed`), opens the call. Returns 1 if no end is wanted.
-INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features, u32 timed, u64 *r) {
+// Counts an entry of the running thread (`id`) and, if its end will be seen (`timed`), opens the call. Returns 1 if no end is wanted.
+INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features, u64 id, u32 timed, u64 *r) {
   u64 frame = frame_of(ctx, cookie);
   struct owner owner = owner_of(ctx, features, frame);
   u64 key = key_of(owner, index);
@@ -73,7 +73,6 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
   }
   ADD(s->entered, 1);
   if (timed) FETCH(&hole_calls()[call_slot(key)]);
-  u64 id = bpf_get_current_pid_tgid();
   // A goroutine outlives the thread it began in, and an object outlives the thread that it was handed to.
   u32 owned = features & (FEATURE_GO | FEATURE_KEY), of_thread = !owned || owned == KEY_THREAD << FEATURE_KEY_SHIFT;
   u32 tid = of_thread ? id : id >> 32, flags = form | mark;

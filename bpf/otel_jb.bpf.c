@@ -106,7 +106,7 @@ static struct waiting *(*hole_waiting)(void) = (void *)HOLE_WAITING;
 #define FETCH(p) asm volatile("" ::"r"(*(volatile u64 *)(p)))
 
 // Without branches: the verifier would follow all 32 paths through them to the end of the program.
-INLINE u32 log2_floor(u64 v) {
+INLINE u64 log2_floor(u64 v) {
   u64 r = v >> 32 ? 32 : 0, more;
   v >>= r;
 #define HALVE(bits)                                   \
@@ -149,43 +149,52 @@ INLINE struct thread *this_thread(u32 tid) {
 #include "buffers.c"
 
 // Returns the value and hides it from the verifier, which then walks the following code once, not once for each possible constant.
-INLINE u64 any_value(u64 v) {
-  volatile u32 half[2] = {v, v >> 32};
-  return *(volatile u64 *)half;
-}
+INLINE u64 any_value(u64 v) { return v + *(volatile u64 *)&hole_control()->zero; }
 
 // BCC turns look-ups into calls in this file only.
 INLINE struct rtp_stream *rtp_stream_at(u32 slot) { return rtp_streams.lookup(&slot); }
 INLINE struct rtp_unplaced *rtp_unplaced_of(u32 series) { return rtp_unplaced.lookup(&series); }
 INLINE u64 rtp_tick(u32 payload_type) { return *(volatile u64 *)&hole_control()->clocks[payload_type & (RTP_CLOCKS - 1)]; }
 
-INLINE struct cell *cell_of(u64 ns) {
-  u32 exponent = log2_floor(ns | 1);
+// The octave of a duration, guessed from the last one's: a load and a comparison in the place of the 20 dependent steps of log2_floor.
+INLINE u64 octave_near(u64 ns, u64 *last) {
+  u64 octave = *(volatile u64 *)last;
+  if (UNLIKELY((ns | 1) >> (octave & 63) != 1)) {
+    octave = any_value(log2_floor(ns | 1));
+    *(volatile u64 *)last = octave;
+  }
+  return octave;
+}
+
+INLINE struct cell *cell_in(u64 ns, u64 exponent) {
   u64 at = (exponent << CELL_BITS) | (((ns << (63 - exponent)) >> (63 - CELL_BITS)) & ((1 << CELL_BITS) - 1));
   asm volatile("" : "+r"(at));  // or the compiler drops the mask below, and Linux 6.1 knows no bound for an "or"
   return &hole_cells()[at & ((64 << CELL_BITS) - 1)];
 }
 
+INLINE struct cell *cell_of(u64 ns) { return cell_in(ns, log2_floor(ns | 1)); }
+
 // What a duration's cell says of its buckets; `above` is how many of the cell's thresholds it is above.
-INLINE u64 buckets_at(u64 ns, u32 *above) {
-  struct cell *cell = cell_of(ns);
+INLINE u64 buckets_at(struct cell *cell, u64 ns, u32 *above) {
   *above = (ns > cell->above1) + (ns > cell->above2);
   return cell->buckets;
 }
 
-// The histogram bucket of a duration.
-INLINE u64 bucket_of(u64 ns) {
+// The histogram bucket of a duration that has this cell.
+INLINE u64 bucket_in(struct cell *cell, u64 ns) {
   u32 above;
-  u64 bucket = (u32)buckets_at(ns, &above);
+  u64 bucket = (u32)buckets_at(cell, ns, &above);
   bucket += above;
   asm volatile("" : "+r"(bucket));  // keeps check and use on one 64-bit register, for the verifier
   return bucket >= BUCKETS ? BUCKETS - 1 : bucket;
 }
 
+INLINE u64 bucket_of(u64 ns) { return bucket_in(cell_of(ns), ns); }
+
 // The bucket of a time between packets.
 INLINE u64 rtp_gap_bucket(u64 ns) {
   u32 above;
-  u64 buckets = buckets_at(ns, &above);
+  u64 buckets = buckets_at(cell_of(ns), ns, &above);
   return buckets >> (CELL_GAPS_SHIFT + CELL_GAP_BITS * above) & (RTP_GAPS - 1);
 }
 
@@ -212,13 +221,14 @@ INLINE struct residence *residence_of(u32 group) { return residences.lookup(&gro
 int on_entry(REGS *ctx) {
   u64 r[REGISTERS];
   u64 cookie = hole_cookie(ctx), features = hole_features();
-  u32 index = base_of(cookie, bpf_get_current_pid_tgid() >> 32);
+  u64 id = bpf_get_current_pid_tgid();
+  u32 index = base_of(cookie, id >> 32);
   if (index >= BASE_IGNORED) return 0;
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
   if (features & FEATURE_RTP) r[REG_RTP] = 0;
   if (s)
-    enter(ctx, s, index, cookie, features, !(cookie & COOKIE_ENTRY_ONLY), r);
+    enter(ctx, s, index, cookie, features, id, !(cookie & COOKIE_ENTRY_ONLY), r);
   else
     onward.call(ctx, ONWARD_NOWHERE);  // for the stack, see above
   if (features & FEATURE_RTP && UNLIKELY(*(volatile u64 *)&r[REG_RTP])) onward.call(ctx, ONWARD_SETTLE);
@@ -251,7 +261,8 @@ int on_session(REGS *ctx) {
     leave(ctx, bpf_ktime_get_ns(), cookie, features, r);
     return 0;
   }
-  u32 index = base_of(cookie, bpf_get_current_pid_tgid() >> 32);
+  u64 id = bpf_get_current_pid_tgid();
+  u32 index = base_of(cookie, id >> 32);
   if (index >= BASE_IGNORED) return 1;
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
@@ -259,7 +270,7 @@ int on_session(REGS *ctx) {
   u32 timed = !!(*(volatile u32 *)&s->flags & FLAG_CLEARED);
   if (features & FEATURE_RTP) r[REG_RTP] = 0;
   int unseen =
-      enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features, timed, r);  // the stack pointer is at the return address there
+      enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features, id, timed, r);  // the stack pointer is at the return address there
   if (features & FEATURE_RTP && UNLIKELY(*(volatile u64 *)&r[REG_RTP])) {
     // The kernel gets the other program's answer.
     if (unseen)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import select
 import time
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +21,7 @@ from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.probes.programs import instances
+from otel_jb.probes.read.boundaries import EXPONENTIAL_SCALE
 from tests.bpf.conftest import LINKS, Child, Compile
 from tests.bpf.plans import Meaning, plan_for
 from tests.scale import SCALE, patience, scaled
@@ -141,6 +144,26 @@ def test_a_thousand_threads_are_counted_exactly(calls: Child, strategy: EndStrat
     assert values.returned == entries(values) == count * threads
     assert values.bytes == threads * sum(range(count))
     assert values.drops == (threads * 3,)
+
+
+def test_calls_of_changing_length_are_in_the_buckets_of_their_durations(
+    compile_program: Compile, start: Callable[..., Child]
+) -> None:
+    """Whatever the calls before took, and however the calls of two threads alternate. Each call is an event with its times, too."""
+    child = start(compile_program("lengths.c", "-O1", "-fcf-protection=none", "-fstack-protector-all", "-pthread"))
+    lengths = [0, 300_000, 3, 40_000, 0, 900, 1_500_000, 0, 5_000, 70_000, 0, 0, 2_000, 0, 20_000, 700_000]
+    expected: Counter[int] = Counter()
+    with backend(events=True, event_rate=1e6, threshold_ns=lambda _probe: 0) as kernel:
+        kernel.attach(target(child), plan_for(child.path, {"put": Meaning(uretprobe="leaf")}))
+        for _ in range(8):
+            assert child.ask(" ".join(map(str, lengths))) == "done"
+            snapshot = kernel.snapshot()
+            durations = [call.end_ns - call.start_ns for call in kernel.slow_calls()]
+            assert len(durations) == 2 * len(lengths)
+            expected.update(bisect_left(snapshot.bounds_ns, duration) for duration in durations)
+    buckets = only(snapshot).buckets
+    assert {bucket: number for bucket, number in enumerate(buckets) if number} == expected
+    assert max(expected) - min(expected) > 8 * EXPONENTIAL_SCALE  # octaves, each of some buckets
 
 
 def test_minimum_and_maximum_belong_to_the_interval(calls: Child) -> None:

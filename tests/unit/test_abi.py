@@ -19,6 +19,7 @@ _STRUCTS = {
     "thread": ("recent",),
     "series": (
         "slow_ns",
+        "octave",
         "event_gap_ns",
         "event_burst_ns",
         "group",
@@ -41,6 +42,7 @@ _STRUCTS = {
     "control": (
         "epoch",
         "spilled",
+        "zero",
         "ended",
         "user_quota",
         "group_leader",
