@@ -21,6 +21,7 @@ from otel_jb.model import errors
 from otel_jb.model.errors import AgentError
 from otel_jb.model.instruments import Instrument
 from otel_jb.model.stream import Series, SlowCall, StreamRecord
+from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.instruments import SPANS_DROPPED
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Exporter:
         self.scraped = False  #: somebody asked for /metrics
         self._shows = config.page.slow_calls and config.listen is not None
         self.takes_slow_calls = settings.sends_traces or self._shows
+        self._clock = WallClock()
         self._agent: Agent | None = None
         self._walker: Walker | None = None
         self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue(_MANY)
@@ -88,7 +90,7 @@ class Exporter:
         self._walker = Walker(
             stacks,
             series,
-            lambda batch, lines: self._tell("slow", packed(batch), lines),
+            lambda batch, lines: self._tell("slow", packed(batch), lines, self._clock.news()),
             lambda calls: self.count(SPANS_DROPPED, calls, signal="traces", error__type="queue_full"),
         )
         for work in (self._listen, self._read):
@@ -105,8 +107,10 @@ class Exporter:
             self._walker.take(record)
 
     def tick(self) -> None:
-        """Have the clocks compared."""
-        self._tell("tick")
+        """Compare the clocks, for the slow calls to come, and send on those that wait. To be called about once a second, and when the clock was set."""
+        self._clock.sample()
+        if self._walker is not None:
+            self._walker.tick()
 
     def count(self, instrument: Instrument, count: int = 1, **attributes: str) -> None:
         """Add to one of the agent's own counters, see `Tally.add`."""

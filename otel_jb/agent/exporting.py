@@ -145,7 +145,6 @@ class _Exporting:
             "record": self._state.apply,
             "slow": self._take_slow_calls,
             "answer": self._take_answer,
-            "tick": self._tick,
             "count": lambda instrument, count, attributes: self._tally.add(instrument, count, **attributes),
             "start": self._start,
             "use": self._in_a_thread(self._use),
@@ -254,21 +253,20 @@ class _Exporting:
 
     # -- what comes --------------------------------------------------------------------------------------------
 
-    def _take_slow_calls(self, data: bytes, lines: Mapping[int, tuple[str, ...]]) -> None:
+    def _take_slow_calls(
+        self, data: bytes, lines: Mapping[int, tuple[str, ...]], compared: Sequence[tuple[int, int]]
+    ) -> None:
         batch = unpacked(data)
         self._walks.note(batch, lines)
         self._state.take_slow_calls([call for call, *_ in batch])
         if self._telemetry is not None:
+            self._telemetry.clock.learn(compared)
             self._telemetry.slow_call(*[call for call, *_ in batch])
 
     def _take_answer(self, number: int, answer: object) -> None:
         waiting = self._asked.pop(number, None)
         if waiting is not None:
             waiting.set_result(answer)
-
-    def _tick(self) -> None:
-        if self._telemetry is not None:
-            self._telemetry.tick()
 
     def _render(self, accept: str, accept_encoding: str, version: object) -> tuple[Iterable[bytes], dict[str, str]]:
         page = self._telemetry.page if self._telemetry is not None else None

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 WATCH_S = 1.0  #: maximum delay until the agent notices what the kernel does not report
+EARLY_S = (
+    0.25  #: what is due that much later is done now, where the interval ends now: a wake-up costs more than most of it
+)
 #: For the first processes to be attached: calibrating beside that would take their time, and measure it.
 COST_WAITS_S = 10.0
 STOP_BUDGET_S = 4.0  #: a second is left for what cannot be hurried, so that stopping takes at most five
@@ -236,11 +239,11 @@ class Agent:
                 if steps is not None and steps.fileno() in ready and steps.stepped():
                     self._tick()
                 now = time.monotonic()
-                if ring.due(now, ready):
-                    ring.fetched(now, self._take_events(discovery, measuring))
-                if now >= next_watch:
+                if watches := now >= next_watch - (EARLY_S if now >= next_roll else 0.0):
                     next_watch = now + WATCH_S
-                    self._take_events(discovery, measuring)  # what found no room in the ring
+                if watches or ring.due(now, ready):  # some events found no room in the ring, and wake nobody
+                    ring.fetched(now, self._take_events(discovery, measuring), next_watch, unasked=watches)
+                if watches:
                     measuring.tidy()
                     measuring.mind_debuggers()
                     measuring.govern()
@@ -270,11 +273,12 @@ class Agent:
             while not self._stop.is_set():
                 try:
                     changes = discovery.poll()
-                    failed, again = self._commands.call(partial(measuring.apply, changes))
-                    for each in failed:
-                        discovery.forget(each.process)
-                    if again:
-                        discovery.tell(again, {})
+                    if changes:  # else the owner need not wake
+                        failed, again = self._commands.call(partial(measuring.apply, changes))
+                        for each in failed:
+                            discovery.forget(each.process)
+                        if again:
+                            discovery.tell(again, {})
                 except AgentError as error:  # one target's trouble does not stop the others
                     if not self._stop.is_set():
                         _logger.warning("%s", error.message)

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _WAITING = 512  #: slow calls that wait to be walked; each has a copy of its stack, up to 16 KiB
-_GATHER_S = 1.0  #: from the second call of a row on everything is in the processor's caches, here and in the exporter
-_GATHERED = 256  #: enough of them to begin
+_GATHERED = 256  #: enough of them to begin: from the second call of a row on everything is in the processor's caches, here and in the exporter
 _KNOWN_LINES = 1024
 _KEPT = 4096  #: more than wait to become spans
 
@@ -98,7 +97,7 @@ def unpacked(data: bytes) -> list[tuple[SlowCall, int, tuple[int, ...] | None]]:
 
 
 class Walker:
-    """Walks the stacks of slow calls on a thread of its own.
+    """Walks the stacks of slow calls on a thread of its own, which wakes once for each row of them.
 
     Args:
         stacks: walks.
@@ -119,8 +118,7 @@ class Walker:
         self._send = send
         self._dropped = dropped
         self._waiting: deque[SlowCall] = deque()
-        self._some = threading.Event()
-        self._enough = threading.Event()
+        self._due = threading.Event()
         self._ending = False
         self._numbers: dict[Lines, int] = {}
         self._next_number = 0
@@ -128,30 +126,31 @@ class Walker:
         self._thread.start()
 
     def take(self, call: SlowCall) -> None:
-        """Walk this one in its turn; never blocks. From one thread."""
+        """Walk this one in its turn, once there are many or `tick` is called; never blocks. From one thread."""
         if len(self._waiting) >= _WAITING:
             self._dropped(1)
             return
         self._waiting.append(call)
-        if len(self._waiting) == 1:
-            self._some.set()
-        elif len(self._waiting) == _GATHERED:
-            self._enough.set()
+        if len(self._waiting) == _GATHERED:
+            self._due.set()
+
+    def tick(self) -> None:
+        """Walk what waits: to be called once a second, by who is awake for something else. Never blocks."""
+        if self._waiting:
+            self._due.set()
 
     def finish(self, budget_seconds: float) -> None:
         """Walk what waits, and end."""
         self._ending = True
-        self._enough.set()
-        self._some.set()
+        self._due.set()
         self._thread.join(budget_seconds)
 
     def _work(self) -> None:
-        while not self._ending:
-            self._some.wait()
-            self._enough.wait(_GATHER_S)
-            self._some.clear()
-            if not self._ending:
-                self._enough.clear()
+        ending = False
+        while not ending:
+            self._due.wait()
+            self._due.clear()
+            ending = self._ending
             self._walk_all()
 
     def _walk_all(self) -> None:

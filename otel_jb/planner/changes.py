@@ -55,3 +55,7 @@ class Changes:
     more: bool = False  #: processes wait to be looked at: call again soon
     expected: Sequence[Expectation] = ()  #: what processes may load from now on
     anew: bool = False  #: a new configuration selects: nothing waits any more for what the old one expected
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to apply; `more` alone is not."""
+        return self.anew or any((self.found, self.ended, self.grown, self.placed, self.left, self.kept, self.expected))

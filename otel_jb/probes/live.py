@@ -616,7 +616,7 @@ class BpfBackend:
 
     def entries(self) -> dict[int, int]:
         """See `Backend.entries`."""
-        entered = self._reader.all_entered()
+        entered = self._reader.all_entered(self._by_index.keys())
         return {item.series.id: entered[index] for index, item in self._by_index.items()}
 
     def slow_calls(self, *, every: bool = False) -> list[SlowCall]:
@@ -624,6 +624,8 @@ class BpfBackend:
         self._ready()
         attached = self._by_index
         decoded = self._ring.read(lambda record: decode(record, attached) if len(record) == abi.EVENT_SIZE else None)
+        if not decoded and not self._held:  # most of the time
+            return []
         calls = self._rtp.with_packets([self._named(call) for call in decoded if call is not None], attached)
         self._held += [call for call in calls if _may_be_told_more(call)]
         calls = [call for call in calls if not _may_be_told_more(call)]

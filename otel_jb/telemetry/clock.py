@@ -13,8 +13,9 @@ import threading
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
 #: Faster changes of the offset are steps. Kernels slew by at most 0.05 %, chrony by up to 10 % if configured.
 MAX_SLEW = 0.1
@@ -23,6 +24,8 @@ NOISE_NS = 200_000
 #: Samples closer together than this tell nothing new; with HISTORY it bounds memory and how far back is remembered (20 s at least).
 MIN_GAP_NS = 5_000_000
 HISTORY = 4096
+#: A slow call is mapped at most this long after it ended: rows, waiting for the call around it, and a busy machine.
+TOLD_NS = 20_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +52,39 @@ class WallClock:
         self._wall_ns = wall_ns
         self._lock = threading.Lock()
         self._samples: deque[_Sample] = deque(maxlen=HISTORY)
+        self._told_ns = 0  # the last sample that `news` has told
         self.sample()
 
     def sample(self) -> None:
         """Compare the clocks now."""
-        monotonic, offset = min((self._compare() for _ in range(3)), key=lambda one: one[1])[0]
+        self._add(*min((self._compare() for _ in range(3)), key=lambda one: one[1])[0])
+
+    def news(self) -> list[tuple[int, int]]:
+        """What another process's clock has to `learn`: the samples since the last call, as far as it may ask for them."""
+        with self._lock:
+            since = max(self._told_ns, self._samples[-1].monotonic_ns - TOLD_NS)
+            self._told_ns = self._samples[-1].monotonic_ns
+            new = takewhile(lambda one: one.monotonic_ns > since, reversed(self._samples))
+            return [(one.monotonic_ns, one.offset_ns) for one in new][::-1]
+
+    def learn(self, news: Iterable[tuple[int, int]]) -> None:
+        """Take over samples of another process on this machine, see `news`."""
+        for monotonic_ns, offset_ns in news:
+            self._add(monotonic_ns, offset_ns)
+
+    def _add(self, monotonic_ns: int, offset_ns: int) -> None:
         with self._lock:
             last = self._samples[-1] if self._samples else None
             if last is None:
                 stepped = False
-            elif monotonic <= last.monotonic_ns:
+            elif monotonic_ns <= last.monotonic_ns:
                 return  # another thread was quicker
             else:
-                change = abs(offset - last.offset_ns)
-                stepped = change > NOISE_NS + (monotonic - last.monotonic_ns) * MAX_SLEW
-                if not stepped and monotonic - last.monotonic_ns < MIN_GAP_NS:
+                change = abs(offset_ns - last.offset_ns)
+                stepped = change > NOISE_NS + (monotonic_ns - last.monotonic_ns) * MAX_SLEW
+                if not stepped and monotonic_ns - last.monotonic_ns < MIN_GAP_NS:
                     return
-            self._samples.append(_Sample(monotonic, offset, stepped))
+            self._samples.append(_Sample(monotonic_ns, offset_ns, stepped))
 
     def sample_if_due(self) -> None:
         """Compare the clocks, unless they were a moment ago: for each of the events that were fetched together."""

@@ -129,7 +129,7 @@ class Telemetry:
         self._same_stack = same_stack
         self._around = around
         self._gather = gather_seconds
-        self._clock = WallClock()
+        self.clock = WallClock()  #: of the slow calls; who knows earlier comparisons of the clocks tells it
         self._maker: SpanMaker | None = None
         self._queues: list[SpanQueue] = []
         self._refresh = refresh
@@ -208,7 +208,7 @@ class Telemetry:
         queues, kept = tuple(self._queues), self._kept
         self._maker = SpanMaker(
             self.state,
-            self._clock,
+            self.clock,
             queues[0].offer
             if len(queues) == 1
             else lambda spans: min([queue.offer(spans) for queue in queues], default=True),
@@ -225,12 +225,8 @@ class Telemetry:
     def slow_call(self, *calls: SlowCall) -> None:
         """Make traces of slow calls, on another thread; never blocks. Without an exporter for traces it does nothing."""
         if self._maker is not None:
-            self._clock.sample_if_due()
+            self.clock.sample_if_due()
             self._maker.submit(*calls)
-
-    def tick(self) -> None:
-        """Compare the clocks; to be called about once a second, and when `clock.StepWatch` reports that the clock was set."""
-        self._clock.sample()
 
     def _metrics_page(self, observed: Sources) -> MetricsPage:
         from prometheus_client import CollectorRegistry

@@ -96,6 +96,21 @@ def test_every_row_arrives_in_the_snapshot(kernel: tuple[reader.Reader, WordArra
             assert values.value(each.name) == (expected if each.split else expected[0]), each.name
 
 
+@pytest.mark.parametrize("wanted", [{0}, {3, 60}, set(range(64))])
+def test_entries_are_those_of_the_series_that_were_asked_for(wanted: set[int], kernel: Any) -> None:
+    """Few are read one by one, many with all between them: what is said of a series is the same."""
+    read, _, _ = kernel
+    fd = os.memfd_create("many")
+    os.ftruncate(fd, 4096 * (64 * WORDS * 8 // 4096 + 1))
+    read._series = many = WordArray(fd, 64 * WORDS)
+    os.close(fd)
+    for index in range(64):
+        many.words[index * WORDS + abi.SERIES_ENTERED] = 1000 + index
+    entered = read.all_entered(wanted)
+    assert {index: entered[index] for index in wanted} == {index: 1000 + index for index in wanted}
+    many.close()
+
+
 def test_the_highest_and_lowest_are_those_of_the_last_interval(
     kernel: tuple[reader.Reader, WordArray, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +16,14 @@ from typing import Any
 import pytest
 
 from otel_jb.agent.exporter import Exporter
+from otel_jb.agent.walked import unpacked
 from otel_jb.agent.wire import Wire
 from otel_jb.config import environment
 from otel_jb.config.model import Config
 from otel_jb.model.errors import AddressInUseError, AgentError
+from otel_jb.model.stream import SlowCall
+from otel_jb.telemetry.clock import MIN_GAP_NS
+from tests import telemetry_samples as samples
 
 
 class Reader:
@@ -77,6 +82,35 @@ def test_what_waits_for_the_kernel_delays_nothing_else(theirs: Wire) -> None:
     reader.may_read.set()
     assert theirs.receive() == ("answer", 0, ("", {}, 0, {}, []))
     assert exporter.scraped
+
+
+def test_a_tick_without_slow_calls_says_nothing(theirs: Wire) -> None:
+    """The exporter sleeps while nothing happens; with the next slow calls it is told how the clocks went meanwhile."""
+    reader = Reader()
+    reader.state.series = lambda _: (samples.PUT, samples.SRS)
+    reader.may_read.set()
+    stacks: Any = SimpleNamespace(around=lambda *_: (), symbolise=lambda *_: ("put",))
+    config = Config()
+    theirs.send({"url": "http://127.0.0.1:9310/"})
+    settings = environment.read({"OTEL_TRACES_EXPORTER": "otlp"}, config.otlp, config.otlp_command_line)
+    exporter = Exporter(config, settings)
+    exporter.opened()
+    theirs.send({"started": True})
+    agent: Any = reader
+    exporter.start(agent, stacks)
+    assert theirs.receive() == ("start",)
+    for _ in range(3):
+        time.sleep(2 * MIN_GAP_NS / 1e9)
+        exporter.tick()
+    exporter.take(SlowCall(samples.PUT.id, 7, "worker", 100, 100, 200, None, None, None, None))
+    exporter.tick()
+    kind, data, lines, compared = theirs.receive()
+    assert (kind, lines) == ("slow", {0: ("put",)})
+    assert [call.start_ns for call, *_ in unpacked(data)] == [100]
+    times = [monotonic_ns for monotonic_ns, _ in compared]
+    assert len(times) >= 4  # the first comparison, and one of each tick
+    assert times == sorted(times)
+    assert all(abs(offset - (time.time_ns() - time.monotonic_ns())) < 10**9 for _, offset in compared)
 
 
 def test_an_exporter_that_asks_without_end_ends_the_agent(theirs: Wire) -> None:

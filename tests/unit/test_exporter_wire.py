@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import struct
 import threading
@@ -22,6 +23,7 @@ from otel_jb.model import stream
 from otel_jb.model.stream import NestedCall, Series, SlowCall
 from otel_jb.stacks.unwinder import Stacks
 from tests import telemetry_samples as samples
+from tests.scale import patience
 
 SERIES = samples.PUT
 INNER, DOUBTFUL, ELSEWHERE = (NestedCall(SERIES.id, frame, 110, 120) for frame in (90, 91, 92))
@@ -159,6 +161,26 @@ def test_what_stacks_mean_is_known_where_spans_are_made() -> None:
     assert walks.symbolise(SERIES, unknown) == (SERIES.function,)
     assert walks.around(SERIES, unknown) == ()
     assert walks.same_stack(42, unknown, NestedCall(1, 2, 3, 4)) is None
+
+
+def test_slow_calls_are_walked_in_rows() -> None:
+    """The walker sleeps until the tick of its owner, or until there are many; a tick without calls wakes nobody."""
+    rows: queue.Queue[int] = queue.Queue()
+    walker = Walker(
+        cast(Stacks, _Stacks()), lambda _: (SERIES, 42), lambda batch, _: rows.put(len(batch)), lambda _: None
+    )
+    walker.tick()
+    for _ in range(3):
+        walker.take(CALL)
+    with pytest.raises(queue.Empty):
+        rows.get(timeout=0.2)
+    walker.tick()
+    assert rows.get(timeout=patience(30)) == 3
+    for _ in range(256):
+        walker.take(CALL)
+    assert rows.get(timeout=patience(30)) > 0
+    walker.finish(patience(30))
+    assert not walker._waiting
 
 
 def test_a_file_that_cannot_be_read_is_used_from_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

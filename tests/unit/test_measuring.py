@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ from otel_jb.model.stream import (
     Target,
     TargetEnded,
 )
-from otel_jb.planner.changes import Found
+from otel_jb.planner.changes import Changes, Found
 from otel_jb.probes.backend import Backend, HitTime
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
 from tests import telemetry_samples as samples
@@ -192,6 +193,17 @@ def found(number: int, process: Process | None = None) -> Found:
     running = process or procfs.process(os.getpid())
     target = replace(samples.SRS, id=number, pid=running.pid)
     return Found(running, target, ProbePlan((probe("put"), probe("get"))))
+
+
+def test_changes_are_nothing_unless_something_is_to_be_applied() -> None:
+    """Each kind of news wakes the owner of the kernel's side, and so does a new configuration; that more will come does not."""
+    kinds = [each.name for each in fields(Changes) if each.name not in ("more", "anew")]
+    nothing: dict[str, Any] = {name: [] for name in kinds}
+    assert not Changes(**nothing)
+    assert not Changes(**nothing, more=True)
+    assert Changes(**nothing, anew=True)
+    for name in kinds:
+        assert Changes(**{**nothing, name: [object()]})
 
 
 def ended_process() -> Process:

@@ -99,6 +99,34 @@ def test_samples_close_together_are_not_kept() -> None:
     assert len(clock._samples) == 1
 
 
+def test_another_process_learns_what_one_has_seen() -> None:
+    """With what it is told when events come, it maps them to the very time that the other one does, over steps and quiet minutes."""
+    rng = random.Random(11)
+    machine = Machine()
+    one, other = (WallClock(lambda: machine.monotonic, lambda: machine.wall) for _ in range(2))
+    for _ in range(300):
+        machine.rate = 1.0 + rng.choice((0.0, 500e-6, -500e-6))
+        before = (machine.monotonic, machine.wall)
+        for _ in range(rng.randrange(1, 90)):  # seconds without an event
+            machine.advance(SECOND)
+            one.sample()
+            if rng.random() < 0.05:
+                machine.advance(200_000)
+                machine.step(rng.randrange(-30 * SECOND, 30 * SECOND))
+                machine.advance(200_000)
+                one.sample()
+            if rng.random() < 0.9:
+                before = (machine.monotonic, machine.wall)
+            machine.advance(1_000_000)
+        machine.advance(SECOND // 2)
+        one.sample()
+        other.learn(one.news())
+        if machine.monotonic - before[0] < 15 * SECOND:
+            assert other.unix_nano(before[0]) == one.unix_nano(before[0])
+            assert abs(other.unix_nano(before[0]) - before[1]) < 1_000_000
+    assert one.news() == []
+
+
 def test_the_real_clocks_agree() -> None:
     """On this machine a moment of CLOCK_MONOTONIC maps to CLOCK_REALTIME within a millisecond."""
     clock = WallClock()

@@ -25,7 +25,7 @@ from otel_jb.probes.programs.instances import PRIVILEGES, refusal
 from otel_jb.probes.programs.template import Template
 
 TIMEOUT_S = 180.0  #: 2 s on a quick machine, more than a minute on an emulated one that shares its processor
-RING_BYTES = 1 << 21
+RING_BYTES = 1 << 22
 LinkKind = Literal["multi", "perf"]
 
 

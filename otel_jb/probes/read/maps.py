@@ -271,6 +271,8 @@ class Ring:
         It gets the ring's own memory, and must keep nothing of it: a record is 17 KiB, of which not all is wanted.
         """
         position, end = self._consumer[0], self._producer[0]
+        if position == end:  # most of the time
+            return []
         page = mmap.PAGESIZE
         complete: list[tuple[int, int]] = []  # (place of the data, length)
         _order()  # headers after the producer's position
