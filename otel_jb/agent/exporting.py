@@ -27,7 +27,7 @@ from otel_jb.agent.confinement import limit_exporter
 from otel_jb.agent.walked import Walks, unpacked
 from otel_jb.agent.wire import Wire
 from otel_jb.config.model import HistogramKind
-from otel_jb.host.memory import let_go_of_code, spare_the_collector
+from otel_jb.host.memory import let_go_of_code, spare_the_collector, use_large_pages
 from otel_jb.host.privileges import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, give_up_everything, name_this_thread, prctl
 from otel_jb.model.errors import AgentError, UsageError
 from otel_jb.model.shortage import shortage_of
@@ -170,6 +170,7 @@ class _Exporting:
         self._wire.send({"started": self._telemetry.page is not None})
         if self._endpoint is not None:
             self._endpoint.start()
+        threading.Thread(target=use_large_pages, name="large-pages", daemon=True).start()
 
     def _begin(self, config: Config, settings: OtelSettings, carried: Carried) -> Telemetry:
         """Raises AgentError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -19,7 +20,7 @@ from otel_jb.agent.loop import STOP_BUDGET_S, Agent
 from otel_jb.agent.notify import tell
 from otel_jb.agent.signals import Signals
 from otel_jb.config import environment
-from otel_jb.host.memory import return_large_blocks, spare_the_collector
+from otel_jb.host.memory import return_large_blocks, spare_the_collector, use_large_pages
 from otel_jb.host.privileges import keep_only
 from otel_jb.model.errors import AgentError, ExitCode
 from otel_jb.probes.features import kept_capabilities
@@ -167,6 +168,7 @@ class Service:
         self._shares.start()
         self.agent.measure_cost()
         spare_the_collector()
+        threading.Thread(target=use_large_pages, name="large-pages", daemon=True).start()
 
     def run(self) -> None:
         """Measure until the agent is told to stop. Raises AgentError where the exporter ended before."""

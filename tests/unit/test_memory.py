@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +99,41 @@ def test_the_collector_looks_seldom_but_still_frees_cycles() -> None:
     looked, left = map(int, subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
     assert looked == 0
     assert left < 25_000
+
+
+LARGE = """
+import re
+from otel_jb.host.memory import use_large_pages
+
+def now():
+    text = open("/proc/self/smaps_rollup").read()
+    return [int(re.search(rf"^{name}: +(\\d+) kB", text, re.MULTILINE)[1]) >> 10 for name in ("AnonHugePages", "Rss")]
+
+dense, sparse = bytearray(b"x" * (16 << 20)), bytearray(16 << 20)
+sparse[:: 1 << 21] = b"y" * len(sparse[:: 1 << 21])
+before = now()
+use_large_pages()
+print(*before, *now(), dense == b"x" * (16 << 20), sum(sparse) == 8 * ord("y"))
+"""
+LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage")
+
+
+def _collapses() -> bool:
+    """Whether this kernel makes large pages of small ones when it is asked to."""
+    release = tuple(int(part) for part in os.uname().release.replace("-", ".").split(".")[:2])
+    if release < (6, 1) or not LARGE_PAGES.exists() or "[never]" in (LARGE_PAGES / "enabled").read_text():
+        return False
+    return int((LARGE_PAGES / "hpage_pmd_size").read_text()) <= 4 << 20
+
+
+def test_memory_in_use_lies_in_large_pages() -> None:
+    """Of 16 MiB all but the ends; memory that is used here and there stays as it is, and so does what both hold."""
+    words = [sys.executable, "-c", LARGE]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    large_before, before, large, after, *same = done.stdout.split()
+    assert same == ["True", "True"]
+    assert int(after) - int(before) <= 4
+    if _collapses() and int(large_before) < 8:
+        assert int(large) >= 8
+    else:
+        assert int(large) >= int(large_before)
