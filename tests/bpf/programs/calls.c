@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 __attribute__((noinline, noclone)) int put(void *buffer, int bytes, int result) {
 #ifdef EARLY
@@ -21,7 +22,10 @@ static pthread_barrier_t all;
 static void *run(void *unused) {
   long i;
   pthread_barrier_wait(&all);
-  for (i = 0; count < 0 ? going : i < count; i++) put(unused, (int)(i & 1023), i % 7 ? 0 : -1);
+  for (i = 0; count < 0 ? going : i < count; i++) {
+    put(unused, (int)(i & 1023), i % 7 ? 0 : -1);
+    if (count < 0 && !(i & 63)) usleep(1000);  // the agent needs a processor, too
+  }
   __atomic_add_fetch(&made, i, __ATOMIC_RELAXED);
   return 0;
 }
