@@ -68,9 +68,11 @@
 #define FLOWS (1 << FLOW_BITS)  // buffers whose packets are followed at once
 #define FLOW_PROBES 16          // slots that are tried for one
 #define FLOW_ENDED 1ULL         // a key that no buffer has
-#define WAITING_BITS 13         // rows of packets that wait in buffers
-#define WAITING_PLACES 7        // packets of one row, whose tags are a cache line with `lost_ns`
-#define WAITING_BUSY 1ULL       // a tag that no packet has: somebody changes the place
+#define WAITING_BITS 13         // 2^WAITING_BITS far rows of packets that wait in buffers
+#define NEAR_BITS 6             // and as many near ones, which are filled first
+#define WAITING_ROWS ((1 << WAITING_BITS) + (1 << NEAR_BITS))
+#define WAITING_PLACES 7   // packets of one row, whose tags are a cache line with `lost_ns`
+#define WAITING_BUSY 1ULL  // a tag that no packet has: somebody changes the place
 #define WAITING_VALID 0x10000ULL
 #define WAITING_TWICE 1ULL
 #define RESIDENCES 512                    // groups of buffers with a histogram
@@ -200,6 +202,7 @@ struct cell {
 #define REG_OPEN 24
 #define REG_BROKEN 25  // 25 and 26: 1 + the field of a size or a depth that cannot be; 0: none
 #define REG_RTP 27     // the RTP packet's address, or 0, and 1 + the field that a fault counts under; afterwards see note_rtp
+#define REG_SPILLED 8  // 8 to 15 behind the reads of an entry: a call that has no slot of its own
 #define REG_PACKET \
   24  // in the place of REG_OPEN: what a packet that enters or leaves is known by, or the buffer that is emptied; then PACKET_PASSED
 #define REGISTERS 29
@@ -286,6 +289,7 @@ struct control {
   u64 epoch;
   u64 spilled;     // entries of the overflow table
   u64 zero;        // always 0, which the verifier does not know
+  u64 far_ns;      // when a packet was last put into a far row; 0: never
   u64 ended;       // blocks whose process ended
   u64 user_quota;  // series that the processes of one user may have
   // Offsets in the kernel's structures; 0: not known

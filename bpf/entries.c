@@ -166,15 +166,16 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
       flags |= ((u32)t->position & NEST_MASK) << CALL_NEST_SHIFT;
     }
   }
-  struct call *c = &hole_calls()[call_slot(key)], spilled;
+  struct call *c = &hole_calls()[call_slot(key)];
+  struct call *spilled = (struct call *)&r[REG_SPILLED];
   u64 old = __sync_val_compare_and_swap(&c->key, 0, key);
   u32 taken = old && old != key;
   if (UNLIKELY(taken)) {
-    spilled.key = key;
-    spilled.save[0] = 0;
-    spilled.save[1] = 0;
-    spilled.save[2] = 0;
-    c = &spilled;
+    spilled->key = key;
+    spilled->save[0] = 0;
+    spilled->save[1] = 0;
+    spilled->save[2] = 0;
+    c = spilled;
   } else if (UNLIKELY(old)) {
     // The one that takes its start counts the call that was there: this program, or the reader if its thread is gone.
     if (__sync_lock_test_and_set(&c->start, 1) && !(c->flags & CALL_MARK)) ADD(s->abandoned, 1);
@@ -193,7 +194,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
   c->flags = flags;
   if (features & FEATURE_SHARE) hole_share(r);
   u64 now = bpf_ktime_get_ns();
-  if (features & FEATURE_SHARE && c != &spilled) {
+  if (features & FEATURE_SHARE && c != spilled) {
     // It is the account at `now`, unless it was written meanwhile: the thread was preempted, or the tick came.
     struct share *share = &hole_shares()[call_slot(key)];
     share->away = hole_updated(r) == r[2] ? r[0] : 0;
@@ -207,7 +208,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     } else {
       ADD(hole_control()->spilled, 1);
     }
-    if (overflow.update(&key, &spilled)) {
+    if (overflow.update(&key, spilled)) {
       ADD(hole_control()->spilled, -1);
       if (!mark) ADD(s->missed, 1);
       return 1;

@@ -34,7 +34,7 @@ struct shares {
   u8 bytes[sizeof(struct share) << CALL_BITS];
 };
 struct waitings {
-  u8 bytes[sizeof(struct waiting) << WAITING_BITS];
+  u8 bytes[sizeof(struct waiting) * WAITING_ROWS];
 };
 BPF_F_TABLE("array", u32, struct calls, calls, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct shares, shares, 1, 0);

@@ -44,7 +44,16 @@ INLINE u64 packet_tag(u64 key, u64 born, u64 packet) {
   return (x & ~0xffffULL) | WAITING_VALID | (key & 0xffff);
 }
 
-INLINE struct waiting *waiting_row(u64 tag) { return &hole_waiting()[tag >> (64 - WAITING_BITS) & ((1 << WAITING_BITS) - 1)]; }
+// Where a packet waits. The near rows come first: there are so few that what a server does between two packets leaves them in the caches, and a
+// page of the far ones, which are found by more of the hash, is hardly ever touched twice in a while.
+INLINE u32 near_row(u64 tag) { return (1 << WAITING_BITS) + (tag >> (64 - WAITING_BITS - NEAR_BITS) & ((1 << NEAR_BITS) - 1)); }
+INLINE u32 far_row(u64 tag) { return tag >> (64 - WAITING_BITS); }
+
+INLINE struct waiting *row_at(u32 number) {
+  u64 at = number;
+  asm volatile("" : "+r"(at));  // keeps check and use on one 64-bit register, for the verifier
+  return &hole_waiting()[at < WAITING_ROWS ? at : 0];
+}
 
 // A place of a row that has this tag, which the caller has then for itself: 1 + its number, or 0.
 INLINE u32 own_place(struct waiting *row, u64 tag) {
@@ -52,6 +61,34 @@ INLINE u32 own_place(struct waiting *row, u64 tag) {
   for (u32 i = 0; i < WAITING_PLACES; i++) {
     if (*(volatile u64 *)&row->tag[i] == tag && __sync_val_compare_and_swap(&row->tag[i], tag, WAITING_BUSY) == tag) return i + 1;
   }
+  return 0;
+}
+
+// A place of a row for another packet, which the caller has then for itself: 1 + its number, or 0. With `must`, where all are taken by packets
+// that may be in their buffers, the oldest gives way, and nobody in the row is believed for as long as one may be.
+INLINE u32 take_place(struct waiting *row, u64 now, u32 must) {
+  u64 oldest_ns = ~0ULL, was = 0, at = WAITING_PLACES;
+#pragma clang loop unroll(disable)
+  for (u32 i = 0; i < WAITING_PLACES; i++) {
+    u64 there = *(volatile u64 *)&row->tag[i], since = there ? *(volatile u64 *)&row->put[i] >> 1 : 0;
+    if (there == WAITING_BUSY) continue;
+    if (!there && !__sync_val_compare_and_swap(&row->tag[i], 0, WAITING_BUSY)) return i + 1;
+    if (since < oldest_ns) {
+      oldest_ns = since;
+      was = there;
+      at = i;
+    }
+  }
+  RARELY;
+  u32 stays = oldest_ns == ~0ULL || now - oldest_ns < RESIDENCE_LONGEST;
+  if (stays) {
+    if (!must) return 0;
+    *(volatile u64 *)&row->lost_ns = now;
+  }
+  at = any_value(at);
+  asm volatile("" : "+r"(at));  // as in row_at
+  if (at < WAITING_PLACES && was && __sync_val_compare_and_swap(&row->tag[at], was, WAITING_BUSY) == was) return at + 1;
+  if (must) *(volatile u64 *)&row->lost_ns = now;
   return 0;
 }
 
@@ -82,9 +119,14 @@ INLINE u32 packet_enters(struct series *s, u64 stream, u64 packet, u64 now, u64 
     if (!born) born = now;
   }
   u64 tag = packet_tag(key, born, packet);
-  struct waiting *row = waiting_row(tag);
-  u32 number = tag >> (64 - WAITING_BITS), at = any_value(own_place(row, tag));
+  u64 *far_ns = &hole_control()->far_ns, far = *(volatile u64 *)far_ns;
+  u32 number = near_row(tag), at = any_value(own_place(row_at(number), tag));
+  if (UNLIKELY(!at && far && now - far < RESIDENCE_LONGEST)) {
+    number = far_row(tag);
+    at = any_value(own_place(row_at(number), tag));
+  }
   if (UNLIKELY(at)) {
+    struct waiting *row = row_at(number);
     at = (at - 1) & 7;
     if (at >= WAITING_PLACES) return 0;
     // It is in the buffer already, or was: which of the two comes out is not known, unless the first is older than any that is believed.
@@ -94,32 +136,16 @@ INLINE u32 packet_enters(struct series *s, u64 stream, u64 packet, u64 now, u64 
     give_place(&row->tag[at], tag);
     return again ? 1 + (number << 3 | at) : 0;
   }
-  u64 oldest_ns = ~0ULL, was = 0;
-  u32 place = 0;
-#pragma clang loop unroll(disable)
-  for (u32 i = 0; i < WAITING_PLACES; i++) {
-    u64 there = *(volatile u64 *)&row->tag[i], since = there ? *(volatile u64 *)&row->put[i] >> 1 : 0;
-    if (there == WAITING_BUSY) continue;
-    if (!there && !__sync_val_compare_and_swap(&row->tag[i], 0, WAITING_BUSY)) {
-      place = i + 1;
-      break;
-    }
-    if (since < oldest_ns) {
-      oldest_ns = since;
-      was = there;
-      at = i;
-    }
-  }
+  number = near_row(tag);
+  u32 place = any_value(take_place(row_at(number), now, 0));
   if (UNLIKELY(!place)) {
-    // The oldest gives way. If it may still be in the buffer, nobody in this row is believed for as long as it may be.
-    if (oldest_ns == ~0ULL || now - oldest_ns < RESIDENCE_LONGEST) *(volatile u64 *)&row->lost_ns = now;
-    if (at >= WAITING_PLACES || !was || __sync_val_compare_and_swap(&row->tag[at], was, WAITING_BUSY) != was) {
-      *(volatile u64 *)&row->lost_ns = now;
-      return 0;
-    }
-    place = at + 1;
+    number = far_row(tag);
+    *(volatile u64 *)far_ns = now;  // before the tag can be found there
+    place = any_value(take_place(row_at(number), now, 1));
+    if (!place) return 0;
   }
-  place = any_value(place - 1) & 7;
+  struct waiting *row = row_at(number);
+  place = (place - 1) & 7;
   if (place >= WAITING_PLACES) return 0;
   u64 lost = *(volatile u64 *)&row->lost_ns;
   row->put[place] = now << 1 | (lost && now - lost < RESIDENCE_LONGEST ? WAITING_TWICE : 0);
@@ -130,7 +156,7 @@ INLINE u32 packet_enters(struct series *s, u64 stream, u64 packet, u64 now, u64 
 
 // The packet that this call put at `since` is not in the buffer: it was refused, or has passed.
 INLINE void packet_stays_out(u32 where, u64 since) {
-  struct waiting *row = &hole_waiting()[(where - 1) >> 3 & ((1 << WAITING_BITS) - 1)];
+  struct waiting *row = row_at((where - 1) >> 3);
   u32 place = (where - 1) & 7;
   if (place >= WAITING_PLACES) return;
   u64 tag = *(volatile u64 *)&row->tag[place];
@@ -149,8 +175,12 @@ INLINE void packet_leaves(struct series *s, u64 stream, u64 packet, u64 now, u64
   }
   *(volatile u64 *)&f->seen_ns = now;
   u64 tag = packet_tag(key, *(volatile u64 *)&f->born, packet);
-  struct waiting *row = waiting_row(tag);
-  u32 place = any_value(own_place(row, tag));
+  u32 number = near_row(tag), place = any_value(own_place(row_at(number), tag));
+  if (UNLIKELY(!place && *(volatile u64 *)&hole_control()->far_ns)) {
+    number = far_row(tag);
+    place = any_value(own_place(row_at(number), tag));
+  }
+  struct waiting *row = row_at(number);
   if (UNLIKELY(!place)) {
     count_unmatched(group, UNMATCHED_UNSEEN);
     return;

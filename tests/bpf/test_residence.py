@@ -239,6 +239,21 @@ def test_memory_that_becomes_another_buffer_gives_no_wrong_residence(kernel: Bpf
     )
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_packets_that_find_no_near_place_are_matched_as_well(kernel: BpfBackend, play: Player, order: int) -> None:
+    """Some at once use the near rows alone, more than those hold the far ones, too; a packet that is put again counts as such wherever it is."""
+    few, many = 16, 2 * abi.WAITING_PLACES << abi.NEAR_BITS
+    play([Step(what, packet + 1) for what in "pg" for packet in range(few)])
+    assert (matched(kernel), unmatched(kernel)) == (few, {})
+    assert kernel._table._control.words[abi.CONTROL_FAR_NS] == 0
+    play([Step("p", packet + 1) for packet in range(many)])
+    assert kernel._table._control.words[abi.CONTROL_FAR_NS] > 0
+    again = range(0, many, 8)
+    play([Step("p", packet + 1) for packet in again])
+    play([Step("g", packet + 1) for packet in range(many)[::order]])
+    assert (matched(kernel), unmatched(kernel)) == (few + many - len(again), {"twice": len(again)})
+
+
 def test_what_leaves_at_the_entry_counts_like_what_is_returned(kernel: BpfBackend, play: Player) -> None:
     """A function that is given the packet which leaves tells the same as one that returns it."""
     (calls,) = play([Step("p", 1), Step("p", 2), Step("h", 2, wait_us=2000), Step("h", 3)])
@@ -250,7 +265,7 @@ def test_places_are_bounded_and_what_had_none_is_not_guessed(
     kernel: BpfBackend, play: Player, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twice as many packets as there are places: each that comes out is matched or counted; ended buffers leave nothing behind."""
-    many = 2 * (abi.WAITING_PLACES << abi.WAITING_BITS)
+    many = 2 * abi.WAITING_PLACES * abi.WAITING_ROWS
     (calls,) = play([Step(what, packet + 1) for what in "pg" for packet in range(many)])
     puts, gets = calls[:many], calls[many:]
     assert matched(kernel) + sum(unmatched(kernel).values()) == many

@@ -43,6 +43,7 @@ _STRUCTS = {
         "epoch",
         "spilled",
         "zero",
+        "far_ns",
         "ended",
         "user_quota",
         "group_leader",

@@ -8,6 +8,7 @@ out, and its reads are instructions and not operations that are interpreted.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -161,12 +162,12 @@ class Template:
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
-        return {"code": self.encoded.hex(), "maps": [[at, name] for at, name in self.maps.items()]}
+        return {"code": base64.b64encode(self.encoded).decode(), "maps": [[at, name] for at, name in self.maps.items()]}
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Template:
         """The inverse of `plain`. KeyError, TypeError or ValueError where it is not what that made."""
-        template = cls(bytes.fromhex(data["code"]), {int(at): str(name) for at, name in data["maps"]})
+        template = cls(base64.b64decode(data["code"], validate=True), {int(at): str(name) for at, name in data["maps"]})
         _ = template.code  # ValueError
         return template
 
