@@ -80,7 +80,7 @@ INLINE u32 take_place(struct waiting *row, u64 now, u32 must) {
     }
   }
   RARELY;
-  u32 stays = oldest_ns == ~0ULL || now - oldest_ns < RESIDENCE_LONGEST;
+  u32 stays = oldest_ns == ~0ULL || (s64)(now - oldest_ns) < (s64)RESIDENCE_LONGEST;  // others may have put later than `now`
   if (stays) {
     if (!must) return 0;
     *(volatile u64 *)&row->lost_ns = now;
@@ -121,7 +121,7 @@ INLINE u32 packet_enters(struct series *s, u64 stream, u64 packet, u64 now, u64 
   u64 tag = packet_tag(key, born, packet);
   u64 *far_ns = &hole_control()->far_ns, far = *(volatile u64 *)far_ns;
   u32 number = near_row(tag), at = any_value(own_place(row_at(number), tag));
-  if (UNLIKELY(!at && far && now - far < RESIDENCE_LONGEST)) {
+  if (UNLIKELY(!at && far && (s64)(now - far) < (s64)RESIDENCE_LONGEST)) {
     number = far_row(tag);
     at = any_value(own_place(row_at(number), tag));
   }
