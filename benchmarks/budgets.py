@@ -48,7 +48,7 @@ class Shown:
     seconds: float | None  #: from the first probe on
     before: float  #: what the probes really cost until then
     after: float
-    back_seconds: float | None  #: after the load has fallen
+    back_seconds: float | None  #: after the load has fallen; 0: tried again under full load
     back_times: int
 
     def failed(self) -> list[str]:
@@ -126,7 +126,8 @@ def measure(program: Path, budget: int, *, busy: bool) -> Shown:
         after = Usage(server.pid).share(WINDOW_S) - own
         full.join()
         low = load(ROUNDS // 10, LOW_S)
-        back_s = wait_for(measuring, "attached again", LOW_S - 2)
+        tried = bool(lines(measuring, "attached again"))
+        back_s = 0.0 if tried else wait_for(measuring, "attached again", LOW_S - 2)
         low.join()
         shed, back = lines(measuring, "detached"), lines(measuring, "attached again")
         found = tuple((name, float(part)) for line in shed for name, part in _FUNCTION.findall(line.split(";")[0]))
@@ -142,6 +143,7 @@ def table(every: list[Shown]) -> str:
     for each in sorted(every, key=lambda one: (one.busy, one.budget)):
         shed = ", ".join(f"`{name.rsplit('::')[-1]}` {part:.1f}" for name, part in each.shed)
         seconds, back = ("–" if s is None else f"{s:.0f}" for s in (each.seconds, each.back_seconds))
+        back = "before" if each.back_seconds == 0.0 else back
         rows.append(
             f"| {each.budget} % | {'busy' if each.busy else 'idle'} | {each.before:.1f} % | {shed} | {seconds} | {each.after:.1f} % "
             f"| {back} | {'; '.join(each.failed()) or 'met'} |"
