@@ -4,7 +4,7 @@
     .venv/bin/python -m benchmarks.budgets [--budget PERCENT ...] [--busy | --idle]
 
 Root; g++. Three minutes for each kind of machine, with a server and an agent for each budget, started one after the other. A server runs under full load,
-first without the agent, then with it; then its load falls to a tenth. What the probes really cost is the difference of the server's own CPU time.
+first without the agent, then with it; then its load falls to a twentieth. What the probes really cost is the difference of the server's own CPU time.
 A busy machine has twice as many processes that never sleep as processors.
 """
 
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -94,11 +94,19 @@ def lines(measuring: AgentProcess, what: str) -> list[str]:
     return [line for line in measuring.log().splitlines() if f"{what} of srs_like" in line]
 
 
-def wait_for(measuring: AgentProcess, what: str, seconds: float) -> float | None:
-    """Seconds until the agent decides; None where it does not."""
+def named(measuring: AgentProcess, what: str) -> dict[str, float]:
+    """The functions that such lines name, with the governor's estimates in percent of a CPU."""
+    return {
+        name: float(part) for line in lines(measuring, what) for name, part in _FUNCTION.findall(line.split(";")[0])
+    }
+
+
+def wait_for(measuring: AgentProcess, what: str, seconds: float, functions: Collection[str] = ()) -> float | None:
+    """Seconds until the agent has decided so of these functions, by default of any; None where it does not."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:
-        if lines(measuring, what):
+        found = named(measuring, what)
+        if found and set(functions) <= found.keys():
             return time.monotonic() - began
         time.sleep(0.1)
     return None
@@ -125,13 +133,13 @@ def measure(program: Path, budget: int, *, busy: bool) -> Shown:
         before = usage.share() - own
         after = Usage(server.pid).share(WINDOW_S) - own
         full.join()
-        low = load(ROUNDS // 10, LOW_S)
+        low = load(ROUNDS // 20, LOW_S)
         tried = bool(lines(measuring, "attached again"))
-        back_s = 0.0 if tried else wait_for(measuring, "attached again", LOW_S - 2)
+        back_s = 0.0 if tried else wait_for(measuring, "attached again", LOW_S - 2, named(measuring, "detached"))
         low.join()
         shed, back = lines(measuring, "detached"), lines(measuring, "attached again")
-        found = tuple((name, float(part)) for line in shed for name, part in _FUNCTION.findall(line.split(";")[0]))
-        return Shown(budget, busy, found, len(shed), seconds, before, after, back_s, len(back))
+        found = named(measuring, "detached")
+        return Shown(budget, busy, tuple(found.items()), len(shed), seconds, before, after, back_s, len(back))
 
 
 def table(every: list[Shown]) -> str:

@@ -277,7 +277,11 @@ class Governor:
         return self._restore(number, target, now, budget) if target.shed else None
 
     def _shed(self, number: int, target: _Target, now: float, budget: float) -> Decision | None:
-        busiest = max((s for s in target.seconds if s.time > now - RATES_S), key=lambda second: second.total)
+        # Since when the first observation's calls came is not known, so they are no rate.
+        recent = [second for second in target.seconds if second.time > max(target.began, now - RATES_S)]
+        if not recent:
+            return None
+        busiest = max(recent, key=lambda second: second.total)
         calls = {series: rate for series, rate in busiest.calls.items() if series in target.prices}
         own = _own(calls, target.prices, busiest.cpu)
         scale = target.factor * busiest.total / (sum(_shares(calls, target.prices, own).values()) or 1.0)

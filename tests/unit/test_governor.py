@@ -141,6 +141,16 @@ def test_a_very_hot_function_goes_at_once() -> None:
     assert [decision.series for decision in server.run(3)] == [(1,)]
 
 
+@pytest.mark.parametrize("own", [0.13, None])
+def test_calls_since_the_probes_came_are_no_rate(own: float | None) -> None:
+    """The first observation may come two seconds after the probes: what goes, and may return, is priced by a second that was seen whole."""
+    server = Server(Governor(0.005), {1: 50_000.0, 2: 2_000.0}, own=own)
+    server.counts = {series: rate * 1.5 for series, rate in server.rates.items()}
+    (made,) = server.run(30)
+    assert made.series == (1,)
+    assert made.shares == pytest.approx((0.05,))
+
+
 def test_what_was_shed_comes_back_together_when_the_load_falls() -> None:
     """The calls of what stayed show the load: no trial before it falls, then all in one step, and they stay."""
     server = Server(Governor(0.05), REAL, {1: Tells.PRIMARY}, own=0.13)
