@@ -24,6 +24,7 @@ from otel_jb.model.errors import PermissionDeniedError, TargetError
 
 PROC = "/proc"
 _PF_KTHREAD = 0x00200000
+_AT_ONCE_BYTES = 4096
 _MAX_PID = 1 << 22  #: PID_MAX_LIMIT of a 64-bit kernel
 _MAX_MAPPINGS = 1 << 20
 _DELETED = " (deleted)"
@@ -221,12 +222,21 @@ def command_line(pid: int) -> str:
 
 
 def status_field(pid: int, name: bytes) -> bytes | None:
-    """The value of a line of /proc/PID/status, such as `Uid`; None if there is no such line, or no such process."""
+    """The value of a line of /proc/PID/status behind the first one, such as `Uid`; None if there is no such line, or no such process."""
     try:
-        with open(f"{PROC}/{pid}/status", "rb") as file:
-            return next((line.partition(b":")[2].strip() for line in file if line.startswith(name + b":")), None)
+        file = os.open(f"{PROC}/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    # Without a file object and its lines: it is asked for once a second, and what is used that seldom is not in the processor's caches.
+    data = b""
+    try:
+        while len(data) % _AT_ONCE_BYTES == 0 and (more := os.read(file, _AT_ONCE_BYTES)):
+            data += more
+    except OSError:  # it has just ended
+        return None
+    finally:
+        os.close(file)
+    return _line_of(data, b"\n" + name + b":").strip() or None
 
 
 def has_shadow_stack_and_filter(pid: int) -> tuple[bool, bool]:

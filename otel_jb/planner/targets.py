@@ -326,8 +326,20 @@ class Discovery:
         self._news.set()
 
     def wait(self, seconds: float) -> None:
-        """Wait until there is news, or until the time-out."""
-        self._news.wait(seconds)
+        """Wait until there is news, or until the next look at what nobody tells: after these seconds, or later where nothing is to be seen before."""
+        self._news.wait(max(seconds, self._next_look_s() - time.monotonic()) if self._is_told_all() else seconds)
+
+    def _is_told_all(self) -> bool:
+        """Whether nothing can come or end unheard: only PIDs are named, and the kernel tells when their processes end or execute another program."""
+        only = self._watcher.only
+        if only is None or self.more or self._over or self._missed.unmeasured or self._missed.waiting:
+            return False
+        measured = {process.pid for process in self._target_of}
+        return all(pid in measured and pid in self.held for pid in only)
+
+    def _next_look_s(self) -> float:
+        """When a process is looked at next for libraries that it has loaded, in monotonic seconds."""
+        return min((look.next_s for look in self._looks.values()), default=0.0)
 
     def stop(self) -> None:
         """End `wait`."""

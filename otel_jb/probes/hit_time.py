@@ -58,7 +58,8 @@ class HitTimer:
 def addresses_of(pid: int, probes: Iterable[Attached]) -> HitAddresses:
     """Where the process has the probes' instructions. Raises OSError, AgentError: it has ended."""
     found = HitAddresses(here())
-    files = {item.set.file: mappings(pid, os.fstat(item.set.file)) for item in probes}
+    probes = list(probes)
+    files = {file: mappings(pid, os.fstat(file)) for file in {item.set.file for item in probes}}
     for item in probes:
         for site in item.function.of(pid).sites:
             if site.kind is SiteKind.URETPROBE:  # at the entry, which is a site of its own

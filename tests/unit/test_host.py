@@ -473,3 +473,16 @@ def test_a_process_that_has_ended_has_no_vdso() -> None:
     """It is an error that says so, as for everything else that is read of it."""
     with pytest.raises(TargetError, match="ended"):
         vdso.mapped(NO_PID)
+
+
+@pytest.mark.parametrize("at_once", [1, 64, 4096])
+def test_fields_of_a_status_are_what_awk_finds_there(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """However much of it a read brings; a field that is not there, and a process that is not, have none."""
+    monkeypatch.setattr(procfs, "_AT_ONCE_BYTES", at_once)
+    with running("sleep", "100") as child:
+        for name in ("Uid", "NSpid", "TracerPid", "Seccomp"):
+            program = f'/^{name}:/ {{ sub(/^[^:]*:[[:space:]]*/, ""); print }}'
+            found = subprocess.run(["awk", program, f"/proc/{child.pid}/status"], capture_output=True, check=True)
+            assert procfs.status_field(child.pid, name.encode()) == found.stdout.strip() != b""
+        assert procfs.status_field(child.pid, b"Uids") is None
+    assert procfs.status_field(child.pid, b"Uid") is None

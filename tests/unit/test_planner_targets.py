@@ -370,3 +370,31 @@ def test_a_process_is_planned_by_what_it_had_mapped_when_it_was_looked_at(inspec
             assert {each.path for each in examined} <= {path for path, _ in before}
             assert plan.probes == ()
             assert planner.plan_process(process, named=True).probes, "once it has mapped its program"
+
+
+def test_a_process_of_which_the_kernel_tells_all_is_looked_at_for_libraries_alone(
+    inspector: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only PIDs are named and the kernel tells of their ends, nothing is looked at until a look at loaded libraries is due; else once in the time that is asked for."""
+    source = "#include <unistd.h>\nint jitterbuffer_put(int a) { return a + 1; } int main(void) { return pause(); }"
+    subprocess.run(["gcc", "-x", "c", "-o", tmp_path / "server", "-"], input=source, text=True, check=True)
+    with running(tmp_path, "server") as process:
+        waits: list[float] = []
+        discovery = Discovery(Config(targets=(TargetSelector(pid=process.pid),)), inspector)
+        monkeypatch.setattr(discovery._news, "wait", waits.append)
+        assert [found.process for found in discovery.first()] == [process]
+        discovery.wait(0.1)
+        discovery.held = {process.pid}
+        discovery._looks[process] = replace(discovery._looks[process], next_s=time.monotonic() + 50.0)
+        discovery.wait(0.1)
+        discovery.wait(100.0)
+        discovery.forget(process)  # it could not be attached
+        discovery.wait(0.1)
+        assert (waits[0], waits[2], waits[3]) == (0.1, 100.0, 0.1)
+        assert 0.1 < waits[1] <= 50.0, "until the look at its libraries"
+        other = Discovery(Config(targets=(TargetSelector(name="server"),)), inspector)
+        monkeypatch.setattr(other._news, "wait", waits.append)
+        assert other.first()
+        other.held = {process.pid}
+        other.wait(0.1)
+        assert waits[4] == 0.1, "another of that name may come"

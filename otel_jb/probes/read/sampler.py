@@ -12,7 +12,6 @@ import mmap
 import os
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 
 from otel_jb.arch.machine import here
 from otel_jb.host import procfs
@@ -46,7 +45,7 @@ class Sampler:
     def __init__(self, pid: int) -> None:
         """Raises OSError: the process has ended, has more than `MOST_THREADS`, or the kernel refuses."""
         self._threads: list[_Thread] = []
-        numbers = [int(thread.name) for thread in Path(f"{procfs.PROC}/{pid}/task").iterdir()]
+        numbers = [int(name) for name in os.listdir(f"{procfs.PROC}/{pid}/task")]  # noqa: PTH208 (a fifth of the time)
         if len(numbers) > MOST_THREADS:
             raise OSError(errno.E2BIG, "too many threads to sample")
         pages = _MOST_PAGES
