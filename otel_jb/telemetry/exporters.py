@@ -124,7 +124,7 @@ def span_exporter(settings: SignalSettings) -> SpanExporter:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 
         from otel_jb.telemetry.answers_grpc import NotingStub
-        from otel_jb.telemetry.span_encoding import SpanEncoder
+        from otel_jb.telemetry.span_encoding import EncodedStub, SpanEncoder
 
         encoder = SpanEncoder()
 
@@ -134,7 +134,7 @@ def span_exporter(settings: SignalSettings) -> SpanExporter:
 
             def _initialize_channel_and_stub(self) -> None:
                 super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
-                self._client: Any = NotingStub(self._client, settings.timeout_seconds)
+                self._client: Any = NotingStub(EncodedStub(self._channel), settings.timeout_seconds)
 
         return NotingGrpcExporter(**_grpc_arguments(settings))
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encodes spans as an OTLP request, for the gRPC exporter: the same bytes as the SDK's encoder, at a tenth of its CPU time.
+"""Encodes spans as an OTLP request, for the gRPC exporter: the same message as the SDK's encoder, at a tenth of its CPU time.
 
 The SDK encodes every attribute of every span anew and hashes each span's resource as JSON. Slow calls come along a few paths with few values:
 an encoded attribute, stack included, is kept and used again. The wire format has it that messages one after the other are one message with
-the fields of all, so a span is put together from what is kept and what is its own.
+the fields of all, so a span is put together from what is kept and what is its own, and a request from spans. It is never a message in memory.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    DESCRIPTOR,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, SpanFlags, Status
 from opentelemetry.trace import Link, StatusCode
@@ -47,7 +51,17 @@ _TRACE_ID, _SPAN_ID, _PARENT = (
     _tag("parent_span_id", _LENGTH) + b"\x08",
 )
 _START, _END = _tag("start_time_unix_nano", _FIXED64), _tag("end_time_unix_nano", _FIXED64)
+_OWN = struct.Struct("<2s16s2s8s1sQ1sQ")  #: what no other span has: its identity, begin and end
 _SPAN = bytes([ScopeSpans.DESCRIPTOR.fields_by_name["spans"].number << 3 | _LENGTH])
+_SCOPE_SPANS = bytes([ResourceSpans.DESCRIPTOR.fields_by_name["scope_spans"].number << 3 | _LENGTH])
+_RESOURCE_SPANS = bytes([ExportTraceServiceRequest.DESCRIPTOR.fields_by_name["resource_spans"].number << 3 | _LENGTH])
+
+
+class Around(NamedTuple):
+    """What stands around the spans of a resource, encoded: what else `ResourceSpans` and `ScopeSpans` have."""
+
+    resource_spans: bytes
+    scope_spans: bytes
 
 
 class SpanEncoder:
@@ -56,56 +70,60 @@ class SpanEncoder:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, Any], bytes] = {}  # encoded attributes, and what does not change of spans of a name
         self._resources: dict[
-            int, tuple[Resource, ResourceSpans]
+            int, tuple[Resource, Around]
         ] = {}  # by identity, which stays theirs as long as they are here
 
-    def encode(self, spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
-        """One request with all of them, grouped by resource."""
+    def encode(self, spans: Sequence[ReadableSpan]) -> bytes:
+        """One `ExportTraceServiceRequest` with all of them, grouped by resource."""
         groups: dict[int, list[ReadableSpan]] = {}  # by the resource's identity: the span maker has one for each target
         for span in spans:
             groups.setdefault(id(span.resource), []).append(span)
-        return ExportTraceServiceRequest(resource_spans=[self._group(group) for group in groups.values()])
+        return b"".join([self._group(group) for group in groups.values()])
 
-    def _group(self, spans: Sequence[ReadableSpan]) -> ResourceSpans:
-        whole = ResourceSpans()
-        whole.CopyFrom(self._empty(spans[0]))
-        encoded: list[bytes] = []
+    def _group(self, spans: Sequence[ReadableSpan]) -> bytes:
+        around = self._around(spans[0])
+        encoded = [around.scope_spans]
         for span in spans:
             one = self._span(span)
             encoded += (_SPAN, _varint(len(one)), one)
-        whole.scope_spans[0].MergeFromString(b"".join(encoded))
-        return whole
+        scope_spans = b"".join(encoded)
+        head = around.resource_spans + _SCOPE_SPANS + _varint(len(scope_spans))
+        return b"".join((_RESOURCE_SPANS, _varint(len(head) + len(scope_spans)), head, scope_spans))
 
-    def _empty(self, span: ReadableSpan) -> ResourceSpans:
-        """Resource and scope of a span, without spans, as the SDK encodes them."""
+    def _around(self, span: ReadableSpan) -> Around:
+        """Of a span's resource, as the SDK encodes it."""
         resource = span.resource
         known = self._resources.get(id(resource))
         if known is None:
             if len(self._resources) >= _MAX_RESOURCES:
                 self._resources.clear()
             (empty,) = encode_spans([span]).resource_spans
-            del empty.scope_spans[0].spans[:]
-            known = self._resources[id(resource)] = (resource, empty)
+            (scope,) = empty.scope_spans
+            del scope.spans[:]
+            inner = scope.SerializeToString()
+            del empty.scope_spans[:]
+            known = self._resources[id(resource)] = (resource, Around(empty.SerializeToString(), inner))
         return known[1]
 
     def _span(self, span: ReadableSpan) -> bytes:
         context, parent, status = span.context, span.parent, span.status
         parts = [
-            _TRACE_ID,
-            context.trace_id.to_bytes(16, "big"),
-            _SPAN_ID,
-            context.span_id.to_bytes(8, "big"),
-            _START,
-            (span.start_time or 0).to_bytes(8, "little"),
-            _END,
-            (span.end_time or 0).to_bytes(8, "little"),
+            _OWN.pack(
+                _TRACE_ID,
+                context.trace_id.to_bytes(16, "big"),
+                _SPAN_ID,
+                context.span_id.to_bytes(8, "big"),
+                _START,
+                span.start_time or 0,
+                _END,
+                span.end_time or 0,
+            ),
             self._fixed(span.name),
         ]
         if parent is not None:
-            parts += (_PARENT, parent.span_id.to_bytes(8, "big"))
+            parts.append(_PARENT + parent.span_id.to_bytes(8, "big"))
         kept = self._kept
-        for item in (span.attributes or {}).items():
-            parts.append(kept.get(item) or self._attribute(*item))
+        parts += [kept.get(item) or self._attribute(*item) for item in (span.attributes or {}).items()]
         if span.events:
             parts.append(Span(events=map(_event, span.events)).SerializeToString())
         if span.links:
@@ -138,6 +156,17 @@ class SpanEncoder:
         encoded = whole[: len(whole) - without]
         self._kept[key] = encoded
         return encoded
+
+
+class EncodedStub:
+    """The stub of OTLP's trace service on a gRPC channel, for requests that are encoded already: the generated one takes messages."""
+
+    def __init__(self, channel: Any) -> None:
+        (export,) = DESCRIPTOR.services_by_name["TraceService"].methods
+        self.Export = channel.unary_unary(  # gRPC's name
+            f"/{export.containing_service.full_name}/{export.name}",
+            response_deserializer=ExportTraceServiceResponse.FromString,
+        )
 
 
 def _pair(key: str, value: Any) -> KeyValue:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -70,7 +71,8 @@ def test_a_request_is_the_one_that_the_sdk_encodes(batches: list[list[ReadableSp
     """For any span that a slow call can become, in a first batch and in later ones that use what was kept."""
     encoder = SpanEncoder()
     for batch in batches:
-        assert _by_span(encoder.encode(batch)) == _by_span(encode_spans(batch))
+        request = encoder.encode(batch)
+        assert _by_span(ExportTraceServiceRequest.FromString(request)) == _by_span(encode_spans(batch))
 
 
 def _by_span(request: Any) -> list[Any]:
@@ -100,5 +102,6 @@ def test_a_resource_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     context = SpanContext(1, 2, is_remote=False)
     batch = [ReadableSpan("put", context, None, resource, instrumentation_scope=SCOPE) for resource in RESOURCES]
     for _ in range(3):
-        assert len(encoder.encode(batch).resource_spans) == len(RESOURCES)
+        request = encoder.encode(batch)
+        assert len(ExportTraceServiceRequest.FromString(request).resource_spans) == len(RESOURCES)
     assert len(asked) == len(RESOURCES)
