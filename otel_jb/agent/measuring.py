@@ -245,7 +245,9 @@ class Measuring:
     def take_slow_calls(self, *, every: bool = False) -> int:
         """Hand on the slow calls that have arrived, `every` one or those that are complete; how many there were."""
         calls = self.backend.slow_calls(every=every) if self.targets else []
-        self.emit(*calls)
+        for sink in self._sinks if calls else ():
+            for call in calls:  # each sink is done with all of them before the next one's code has to be in the caches
+                sink(call)
         return len(calls)
 
     # -- cost -----------------------------------------------------------------------------------------------

@@ -627,8 +627,11 @@ class BpfBackend:
         if not decoded and not self._held:  # most of the time
             return []
         calls = self._rtp.with_packets([self._named(call) for call in decoded if call is not None], attached)
-        self._held += [call for call in calls if _may_be_told_more(call)]
-        calls = [call for call in calls if not _may_be_told_more(call)]
+        if any(call.late for call in calls):
+            self._held += [call for call in calls if _may_be_told_more(call)]
+            calls = [call for call in calls if not _may_be_told_more(call)]
+        if not self._held:
+            return calls
         due_ns = time.monotonic_ns() - (0 if every else LATE_WAIT_NS)
         due = [call for call in self._held if call.end_ns <= due_ns]
         self._held = [call for call in self._held if call.end_ns > due_ns]

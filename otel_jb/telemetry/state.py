@@ -165,14 +165,15 @@ class StreamState:
 
     def apply(self, record: StreamRecord) -> None:
         """Fold one record in. Records of unknown series or targets (their process ended and was forgotten) change nothing."""
+        if isinstance(record, SlowCall):  # by far the most
+            self.take_slow_calls((record,))
+            return
         with self._lock:
             self._view = None
             if self._history is not None:
                 self._history.apply(record)
             if isinstance(record, Snapshot):
                 self._apply_snapshot(record)
-            elif isinstance(record, SlowCall):
-                self._slow_calls += not record.late
             elif isinstance(record, Target):
                 # A process that is measured anew: its series would be there twice.
                 for other in [

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from otel_jb.model.stream import NestedCall, SlowCall
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from otel_jb.probes.series import Attached
 
 _HEADER = struct.Struct(abi.EVENT_HEADER)
-_STACK = struct.Struct(f"<{abi.STACK_DEPTH}Q")
-_NESTED = struct.Struct("<3Q2I")
+_STACKS = [struct.Struct(f"<{count}Q") for count in range(abi.STACK_DEPTH + 1)]  #: by the number of return addresses
+_CALLS = [struct.Struct("<" + "3Q2I" * count) for count in range(abi.NESTED + 1)]  #: by the number of calls
+_CALL_BYTES = _CALLS[1].size
 _NO_SWITCH_NS = 5000  #: switching to another thread, running it and switching back takes longer
 _PAGES = abi.STACK_COPY // abi.STACK_PAGE - 1  #: after the first, which is a part of one
 
@@ -61,31 +63,42 @@ def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> Slow
     if away and not yields and accounted - end <= max(_NO_SWITCH_NS, (end - start) >> 6):
         share = _share(end - start, (away, away_since), (waited, waited_since))
     cpu_ns, run_delay_ns, blocked_ns = share or (None, None, None)
+    # By their places: names take three times as long.
     return SlowCall(
-        series=series.id,
-        thread_id=tid,
-        thread_name=comm.split(b"\0", 1)[0].decode(errors="replace"),
-        frame=frame,
-        start_ns=start,
-        end_ns=end,
-        bytes=size if series.has_bytes else None,
-        stream=stream or None,
-        return_value=_narrow(value, width, item.probe.return_signed) if flags & abi.EVENT_RETURN and width else None,
-        outcome=None if flags & abi.EVENT_FAULTED else outcome,
-        stack=_stack(record, filled),
-        stack_pointer=sp,
-        instruction_pointer=ip,
-        frame_pointer=fp,
-        link_register=lr,
-        stack_copy=_copy(record, copied, holes, sp),
-        nested=_nested(record, (start, end, tid, frame), min(inside, abi.NESTED), following, attached) if known else (),
-        nested_omitted=max(0, inside - abi.NESTED) if known else 0,
-        late=bool(flags & abi.EVENT_LATE),
-        cpu_ns=cpu_ns,
-        run_delay_ns=run_delay_ns,
-        blocked_ns=blocked_ns,
-        may_yield=yields,
+        series.id,
+        tid,
+        _name(comm),
+        frame,
+        start,
+        end,
+        size if series.has_bytes else None,
+        stream or None,
+        _narrow(value, width, item.probe.return_signed) if flags & abi.EVENT_RETURN and width else None,
+        None if flags & abi.EVENT_FAULTED else outcome,
+        _stack(record, filled),
+        sp,
+        ip,
+        fp,
+        lr,
+        _copy(record, copied, holes, sp),
+        _nested(record, start, end, tid, frame, min(inside, abi.NESTED), following, attached) if known else (),
+        0,  # doubtful: not known before the walk
+        max(0, inside - abi.NESTED) if known else 0,
+        "",  # stream and packets: see `RtpReader`
+        None,
+        (),
+        bool(flags & abi.EVENT_LATE),
+        cpu_ns,
+        run_delay_ns,
+        blocked_ns,
+        yields,
     )
+
+
+@lru_cache(256)
+def _name(comm: bytes) -> str:
+    """Of a thread: there are few, and each makes many calls."""
+    return comm.split(b"\0", 1)[0].decode(errors="replace")
 
 
 def _share(took: int, away: tuple[int, int], waited: tuple[int, int]) -> tuple[int, int, int] | None:
@@ -116,30 +129,36 @@ def _difference(before: int, after: int, bits: int) -> int:
 def _stack(record: bytes | memoryview, filled: int) -> tuple[int, ...]:
     if filled <= 0:
         return ()
-    found = _STACK.unpack_from(record, abi.EVENT_STACK)[: filled // 8]
+    found = _STACKS[min(filled // 8, abi.STACK_DEPTH)].unpack_from(record, abi.EVENT_STACK)
     return found if 0 not in found else tuple(filter(None, found))
 
 
 def _nested(
     record: bytes | memoryview,
-    call: tuple[int, int, int, int],
+    start: int,
+    end: int,
+    tid: int,
+    frame: int,
     count: int,
     following: int,
     attached: Mapping[int, Attached],
 ) -> tuple[NestedCall, ...]:
-    """The `count` calls before the one numbered `following`, as far as they may have run inside the slow one (start, end, thread, frame).
+    """The `count` calls before the one numbered `following`, as far as they may have run inside the slow one of this thread and frame, between `start` and `end`.
 
     Stacks grow downwards: what has its frame above the slow call's ran elsewhere.
     """
     if not count:
         return ()
-    start, end, tid, frame = call
-    recent = list(_NESTED.iter_unpack(record[abi.EVENT_NESTED : abi.EVENT_COPY]))
     oldest = (following - count) % abi.NESTED
+    first = min(count, abi.NESTED - oldest)  # of them to the end of the ring; the rest is at its beginning
+    words = _CALLS[first].unpack_from(record, abi.EVENT_NESTED + oldest * _CALL_BYTES)
+    if first < count:
+        words += _CALLS[count - first].unpack_from(record, abi.EVENT_NESTED)
+    each = iter(words)
     return tuple(
         [
             NestedCall(item.series.id, inner_frame, inner_start, inner_end)
-            for inner_frame, inner_start, inner_end, index, inner_tid in (recent[oldest:] + recent[:oldest])[:count]
+            for inner_frame, inner_start, inner_end, index, inner_tid in zip(each, each, each, each, each, strict=True)
             if inner_frame < frame and inner_start >= start and inner_end <= end and inner_tid == tid
             if (item := attached.get(index)) is not None
         ]
