@@ -30,7 +30,7 @@ class ReplayedCalls:
             clock=self,
             offer=lambda _: True,
             tally=Tally(),
-            keep=lambda series, spans: self.kept.add(series, spans, traced=False),
+            keep=lambda calls: self.kept.add(calls, traced=False),
         )
 
     def unix_nano(self, monotonic_ns: int) -> int:

@@ -57,7 +57,7 @@ class Watched:
             symbolise=stacks.symbolise,
             same_stack=stacks.same_stack,
             around=stacks.around,
-            keep=lambda series, spans: self.kept.add(series, spans, traced=False),
+            keep=lambda calls: self.kept.add(calls, traced=False),
         )
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from otel_jb.telemetry.metrics import Exemplar
 
@@ -30,17 +30,20 @@ class ExemplarStore:
         self._latest: dict[int, dict[int, Exemplar]] = {}
         self._sweep_at = _SWEEP_AT
 
-    def add(self, series_id: int, exemplar: Exemplar) -> None:
-        """Remember an exemplar, unless a later call of the same bucket is there already."""
-        bucket = bisect_left(self._bounds_ns, exemplar.value_ns)
+    def add(self, exemplars: Iterable[tuple[int, Exemplar]]) -> None:
+        """Remember exemplars, each of a series by its id, unless a later call of the same bucket is there already."""
         with self._lock:
-            if series_id not in self._latest and len(self._latest) >= self._sweep_at:
-                self._latest = {key: found for key, found in self._latest.items() if self._known(key)}
-                self._sweep_at = max(_SWEEP_AT, 2 * len(self._latest))
-            buckets = self._latest.setdefault(series_id, {})
-            present = buckets.get(bucket)
-            if present is None or present.time_unix_nano <= exemplar.time_unix_nano:
-                buckets[bucket] = exemplar
+            for series_id, exemplar in exemplars:
+                bucket = bisect_left(self._bounds_ns, exemplar.value_ns)
+                buckets = self._latest.get(series_id)
+                if buckets is None:
+                    if len(self._latest) >= self._sweep_at:
+                        self._latest = {key: found for key, found in self._latest.items() if self._known(key)}
+                        self._sweep_at = max(_SWEEP_AT, 2 * len(self._latest))
+                    buckets = self._latest[series_id] = {}
+                present = buckets.get(bucket)
+                if present is None or present.time_unix_nano <= exemplar.time_unix_nano:
+                    buckets[bucket] = exemplar
 
     def latest(self, series_id: int) -> tuple[Exemplar, ...]:
         """The exemplars of a series: at most one a bucket."""

@@ -101,9 +101,14 @@ class Holding:
                 heappush(self._due, (held.due, key))
         return None
 
+    @property
+    def full(self) -> bool:
+        """Whether `release` has some to release for their number, whatever the time."""
+        return len(self._held) > self._most
+
     def due(self, now: float) -> bool:
         """Whether `release` at `now` has any to release."""
-        if len(self._held) > self._most:
+        if self.full:
             return True
         due = self.next_due()
         return due is not None and due <= now

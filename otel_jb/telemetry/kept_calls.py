@@ -65,19 +65,30 @@ class KeptCalls:
         self._seen: dict[int, KeptCall] = {}  # those that somebody has looked at
         self._of: dict[int, deque[int]] = {}
 
-    def add(self, series: int, spans: Sequence[ReadableSpan], *, traced: bool) -> None:
-        """Keep a call by its spans, its own first. `traced`: a receiver gets them."""
+    def add(self, calls: Sequence[tuple[int, Sequence[ReadableSpan]]], *, traced: bool) -> None:
+        """Keep a row of calls, each by its series and its spans, its own first. `traced`: a receiver gets them."""
         with self._lock:
-            self._number = number = self._number + 1
-            self._calls[number] = (series, spans, traced)
-            own = self._of.get(series)
-            if own is None:
-                own = self._of[series] = deque()
-            own.append(number)
-            if len(own) > OF_A_FUNCTION:
-                self._forget(own[0])
-            elif len(self._calls) > IN_ALL:
-                self._forget(next(iter(self._calls)))
+            later: dict[int, int] = {}
+            wanted = []  # a function's last ones: those before would be gone at the end of the row
+            for place in range(len(calls) - 1, -1, -1):
+                series = calls[place][0]
+                later[series] = of_function = later.get(series, 0) + 1
+                if of_function <= OF_A_FUNCTION:
+                    wanted.append(place)
+            for place in reversed(wanted):
+                self._add(self._number + 1 + place, *calls[place], traced=traced)
+            self._number += len(calls)
+
+    def _add(self, number: int, series: int, spans: Sequence[ReadableSpan], *, traced: bool) -> None:
+        self._calls[number] = (series, spans, traced)
+        own = self._of.get(series)
+        if own is None:
+            own = self._of[series] = deque()
+        own.append(number)
+        if len(own) > OF_A_FUNCTION:
+            self._forget(own[0])
+        elif len(self._calls) > IN_ALL:
+            self._forget(next(iter(self._calls)))
 
     def _forget(self, number: int) -> None:
         """The oldest of its function."""

@@ -218,7 +218,7 @@ class Telemetry:
             self._symbolise,
             self._same_stack or (lambda _pid, _a, _b: None),
             self._around,
-            keep=None if kept is None else lambda series, spans: kept.add(series, spans, traced=bool(queues)),
+            keep=None if kept is None else lambda calls: kept.add(calls, traced=bool(queues)),
             gather_seconds=self._gather,
         )
 

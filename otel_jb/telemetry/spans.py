@@ -47,8 +47,8 @@ Symbolise = Callable[[Series, SlowCall], "Sequence[str]"]
 #: Frames of the probed calls that a slow call ran in; None where its stack does not tell.
 Around = Callable[[Series, SlowCall], "Collection[int] | None"]
 Offer = Callable[[Sequence[ReadableSpan]], bool]
-#: Told of a series' call that became these spans, its own first, once they were accepted.
-Keep = Callable[[int, Sequence[ReadableSpan]], None]
+#: Told of a row of calls, each by its series and the spans that it became, its own first, once they were accepted.
+Keep = Callable[[Sequence[tuple[int, Sequence[ReadableSpan]]]], None]
 
 _SCOPE = InstrumentationScope(SCOPE, otel_jb.__version__)
 #: Why a call has a span that was not slow: `late`, its packet was thrown away for that.
@@ -89,7 +89,7 @@ class SpanMaker:
         same_stack: see `nesting`.
         around: calls that ran in others wait for those (see `holding`); without it none does.
         now: monotonic seconds, for the waiting.
-        keep: receives each call that was sampled and accepted.
+        keep: receives the calls that were sampled and accepted, some at a time.
         gather_seconds: calls are made into spans some at a time: from the second one of a row on everything is in the processor's caches.
     """
 
@@ -124,8 +124,11 @@ class SpanMaker:
         self._keep = keep
         self._holding = Holding()
         self._doubtful: dict[int, int] = {}  # by series, since it was last told
+        self._accepted: list[tuple[int, Sequence[ReadableSpan]]] = []  # of this row: series and spans
+        self._shown: list[tuple[int, Exemplar]] = []  # likewise, by series
         self._told: OrderedDict[Key, SpanContext] = OrderedDict()
         self._ids = RandomIdGenerator()
+        self._series: dict[int, tuple[Series, Target]] = {}  # as the state has them, for one row of calls
         self._resources: dict[int, Resource] = {}
         self._texts: dict[tuple[str, ...], str] = {}  # of stacks: there are few shapes
         self._waiting: deque[tuple[float, SlowCall]] = deque()  # with the time of arrival
@@ -159,15 +162,35 @@ class SpanMaker:
             if not self._waiting:
                 self._try(self._release, None if ending else self._now())
             while self._waiting:
-                arrived, call = self._waiting[0]
-                # By the times of arrival: symbols may take long, and what is waited for may stand in the queue.
-                if self._holding.due(arrived):
-                    self._try(self._release, arrived)
-                self._try(self._take, call, arrived)
-                self._waiting.popleft()  # only now: the bound is one of memory
-            self._tell_doubtful()
+                self._take_row()
+            self._finish_row()
             if ending and not len(self._holding):
                 return
+
+    def _take_row(self) -> None:
+        """Take calls that wait, not more at once than what is handed on afterwards may take of memory."""
+        until = -1.0
+        for _ in range(min(_GATHERED, len(self._waiting))):
+            arrived, call = self._waiting[0]
+            # By the times of arrival: symbols may take long, and what is waited for may stand in the queue.
+            if arrived > until or self._holding.full:  # those of a row came together
+                until = arrived
+                if self._holding.due(arrived):
+                    self._try(self._release, arrived)
+            self._try(self._take, call, arrived)
+            self._waiting.popleft()  # only now: the bound is one of memory
+        self._finish_row()
+
+    def _finish_row(self) -> None:
+        """Hand on what is of use once a row is done: each step for all calls, whose code and data are in the processor's caches from the second one on."""
+        accepted, self._accepted = self._accepted, []
+        shown, self._shown = self._shown, []
+        if self._keep is not None and accepted:
+            self._keep(accepted)
+        if self._exemplars is not None and shown:
+            self._exemplars.add(shown)
+        self._series.clear()
+        self._tell_doubtful()
 
     def _tell_doubtful(self) -> None:
         for series_id, count in self._doubtful.items():
@@ -215,13 +238,21 @@ class SpanMaker:
         """Make a trace of one slow call on this thread. Returns whether it was sampled and accepted."""
         known = self._known(call)
         made = known is not None and self._make(call, *known, self._stack_of(known[0], call))
-        self._tell_doubtful()
+        self._finish_row()
         return made
 
     def _known(self, call: SlowCall) -> tuple[Series, Target] | None:
-        known = self._state.series(call.series)
+        known = self._series_of(call.series)
         if known is None:  # its process ended and was forgotten while the event waited
             self._tally.add(SPANS_DROPPED, signal="traces", error__type="unknown_target")
+        return known
+
+    def _series_of(self, series: int) -> tuple[Series, Target] | None:
+        known = self._series.get(series)
+        if known is None:
+            known = self._state.series(series)
+            if known is not None:
+                self._series[series] = known
         return known
 
     def _stack_of(self, series: Series, call: SlowCall) -> str:
@@ -236,7 +267,7 @@ class SpanMaker:
         return text
 
     def _make(self, call: SlowCall, series: Series, target: Target, stack: str) -> bool:
-        inner = {held.key: held for held in self._holding.inside(call, target)}
+        inner = {held.key: held for held in self._holding.inside(call, target)} if self._holding else {}
         more: list[NestedCall] = []
         if inner:  # those that the event names already are told once
             named = set(map(key_of, call.nested))
@@ -288,11 +319,9 @@ class SpanMaker:
         root = self._span(target, series, context, None, times, attributes, _status(series, call), links, events)
         if not self._offer([root, *spans]):
             return False
-        if self._keep is not None and not call.late:
-            self._keep(series.id, (root, *spans))
-        if self._exemplars is not None:
-            for of, exemplar in exemplars:
-                self._exemplars.add(of, exemplar)
+        if not call.late:
+            self._accepted.append((series.id, (root, *spans)))
+        self._shown += exemplars
         self._told.update(told)
         while len(self._told) > _MAX_TOLD:
             self._told.popitem(last=False)
@@ -307,7 +336,7 @@ class SpanMaker:
     def _child(
         self, call: SlowCall, nested: NestedCall, held: Held | None, target: Target, above: SpanContext, shift: int
     ) -> tuple[SpanContext, ReadableSpan] | None:
-        known = self._state.series(nested.series)
+        known = self._series_of(nested.series)
         if known is None:
             return None
         series = known[0]

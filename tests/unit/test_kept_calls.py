@@ -29,17 +29,29 @@ def span(name: str, start: int, end: int) -> ReadableSpan:
 def test_a_function_with_many_slow_calls_leaves_room_for_others() -> None:
     """The last ten of each function are kept, a hundred in all, the latest of them."""
     kept = KeptCalls()
-    kept.add(99, [span("rare", 5, 9)], traced=True)
+    kept.add([(99, [span("rare", 5, 9)])], traced=True)
     for number in range(50):
-        kept.add(1, [span("often", number, number + 2)], traced=False)
+        kept.add([(1, [span("often", number, number + 2)])], traced=False)
     assert [call.series for call in kept.latest()] == [99] + [1] * OF_A_FUNCTION
     rare, *often = kept.latest()
     assert (rare.trace_id, rare.took_ns, rare.thread) == (f"{7:032x}", 4, "rx (3)")
     assert [call.end_unix_nano for call in often] == list(range(42, 52))
     assert {call.trace_id for call in often} == {""}
     for series in range(1000, 1000 + 2 * IN_ALL):
-        kept.add(series, [span("many", 0, 1)], traced=True)
+        kept.add([(series, [span("many", 0, 1)])], traced=True)
     assert [call.series for call in kept.latest()] == list(range(1000 + IN_ALL, 1000 + 2 * IN_ALL))
+
+
+def test_a_row_of_calls_is_kept_as_if_each_had_come_alone() -> None:
+    """Of each function the last ten, in their order; their numbers, by which the page knows them, count those that are gone too."""
+    row = [(1 + (number % 3 == 0), [span("put", number, number + 2)]) for number in range(64)]
+    together, alone = KeptCalls(), KeptCalls()
+    for first, last in ((0, 5), (5, 40), (40, 64)):
+        together.add(row[first:last], traced=True)
+        for call in row[first:last]:
+            alone.add([call], traced=True)
+        assert together.latest() == alone.latest()
+    assert len(together.latest()) == 2 * OF_A_FUNCTION
 
 
 def test_calls_are_kept_without_a_receiver_for_traces() -> None:

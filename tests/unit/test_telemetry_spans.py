@@ -422,11 +422,11 @@ def test_the_store_keeps_the_latest_of_each_bucket_and_forgets_the_gone() -> Non
     alive = set(range(10))
     store = ExemplarStore(DEFAULT_BOUNDS_NS, lambda series: series in alive)
     for at, took in ((5, 20_000_000), (9, 21_000_000), (7, 22_000_000), (1, 900)):
-        store.add(1, Exemplar(took, at, at, at, 1))
+        store.add([(1, Exemplar(took, at, at, at, 1))])
     assert {one.time_unix_nano for one in store.latest(1)} == {9, 1}
     assert store.latest(2) == ()
     for series in range(5_000):
-        store.add(series, Exemplar(1, 1, 1, 1, 1))
+        store.add([(series, Exemplar(1, 1, 1, 1, 1))])
     assert len(store._latest) < 1_500
     assert store.latest(1)
 
