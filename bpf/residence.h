@@ -51,8 +51,9 @@ INLINE u32 far_row(u64 tag) { return tag >> (64 - WAITING_BITS); }
 
 INLINE struct waiting *row_at(u32 number) {
   u64 at = number;
-  asm volatile("" : "+r"(at));  // keeps check and use on one 64-bit register, for the verifier
-  return &hole_waiting()[at < WAITING_ROWS ? at : 0];
+  // clang would compare with a register that holds the number, of which Linux 6.1 makes bounds that cannot be.
+  asm volatile("if %0 < %1 goto +1\n\t%0 = 0" : "+r"(at) : "i"(WAITING_ROWS));
+  return &hole_waiting()[at];
 }
 
 // A place of a row that has this tag, which the caller has then for itself: 1 + its number, or 0.
