@@ -93,8 +93,10 @@
 #define COOKIE_ENTRY_ONLY (1ULL << 29)  // no end will be seen: count, do not open a call
 #define COOKIE_SITE (1ULL << 30)        // the site has code of its own, of the number in bits 32-37; the offset is in 38-63
 #define COOKIE_BOTH (1ULL << 31)        // an end at the instruction that is the entry too; the entry's program runs before
-#define COOKIE_AT_ENTRY 0xffffffffULL   // without the offset
-#define COOKIE_OFFSET_SHIFT 32          // bits 32-63: signed offset from that register to the frame
+// What the cookie of a return probe never has: its frame is where the stack pointer is, and its value in the register.
+#define COOKIE_NOT_AT_RETURN (COOKIE_CONDITIONAL | COOKIE_TAKEN | COOKIE_FP | COOKIE_ENTRY_ONLY | COOKIE_SITE | COOKIE_BOTH)
+#define COOKIE_AT_ENTRY 0xffffffffULL  // without the offset
+#define COOKIE_OFFSET_SHIFT 32         // bits 32-63: signed offset from that register to the frame
 #define COOKIE_SITE_BITS 6
 
 // A call in flight: one cache line.
@@ -190,6 +192,11 @@ struct cell {
 #define FEATURE_SHARE (1ULL << 42)      // slow calls tell what the scheduler did with their thread
 #define FEATURE_LATE_SHIFT 34           // bits 34-41: the drop reasons that mean too late
 #define FEATURE_LATE (((1ULL << DROP_REASONS) - 1) << FEATURE_LATE_SHIFT)
+
+// What few probes have. Those without any of it get programs in which nothing asks for it: on_plain_entry and so on.
+#define FEATURES_RARE                                                                                                        \
+  (FEATURE_DEPTH | FEATURE_OPEN | FEATURE_CLOSE | FEATURE_RTP | FEATURE_GO | FEATURE_KEY | FEATURE_PACKET | FEATURE_LEAVES | \
+   FEATURE_NUMBERED | FEATURE_ARGUMENTS | FEATURE_LATE)
 
 // Words that reads work on: 0 to 15 are their own; what they emit are words too, so that an emission is a store.
 #define REG_BYTES 16

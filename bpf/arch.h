@@ -62,6 +62,7 @@ static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 fla
     asm volatile("" ::: "memory"); \
     *(volatile u64 *)(p) = 0;      \
   } while (0)
+#define ADDS_IN_ORDER 1  // everybody sees locked additions in the order in which they were made
 
 #elif defined(__aarch64__) || defined(__TARGET_ARCH_arm64)
 #define REGS struct user_pt_regs
@@ -121,6 +122,7 @@ static inline __attribute__((always_inline)) u32 condition_holds(u32 cc, u64 pst
       (c)->regs[9], (c)->regs[10], (c)->regs[11], (c)->regs[12], (c)->regs[13], (c)->regs[14], (c)->regs[15]
 // Arm may move a load behind a later plain store; an exchange is ordered both ways.
 #define RELEASE_SLOT(p) __sync_lock_test_and_set((u64 *)(p), 0)
+#define ADDS_IN_ORDER 0
 #else
 #error "x86-64 and AArch64 only"
 #endif

@@ -27,7 +27,6 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   ADD(s->count[half], 1);
   note_highest(s, s->duration_max, half, d, 16);
   note_lowest(s, s->duration_min, half, d, 16);
-  ADD(s->buckets[bucket], 1);
   u32 told = 0;
   if (UNLIKELY(d >= s->slow_ns)) {
     ADD(s->slow, 1);
@@ -87,11 +86,12 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   } else if (UNLIKELY(outcome == OUTCOME_UNKNOWN)) {
     ADD(s->unknown, 1);
   } else {
-    if (features & (FEATURE_ENTRY_READS | FEATURE_END_READS)) ADD(s->packets, 1);
+    if (!ADDS_IN_ORDER && features & (FEATURE_ENTRY_READS | FEATURE_END_READS)) ADD(s->packets, 1);
     if (bytes) ADD(s->bytes, bytes);
     if (UNLIKELY(outcome == OUTCOME_DUPLICATE)) ADD(s->duplicates, 1);
     if (UNLIKELY(outcome >= OUTCOME_DROP)) ADD(s->drops[(outcome - OUTCOME_DROP) & (DROP_REASONS - 1)], 1);
   }
+  ADD(s->buckets[bucket], 1);  // behind what is not a packet: who sees that the call returned sees that too
 
   u32 inside = 0, next = 0, nest_known = 0;
   struct thread *t = 0;

@@ -218,9 +218,8 @@ INLINE struct residence *residence_of(u32 group) { return residences.lookup(&gro
 #include "processes.c"
 #include "entries.c"
 
-int on_entry(REGS *ctx) {
+INLINE int at_entry(REGS *ctx, u64 cookie, u64 features) {
   u64 r[REGISTERS];
-  u64 cookie = hole_cookie(ctx), features = hole_features();
   u64 id = bpf_get_current_pid_tgid();
   u32 index = base_of(cookie, id >> 32);
   if (index >= BASE_IGNORED) return 0;
@@ -235,13 +234,26 @@ int on_entry(REGS *ctx) {
   return 0;
 }
 
+int on_entry(REGS *ctx) { return at_entry(ctx, hole_cookie(ctx), hole_features()); }
+int on_plain_entry(REGS *ctx) { return at_entry(ctx, hole_cookie(ctx), hole_features() & ~FEATURES_RARE); }
+
 #include "reports.c"
 #include "ends.c"
 
-int on_end(REGS *ctx) {
-  u64 r[REGISTERS], now = bpf_ktime_get_ns();
-  leave(ctx, now, hole_cookie(ctx), hole_features(), r);
+INLINE int at_end(REGS *ctx, u64 now, u64 cookie, u64 features) {
+  u64 r[REGISTERS];
+  leave(ctx, now, cookie, features, r);
   return 0;
+}
+
+int on_end(REGS *ctx) {
+  u64 now = bpf_ktime_get_ns();
+  return at_end(ctx, now, hole_cookie(ctx), hole_features());
+}
+
+int on_plain_end(REGS *ctx) {
+  u64 now = bpf_ktime_get_ns();
+  return at_end(ctx, now, hole_cookie(ctx), hole_features() & ~FEATURES_RARE);
 }
 
 // Whether a session program runs at an end. The place within its page tells the caller from the entry without asking the
@@ -254,9 +266,8 @@ INLINE int is_end(REGS *ctx, u64 features) {
 
 // Entry and end of a return probe whose entry can leave out the end by returning 1 (session links, Linux 6.13). The kernel then
 // touches no return address.
-int on_session(REGS *ctx) {
+INLINE int in_session(REGS *ctx, u64 cookie, u64 features) {
   u64 r[REGISTERS];
-  u64 cookie = hole_cookie(ctx), features = hole_features();
   if (is_end(ctx, features)) {
     leave(ctx, bpf_ktime_get_ns(), cookie, features, r);
     return 0;
@@ -279,6 +290,11 @@ int on_session(REGS *ctx) {
       onward.call(ctx, ONWARD_SETTLE);
   }
   return unseen;
+}
+
+int on_session(REGS *ctx) { return in_session(ctx, hole_cookie(ctx) & ~COOKIE_NOT_AT_RETURN, hole_features()); }
+int on_plain_session(REGS *ctx) {
+  return in_session(ctx, hole_cookie(ctx) & ~COOKIE_NOT_AT_RETURN, hole_features() & ~FEATURES_RARE);
 }
 
 // What a packet that opened another block of numbers leaves to be done, behind all else of its call: in programs of their own, which the

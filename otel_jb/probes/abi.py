@@ -120,6 +120,23 @@ FEATURE_SITE_SHIFT = 21
 FEATURE_ARGUMENTS = 1 << 33
 FEATURE_SHARE = 1 << 42
 FEATURE_LATE_SHIFT = 34
+#: what few probes have; those without get the programs in which nothing asks for it
+FEATURES_RARE = (
+    FEATURE_DEPTH
+    | FEATURE_OPEN
+    | FEATURE_CLOSE
+    | FEATURE_RTP
+    | FEATURE_GO
+    | 7 << FEATURE_KEY_SHIFT
+    | FEATURE_ENTERS
+    | FEATURE_LEAVES
+    | FEATURE_LEFT
+    | FEATURE_EMPTIES
+    | FEATURE_NUMBERED
+    | FEATURE_ARGUMENTS
+    | (1 << DROP_REASONS) - 1 << FEATURE_LATE_SHIFT
+)
+PLAIN = {"on_entry": "on_plain_entry", "on_end": "on_plain_end", "on_session": "on_plain_session"}
 
 REG_BYTES = 16
 REG_STREAM = 17
@@ -319,6 +336,9 @@ PROGRAM_NAMES = (
     "on_entry",
     "on_end",
     "on_session",
+    "on_plain_entry",
+    "on_plain_end",
+    "on_plain_session",
     "on_settle",
     "on_settle_unseen",
     "on_exec",

@@ -352,7 +352,7 @@ def _add_host(points: _Points, host: HostShare) -> None:
 
 
 def packets(values: SeriesSnapshot) -> int:
-    """Calls that are known to have handled a packet. Not told from the others' numbers where it is counted: they move one by one."""
+    """Calls that are known to have handled a packet. Recordings of old do not tell: there it follows from the others' numbers."""
     if values.packets is not None:
         return values.packets
     return values.returned - values.no_packet - values.unknown

@@ -17,13 +17,14 @@ import pytest
 
 from otel_jb.model.errors import AttachError
 from otel_jb.model.plan import EndStrategy, ProbePlan
+from otel_jb.model.reads import Op, Outcome, ReadOp, ReadProgram
 from otel_jb.model.stream import ProbeState, ProbeStatus, Series, SeriesSnapshot, Snapshot, Target
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.probes.programs import instances
 from otel_jb.probes.read.boundaries import EXPONENTIAL_SCALE
 from tests.bpf.conftest import LINKS, Child, Compile
-from tests.bpf.plans import Meaning, plan_for
+from tests.bpf.plans import PUT, Meaning, plan_for
 from tests.scale import SCALE, patience, scaled
 
 pytestmark = pytest.mark.bpf
@@ -104,6 +105,50 @@ def test_counts_are_exact_under_concurrency(
     assert values.bytes == THREADS * sum(i & 1023 for i in range(count))
     assert values.drops == (THREADS * -(-count // 7),)
     assert (values.abandoned, values.missed, values.in_flight, values.orphan_ends, values.unknown) == (0, 0, 0, 0, 0)
+
+
+#: Ends after which no call of `put` is known to have handled a packet, whatever it returns (0 or -1).
+NO_PACKETS = {
+    "no packet": (ReadOp(Op.OUTCOME, imm=Outcome.NO_PACKET), ReadOp(Op.END)),
+    "fault": (ReadOp(Op.READ, dst=7, src=0, width=4), ReadOp(Op.BYTES, src=7), ReadOp(Op.END)),
+}
+
+
+@pytest.mark.parametrize("end", NO_PACKETS)
+def test_calls_that_end_meanwhile_are_never_taken_for_packets(calls: Child, end: str) -> None:
+    """What handled a packet follows from what returned and what did not, which change one by one: at no moment is a call a packet that was none."""
+    meaning = Meaning(uretprobe="leaf", program=ReadProgram(PUT.entry, NO_PACKETS[end]))
+    with backend() as kernel:
+        kernel.attach(target(calls), plan_for(calls.path, {"put": meaning}))
+        calls.say(f"{CALLS} {THREADS}")
+        reads = 0
+        while not select.select([calls.stdout], [], [], 0)[0]:
+            assert only(kernel.snapshot()).packets == 0
+            reads += 1
+        assert calls.hear() == "done"
+        values = only(kernel.snapshot())
+    assert reads > 1 or SCALE < 1
+    assert (values.packets, values.returned, values.bytes) == (0, CALLS * THREADS, 0)
+    assert (values.no_packet, values.unknown) == ((values.returned, 0) if end == "no packet" else (0, values.returned))
+
+
+def test_packets_are_exact_at_rest_and_never_ahead_of_the_calls(calls: Child) -> None:
+    """Every seventh call of each thread, its first one among them, has no packet."""
+    end = tuple(replace(op, imm=Outcome.NO_PACKET) if op.op is Op.OUTCOME else op for op in PUT.end)
+    meaning = Meaning(uretprobe="leaf", program=ReadProgram(PUT.entry, end))
+    with backend() as kernel:
+        kernel.attach(target(calls), plan_for(calls.path, {"put": meaning}))
+        calls.say(f"{CALLS} {THREADS}")
+        before = 0
+        while not select.select([calls.stdout], [], [], 0)[0]:
+            values = only(kernel.snapshot())
+            assert values.packets is not None
+            assert before <= values.packets <= values.returned * 6 // 7
+            before = values.packets
+        assert calls.hear() == "done"
+        assert only(kernel.snapshot()).packets == THREADS * (CALLS - -(-CALLS // 7))
+        assert calls.ask("7 1") == "done"
+        assert only(kernel.detach(1)).packets == THREADS * (CALLS - -(-CALLS // 7)) + 6
 
 
 if EndStrategy.EDGE_SITES in STRATEGIES:

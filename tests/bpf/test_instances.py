@@ -11,13 +11,14 @@ import pytest
 
 from otel_jb.catalog import load as load_catalog
 from otel_jb.model.errors import UnsupportedError
-from otel_jb.model.reads import ReadProgram
+from otel_jb.model.plan import PairKey
+from otel_jb.model.reads import Op, ReadOp, ReadProgram
 from otel_jb.probes import abi, features
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.probes.programs import compiled
 from otel_jb.probes.programs.instances import Instances, load_program, shared
-from otel_jb.probes.programs.template import Template, shape_of
+from otel_jb.probes.programs.template import Template, of_pair, shape_of
 
 pytestmark = pytest.mark.bpf
 
@@ -45,6 +46,43 @@ def test_the_verifier_takes_the_programs_of_every_profile(instances: Instances) 
                 for one in (shape, shared(shape)):
                     assert instances.take(name, one) > 0
                     instances.give_back(name, one)
+
+
+RARE = (
+    ReadProgram(entry=(ReadOp(Op.DEPTH, src=1), ReadOp(Op.END))),
+    ReadProgram(end=(ReadOp(Op.OPEN, src=0), ReadOp(Op.END))),
+    ReadProgram(entry=(ReadOp(Op.CLOSE, src=0), ReadOp(Op.END))),
+    ReadProgram(end=(ReadOp(Op.LEAVES, src=0), ReadOp(Op.END))),
+)
+
+
+@pytest.mark.parametrize("name", ["on_entry", "on_end"])
+def test_what_few_probes_have_is_asked_for_in_their_programs_alone(name: str) -> None:
+    """Probes without it get programs that are less than half as long; each of the others gets the one that serves it."""
+    loaded = compiled.Loading(24, 5, 64).result()
+    plain = abi.PLAIN[name]
+    assert 2 * len(loaded.templates[plain].code) < len(loaded.templates[name].code)
+    usual = shape_of(ReadProgram(), events=True, nests=True)
+    rare = [
+        *(shape_of(reads, events=True, nests=True) for reads in RARE),
+        shape_of(ReadProgram(), events=True, nests=True, goroutine=True),
+        shape_of(ReadProgram(), events=True, nests=True, late=[0]),
+        of_pair(usual, PairKey(1, 2), stop=name == "on_end"),
+    ]
+    only_plain = Instances({plain: loaded.templates[plain]}, loaded.maps, multi=loaded.links == "multi")
+    without = Instances({name: loaded.templates[name]}, loaded.maps, multi=loaded.links == "multi")
+    try:
+        assert only_plain.take(name, usual) > 0
+        for shape in rare:
+            assert without.take(name, shape) > 0
+        for made, shapes in ((only_plain, rare), (without, [usual])):
+            for shape in shapes:
+                with pytest.raises(KeyError):
+                    made.take(name, shape)
+    finally:
+        only_plain.close()
+        without.close()
+        loaded.close()
 
 
 def programs_held() -> set[int]:

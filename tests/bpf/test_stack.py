@@ -34,15 +34,16 @@ def machine_code(program: int) -> bytes:
     return code.raw
 
 
+@pytest.mark.parametrize("late", [[], [0]], ids=["plain", "rare"])
 @pytest.mark.parametrize("cookie", [5, None], ids=["own", "shared"])
-def test_programs_run_on_the_stack_of_the_thread_that_they_interrupt(cookie: int | None) -> None:
+def test_programs_run_on_the_stack_of_the_thread_that_they_interrupt(cookie: int | None, late: list[int]) -> None:
     """A stack per CPU would be shared by all that are preempted there inside the program: oops (Linux 6.13 and later)."""
     buckets = build([1_000_000])
     loaded = compiled.Loading(len(buckets.bounds_ns) + 1, buckets.cell_bits, 16).result()
     instances = Instances(loaded.templates, loaded.maps, multi=False)
     try:
         for name in ("on_entry", "on_end", *(["on_session"] if features.has_sessions() else [])):
-            code = machine_code(instances.take(name, shape_of(PUT, events=True, nests=True, cookie=cookie)))
+            code = machine_code(instances.take(name, shape_of(PUT, events=True, nests=True, cookie=cookie, late=late)))
             assert len(code) > 500
             assert PER_CPU not in code
     finally:

@@ -134,6 +134,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """What the C compiler says of every offset, size and number."""
     header = (bpf_directory() / "abi.h").read_text()
     names = [n for n in re.findall(r"^#define (\w+) .*\d", header, re.MULTILINE) if not n.startswith("OTEL")]
+    names.append("FEATURES_RARE")  # of other numbers
     lines = [
         f'printf("{name} %lld\\n", (long long)({name}));' for name in names if name not in {"BUCKETS", "CELL_BITS"}
     ]

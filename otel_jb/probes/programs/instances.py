@@ -65,7 +65,8 @@ class Instances:
     def _load(self, name: str, shape: Shape, kind: int, *, session: bool) -> int:
         maps = {**self._maps, "onward": self._maps["onward_in_session"]} if session else self._maps
         attach_type = UPROBE_SESSION if session else self._attach_type
-        code = self._templates[name].filled(shape, maps)
+        template = name if shape.features & abi.FEATURES_RARE else abi.PLAIN.get(name, name)
+        code = self._templates[template].filled(shape, maps)
         return load_program(name, code, 0 if kind == PROG_TYPE_RAW_TRACEPOINT else attach_type, kind)
 
     def _fill_onward(self, *, session: bool) -> None:

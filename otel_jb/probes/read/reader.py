@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from otel_jb.arch.machine import here
 from otel_jb.model.added import ADDED, mean_of
 from otel_jb.model.counters import TABLE, Counter, Fold
 from otel_jb.model.stream import OWN_FIELDS, DepthSnapshot, Interval, SeriesSnapshot, Snapshot
@@ -37,6 +38,8 @@ _COUNTS = tuple(row for row in TABLE if row.instrument and row.name not in OWN_F
 _EXTREMES = tuple(row for row in TABLE if row.fold.of_interval)
 _OUTCOMES = (abi.SERIES_ABANDONED, abi.SERIES_MISSED, abi.SERIES_UNTIMED)
 _PACKETS, _DROPS, _FAULTS = abi.PLACES["packets"], abi.PLACES["drops"], abi.PLACES["faults"]
+_NOT_PACKETS = (abi.PLACES["no_packet"], abi.PLACES["unknown"])
+_ADDS_IN_ORDER = here().keeps_order  #: as in bpf/arch.h
 _ADDED = abi.PLACES["added"]
 
 
@@ -68,6 +71,7 @@ class Reader:
         self._extremes: dict[int, dict[str, int]] = {}  # of the last interval, where there was one
         self._means: dict[int, tuple[tuple[str, float], ...]] = {}  # of the last interval
         self._read: dict[tuple[int, int], int] = {}  # (index, counter) -> what a mean's word was when it was last read
+        self._packets: dict[int, int] = {}  # index -> what was told last, where it is not counted by itself
         self._depth_lost: dict[int, tuple[int, bool]] = {}  # index -> (so far, whether some in the last interval)
         self._rolled_ns = time.monotonic_ns()
         self._interval_ns = 0
@@ -242,15 +246,29 @@ class Reader:
             faults=tuple(words[_FAULTS : _FAULTS + fields]),
             attached_ns=item.time_attached(now_ns),
             interval=self._intervals.get(item.index),
-            packets=words[_PACKETS]
-            if item.probe.read.entry or item.probe.read.end
-            else returned + words[abi.SERIES_UNTIMED],
+            packets=self._packets_of(item, words, returned),
             counts=tuple([(row.name, _number(row, words[abi.PLACES[row.name]])) for row in _COUNTS]),
             extremes=_exported(self._extremes.get(item.index)),
             added=tuple(words[_ADDED : _ADDED + len(item.series.adds)]),
             means=self._means.get(item.index, ()),
             **{name: words[at] for name, at in _OWN},
         )
+
+    def _packets_of(self, item: Attached, words: Sequence[int], returned: int) -> int:
+        """How many calls handled a packet: never more than there were, never fewer than told before, and exact once the calls that end now have ended.
+
+        The kernel counts a call without a packet before it counts that the call returned, so everyone who is among `returned` is among
+        the others if need be, when those are read later.
+        """
+        if not (item.probe.read.entry or item.probe.read.end):
+            return returned + words[abi.SERIES_UNTIMED]
+        counted = words[_PACKETS]
+        if not _ADDS_IN_ORDER:
+            return counted
+        at = item.index * self._words
+        others = sum([self._series.words[at + place] for place in _NOT_PACKETS])
+        told = self._packets[item.index] = max(self._packets.get(item.index, 0), counted + returned - others)
+        return told
 
     # -- depth ----------------------------------------------------------------------------------------------
 
@@ -332,6 +350,7 @@ class Reader:
         self._extremes.pop(index, None)
         self._depth_lost.pop(index, None)
         self._means.pop(index, None)
+        self._packets.pop(index, None)
         for key in [each for each in self._read if each[0] == index]:
             del self._read[key]
 
