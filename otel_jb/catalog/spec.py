@@ -363,7 +363,7 @@ class FunctionSpec:
     throws: bool = False
     static: bool = False  #: not visible outside its source file, so that a compiler may give it other arguments
     uretprobe: UretprobeSpec | None = None
-    at_calls: tuple[AtCallSpec, ...] = ()  #: calls that tell by default what the function tells
+    at_calls: tuple[AtCallSpec, ...] = ()  #: calls that tell what the function tells, unless it is probed itself
     attach: Literal["default", "detail", "named"] = "default"
     times: Literal["default", "detail", "named"] = "default"
     only: MarkerSpec | None = None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Functions that are probed at calls which they make, where most of their own calls have nothing to tell (docs/adr/0287).
 
-A probe there counts those calls and no others, under a name that says so. So it takes the place of the function's own probe only by default, and
-only if together the calls tell what the function tells.
+A probe there counts those calls and no others, under a name that says so. So it takes the place of the function's own probe only by default, or where the
+function itself would not be timed (docs/adr/0286), and only if together the calls tell what the function tells.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def call_ways(
         place = place_of(facts, symbol.address, each.of)
         if isinstance(place, Refusal):
             return []
-        found.append(CallWay(place.callee, each.function, _way(place, each.function, kernel)))
+        found.append(CallWay(place.callee, each.function, _way(place, meaning, each.function, kernel)))
     return found
 
 
@@ -82,10 +82,13 @@ def place_of(facts: FileFacts, function: int, names: Sequence[str]) -> CallPlace
     return CallPlace(callee, call.spot) if call.spot is not None else Refusal(call.refused)
 
 
-def _way(place: CallPlace, meaning: FunctionMeaning, kernel: KernelFacts) -> Way:
+def _way(place: CallPlace, caller: FunctionMeaning, called: FunctionMeaning, kernel: KernelFacts) -> Way:
+    whole = "its name has the function itself probed"
+    if not caller.untimed_in_detail:
+        whole = "--detail all probes the function itself"
     return Way(
         EndStrategy.ENTRY_ONLY,
-        (site(SiteKind.ENTRY, place.spot, meaning),),
+        (site(SiteKind.ENTRY, place.spot, called),),
         kernel.cost_ns(place.spot.price),
-        f"at its call of {place.callee.function}, without which it has nothing to tell: counts those calls, no times; --detail all probes the function itself",
+        f"at its call of {place.callee.function}, without which it has nothing to tell: counts those calls, no times; {whole}",
     )

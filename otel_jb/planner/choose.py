@@ -160,7 +160,8 @@ def _plan_one(
         return skip(code.problem)
     forced = _matches(symbols, options.unsafe_uretprobe)
     named = bool(options.functions) or forced
-    if not named and not options.detail and (calls := call_ways(facts, symbol, meaning, kernel, process)):
+    whole = named or (options.detail and not meaning.untimed_in_detail)
+    if not whole and (calls := call_ways(facts, symbol, meaning, kernel, process)):
         return [
             (
                 replace(

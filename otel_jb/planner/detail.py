@@ -11,7 +11,7 @@ from otel_jb.planner.inputs import FunctionMeaning, MatchedFunction
 
 REASON = "its profile's primary functions measure as much; --detail all attaches it"
 UNTIMED = "its entry shows all that it is attached for; --detail all times it"
-A_STEP = "its entry shows all that it is attached for; a probe takes longer than it does, so only its name has it timed"
+TIMED_BY_NAME = "its entry shows all that it is attached for; its profile has it timed by name only"
 _OF_BUFFERS = frozenset({Op.DEPTH, Op.OPEN, Op.CLOSE, Op.ENTERS, Op.LEAVES, Op.EMPTIES})
 
 _Group = tuple[str, str]  #: profile and role
@@ -43,12 +43,12 @@ class Told:
 
     def why_untimed(self, meaning: FunctionMeaning, *, detail: bool) -> str | None:
         """Why the entry shows all that this function is attached for, where it does: its end tells nothing, and its times are a detail, or its
-        role's are those of the primary. With `detail` it is timed nevertheless, unless it is but a step.
+        role's are those of the primary. With `detail` it is timed nevertheless, unless its profile says: by name only.
         """
         if meaning.generic or meaning.asked or not meaning.program.entry or meaning.program.end:
             return None
         if meaning.untimed_in_detail:
-            return A_STEP
+            return TIMED_BY_NAME
         others = not meaning.primary and (meaning.profile, meaning.role) in self._primary
         return UNTIMED if (others or meaning.untimed) and not detail else None
 

@@ -219,9 +219,10 @@ def plan(
     called: dict[str, Symbol] = CALLED,
     options: Options | None = None,
     process: ProcessFacts | None = None,
+    meaning: Meaning = TIMER,
 ) -> ProbePlan:
     """Of one function."""
-    known = [Known(symbol("Timer::tick", 0x1000), TIMER)]
+    known = [Known(symbol("Timer::tick", 0x1000), meaning)]
     facts = FileFacts("server", None, known, {0x1000: code}, callees=called)
     return make_plan([facts], options=options or Options(detail=False), process=process or ProcessFacts())
 
@@ -238,6 +239,17 @@ def test_by_default_the_calls_stand_for_the_function() -> None:
     assert {asked.strategy, given_up.strategy} == {EndStrategy.ENTRY_ONLY}
     assert asked.place != given_up.place
     assert "at its call of List::add" in asked.reason
+
+
+def test_in_detail_the_calls_stand_for_a_function_whose_times_are_by_name() -> None:
+    """All that its own probe would add is how many of its calls have nothing to tell. Its name has it probed itself."""
+    step = replace(TIMER, untimed=True, untimed_in_detail=True)
+    by_default, detailed = (plan(options=Options(detail=detail), meaning=step).probes for detail in (False, True))
+    assert by_default == detailed
+    assert [probe.function for probe in detailed] == ["Timer::tick [calling add]", "Timer::tick [calling drop]"]
+    assert all("its name has the function itself probed" in probe.reason for probe in detailed)
+    (itself,) = plan(options=Options(detail=True, functions=("Timer::tick",)), meaning=step).probes
+    assert itself.function == "Timer::tick"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from otel_jb.model.reads import Op, ReadOp, ReadProgram
-from otel_jb.planner.detail import A_STEP, UNTIMED, Told
+from otel_jb.planner.detail import TIMED_BY_NAME, UNTIMED, Told
 from tests.meanings import Known, Meaning, symbol
 
 PRIMARY = Meaning(primary=True, has_packets=True, has_bytes=True, drop_reasons=("late",))
@@ -77,10 +77,10 @@ def test_a_function_whose_entry_shows_everything_needs_no_end() -> None:
     assert untimed(other, detail=True) is None
 
 
-def test_a_step_of_constant_work_is_timed_by_its_name_only() -> None:
+def test_a_step_is_timed_by_its_name_only() -> None:
     """With `--detail all` it is attached, at its entry alone, unless something is read at its end."""
     step = replace(OTHER, untimed=True, untimed_in_detail=True, program=reads(Op.DEPTH))
-    assert untimed(step) == untimed(step, detail=True) == A_STEP
+    assert untimed(step) == untimed(step, detail=True) == TIMED_BY_NAME
     assert untimed(replace(step, program=ReadProgram(end=reads(Op.DEPTH).entry)), detail=True) is None
     assert untimed(replace(step, asked=True), detail=True) is None
 
