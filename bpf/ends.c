@@ -157,18 +157,19 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
   if (cookie & COOKIE_CONDITIONAL) {
     if (condition_holds(cookie >> COOKIE_CC_SHIFT & 15, cc) != !!(cookie & COOKIE_TAKEN)) return;
   }
-  u32 index = known_base(cookie, bpf_get_current_pid_tgid() >> 32);
+  u64 id = bpf_get_current_pid_tgid();
+  u32 index = known_base(cookie, id >> 32);
   if (index >= BASE_IGNORED) return;
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
-  if (!s) {
+  if (UNLIKELY(!s)) {
     onward.call(ctx, ONWARD_NOWHERE);  // for the stack, see above
     return;
   }
   u64 frame = frame_of(ctx, cookie);
   struct owner owner = owner_of(ctx, features, frame);
   u64 key = key_of(owner, index);
-  struct call *c = &hole_calls()[call_slot(key)], *o = 0, v;
+  struct call *c = &hole_calls()[call_slot(key, id)], *o = 0, v;
   u32 spilled = *(volatile u64 *)&c->key != key, verdict = SITE_KNOWN;
   if (UNLIKELY(spilled)) {
     o = overflow.lookup(&key);
@@ -202,7 +203,7 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
     }
     if (UNLIKELY(v.flags & CALL_MARK)) return;  // of no call
     if (features & FEATURE_SHARE) {
-      struct share *share = &hole_shares()[call_slot(key)];
+      struct share *share = &hole_shares()[call_slot(key, id)];
       r[REG_AWAY] = share->away;
       r[REG_AWAY + 1] = share->waited;
     }
@@ -213,6 +214,7 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
       RELEASE_SLOT(&c->key);
     if (UNLIKELY(!v.start)) return;  // settled: counted as abandoned already
   } else {
+    RARELY;
     v = *o;
     if (v.flags & CALL_MARK) return;
     if (features & FEATURE_SHARE) r[REG_AWAY] = r[REG_AWAY + 1] = 0;  // not known

@@ -226,10 +226,10 @@ INLINE int at_entry(REGS *ctx, u64 cookie, u64 features) {
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
   if (features & FEATURE_RTP) r[REG_RTP] = 0;
-  if (s)
-    enter(ctx, s, index, cookie, features, id, !(cookie & COOKIE_ENTRY_ONLY), r);
-  else
+  if (UNLIKELY(!s))
     onward.call(ctx, ONWARD_NOWHERE);  // for the stack, see above
+  else
+    enter(ctx, s, index, cookie, features, id, !(cookie & COOKIE_ENTRY_ONLY), r);
   if (features & FEATURE_RTP && UNLIKELY(*(volatile u64 *)&r[REG_RTP])) onward.call(ctx, ONWARD_SETTLE);
   return 0;
 }
@@ -277,7 +277,7 @@ INLINE int in_session(REGS *ctx, u64 cookie, u64 features) {
   if (index >= BASE_IGNORED) return 1;
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
-  if (!s) return 1;
+  if (UNLIKELY(!s)) return 1;
   u32 timed = !!(*(volatile u32 *)&s->flags & FLAG_CLEARED);
   if (features & FEATURE_RTP) r[REG_RTP] = 0;
   int unseen =

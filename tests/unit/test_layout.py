@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from otel_jb.probes.programs import instructions as bpf
+from otel_jb.probes.programs.blocks import MARK, blocks_of
 from otel_jb.probes.programs.instructions import Instruction
-from otel_jb.probes.programs.layout import MARK, laid_out
+from otel_jb.probes.programs.layout import laid_out
 
 WORK = bpf.by_value(bpf.MOVE)
 EXIT = Instruction(bpf.EXIT)
@@ -73,7 +74,7 @@ def test_the_same_work_is_done_in_the_same_order(seed: int) -> None:
     """Whatever the comparisons find, a program does what it did, and no mark is left."""
     rng = random.Random(seed)
     program = made(rng)
-    moved = laid_out(program)
+    moved = laid_out(blocks_of(program))
     assert MARK not in moved
     for trial in range(20):
         values = random.Random(f"{seed} {trial}").choices(range(-3, 4), k=1000)
@@ -92,7 +93,7 @@ def test_what_is_rare_comes_last_and_costs_the_usual_way_no_jump() -> None:
         work(4),
         EXIT,
     ]
-    moved = laid_out(program)
+    moved = laid_out(blocks_of(program))
     assert [each.immediate for each in moved[:3] if each.opcode == WORK] == [1, 4]
     assert moved[:4] == [work(1), jump(0x55, 2), work(4), EXIT]
     assert [each.immediate for each in moved[4:] if each.opcode == WORK] == [2, 3]
@@ -101,17 +102,17 @@ def test_what_is_rare_comes_last_and_costs_the_usual_way_no_jump() -> None:
 def test_a_number_of_two_instructions_stays_whole() -> None:
     """Its second half looks like nothing else, and is not taken for a jump."""
     number = (*bpf.load_immediate(3, 0x1234_5678_9ABC_DEF0),)
-    assert laid_out([*number, jump(0x15, 2), MARK, work(1), EXIT])[:2] == list(number)
+    assert laid_out(blocks_of([*number, jump(0x15, 2), MARK, work(1), EXIT]))[:2] == list(number)
 
 
 @pytest.mark.parametrize("program", [[work(1)], [jump(bpf.JUMP, 7), EXIT], [jump(0x15, 5), EXIT]])
 def test_what_is_no_program_is_refused(program: list[Instruction]) -> None:
     """A way that leads out of it."""
     with pytest.raises(ValueError, match="BPF program"):
-        laid_out(program)
+        laid_out(blocks_of(program))
 
 
 def test_jumps_that_grow_too_long_are_refused() -> None:
     """A distance has 16 bits."""
     with pytest.raises(ValueError, match="too long"):
-        laid_out([jump(0x15, 2), MARK, work(0), *[work(1)] * 40000, EXIT])
+        laid_out(blocks_of([jump(0x15, 2), MARK, work(0), *[work(1)] * 40000, EXIT]))

@@ -15,13 +15,14 @@ READS = ReadProgram(entry=(ReadOp(Op.BYTES, src=1), ReadOp(Op.END)), end=(ReadOp
 CALLS_MAP, COOKIE = 40, 0xFFFFFFF800000005
 CODE = (
     Instruction(bpf.MOVE, 6, 1),  # 0
-    Instruction(bpf.EQUAL, 6, offset=4),  # 1: to 6
+    Instruction(bpf.EQUAL, 6, offset=5),  # 1: to 7
     Instruction(bpf.CALL, immediate=abi.HOLE_COOKIE),  # 2
-    Instruction(bpf.NOT_EQUAL, 0, offset=-4),  # 3: to 0
-    Instruction(bpf.LOAD_IMMEDIATE, 1, 1, 0, CALLS_MAP),  # 4, 5
+    Instruction(bpf.STORE, 6, 0),  # 3
+    Instruction(bpf.NOT_EQUAL, 6, offset=-5),  # 4: to 0
+    Instruction(bpf.LOAD_IMMEDIATE, 1, 1, 0, CALLS_MAP),  # 5, 6
     Instruction(0),
-    Instruction(bpf.CALL, immediate=1),  # 6: a helper of the kernel
-    Instruction(bpf.EXIT),  # 7
+    Instruction(bpf.CALL, immediate=1),  # 7: a helper of the kernel
+    Instruction(bpf.EXIT),  # 8
 )
 
 
@@ -41,9 +42,9 @@ def test_a_constant_takes_the_place_of_the_call_and_jumps_find_their_targets() -
     """A 64-bit cookie is one instruction longer than the call was; jumps over it are made longer, forwards and backwards."""
     code = bpf.decode(template().filled(Shape(COOKIE, 0, ReadProgram()), {"overflow": 9}))
     assert code[2:4] == [Instruction(bpf.LOAD_IMMEDIATE, 0, 0, 0, 5), Instruction(0, 0, 0, 0, -8)]
-    assert targets(code) == [7, 0]
-    assert code[7] == CODE[6]
-    assert code[5] == Instruction(bpf.LOAD_IMMEDIATE, 1, 1, 0, 9)
+    assert targets(code) == [8, 0]
+    assert code[8] == CODE[7]
+    assert code[6] == Instruction(bpf.LOAD_IMMEDIATE, 1, 1, 0, 9)
 
 
 def test_a_program_for_many_probes_asks_the_kernel_for_the_cookie() -> None:

@@ -18,9 +18,11 @@ from otel_jb.model.reads import Op, ReadOp, ReadProgram, numbered
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs import markcode, sharecode, sitecode
+from otel_jb.probes.programs.blocks import blocks_of
 from otel_jb.probes.programs.instructions import Instruction
 from otel_jb.probes.programs.layout import laid_out
 from otel_jb.probes.programs.markcode import MarkCode
+from otel_jb.probes.programs.pruning import prune
 from otel_jb.probes.programs.reading import LOWEST, SERIES_AT, compiled, emits, reads_return, told_at_entry
 from otel_jb.probes.programs.sharecode import ShareCode
 from otel_jb.probes.programs.sitecode import SiteCode
@@ -184,7 +186,9 @@ class Template:
         code, places = bpf.replaced(general, pieces)
         for at, name in self.maps.items():
             code[places[at]] = code[places[at]]._replace(immediate=maps[name])
-        return bpf.encode(laid_out(code))
+        blocks = blocks_of(code)
+        prune(blocks)
+        return bpf.encode(laid_out(blocks))
 
 
 def _lowest(instructions: Sequence[Instruction]) -> int:
