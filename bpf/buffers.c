@@ -19,6 +19,7 @@ INLINE struct buffer *buffer_of(u64 key) {
 INLINE struct buffer *buffer_slot(u64 key) {
   struct buffer *b = buffer_of(key);
   if (b) return b;
+  RARELY;
   u32 h = (key * 0x9E3779B97F4A7C15ULL) >> 52;
   struct buffer *mine = 0;
 #pragma clang loop unroll(disable)

@@ -168,8 +168,8 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
   }
   u64 frame = frame_of(ctx, cookie);
   struct owner owner = owner_of(ctx, features, frame);
-  u64 key = key_of(owner, index);
-  struct call *c = &hole_calls()[call_slot(key, id)], *o = 0, v;
+  u64 key = key_of(owner, index), slot = call_slot(key, id);
+  struct call *c = &hole_calls()[slot], *o = 0, v;
   u32 spilled = *(volatile u64 *)&c->key != key, verdict = SITE_KNOWN;
   if (UNLIKELY(spilled)) {
     o = overflow.lookup(&key);
@@ -203,7 +203,7 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
     }
     if (UNLIKELY(v.flags & CALL_MARK)) return;  // of no call
     if (features & FEATURE_SHARE) {
-      struct share *share = &hole_shares()[call_slot(key, id)];
+      struct share *share = &hole_shares()[slot];
       r[REG_AWAY] = share->away;
       r[REG_AWAY + 1] = share->waited;
     }

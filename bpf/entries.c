@@ -4,15 +4,15 @@
 // A call's slot. What a thread has in flight shares a few pages, and calls that begin at one place of its stack mostly a cache line: a process's stacks
 // are cut into areas of 16 KiB whose slots begin anywhere, and follow each other as the frames do, four for each 16 bytes. Calls in flight differ in their
 // frames, except where one function went on in another; those are told apart by the lowest bits of their series. Other owners' slots are anywhere.
-INLINE u32 call_slot(u64 key, u64 id) {
+INLINE u64 call_slot(u64 key, u64 id) {
   u64 frame = key >> SERIES_BITS, area = (frame >> 11 ^ id >> 32 << 32) * 0x9E3779B97F4A7C15ULL >> (64 - CALL_BITS);
   return (area + ((frame << 1 & 0xffc) | (key & 3))) & ((1 << CALL_BITS) - 1);
 }
 
 // While a function's links are being exchanged, both forms see each call, the new one first (the kernel puts it at the head of the
 // list). Returns whether the new form has seen it: the call is in flight there, or the new form left a mark, which this removes.
-INLINE u32 seen_by_new_form(u64 key, u64 id, u32 of_new) {
-  struct call *c = &hole_calls()[call_slot(key, id)];
+INLINE u32 seen_by_new_form(u64 key, u64 slot, u32 of_new) {
+  struct call *c = &hole_calls()[slot];
   u32 flags;
   if (*(volatile u64 *)&c->key == key) {
     flags = c->flags;
@@ -67,18 +67,18 @@ INLINE void flight_lands(u64 reference, u64 since, u64 now, u64 outcome, u32 pas
 INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features, u64 id, u32 timed, u64 *r) {
   u64 frame = frame_of(ctx, cookie);
   struct owner owner = owner_of(ctx, features, frame);
-  u64 key = key_of(owner, index);
+  u64 key = key_of(owner, index), slot = call_slot(key, id);
   u32 form = features & FEATURE_FORM ? CALL_FORM : 0, held = *(volatile u32 *)&s->flags, mark = 0;
   if (UNLIKELY(held & (FLAG_SHUT | FLAG_EXCHANGE))) {
     if (held & FLAG_SHUT) return 1;
     if (!!form != !!(held & FLAG_NEW)) {
-      if (seen_by_new_form(key, id, !!(held & FLAG_NEW))) return 1;
+      if (seen_by_new_form(key, slot, !!(held & FLAG_NEW))) return 1;
     } else if (!timed) {
       mark = CALL_MARK;
     }
   }
   ADD(s->entered, 1);
-  if (timed) FETCH(&hole_calls()[call_slot(key, id)]);
+  if (timed) FETCH(&hole_calls()[slot]);
   // A goroutine outlives the thread it began in, and an object outlives the thread that it was handed to.
   u32 owned = features & (FEATURE_GO | FEATURE_KEY), of_thread = !owned || owned == KEY_THREAD << FEATURE_KEY_SHIFT;
   u32 tid = of_thread ? id : id >> 32, flags = form | mark;
@@ -172,7 +172,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
       flags |= ((u32)t->position & NEST_MASK) << CALL_NEST_SHIFT;
     }
   }
-  struct call *c = &hole_calls()[call_slot(key, id)];
+  struct call *c = &hole_calls()[slot];
   struct call *spilled = (struct call *)&r[REG_SPILLED];
   u64 old = __sync_val_compare_and_swap(&c->key, 0, key);
   u32 taken = old && old != key;
@@ -202,7 +202,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
   u64 now = bpf_ktime_get_ns();
   if (features & FEATURE_SHARE && c != spilled) {
     // It is the account at `now`, unless it was written meanwhile: the thread was preempted, or the tick came.
-    struct share *share = &hole_shares()[call_slot(key, id)];
+    struct share *share = &hole_shares()[slot];
     share->away = hole_updated(r) == r[2] ? r[0] : 0;
     share->waited = r[1];
   }

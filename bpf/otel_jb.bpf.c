@@ -166,11 +166,17 @@ INLINE u64 octave_near(u64 ns, u64 *last) {
   return octave;
 }
 
-INLINE struct cell *cell_in(u64 ns, u64 exponent) {
-  u64 at = (exponent << CELL_BITS) | (((ns << (63 - exponent)) >> (63 - CELL_BITS)) & ((1 << CELL_BITS) - 1));
-  asm volatile("" : "+r"(at));  // or the compiler drops the mask below, and Linux 6.1 knows no bound for an "or"
-  return &hole_cells()[at & ((64 << CELL_BITS) - 1)];
+// Which cell a duration has.
+INLINE u64 cell_place(u64 ns, u64 exponent) {
+  return (exponent << CELL_BITS) | (((ns << (63 - exponent)) >> (63 - CELL_BITS)) & ((1 << CELL_BITS) - 1));
 }
+
+INLINE struct cell *cell_at(u64 place) {
+  asm volatile("" : "+r"(place));  // or the compiler drops the mask below, and Linux 6.1 knows no bound for an "or"
+  return &hole_cells()[place & ((64 << CELL_BITS) - 1)];
+}
+
+INLINE struct cell *cell_in(u64 ns, u64 exponent) { return cell_at(cell_place(ns, exponent)); }
 
 INLINE struct cell *cell_of(u64 ns) { return cell_in(ns, log2_floor(ns | 1)); }
 
@@ -192,9 +198,9 @@ INLINE u64 bucket_in(struct cell *cell, u64 ns) {
 INLINE u64 bucket_of(u64 ns) { return bucket_in(cell_of(ns), ns); }
 
 // The bucket of a time between packets.
-INLINE u64 rtp_gap_bucket(u64 ns) {
+INLINE u64 rtp_gap_bucket(struct cell *cell, u64 ns) {
   u32 above;
-  u64 buckets = buckets_at(cell_of(ns), ns, &above);
+  u64 buckets = buckets_at(cell, ns, &above);
   return buckets >> (CELL_GAPS_SHIFT + CELL_GAP_BITS * above) & (RTP_GAPS - 1);
 }
 

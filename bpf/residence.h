@@ -25,6 +25,7 @@ INLINE struct flow *flow_of(u64 key) {
 INLINE struct flow *flow_slot(u64 key) {
   struct flow *f = flow_of(key);
   if (f) return f;
+  RARELY;
   u32 h = (key * 0x9E3779B97F4A7C15ULL) >> (64 - FLOW_BITS);
 #pragma clang loop unroll(disable)
   for (int i = 0; i < FLOW_PROBES; i++) {
@@ -170,7 +171,7 @@ INLINE void packet_stays_out(u32 where, u64 since) {
 INLINE void packet_leaves(struct series *s, u64 stream, u64 packet, u64 now, u64 outcome) {
   u64 key = flow_key(s, stream), group = key & 0xffff;
   struct flow *f = packet == PACKET_NONE ? 0 : flow_of(key);
-  if (!f) {
+  if (UNLIKELY(!f)) {
     count_unmatched(group, UNMATCHED_UNSEEN);
     return;
   }

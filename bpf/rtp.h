@@ -17,6 +17,7 @@ INLINE struct rtp_stream *rtp_slot(u64 key, u64 owner) {
     if (!r) return 0;
     if (*(volatile u64 *)&r->key == key && *(volatile u64 *)&r->owner == owner) return r;
   }
+  RARELY;
 #pragma clang loop unroll(disable)
   for (int i = 0; i < RTP_PROBES; i++) {
     struct rtp_stream *r = rtp_stream_at((h + i) & (RTP_STREAMS - 1));
@@ -54,13 +55,18 @@ INLINE u32 rtp_mark(struct rtp_stream *r, u64 number) {
   return 2;
 }
 
-// How long after the packet before it this one passes. Of two that pass at once, one may see the other as later: no time lies between them.
-INLINE void rtp_gap(struct rtp_stream *r, u64 now) {
+// How long after the packet before it this one passes; `expected`, whose cell is `place`, if no other packet has passed meanwhile. Of two that
+// pass at once, one may see the other as later: no time lies between them.
+INLINE void rtp_gap(struct rtp_stream *r, u64 now, u64 expected, u64 place) {
   u64 before = __sync_lock_test_and_set(&r->passed_ns, now);
   if (UNLIKELY(!before)) return;
-  u64 gap = now > before ? now - before : 0;
+  u64 gap = now - before;
+  if (UNLIKELY(gap != expected || gap > now)) {
+    if (gap > now) gap = 0;
+    place = any_value(cell_place(gap, log2_floor(gap | 1)));
+  }
   ADD(r->gaps_ns, gap);
-  ADD(r->gaps[rtp_gap_bucket(gap)], 1);
+  ADD(r->gaps[rtp_gap_bucket(cell_at(place), gap)], 1);
 }
 
 // RFC 3550, A.8, in nanoseconds. When the last packet came (in 1024 ns) and its RTP time are one word, so that they belong together.
@@ -113,13 +119,14 @@ INLINE void note_rtp(struct series *s, u32 index, u64 packet, u64 size, u64 stre
   }
   u64 now = bpf_ktime_get_ns();
   fetch_flight(r);
-  FETCH(cell_of(now - *(volatile u64 *)&r->passed_ns));
+  u64 gap = now - *(volatile u64 *)&r->passed_ns, place = cell_place(gap, log2_floor(gap | 1));
+  FETCH(cell_at(place));
   FETCH(&hole_control()->clocks[second & 127]);
   FETCH(&r->gaps_ns);
   FETCH(&r->window[first >> 5 & (RTP_WORDS - 1)]);
   ADD(r->received, 1);
   ADD(r->bytes, size);
-  rtp_gap(r, now);
+  rtp_gap(r, now, gap, place);
   u32 seq = first & 0xffff, raised = 0, rtp_time = __builtin_bswap32(head[1]);
   u64 max = *(volatile u64 *)&r->max;
   if (UNLIKELY(!max)) {
