@@ -163,7 +163,7 @@ class SpanMaker:
                 self._try(self._release, None if ending else self._now())
             while self._waiting:
                 self._take_row()
-            self._finish_row()
+            self._try(self._finish_row)
             if ending and not len(self._holding):
                 return
 
@@ -179,7 +179,7 @@ class SpanMaker:
                     self._try(self._release, arrived)
             self._try(self._take, call, arrived)
             self._waiting.popleft()  # only now: the bound is one of memory
-        self._finish_row()
+        self._try(self._finish_row)
 
     def _finish_row(self) -> None:
         """Hand on what is of use once a row is done: each step for all calls, whose code and data are in the processor's caches from the second one on."""

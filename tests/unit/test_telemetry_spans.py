@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -401,6 +402,23 @@ def test_submitting_never_blocks(caplog: pytest.LogCaptureFixture) -> None:
         gate.set()
         wait_for(lambda: telemetry.tally.total(instruments.SPANS_DROPPED) == 600)
     assert len([record for record in caplog.records if "bad symbols" in str(record.exc_info)]) == 1
+
+
+def test_a_defect_behind_the_spans_does_not_end_them(caplog: pytest.LogCaptureFixture) -> None:
+    """Where a row's calls cannot be kept for the page, that is logged once, and later slow calls become spans as before."""
+
+    def add(_calls: object, *, traced: bool) -> None:
+        raise ValueError("cannot keep")
+
+    with (
+        caplog.at_level(logging.ERROR, "otel_jb"),
+        grpc_receiver() as receiver,
+        tracing(receiver.endpoint, arguments={"kept": SimpleNamespace(add=add)}) as telemetry,
+    ):
+        for number in (1, 2):
+            telemetry.slow_call(slow())
+            wait_for(lambda n=number: len(receiver.spans()) >= n)  # type: ignore[misc]
+    assert len([record for record in caplog.records if "cannot keep" in str(record.exc_info)]) == 1
 
 
 def test_long_stacks_say_what_is_left_out() -> None:
