@@ -405,7 +405,7 @@ class FunctionSpec:
             raise KeyValueError("enters", "rtp_sequence is read with 'rtp'")
         if self.passes is not None and self.enters is None:
             raise KeyValueError("passes", "only a packet that 'enters' can pass")
-        if self.times != "default" and self._needs_end:
+        if self.times != "default" and self._needs_end and not self.at_calls:
             raise KeyValueError(
                 "times", "what is read at the end needs the end: everything else must be known at the entry"
             )

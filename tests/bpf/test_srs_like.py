@@ -26,8 +26,8 @@ pytestmark = pytest.mark.bpf
 
 SOURCE = Path(__file__).parents[1] / "targets" / "srs_coroutines.cc"
 PUBLISHERS, PACKETS = 20, 300
-#: Probed calls a packet. SRS 7.0.128 with RTC to RTMP made 25.6 with all functions, 13 with `--detail all`, and 3.5 by default (by a count of every site).
-CALLS_OF_ALL, CALLS_IN_DETAIL, CALLS_BY_DEFAULT = 24, 16, 5
+#: Probed calls a packet. SRS 7.0.128 with RTC to RTMP made 25.6 with all functions, 8.5 with `--detail all`, and 3.5 by default (by a count of every site).
+CALLS_OF_ALL, CALLS_IN_DETAIL, CALLS_BY_DEFAULT = 24, 11, 5
 #: Functions that yield inside: there a return probe would kill the server.
 YIELDS = {
     "SrsRtcConsumer::wait",
@@ -49,17 +49,20 @@ YIELDS = {
     "SrsRtcPublishStream::do_on_rtp_plaintext",
     "SrsRtcPublishStream::on_rtp_plaintext",
 }
-#: Probed with `--detail all` at the entry: a probe takes longer than these do, another has their time, or they are behind what matters.
+#: Probed with `--detail all` at the entry: a probe takes longer than these do, or another has their time.
 STEPS = {
     "SrsRtcConsumer::enqueue",
-    "SrsRtcSendTrack::on_nack",
-    "SrsRtmpFromRtcBridger::find_next_lost_sn",
-    "SrsRtmpFromRtcBridger::packet_video_key_frame",
+    "SrsRtmpFromRtcBridger::packet_video",
 }
 TAKES = "SrsRtcConsumer::dump_packet [calling front]"
+ASKS, GIVES_UP = (
+    f"SrsRtpNackForReceiver::get_nack_seqs [calling {name}]" for name in ("add_lost_sn", "notify_drop_seq")
+)
 #: Attached by name only: what they call, or what calls them, tells as much.
 NAMED = {
     "SrsRtcConsumer::dump_packet",
+    "SrsRtcConsumer::wait",
+    "SrsRtpNackForReceiver::get_nack_seqs",
     "SrsRtcConnection::check_send_nacks",
     "SrsRtpRingBuffer::set",
     "SrsRtpRingBuffer::update",
@@ -73,6 +76,12 @@ NAMED = {
     "SrsRtcAudioSendTrack::on_rtp",
     "SrsRtcVideoSendTrack::on_rtp",
     "SrsRtmpFromRtcBridger::on_rtp",
+    "SrsRtcPublishStream::on_rtp_cipher",
+    "SrsRtpPacket::decode",
+    "SrsRtcSendTrack::on_nack",
+    "SrsRtmpFromRtcBridger::packet_video_key_frame",
+    "SrsRtmpFromRtcBridger::find_next_lost_sn",
+    "SrsRtcFrameBuilderVideoPacketCache::take_packet",
 }
 
 
@@ -131,10 +140,7 @@ def test_by_default_a_packet_of_srs_is_timed_once_and_counted_where_it_goes(
     probes = {probe.function: probe for probe in target.plan.probes}
     put, take = "SrsRtcConsumer::enqueue", TAKES
     steps = {put, take}
-    asks, gives_up = (
-        f"SrsRtpNackForReceiver::get_nack_seqs [calling {name}]" for name in ("add_lost_sn", "notify_drop_seq")
-    )
-    untimed = steps | {"SrsRtpNackForReceiver::remove", asks, gives_up}
+    untimed = steps | {"SrsRtpNackForReceiver::remove", ASKS, GIVES_UP}
     assert {name for name, probe in probes.items() if probe.strategy is EndStrategy.ENTRY_ONLY} == untimed
     assert {len(probes[name].sites) for name in untimed} == {1}
     same = {"SrsRtcRecvTrack::on_nack", "SrsRtcSendTrack::on_nack", "SrsRtpRingBuffer::set", "SrsRtcSource::on_rtp"}
@@ -153,7 +159,7 @@ def test_by_default_a_packet_of_srs_is_timed_once_and_counted_where_it_goes(
     assert sum(sum(seen[name].faults) for name in steps) == 0
     assert {name for name in steps if series[name].has_depth} == steps
     # A timer asks the list of missing packets all the time: what it tells is counted where it gives it away, and nothing else there.
-    assert [(seen[name].untimed, series[name].adds, seen[name].added) for name in (asks, gives_up)] == [
+    assert [(seen[name].untimed, series[name].adds, seen[name].added) for name in (ASKS, GIVES_UP)] == [
         (own["asked for again"][0], ("requested_packets",), (own["asked for again"][0],)),
         (own["given up"][0], ("unrecovered_packets",), (own["given up"][0],)),
     ]
@@ -198,7 +204,7 @@ def test_in_detail_a_packet_of_srs_is_counted_by_each_part_of_its_way_once(serve
     target = found(server, inspector, Detail.ALL)
     probes = {probe.function: probe for probe in target.plan.probes}
     assert probes.keys().isdisjoint(NAMED)
-    assert {name for name, probe in probes.items() if not probe.strategy.timed} == STEPS | {TAKES}
+    assert {name for name, probe in probes.items() if not probe.strategy.timed} == STEPS | {TAKES, ASKS, GIVES_UP}
     series, seen, own = measured(server, target)
     assert own.keys() >= NAMED | STEPS
     assert {name: (values.returned, values.untimed) for name, values in seen.items() if name in own} == {
@@ -208,11 +214,18 @@ def test_in_detail_a_packet_of_srs_is_counted_by_each_part_of_its_way_once(serve
     assert len(with_bytes) >= 7
     assert {name: seen[name].bytes for name in with_bytes} == {name: own[name][2] for name in with_bytes}
     # What is not attached is told: a packet stored is one received or sent, a packet sent is one that was taken.
-    sent, taken, waited = seen["SrsRtcSendTrack::on_nack"], seen[TAKES], seen["SrsRtcConsumer::wait"]
-    assert (sent.packets, taken.packets) == (own["SrsRtcPlayStream::send_packet"][0],) * 2
-    assert taken.untimed + waited.returned == own["SrsRtcConsumer::dump_packet"][0]
+    taken = seen[TAKES]
+    assert (own["SrsRtcSendTrack::on_nack"][0], taken.packets) == (own["SrsRtcPlayStream::send_packet"][0],) * 2
+    assert taken.untimed + own["SrsRtcConsumer::wait"][0] == own["SrsRtcConsumer::dump_packet"][0]
+    whole, frames = seen["SrsRtcPublishStream::on_rtp_plaintext"], seen["SrsRtmpFromRtcBridger::packet_video"]
+    assert (whole.returned, whole.bytes) == (
+        own["SrsRtcPublishStream::on_rtp_cipher"][0],
+        own["SrsRtcPublishStream::on_rtp_cipher"][2],
+    )
+    assert whole.returned == own["SrsRtpPacket::decode"][0]
+    assert frames.untimed >= own["SrsRtmpFromRtcBridger::find_next_lost_sn"][0] > 0
     assert (taken.packets, taken.bytes) == (own["SrsRtcConsumer::enqueue"][0], own["SrsRtcConsumer::dump_packet"][2])
-    assert seen["SrsRtpNackForReceiver::get_nack_seqs"].returned == own["SrsRtcConnection::check_send_nacks"][0]
+    assert (seen[ASKS].added, seen[GIVES_UP].added) == ((own["asked for again"][0],), (own["given up"][0],))
     assert sum(each.returned + each.untimed for each in seen.values()) < CALLS_IN_DETAIL * PUBLISHERS * PACKETS
 
 
@@ -236,9 +249,9 @@ def test_an_srs_on_coroutines_is_counted_exactly_without_a_probe_on_any_ret(
         {probe.symbol.function for probe in found(server, inspector, detail).plan.probes} for detail in Detail
     )
     assert default < detail < probes.keys()
-    assert "SrsRtcConsumer::wait" in detail - default
+    assert "SrsRtcRecvTrack::on_nack" in detail - default
     assert NAMED - probes.keys() == set()
-    assert NAMED & detail == {"SrsRtcConsumer::dump_packet"}
+    assert NAMED & detail == {"SrsRtcConsumer::dump_packet", "SrsRtpNackForReceiver::get_nack_seqs"}
 
     series, seen, own = measured(server, target)
     asked, given_up = own.pop("asked for again")[0], own.pop("given up")[0]

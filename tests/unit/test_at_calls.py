@@ -304,6 +304,36 @@ def test_the_object_is_found_from_its_member(tmp_path: Path) -> None:
     assert known.untrusted("another version", return_trusted=True).at_calls == ()
 
 
+BY_NAME = """\
+profile: lists
+title: a list of missing packets
+structs:
+  Request: {asked: u32 @8}
+functions:
+  - name: Missing::tick
+    role: nack
+    times: named
+    stream: this
+    adds: [{to: requested_packets, value: arg2->Request.asked, at: end}]
+    at_calls:
+      - of: ["Request::add"]
+        adds: [{to: requested_packets, value: 1}]
+"""
+
+
+def test_times_by_name_may_be_of_a_function_whose_end_its_calls_make_needless(tmp_path: Path) -> None:
+    """Where it is probed itself nevertheless, its end is probed, too."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(BY_NAME)
+    known = next(each for each in load([path]).functions() if each.name == "Missing::tick")
+    assert (known.untimed_in_detail, bool(known.program.end)) == (True, True)
+    assert not known.at_calls[0].function.program.end
+    path.write_text(BY_NAME.partition("    at_calls")[0])
+    with pytest.raises(ConfigError) as error:
+        load([path])
+    assert "what is read at the end needs the end" in error.value.message
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
