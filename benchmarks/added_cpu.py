@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What probes add to the CPU time of a server under load, and what the agent estimates that they add.
 
-    .venv/bin/python -m benchmarks.added_cpu PID [--detail all] [--rounds N] [--seconds N] [--empty]
+    .venv/bin/python -m benchmarks.added_cpu PID [--detail default all] [--rounds N] [--seconds N] [--empty]
 
 Root. The server and its traffic are yours: start both before, the traffic as steady as it can be. In each round the process runs once
-without probes and once with them, in an order that alternates, and its own CPU clock is read. The probes are the agent's, attached by its
+without probes and once with those of each detail, in an order that chance decides, and its own CPU clock is read. The probes are the agent's, attached by its
 own modules within this process; there is no governor. Before the rounds the agent samples the process as it does where it has just begun to
-measure it; in the rounds, which are to show what probes cost and nothing else, it does not. `--empty` attaches programs that do nothing to the same instructions: what is then
-added is the kernel's part, which no tool with these probes can avoid.
+measure it; in the rounds, which are to show what probes cost and nothing else, it does not. `--empty` has further turns with programs that do nothing at the same instructions: what these add
+is the kernel's part, which no tool with these probes can avoid.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import partial
+from math import isnan, nan
+from os import getloadavg
 from statistics import mean, median, quantiles
 from typing import NamedTuple
 
@@ -36,10 +39,19 @@ from otel_jb.sandbox.client import Inspector
 SETTLE_S = 0.5  #: after probes came or went
 LEARN_S = 20  #: for which the process is measured, and sampled, before the first round
 TARGET = 1
+ALONE = ""  #: what a turn without probes is called
+
+
+class Turn(NamedTuple):
+    """Shares of one CPU, the process's and the estimate's, and calls a second."""
+
+    probed: float
+    estimate: float = nan
+    calls: float = nan
 
 
 class Round(NamedTuple):
-    """Shares of one CPU, and calls a second."""
+    """A turn, and the process's share of a CPU without probes in the same round."""
 
     alone: float
     probed: float
@@ -95,6 +107,12 @@ class Probes:
                 time.sleep(1)
         self._backend.samples = False
 
+    @property
+    def attaches(self) -> str:
+        """How many functions, at how many instructions."""
+        sites = sum(len(probe.sites) for probe in self._plan.probes)
+        return f"{len(self._plan.probes)} functions, {sites} sites"
+
     def calls(self) -> int:
         """Entries so far."""
         return sum(self._backend.entries().values())
@@ -129,8 +147,8 @@ def share(pid: int, seconds: float) -> float:
     return (cpu_ns(pid) - before) / 1e9 / (time.monotonic() - began)
 
 
-def probed(pid: int, probes: Probes, seconds: float) -> tuple[float, float, float]:
-    """With the agent's probes: the process's share, the estimate of what they add, calls a second."""
+def probed(pid: int, probes: Probes, seconds: float) -> Turn:
+    """With the agent's probes."""
     with probes.attached() as measuring:
         measuring.govern()
         time.sleep(SETTLE_S)
@@ -140,54 +158,70 @@ def probed(pid: int, probes: Probes, seconds: float) -> tuple[float, float, floa
             time.sleep(1)
             measuring.govern()
         spent, elapsed = cpu_ns(pid) - before, time.monotonic() - began
-        return (
+        return Turn(
             spent / 1e9 / elapsed,
             (measuring.spent_s(TARGET) - estimated) / elapsed,
             (probes.calls() - calls) / elapsed,
         )
 
 
-def measure(pid: int, detail: str, rounds: int, seconds: float, *, empty: bool) -> list[Round]:
-    """Both ways in turn."""
-    found = []
-    with closing(Probes(pid, detail)) as probes, closing(Floor()) as floor:
-        if not empty:
+def with_empty(pid: int, probes: Probes, floor: Floor, seconds: float) -> Turn:
+    """With empty programs in the places of the agent's: there is no estimate, and nobody counts."""
+    with probes.empty(floor):
+        return Turn(share(pid, seconds))
+
+
+def measure(pid: int, details: Sequence[str], rounds: int, seconds: float, *, empty: bool) -> dict[str, list[Round]]:
+    """All ways in turn, by what they are called."""
+    with ExitStack() as stack:
+        floor = stack.enter_context(closing(Floor()))
+        ways: dict[str, Callable[[], Turn]] = {ALONE: lambda: Turn(share(pid, seconds))}
+        for detail in details:
+            probes = stack.enter_context(closing(Probes(pid, detail)))
             probes.learn()
-        for _ in range(rounds):
-            alone = share(pid, seconds) if random.random() < 0.5 else None
+            ways[f"{detail}: {probes.attaches}"] = partial(probed, pid, probes, seconds)
             if empty:
-                with probes.empty(floor):
-                    with_probes = (share(pid, seconds), float("nan"), float("nan"))
-            else:
-                with_probes = probed(pid, probes, seconds)
-            alone = share(pid, seconds) if alone is None else alone
-            found.append(Round(alone, *with_probes))
+                ways[f"{detail}, empty programs"] = partial(with_empty, pid, probes, floor, seconds)
+        found: dict[str, list[Round]] = {name: [] for name in ways if name != ALONE}
+        for _ in range(rounds):
+            turns = {name: ways[name]() for name in random.sample([*ways], len(ways))}
+            alone = turns.pop(ALONE).probed
+            for name, turn in turns.items():
+                found[name].append(Round(alone, *turn))
     return found
 
 
-def table(rounds: list[Round]) -> str:
-    """Markdown: one row."""
-    alone = median(r.alone for r in rounds)
-    added = median(r.probed - r.alone for r in rounds)
-    low, _, high = quantiles([(r.probed - r.alone) / alone for r in rounds], n=4)
-    estimate = median(r.estimate for r in rounds)
-    return (
-        "| rounds | calls/s | server alone, % of a CPU | added, % of a CPU | added, % of the server's own (half of the rounds) | estimate, % of a CPU | "
-        "estimate / added |\n|---|---|---|---|---|---|---|\n"
-        f"| {len(rounds)} | {mean(r.calls for r in rounds):,.0f} | {alone * 100:.2f} | {added * 100:.2f} | "
-        f"{added / alone:.1%} ({low:.1%} to {high:.1%}) | {estimate * 100:.2f} | {estimate / added:.2f} |\n"
-    )
+def table(found: Mapping[str, Sequence[Round]]) -> str:
+    """Markdown: a row for each way."""
+    lines = [
+        "| attached | calls/s | server alone, % of a CPU | added, % of a CPU | added, % of its own (half of the rounds) | of medians | of means | estimate / added |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, rounds in found.items():
+        alone, own = median(r.alone for r in rounds), mean(r.alone for r in rounds)
+        added = median(r.probed - r.alone for r in rounds)
+        low, _, high = quantiles([(r.probed - r.alone) / alone for r in rounds], n=4)
+        medians = median(r.probed for r in rounds) / alone - 1
+        means = mean(r.probed for r in rounds) / own - 1
+        calls, estimate = mean(r.calls for r in rounds), median(r.estimate for r in rounds)
+        told = "– | " if isnan(calls) else f"{calls:,.0f} | "
+        right = "–" if isnan(estimate) else f"{estimate / added:.2f}"
+        lines.append(
+            f"| {name} | {told}{alone * 100:.2f} | {added * 100:.2f} | {added / alone:.1%} ({low:.1%} to {high:.1%}) | {medians:.1%} | {means:.1%} | {right} |"
+        )
+    return "\n".join(lines)
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pid", type=int)
-    parser.add_argument("--detail", choices=("default", "all"), default="default")
+    parser.add_argument("--detail", choices=("default", "all"), nargs="+", default=["default"])
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--empty", action="store_true")
     args = parser.parse_args()
+    print(f"{args.rounds} rounds, load at the start {' '.join(f'{each:.1f}' for each in getloadavg())}\n")
     print(table(measure(args.pid, args.detail, args.rounds, args.seconds, empty=args.empty)))
     return 0
 
