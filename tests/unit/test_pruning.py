@@ -299,6 +299,16 @@ def test_shifts_that_clear_the_upper_half_become_one_instruction_or_none() -> No
     ]
 
 
+def test_shifts_within_shifts_are_each_taken_for_their_own_register() -> None:
+    """One register's upper half is clear already and the other's is not: compilers may clear the one between the two shifts of the other."""
+    left, right = (Instruction(opcode, 6, immediate=32) for opcode in (0x67, 0x77))
+    between = [each._replace(dst=7) for each in (left, right)]
+    program = [Instruction(bpf.LOAD, 6, 1, 8), Instruction(0x61, 7, 1), left, *between, right]
+    program += [Instruction(bpf.MOVE, 0, 6), Instruction(bpf.ADD, 0, 7), EXIT]
+    assert Machine(pruned(program), "halves").seen == Machine(program, "halves").seen
+    assert Instruction(0xBC, 6, 6) in pruned(program)
+
+
 def test_what_a_helper_reads_stays() -> None:
     """The key of a look-up is written to the stack, and nothing above it that nobody reads."""
     key = [Instruction(bpf.STORE_IMMEDIATE, 10, 0, -16, 7), Instruction(bpf.STORE_IMMEDIATE, 10, 0, -8, 8)]

@@ -128,10 +128,11 @@ def _rewritten(block: Block, state: State) -> list[_Step]:
     """The instructions of a block, with numbers in the place of what they are known to be. Its jump is decided, if it can be."""
     state = state.copy()
     steps: list[_Step] = []
-    before = shifted = values.UNKNOWN  # of the register of the last instruction; of that of the last step, if it shifts
+    befores: list[int] = []  # of each step, what was known before it of the register that it names
     for each, second in values.whole(block.code):
         if each.opcode == bpf.CALL:
             steps.append(_Step((each,), _read_by(state, each), 0b111111, False))
+            befores.append(values.UNKNOWN)
             _called(state, each)
             continue
         if (
@@ -140,7 +141,7 @@ def _rewritten(block: Block, state: State) -> list[_Step]:
             and steps
             and steps[-1].code[0] == (_LEFT, each.dst, 0, 0, 32)
         ):
-            _halve(steps, each.dst, shifted)
+            _halve(steps, befores, each.dst)
             state.step(each)
             continue
         before = state.registers[each.dst]
@@ -152,20 +153,22 @@ def _rewritten(block: Block, state: State) -> list[_Step]:
                 continue
             step = _as_number(step, each.dst, after)
         steps.append(step)
-        shifted = before
+        befores.append(before)
     if block.jump is not None:
         _decide(block, state)
     return steps
 
 
-def _halve(steps: list[_Step], register: int, before: int) -> None:
+def _halve(steps: list[_Step], befores: list[int], register: int) -> None:
     """In the place of two shifts that clear the upper half of a register: nothing, where that is clear, or one instruction."""
     steps.pop()
-    if values.is_half(before):
+    if values.is_half(befores.pop()):
         return
     source = register
     if steps and steps[-1].code[0].opcode == bpf.MOVE and steps[-1].code[0].dst == register:
         source = steps.pop().code[0].src
+        befores.pop()
+    befores.append(values.UNKNOWN)
     steps.append(_Step((Instruction(_MOVE32, register, source),), 1 << source, 1 << register, True))
 
 
