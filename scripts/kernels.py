@@ -56,7 +56,7 @@ PYTEST = ("python3", "-m", "pytest", "-p", "no:cacheprovider", "--timeout=900", 
           "-o", "junit_family=xunit1", "--junitxml=/out/results.xml")  # fmt: skip
 #: What `--quick` runs, as pytest's -k: everything but the corpus, recordings and the second build of each hazard.
 QUICK = (
-    "test_counting and (exact or minimum or attached_again or in_flight or died) or test_cost or test_agent or "
+    "test_counting and (exact or minimum or attached_again or in_flight or died) or test_cost or test_agent or verifier_takes or "
     "test_hazards and O2 and ends_as and (ucontext-up or switch-pointer or migrating or exception-through or longjmp or "
     "pthread-exit or recursion or tail-calls or cold or fork)"
 )

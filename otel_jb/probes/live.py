@@ -590,6 +590,7 @@ class BpfBackend:
     def snapshot(self, roll: bool = False, only: int | None = None) -> Snapshot:
         """See `Backend.snapshot`."""
         self._ready()
+        self._instances.rest()  # what is attached at once is attached between two snapshots
         if roll:
             self._reader.settle_dead_threads(self._table.settle)
         indices = None if only is None else {item.index for item in self._targets[only].probes}

@@ -9,6 +9,7 @@ from otel_jb.model.reads import Op, ReadOp, ReadProgram
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs.instructions import Instruction
+from otel_jb.probes.programs.prepared import prepare
 from otel_jb.probes.programs.template import Shape, Template, at_site, shape_of
 
 READS = ReadProgram(entry=(ReadOp(Op.BYTES, src=1), ReadOp(Op.END)), end=(ReadOp(Op.MOV, 7, 0), ReadOp(Op.END)))
@@ -40,7 +41,7 @@ def targets(code: list[Instruction]) -> list[int]:
 
 def test_a_constant_takes_the_place_of_the_call_and_jumps_find_their_targets() -> None:
     """A 64-bit cookie is one instruction longer than the call was; jumps over it are made longer, forwards and backwards."""
-    code = bpf.decode(template().filled(Shape(COOKIE, 0, ReadProgram()), {"overflow": 9}))
+    code = bpf.decode(prepare(template(), {"overflow": 9}).filled(Shape(COOKIE, 0, ReadProgram())))
     assert code[2:4] == [Instruction(bpf.LOAD_IMMEDIATE, 0, 0, 0, 5), Instruction(0, 0, 0, 0, -8)]
     assert targets(code) == [8, 0]
     assert code[8] == CODE[7]
@@ -49,7 +50,7 @@ def test_a_constant_takes_the_place_of_the_call_and_jumps_find_their_targets() -
 
 def test_a_program_for_many_probes_asks_the_kernel_for_the_cookie() -> None:
     """Without a cookie of its own the hole is the helper bpf_get_attach_cookie, and nothing moves."""
-    code = bpf.decode(template().filled(Shape(None, 0, ReadProgram()), {"overflow": 9}))
+    code = bpf.decode(prepare(template(), {"overflow": 9}).filled(Shape(None, 0, ReadProgram())))
     assert code[2] == Instruction(bpf.CALL, immediate=174)
     assert targets(code) == targets(list(CODE))
 

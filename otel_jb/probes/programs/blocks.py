@@ -25,7 +25,9 @@ class Block:
 
     def ways(self) -> list[int]:
         """Where it may go on."""
-        return [place for place in (self.next, self.target) if place != NOWHERE]
+        if self.next == NOWHERE:
+            return []
+        return [self.next] if self.target == NOWHERE else [self.next, self.target]
 
 
 def blocks_of(program: Sequence[Instruction]) -> dict[int, Block]:

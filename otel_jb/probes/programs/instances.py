@@ -14,6 +14,7 @@ from otel_jb.model.errors import AgentError, PermissionDeniedError, UnsupportedE
 from otel_jb.model.reads import ReadProgram
 from otel_jb.probes import abi
 from otel_jb.probes.bpf import PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, BpfError, load, put_program
+from otel_jb.probes.programs.prepared import Prepared, prepare
 from otel_jb.probes.programs.template import Shape, Template, shape_of
 
 MOST_OF_ONE_PROBE = 512  #: programs with a cookie of their own; each takes about 10 KiB of the kernel's memory
@@ -37,6 +38,7 @@ class Instances:
         self._templates, self._maps = templates, maps
         self._attach_type = UPROBE_MULTI if multi else 0
         self._loaded: dict[tuple[str, Shape], _Instance] = {}
+        self._prepared: dict[tuple[str, bool], Prepared] = {}  # by template, and whether for sessions
         self._settles: set[str] = set()  # the program arrays that are filled
 
     def check(self) -> None:
@@ -63,10 +65,12 @@ class Instances:
         return self._loaded[key].descriptor
 
     def _load(self, name: str, shape: Shape, kind: int, *, session: bool) -> int:
-        maps = {**self._maps, "onward": self._maps["onward_in_session"]} if session else self._maps
         attach_type = UPROBE_SESSION if session else self._attach_type
         template = name if shape.features & abi.FEATURES_RARE else abi.PLAIN.get(name, name)
-        code = self._templates[template].filled(shape, maps)
+        if (template, session) not in self._prepared:
+            maps = {**self._maps, "onward": self._maps["onward_in_session"]} if session else self._maps
+            self._prepared[template, session] = prepare(self._templates[template], maps)
+        code = self._prepared[template, session].filled(shape)
         return load_program(name, code, 0 if kind == PROG_TYPE_RAW_TRACEPOINT else attach_type, kind)
 
     def _fill_onward(self, *, session: bool) -> None:
@@ -83,6 +87,10 @@ class Instances:
             finally:
                 os.close(program)
         self._settles.add(array)
+
+    def rest(self) -> None:
+        """Forget what makes programs quickly: until the next is taken, which makes it anew, it would only take memory."""
+        self._prepared.clear()
 
     def give_back(self, name: str, shape: Shape) -> None:
         """One user less; the kernel frees the program when its last link is gone."""

@@ -59,13 +59,16 @@ def _signed32(value: int) -> int:
 
 
 def decode(code: bytes) -> list[Instruction]:
-    """The instructions of a program. Raises ValueError if the size is not a multiple of an instruction's."""
+    """The instructions of a program, equal ones as one object. Raises ValueError if the size is not a multiple of an instruction's."""
     if len(code) % SIZE:
         raise ValueError("a BPF program of broken instructions")
-    return [
-        Instruction(op, registers & 15, registers >> 4, off, imm)
-        for op, registers, off, imm in _FORMAT.iter_unpack(code)
-    ]
+    words = list(_FORMAT.iter_unpack(code))
+    made = {
+        each: Instruction(op, registers & 15, registers >> 4, off, imm)
+        for each in set(words)
+        for op, registers, off, imm in (each,)
+    }
+    return [made[each] for each in words]
 
 
 def encode(instructions: Sequence[Instruction]) -> bytes:

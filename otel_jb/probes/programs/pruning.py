@@ -11,13 +11,13 @@ What a program does to memory that is not its own stack, which helpers it calls 
 from __future__ import annotations
 
 import heapq
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
 
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs import values
 from otel_jb.probes.programs.blocks import NOWHERE, Block
 from otel_jb.probes.programs.instructions import Instruction
-from otel_jb.probes.programs.values import STACK, State
+from otel_jb.probes.programs.values import STACK, UNKNOWN, State
 
 #: of each helper how many arguments it has, how many of their bytes it reads, and from where on the stack it may write: by argument
 _ARGUMENTS = {1: 2, 2: 4, 3: 2, 5: 0, 12: 3, 14: 0, 15: 0, 16: 2, 35: 0, 67: 4, 80: 0, 112: 3, 113: 3, 130: 4, 131: 3, 132: 2, 158: 0, 173: 1, 174: 1}  # fmt: skip
@@ -34,38 +34,31 @@ _MOVE32 = 0xBC  #: of the lower half, and 0 in the upper one
 _LEFT, _RIGHT = bpf.by_value(bpf.LEFT), bpf.by_value(bpf.RIGHT)
 
 
-class _Step(NamedTuple):
-    """An instruction, with what it reads and what it writes: a bit for each register and each word of the stack."""
-
-    code: tuple[Instruction, ...]
-    reads: int
-    writes: int
-    needless: bool  #: if nobody reads what it writes
+#: An instruction, of one half or two; what it reads and what it writes, a bit for each register and each word of the stack; whether it is needless if nobody
+#: reads what it writes; and of what a calculation leaves, what its register was known to be before it. (A named tuple takes five times as long to make.)
+_Step = tuple[tuple[Instruction, ...], int, int, bool, int]
 
 
 def prune(blocks: dict[int, Block]) -> None:
     """Leave out what is needless. A program with instructions of another kind than the agent and BCC's compiler make stays as it is."""
     if not all(values.is_familiar(each) for block in blocks.values() for each in block.code):
         return
-    known = _known(blocks)
-    for at in [at for at in blocks if at not in known]:
+    steps = _followed(blocks)
+    for at in [at for at in blocks if at not in steps]:
         del blocks[at]
-    steps = {at: _rewritten(block, known[at]) for at, block in blocks.items()}
     _without_unread(blocks, steps)
 
 
-def _known(blocks: dict[int, Block]) -> dict[int, State]:
-    """What is known where each block begins; blocks that nothing leads to are missing."""
+def _followed(blocks: dict[int, Block]) -> dict[int, list[_Step]]:
+    """The blocks that something leads to, with numbers in the place of what is known to be one, and their jumps decided where they can be."""
     known = {0: values.begun()}
+    steps: dict[int, list[_Step]] = {}
+    ends: dict[int, State] = {}
     waiting = [0]  # in the program's order, which is that of almost all ways: each block is looked at once or twice
     while waiting:
         at = heapq.heappop(waiting)
         block, state = blocks[at], known[at].copy()
-        for each, second in values.whole(block.code):
-            if each.opcode == bpf.CALL:
-                _called(state, each)
-            else:
-                state.step(each, second)
+        steps[at], ends[at] = _through(block, state), state  # the last time is with all that leads there
         for way in _ways(block, state):
             if way not in known:
                 known[way] = state.copy()
@@ -73,7 +66,10 @@ def _known(blocks: dict[int, Block]) -> dict[int, State]:
                 continue
             if way not in waiting:
                 heapq.heappush(waiting, way)
-    return known
+    for at, state in ends.items():
+        if blocks[at].jump is not None:
+            _decide(blocks[at], state)
+    return steps
 
 
 def _ways(block: Block, state: State) -> list[int]:
@@ -95,8 +91,8 @@ def _called(state: State, call: Instruction) -> None:
                 size = registers[2] if helper in _READS and register == 1 and registers[2] >= 0 else STACK
                 state.forget(begin, begin + size)
             elif registers[register] == values.ANYTHING:
-                state.blur(values.UNKNOWN)
-    registers[0:6] = [values.UNKNOWN] * 6
+                state.blur(UNKNOWN)
+    registers[0:6] = [UNKNOWN] * 6
 
 
 def _arguments(call: Instruction) -> int:
@@ -124,52 +120,116 @@ def _read_by(state: State, call: Instruction) -> int:
     return read
 
 
-def _rewritten(block: Block, state: State) -> list[_Step]:
-    """The instructions of a block, with numbers in the place of what they are known to be. Its jump is decided, if it can be."""
-    state = state.copy()
+def _through(block: Block, state: State) -> list[_Step]:
+    """The instructions of a block, with numbers in the place of what they are known to be. `state` is then what is known at its end."""
     steps: list[_Step] = []
-    befores: list[int] = []  # of each step, what was known before it of the register that it names
-    for each, second in values.whole(block.code):
-        if each.opcode == bpf.CALL:
-            steps.append(_Step((each,), _read_by(state, each), 0b111111, False))
-            befores.append(values.UNKNOWN)
-            _called(state, each)
-            continue
-        if (
-            each.opcode == _RIGHT
-            and each.immediate == 32
-            and steps
-            and steps[-1].code[0] == (_LEFT, each.dst, 0, 0, 32)
-        ):
-            _halve(steps, befores, each.dst)
-            state.step(each)
-            continue
-        before = state.registers[each.dst]
-        step = _step(state, each, second)
-        state.step(each, second)
-        after = state.registers[each.dst]
-        if step.needless and each.opcode not in values.STORES:
-            if (values.operates(each) and after == before and after >= 0) or values.keeps(step.code[0]):
-                continue
-            step = _as_number(step, each.dst, after)
-        steps.append(step)
-        befores.append(before)
-    if block.jump is not None:
-        _decide(block, state)
+    code = iter(block.code)
+    for each in code:
+        _BY_CLASS[each.opcode & 7](steps, state, each, code)
     return steps
 
 
-def _halve(steps: list[_Step], befores: list[int], register: int) -> None:
+def _number_of_64_bits(steps: list[_Step], state: State, each: Instruction, code: Iterator[Instruction]) -> None:
+    second = next(code)
+    state.registers[each.dst] = (
+        UNKNOWN if each.src else each.immediate & values.LOW | (second.immediate & values.LOW) << 32
+    )
+    steps.append(((each, second), 0, 1 << each.dst, True, UNKNOWN))
+
+
+def _load(steps: list[_Step], state: State, each: Instruction, _: object) -> None:
+    place, base = state.place(each.src, each.offset), state.registers[each.src]
+    state.load(each, place)
+    reads = 1 << each.src
+    if place is not None:
+        reads |= _slots(place, place + values.LOADS[each.opcode])
+    elif base <= values.ANYTHING:
+        reads |= _ALL_SLOTS
+    after = state.registers[each.dst]
+    if place is not None and after >= 0 and (number := _number(each.dst, after)) is not None:
+        steps.append(number)
+    else:
+        steps.append(((each,), reads, 1 << each.dst, place is not None or base == values.CONTEXT, UNKNOWN))
+
+
+def _store(steps: list[_Step], state: State, each: Instruction, _: object) -> None:
+    if values.is_atomic(each):
+        _exchange(steps, state, each)
+        return
+    reads = 1 << each.dst | (1 << each.src if each.opcode & 1 else 0)
+    place, size = state.place(each.dst, each.offset), values.STORES[each.opcode]
+    state.store(each, place)
+    if place is None:
+        steps.append(((each,), reads, 0, False, UNKNOWN))
+        return
+    written = _slots(place, place + size)
+    steps.append(((each,), reads if size == 8 and place % 8 == 0 else reads | written, written, True, UNKNOWN))
+
+
+def _exchange(steps: list[_Step], state: State, each: Instruction) -> None:
+    reads = 1 << each.dst | 1 << each.src | (_ALL_SLOTS if state.registers[each.dst] <= values.ANYTHING else 0)
+    state.exchange(each)
+    if each.immediate == values.EXCHANGES_IF:
+        steps.append(((each,), reads | 1, 1, False, UNKNOWN))
+    else:
+        steps.append(((each,), reads, 1 << each.src if each.immediate & values.FETCHES else 0, False, UNKNOWN))
+
+
+def _call_or_exit(steps: list[_Step], state: State, each: Instruction, _: object) -> None:
+    if each.opcode == bpf.CALL:
+        steps.append(((each,), _read_by(state, each), 0b111111, False, UNKNOWN))
+        _called(state, each)
+    else:
+        steps.append(((each,), 1, 0, False, UNKNOWN))
+
+
+def _calculation(steps: list[_Step], state: State, each: Instruction, _: object) -> None:
+    registers, register = state.registers, each.dst
+    before, right = registers[register], state.operand(each)
+    if each.opcode == bpf.MOVE and right < 0:  # the most frequent one
+        registers[register] = right
+        steps.append(((each,), 1 << each.src, 1 << register, True, before))
+        return
+    after = registers[register] = values.calculated(each, before, right)
+    if each.opcode == _RIGHT and each.immediate == 32 and steps and steps[-1][0] == ((_LEFT, register, 0, 0, 32),):
+        _halve(steps, register)
+        return
+    if after >= 0:
+        if after == before:
+            return
+        if (number := _number(register, after)) is not None:
+            steps.append(number)
+            return
+    if not values.is_swap(each):
+        each = _by_number(each, right)
+    if before == 0 and values.copies_onto_zero(each):
+        each = each._replace(opcode=bpf.MOVE)
+    if values.keeps(each):
+        return
+    reads = 1 << each.src if each.opcode & values.BY_REGISTER and not values.is_swap(each) else 0
+    if not values.moves(each):
+        reads |= 1 << register
+    steps.append(((each,), reads, 1 << register, True, before))
+
+
+#: what makes the steps of an instruction, and goes on to what is known behind it, by the lowest three bits of the opcode
+_BY_CLASS: Sequence[Callable[[list[_Step], State, Instruction, Iterator[Instruction]], None]] = (
+    _number_of_64_bits, _load, _store, _store, _calculation, _call_or_exit, _call_or_exit, _calculation,
+)  # fmt: skip
+
+
+def _halve(steps: list[_Step], register: int) -> None:
     """In the place of two shifts that clear the upper half of a register: nothing, where that is clear, or one instruction."""
-    steps.pop()
-    if values.is_half(befores.pop()):
+    *_, before = steps.pop()
+    if values.is_half(before):
         return
     source = register
-    if steps and steps[-1].code[0].opcode == bpf.MOVE and steps[-1].code[0].dst == register:
-        source = steps.pop().code[0].src
-        befores.pop()
-    befores.append(values.UNKNOWN)
-    steps.append(_Step((Instruction(_MOVE32, register, source),), 1 << source, 1 << register, True))
+    if steps:
+        last = steps[-1][0][0]
+        if last.opcode == bpf.MOVE and last.dst == register:
+            source = last.src
+            steps.pop()
+    steps.append(((Instruction(_MOVE32, register, source),), 1 << source, 1 << register, True, UNKNOWN))
 
 
 def _decide(block: Block, state: State) -> None:
@@ -178,67 +238,29 @@ def _decide(block: Block, state: State) -> None:
     if len(ways) == 1 or block.target == block.next:
         block.jump, block.target, block.next = None, NOWHERE, ways[0]
         return
-    block.jump = _by_number(block.jump, state)
+    block.jump = _by_number(block.jump, state.operand(block.jump))
 
 
-def _by_number(each: Instruction, state: State) -> Instruction:
+def _by_number(each: Instruction, right: int) -> Instruction:
     """With the number that its right operand is known to be, if there is room for it."""
-    right = state.registers[each.src] if each.opcode & values.BY_REGISTER else values.UNKNOWN
-    number = values.signed(right)
-    if right < 0 or not -(1 << 31) <= number < 1 << 31 or (values.operates(each) and not values.allows(each, number)):
+    if right < 0 or not each.opcode & values.BY_REGISTER:
         return each
-    return each._replace(opcode=each.opcode & ~values.BY_REGISTER, src=0, immediate=number)
+    number = values.signed(right)
+    if not -(1 << 31) <= number < 1 << 31 or (values.operates(each) and not values.allows(each, number)):
+        return each
+    return Instruction(each.opcode & ~values.BY_REGISTER, each.dst, 0, each.offset, number)
 
 
-def _as_number(step: _Step, register: int, value: int) -> _Step:
-    """The same result as a number, where that is one instruction."""
-    if value < 0 or len(step.code) > 1:
-        return step
+def _number(register: int, value: int) -> _Step | None:
+    """What sets a register to a number, where that is one instruction."""
     number = values.signed(value)
     if -(1 << 31) <= number < 1 << 31:
-        made = Instruction(bpf.by_value(bpf.MOVE), register, immediate=number)
+        made = Instruction(bpf.by_value(bpf.MOVE), register, 0, 0, number)
     elif value <= values.LOW:
-        made = Instruction(bpf.by_value(_MOVE32), register, immediate=values.signed(value, 32))
+        made = Instruction(bpf.by_value(_MOVE32), register, 0, 0, values.signed(value, 32))
     else:
-        return step
-    return _Step((made,), 0, step.writes, True)
-
-
-def _step(state: State, each: Instruction, second: Instruction | None) -> _Step:
-    target, source = 1 << each.dst, 1 << each.src
-    if second is not None:
-        return _Step((each, second), 0, target, True)
-    if each.opcode in values.LOADS:
-        place = state.place(each.src, each.offset)
-        own = place is not None or state.registers[each.src] == values.CONTEXT
-        read = _ALL_SLOTS if state.anywhere(each.src, each.offset) else 0
-        if place is not None:
-            read = _slots(place, place + values.LOADS[each.opcode])
-        return _Step((each,), source | read, target, own)
-    if each.opcode in values.STORES:
-        reads = target | (source if each.opcode & 1 else 0)
-        place, size = state.place(each.dst, each.offset), values.STORES[each.opcode]
-        if place is None:
-            return _Step((each,), reads, 0, False)
-        written = _slots(place, place + size)
-        return _Step((each,), reads if size == 8 and place % 8 == 0 else reads | written, written, True)
-    if values.is_atomic(each):
-        read, fetches = target | source, bool(each.immediate & values.FETCHES)
-        if each.immediate == values.EXCHANGES_IF:
-            return _Step((each,), read | 1 | _touched(state, each), 1, False)
-        return _Step((each,), read | _touched(state, each), source if fetches else 0, False)
-    if values.operates(each):
-        if not values.is_swap(each):
-            each = _by_number(each, state)
-        if state.registers[each.dst] == 0 and values.copies_onto_zero(each):
-            each = each._replace(opcode=bpf.MOVE)
-        right = 1 << each.src if each.opcode & values.BY_REGISTER and not values.is_swap(each) else 0
-        return _Step((each,), right | (0 if values.moves(each) else target), target, True)
-    return _Step((each,), 1, 0, False)  # the exit
-
-
-def _touched(state: State, each: Instruction) -> int:
-    return _ALL_SLOTS if state.registers[each.dst] <= values.ANYTHING else 0
+        return None
+    return (made,), 0, 1 << register, True, UNKNOWN
 
 
 def _without_unread(blocks: dict[int, Block], steps: dict[int, list[_Step]]) -> None:
@@ -251,19 +273,16 @@ def _without_unread(blocks: dict[int, Block], steps: dict[int, list[_Step]]) -> 
     waiting = sorted(-at for at in blocks)  # from the program's end
     while waiting:
         at = -heapq.heappop(waiting)
-        read, _ = _back(blocks[at], steps[at], wanted)
+        read = _back(blocks[at], steps[at], wanted)  # the last time is with all that is read behind it
         if read != wanted[at]:
             wanted[at] = read
             for before in leading[at]:
                 if -before not in waiting:
                     heapq.heappush(waiting, -before)
-    for at, block in blocks.items():
-        _, kept = _back(block, steps[at], wanted)
-        block.code = [each for step in kept for each in step.code]
 
 
-def _back(block: Block, steps: list[_Step], wanted: dict[int, int]) -> tuple[int, list[_Step]]:
-    """What is read behind the beginning of a block, by whoever, and which of its steps matter."""
+def _back(block: Block, steps: list[_Step], wanted: dict[int, int]) -> int:
+    """Leave out of a block what does not matter behind it. Returns what is read behind its beginning, by whoever."""
     read = 0
     for way in block.ways():
         read |= wanted[way]
@@ -271,11 +290,12 @@ def _back(block: Block, steps: list[_Step], wanted: dict[int, int]) -> tuple[int
         read |= 1 << block.jump.dst
         if block.jump.opcode & values.BY_REGISTER:
             read |= 1 << block.jump.src
-    kept: list[_Step] = []
-    for step in reversed(steps):
-        if step.needless and not step.writes & read:
+    kept: list[Instruction] = []
+    for code, reads, writes, needless, _ in reversed(steps):
+        if needless and not writes & read:
             continue
-        read = read & ~step.writes | step.reads
-        kept.append(step)
+        read = read & ~writes | reads
+        kept += reversed(code)
     kept.reverse()
-    return read, kept
+    block.code = kept
+    return read

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compiled BPF programs, with the holes in which each probe's constants and reads are put before a program is loaded.
-
-bpf/otel_jb.bpf.c calls helpers that no kernel has where something differs between probes. Made into constants there, a cookie costs
-no call (27 ns of a hit on some processors, 8 on others), what a probe does not need is dead code that the verifier takes
-out, and its reads are instructions and not operations that are interpreted.
-"""
+"""The compiled BPF programs with their holes, and what a probe's programs are made for."""
 
 from __future__ import annotations
 
@@ -14,44 +9,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from otel_jb.model.plan import PairKey
-from otel_jb.model.reads import Op, ReadOp, ReadProgram, numbered
+from otel_jb.model.reads import Op, ReadProgram, numbered
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
-from otel_jb.probes.programs import markcode, sharecode, sitecode
-from otel_jb.probes.programs.blocks import blocks_of
+from otel_jb.probes.programs import markcode
 from otel_jb.probes.programs.instructions import Instruction
-from otel_jb.probes.programs.layout import laid_out
 from otel_jb.probes.programs.markcode import MarkCode
-from otel_jb.probes.programs.pruning import prune
-from otel_jb.probes.programs.reading import LOWEST, SERIES_AT, compiled, emits, reads_return, told_at_entry
+from otel_jb.probes.programs.reading import LOWEST, SERIES_AT, emits, reads_return, told_at_entry
 from otel_jb.probes.programs.sharecode import ShareCode
 from otel_jb.probes.programs.sitecode import SiteCode
 
 _MAP_REFERENCE = 1  #: source register BPF_PSEUDO_MAP_FD of a 64-bit load: the immediate is a descriptor
-_GET_ATTACH_COOKIE = 174
-_MAP_VALUE = 2  #: BPF_PSEUDO_MAP_VALUE: the address within the only element, whose offset is in the second instruction
-_HOLES = frozenset(
-    {
-        abi.HOLE_COOKIE,
-        abi.HOLE_FEATURES,
-        abi.HOLE_ENTRY_READS,
-        abi.HOLE_END_READS,
-        abi.HOLE_SITE,
-        abi.HOLE_ARGUMENTS,
-        abi.HOLE_SHARE,
-        abi.HOLE_UPDATED,
-    }
-)
-_MAP_HOLES = {
-    abi.HOLE_CALLS: "calls",
-    abi.HOLE_SHARES: "shares",
-    abi.HOLE_CELLS: "cells",
-    abi.HOLE_CONTROL: "control",
-    abi.HOLE_CACHE: "cache",
-    abi.HOLE_SETS: "sets",
-    abi.HOLE_USERS: "users",
-    abi.HOLE_WAITING: "waiting",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,23 +141,6 @@ class Template:
         _ = template.code  # ValueError
         return template
 
-    def filled(self, shape: Shape, maps: Mapping[str, int]) -> bytes:
-        """The program for a shape, with these maps' descriptors. Raises ValueError, KeyError."""
-        general = self.code
-        pieces: dict[int, Sequence[Instruction]] = {}
-        for at, helper in bpf.calls(general):
-            if helper in _HOLES:
-                pieces[at] = _piece(helper, shape)
-            elif helper in _MAP_HOLES:
-                descriptor = maps[_MAP_HOLES[helper]]
-                pieces[at] = (Instruction(bpf.LOAD_IMMEDIATE, 0, _MAP_VALUE, 0, descriptor), Instruction(0))
-        code, places = bpf.replaced(general, pieces)
-        for at, name in self.maps.items():
-            code[places[at]] = code[places[at]]._replace(immediate=maps[name])
-        blocks = blocks_of(code)
-        prune(blocks)
-        return bpf.encode(laid_out(blocks))
-
 
 def _lowest(instructions: Sequence[Instruction]) -> int:
     """A bound of what the program uses of its stack, from r10 downwards: the lowest offset of anything that may be an address there."""
@@ -201,23 +152,3 @@ def _lowest(instructions: Sequence[Instruction]) -> int:
             *(i.immediate for i in instructions if i.opcode == bpf.by_value(bpf.ADD) and i.immediate >= LOWEST),
         ]
     )
-
-
-def _piece(hole: int, shape: Shape) -> Sequence[Instruction]:
-    if hole == abi.HOLE_FEATURES:
-        return bpf.load_immediate(0, shape.features)
-    if hole == abi.HOLE_COOKIE:
-        if shape.cookie is None:
-            return (Instruction(bpf.CALL, immediate=_GET_ATTACH_COOKIE),)
-        return bpf.load_immediate(0, shape.cookie)
-    if hole in (abi.HOLE_SHARE, abi.HOLE_UPDATED):
-        if shape.share is None:
-            return sharecode.NOTHING
-        return shape.share.account() if hole == abi.HOLE_SHARE else shape.share.updated()
-    if hole == abi.HOLE_ARGUMENTS:
-        return markcode.compiled(shape.marks)
-    if hole == abi.HOLE_SITE:
-        only = None if shape.cookie is None else sitecode.number_in(shape.cookie)
-        return sitecode.compiled(shape.sites if shape.cookie is None or only is not None else (), only)
-    operations: tuple[ReadOp, ...] = shape.reads.entry if hole == abi.HOLE_ENTRY_READS else shape.reads.end
-    return compiled(operations)

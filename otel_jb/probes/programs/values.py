@@ -7,9 +7,8 @@ through registers and through whole words of the stack; of memory elsewhere noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs.instructions import Instruction
@@ -83,10 +82,7 @@ def operates(each: Instruction) -> bool:
 
 def is_familiar(each: Instruction) -> bool:
     """Whether it is one of those that are followed here: no later extension of the instruction set."""
-    if operates(each):
-        return not each.offset and not (is_swap(each) and each.opcode & 7 == _ALU64)
-    others = (bpf.LOAD_IMMEDIATE, 0, bpf.CALL, bpf.EXIT)
-    return each.opcode in LOADS or each.opcode in STORES or each.opcode in others or is_atomic(each)
+    return each.opcode in _FAMILIAR and not (each.offset and operates(each))
 
 
 def moves(each: Instruction) -> bool:
@@ -125,6 +121,13 @@ def is_atomic(each: Instruction) -> bool:
     return each.opcode & 0xE7 == _ATOMIC | 3
 
 
+_FAMILIAR = frozenset(
+    {bpf.LOAD_IMMEDIATE, 0, bpf.CALL, bpf.EXIT, *LOADS, *STORES}
+    | {opcode for opcode in range(256) if is_atomic(Instruction(opcode))}
+    | {opcode for opcode in range(256) if opcode & 7 in (_ALU, _ALU64) and opcode & 0xF7 != _END | _ALU64}
+)
+
+
 @dataclass(slots=True)
 class State:
     """What is known at one place of a program."""
@@ -138,14 +141,18 @@ class State:
 
     def join(self, other: State) -> bool:
         """Know only what is known in both. Returns whether that is less than before."""
-        before = self.registers, self.slots
+        less = False
         if self.registers != other.registers:
-            self.registers = list(map(either, self.registers, other.registers))
+            joined = list(map(either, self.registers, other.registers))
+            less = joined != self.registers
+            self.registers = joined
         if self.slots != other.slots:
-            places = self.slots.keys() | other.slots.keys()
-            joined = {at: either(self.slots.get(at, UNKNOWN), other.slots.get(at, UNKNOWN)) for at in places}
-            self.slots = {at: value for at, value in joined.items() if value != UNKNOWN}
-        return before != (self.registers, self.slots)
+            for at in self.slots.keys() | other.slots.keys():
+                before, coming = self.slots.get(at, UNKNOWN), other.slots.get(at, UNKNOWN)
+                if before != coming and (value := either(before, coming)) != before:
+                    less = True
+                    self.slots[at] = value
+        return less
 
     def operand(self, each: Instruction) -> int:
         """The value on the right of a calculation or a comparison."""
@@ -156,61 +163,48 @@ class State:
         offset = offset_of(self.registers[register])
         return None if offset is None or not -STACK <= offset + distance < 0 else offset + distance
 
-    def anywhere(self, register: int, distance: int) -> bool:
-        """Whether an access may be to any place of the stack."""
-        return self.registers[register] <= ANYTHING and self.place(register, distance) is None
-
     def forget(self, begin: int, end: int) -> None:
         """Something was written to the stack there that is no address on the stack."""
-        for place in [place for place in self.slots if begin < place + 8 and place < end]:
-            del self.slots[place]
+        for place in range(begin & -8, min(end, 0), 8):
+            self.slots.pop(place, None)
 
     def blur(self, value: int) -> None:
         """A value was written to the stack, wherever."""
         for place in range(-STACK, 0, 8):
             self.slots[place] = either(self.slots.get(place, UNKNOWN), ANYTHING if value <= ANYTHING else UNKNOWN)
 
-    def step(self, each: Instruction, second: Instruction | None = None) -> None:
-        """What is known behind an instruction, which is no call; `second`: its other half, if it has one."""
-        known = self.registers
-        if second is not None:
-            known[each.dst] = UNKNOWN if each.src else each.immediate & LOW | (second.immediate & LOW) << 32
-        elif each.opcode in LOADS:
-            known[each.dst] = self._loaded(each, LOADS[each.opcode])
-        elif each.opcode in STORES:
-            value = known[each.src] if each.opcode & 1 else each.immediate & WORD
-            self._stored(each, value, STORES[each.opcode])
-        elif is_atomic(each):
-            if known[each.dst] <= ANYTHING:
-                self.blur(known[each.src])
-            if each.immediate & FETCHES:
-                known[0 if each.immediate == EXCHANGES_IF else each.src] = (
-                    ANYTHING if known[each.dst] <= ANYTHING else UNKNOWN
-                )
-        elif operates(each):
-            known[each.dst] = calculated(each, known[each.dst], self.operand(each))
+    def exchange(self, each: Instruction) -> None:
+        """What is known behind an atomic instruction."""
+        known, somewhere = self.registers, self.registers[each.dst] <= ANYTHING
+        if somewhere:
+            self.blur(known[each.src])
+        if each.immediate & FETCHES:
+            known[0 if each.immediate == EXCHANGES_IF else each.src] = ANYTHING if somewhere else UNKNOWN
 
-    def _loaded(self, each: Instruction, size: int) -> int:
-        if self.anywhere(each.src, each.offset):
-            return ANYTHING
-        place = self.place(each.src, each.offset)
-        if size < 8:
-            return HALF
-        return UNKNOWN if place is None else self.slots.get(place, UNKNOWN) if not place % 8 else ANYTHING
+    def load(self, each: Instruction, place: int | None) -> None:
+        """What is known behind a load from this place of the stack, or from elsewhere."""
+        if self.registers[each.src] <= ANYTHING and place is None:
+            value = ANYTHING
+        elif LOADS[each.opcode] < 8:
+            value = HALF
+        elif place is None:
+            value = UNKNOWN
+        else:
+            value = ANYTHING if place % 8 else self.slots.get(place, UNKNOWN)
+        self.registers[each.dst] = value
 
-    def _stored(self, each: Instruction, value: int, size: int) -> None:
-        if self.anywhere(each.dst, each.offset):
-            self.blur(value)
-            return
-        place = self.place(each.dst, each.offset)
+    def store(self, each: Instruction, place: int | None) -> None:
+        """What is known behind a store to this place of the stack, or elsewhere."""
+        value, size = self.registers[each.src] if each.opcode & 1 else each.immediate & WORD, STORES[each.opcode]
         if place is None:
-            return
-        self.forget(place, place + size)
-        if size == 8:
-            if place % 8:
+            if self.registers[each.dst] <= ANYTHING:
                 self.blur(value)
-            else:
-                self.slots[place] = value
+        elif size == 8 and not place % 8:
+            self.slots[place] = value
+        else:
+            self.forget(place, place + size)
+            if size == 8:
+                self.blur(value)
 
 
 def calculated(each: Instruction, left: int, right: int) -> int:
@@ -277,13 +271,6 @@ def decided(jump: Instruction, left: int, right: int) -> bool | None:
         return None
     bits = 32 if jump.opcode & 7 == _JUMP32 else 64
     return compare(left & (1 << bits) - 1, right & (1 << bits) - 1, bits)
-
-
-def whole(code: Iterable[Instruction]) -> list[tuple[Instruction, Instruction | None]]:
-    """The instructions, those of two halves as one."""
-    both = list(code)
-    halves = [*pairwise(both), (both[-1], None)] if both else []
-    return [(each, other if each.opcode == bpf.LOAD_IMMEDIATE else None) for each, other in halves if each.opcode != 0]
 
 
 def begun() -> State:
