@@ -44,8 +44,9 @@ class HitTimer:
             return None
         target, addresses, hidden, sampler = self._running
         self._running = None
-        counts, unknown = addresses.count(sampler.end())
-        each_s = sampler.period_ns / 1e9
+        samples, each_ns = sampler.end()
+        counts, unknown = addresses.count(samples)
+        each_s = each_ns / 1e9
         return HitTime(target, {s: count * each_s for s, count in counts.items()}, unknown * each_s, hidden, each_s)
 
     def close(self, targets: Collection[int] | None = None) -> None:

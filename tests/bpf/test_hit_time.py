@@ -18,6 +18,7 @@ from otel_jb.model.plan import EndStrategy, ProbePlan
 from otel_jb.model.stream import Target
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
+from otel_jb.probes.read.sampler import Sampler
 from tests.bpf.conftest import Child, Compile
 from tests.bpf.plans import Meaning, plan_for
 from tests.scale import scaled
@@ -33,8 +34,34 @@ def sample(pid):
     for _ in range(100):
         sampler = Sampler(pid)
         time.sleep(0.1)
-        if found := sampler.end():
-            return len(found)
+        samples, _ = sampler.end()
+        if samples:
+            return len(samples)
+"""
+
+#: Twelve threads that each run for a period and a half when a line comes, one after the other; tells how long all ran by the process's clock.
+_SHORT_THREADS = """
+import sys, threading, time
+RUN_S = 1.5e-3
+turns = [threading.Event() for _ in range(12)]
+done = threading.Semaphore(0)
+def run(turn):
+    turn.wait()
+    until = time.thread_time() + RUN_S
+    while time.thread_time() < until:
+        pass
+    done.release()
+    threading.Event().wait()
+for turn in turns:
+    threading.Thread(target=run, args=(turn,), daemon=True).start()
+print(flush=True)
+sys.stdin.readline()
+before = time.process_time()
+for turn in turns:
+    turn.set()
+    done.acquire()
+print(time.process_time() - before, flush=True)
+sys.stdin.readline()
 """
 
 #: On AArch64 the cheapest end is `ret` itself, and no edges are ever chosen.
@@ -164,3 +191,21 @@ def test_an_ended_process_is_not_sampled(compile_program: Compile, start: Callab
         assert backend.hit_time() is not None
         assert not backend.sample_hits(1)
         assert backend.hit_time() is None
+
+
+def test_samples_stand_for_all_that_threads_ran_who_run_little() -> None:
+    """Each thread's last period has no sample: twelve threads of a period and a half have twelve, which stand for the time of eighteen."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _SHORT_THREADS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.readline()
+        sampler = Sampler(child.pid)
+        child.stdin.write("\n")
+        child.stdin.flush()
+        used_s = float(child.stdout.readline())
+        samples, each_ns = sampler.end()
+        child.stdin.close()
+    assert len(samples) >= 12
+    assert len(samples) * each_ns / 1e9 == pytest.approx(used_s, rel=0.1)

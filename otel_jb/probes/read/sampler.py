@@ -11,6 +11,7 @@ import fcntl
 import mmap
 import os
 import struct
+import sys
 from collections.abc import Iterator
 
 from otel_jb.arch.machine import here
@@ -66,12 +67,17 @@ class Sampler:
             if error.errno != errno.ESRCH:  # it has ended
                 raise
 
-    def end(self) -> list[Sample]:
-        """What was seen; closes."""
+    def end(self) -> tuple[list[Sample], int]:
+        """What was seen, and the nanoseconds of CPU time that a sample stands for; closes.
+
+        What each thread ran since its last sample has none, so of many threads that run little, samples are fewer than their CPU time has periods.
+        """
         try:
-            return [sample for thread in self._threads for sample in thread.samples()]
+            samples = [sample for thread in self._threads for sample in thread.samples()]
+            used_ns = sum(thread.used_ns() for thread in self._threads)
         finally:
             self.close()
+        return samples, max(self.period_ns, used_ns // len(samples) if samples else 0)
 
     def close(self) -> None:
         """Sample no more."""
@@ -111,6 +117,10 @@ class _Thread:
                 known, address = _REGISTERS.unpack_from(data, at + _HEADER.size)
                 yield Sample(address if known else 0, misc & _MODE == _IN_KERNEL)
             at += max(size, _HEADER.size)
+
+    def used_ns(self) -> int:
+        """The thread's CPU time while it was sampled."""
+        return int.from_bytes(os.read(self._event, 8), sys.byteorder)
 
     def close(self) -> None:
         self._ring.close()
