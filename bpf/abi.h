@@ -6,6 +6,7 @@
 
 #define CACHE_LINE 64      // bytes
 #define CALL_BITS 15       // slots for calls in flight: 2^CALL_BITS, 2 MiB
+#define SAVES 3            // values that one call keeps for its end
 #define SERIES_BITS 19     // width of a series index inside a key
 #define NUMBER_BITS 10     // width of a function's number within its set
 #define SET_BITS 9         // width of a set's number
@@ -99,7 +100,7 @@
 #define COOKIE_OFFSET_SHIFT 32         // bits 32-63: signed offset from that register to the frame
 #define COOKIE_SITE_BITS 6
 
-// A call in flight: one cache line.
+// A call in flight: one cache line. What the function's programs do not look at is left as the slot's last call had it.
 struct call {
   u64 key;  // frame >> 3 << SERIES_BITS | series; 0: free
   u64 start;
@@ -107,7 +108,7 @@ struct call {
   u32 flags;  // CALL_*
   u64 bytes;  // of a packet; where it waits and where it is recorded are above, see CALL_BYTES
   u64 stream;
-  u64 save[3];
+  u64 save[SAVES];  // what the reads save, then a struct share if there is room for it
 };
 #define CALL_BYTES 0xffffffULL  // of `bytes`, where packets enter a buffer or are recorded; no packet is larger
 #define CALL_PLACE_SHIFT 24     // 1 + the packet's place among those that wait, in 17 bits
@@ -119,7 +120,7 @@ struct call {
 #define CALL_NEST_SHIFT 8     // the thread's nesting position at entry, 22 bits
 #define NEST_MASK 0x3fffff
 
-// What the scheduler knew of a call's thread when the call began, beside the call in its slot. Both stand still while the thread runs.
+// What the scheduler knew of a call's thread when the call began: in the call, or beside it in its slot. Both stand still while the thread runs.
 struct share {
   u64 away;    // ns in which the thread did not run, since some time in the past; 0: not known
   u64 waited;  // ns in which it was ready and waited for a processor << SHARE_SLEPT_BITS | how often it slept
@@ -188,9 +189,13 @@ struct cell {
 #define FEATURE_PACKET (FEATURE_ENTERS | FEATURE_LEFT | FEATURE_EMPTIES)  // an entry that puts or gets a packet
 #define FEATURE_SITE (1u << 20)                                           // bits 21-32 say where in its page the entry is
 #define FEATURE_SITE_SHIFT 21
-#define FEATURE_ARGUMENTS (1ULL << 33)  // a USDT probe, whose arguments are where its note says
-#define FEATURE_SHARE (1ULL << 42)      // slow calls tell what the scheduler did with their thread
-#define FEATURE_LATE_SHIFT 34           // bits 34-41: the drop reasons that mean too late
+#define FEATURE_ARGUMENTS (1ULL << 33)   // a USDT probe, whose arguments are where its note says
+#define FEATURE_SHARE (1ULL << 42)       // slow calls tell what the scheduler did with their thread
+#define FEATURE_SHARE_NEAR (1ULL << 43)  // its struct share of a call's beginning is in save[1] and save[2]
+#define FEATURE_BYTES (1ULL << 44)       // an entry tells bytes
+#define FEATURE_STREAM (1ULL << 45)      // an entry tells a stream
+#define FEATURE_SAVES_SHIFT 46           // bits 46-47: how many values an entry saves
+#define FEATURE_LATE_SHIFT 34            // bits 34-41: the drop reasons that mean too late
 #define FEATURE_LATE (((1ULL << DROP_REASONS) - 1) << FEATURE_LATE_SHIFT)
 
 // What few probes have. Those without any of it get programs in which nothing asks for it: on_plain_entry and so on.

@@ -91,7 +91,8 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
     if (UNLIKELY(outcome == OUTCOME_DUPLICATE)) ADD(s->duplicates, 1);
     if (UNLIKELY(outcome >= OUTCOME_DROP)) ADD(s->drops[(outcome - OUTCOME_DROP) & (DROP_REASONS - 1)], 1);
   }
-  ADD(s->buckets[bucket], 1);  // behind what is not a packet: who sees that the call returned sees that too
+  // Behind what is not a packet: who sees that the call returned sees that too.
+  ADD(s->buckets[bucket], 1);
 
   u32 inside = 0, next = 0, nest_known = 0;
   struct thread *t = 0;
@@ -194,15 +195,16 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
     v.start = c->start;
     v.tid = c->tid;
     v.flags = c->flags;
-    v.bytes = c->bytes;
-    v.stream = c->stream;
-    if (features & FEATURE_END_READS) {
-      v.save[0] = c->save[0];
-      v.save[1] = c->save[1];
-      v.save[2] = c->save[2];
-    }
+    v.bytes = features & (FEATURE_BYTES | FEATURE_ENTERS | FEATURE_RTP) ? c->bytes : 0;
+    v.stream = features & FEATURE_STREAM ? c->stream : 0;
+    v.save[0] = SAVED(features) > 0 ? c->save[0] : 0;
+    v.save[1] = SAVED(features) > 1 ? c->save[1] : 0;
+    v.save[2] = SAVED(features) > 2 ? c->save[2] : 0;
     if (UNLIKELY(v.flags & CALL_MARK)) return;  // of no call
-    if (features & FEATURE_SHARE) {
+    if (features & FEATURE_SHARE_NEAR) {
+      r[REG_AWAY] = c->save[1];
+      r[REG_AWAY + 1] = c->save[2];
+    } else if (features & FEATURE_SHARE) {
       struct share *share = &hole_shares()[slot];
       r[REG_AWAY] = share->away;
       r[REG_AWAY + 1] = share->waited;

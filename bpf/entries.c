@@ -144,7 +144,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
         r[REG_RTP + 1] = 0;
     }
   }
-  if (!timed) {
+  if (UNLIKELY(!timed)) {
     u32 outcome = flags >> 1 & 0x7f;
     u32 told_packet = features & FEATURE_TOLD && !(flags & CALL_FAULTED);
     if (told_packet && outcome == OUTCOME_UNDERRUN) ADD(s->underruns, 1);
@@ -173,52 +173,63 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     }
   }
   struct call *c = &hole_calls()[slot];
-  struct call *spilled = (struct call *)&r[REG_SPILLED];
-  u64 old = __sync_val_compare_and_swap(&c->key, 0, key);
+  u64 now, bytes = r[REG_BYTES], old = __sync_val_compare_and_swap(&c->key, 0, key);
+  if (features & (FEATURE_ENTERS | FEATURE_RTP)) bytes &= CALL_BYTES;
+  if (features & FEATURE_RTP) bytes |= r[REG_RTP + 1] << CALL_FLIGHT_SHIFT;
   u32 taken = old && old != key;
   if (UNLIKELY(taken)) {
+    // Written apart from a slot, so that the agent knows what is on the stack behind every store (otel_jb/probes/programs/pruning.py).
+    struct call *spilled = (struct call *)&r[REG_SPILLED];
     spilled->key = key;
-    spilled->save[0] = 0;
-    spilled->save[1] = 0;
-    spilled->save[2] = 0;
-    c = spilled;
-  } else if (UNLIKELY(old)) {
-    // The one that takes its start counts the call that was there: this program, or the reader if its thread is gone.
-    if (__sync_lock_test_and_set(&c->start, 1) && !(c->flags & CALL_MARK)) ADD(s->abandoned, 1);
-  } else if (UNLIKELY(*(volatile u64 *)&hole_control()->spilled)) {
-    forget_spilled(s, key);
-  }
-  c->tid = tid;
-  c->bytes = features & (FEATURE_ENTERS | FEATURE_RTP) ? r[REG_BYTES] & CALL_BYTES : r[REG_BYTES];
-  if (features & FEATURE_RTP) c->bytes |= r[REG_RTP + 1] << CALL_FLIGHT_SHIFT;
-  c->stream = r[REG_STREAM];
-  if (features & (FEATURE_ENTRY_READS | FEATURE_END_READS)) {
-    c->save[0] = r[REG_SAVE];
-    c->save[1] = r[REG_SAVE + 1];
-    c->save[2] = r[REG_SAVE + 2];
-  }
-  c->flags = flags;
-  if (features & FEATURE_SHARE) hole_share(r);
-  u64 now = bpf_ktime_get_ns();
-  if (features & FEATURE_SHARE && c != spilled) {
-    // It is the account at `now`, unless it was written meanwhile: the thread was preempted, or the tick came.
-    struct share *share = &hole_shares()[slot];
-    share->away = hole_updated(r) == r[2] ? r[0] : 0;
-    share->waited = r[1];
-  }
-  *(volatile u64 *)&c->start = now;
-  if (UNLIKELY(taken)) {
+    spilled->tid = tid;
+    spilled->flags = flags;
+    spilled->bytes = bytes;
+    spilled->stream = r[REG_STREAM];
+    spilled->save[0] = r[REG_SAVE];
+    spilled->save[1] = r[REG_SAVE + 1];
+    spilled->save[2] = r[REG_SAVE + 2];
     struct call *o = overflow.lookup(&key);
     if (o) {
       if (!(o->flags & CALL_MARK)) ADD(s->abandoned, 1);
     } else {
       ADD(hole_control()->spilled, 1);
     }
+    now = bpf_ktime_get_ns();
+    spilled->start = now;
     if (overflow.update(&key, spilled)) {
       ADD(hole_control()->spilled, -1);
       if (!mark) ADD(s->missed, 1);
       return 1;
     }
+  } else {
+    if (UNLIKELY(old)) {
+      // The one that takes its start counts the call that was there: this program, or the reader if its thread is gone.
+      if (__sync_lock_test_and_set(&c->start, 1) && !(c->flags & CALL_MARK)) ADD(s->abandoned, 1);
+    } else if (UNLIKELY(*(volatile u64 *)&hole_control()->spilled)) {
+      forget_spilled(s, key);
+    }
+    c->tid = tid;
+    c->flags = flags;
+    if (features & (FEATURE_BYTES | FEATURE_ENTERS | FEATURE_RTP)) c->bytes = bytes;
+    if (features & FEATURE_STREAM) c->stream = r[REG_STREAM];
+    if (SAVED(features) > 0) c->save[0] = r[REG_SAVE];
+    if (SAVED(features) > 1) c->save[1] = r[REG_SAVE + 1];
+    if (SAVED(features) > 2) c->save[2] = r[REG_SAVE + 2];
+    if (features & FEATURE_SHARE) hole_share(r);
+    now = bpf_ktime_get_ns();
+    if (features & FEATURE_SHARE) {
+      // It is the account at `now`, unless it was written meanwhile: the thread was preempted, or the tick came.
+      u64 away = hole_updated(r) == r[2] ? r[0] : 0;
+      if (features & FEATURE_SHARE_NEAR) {
+        c->save[1] = away;
+        c->save[2] = r[1];
+      } else {
+        struct share *share = &hole_shares()[slot];
+        share->away = away;
+        share->waited = r[1];
+      }
+    }
+    *(volatile u64 *)&c->start = now;
   }
   if (features & (FEATURE_ENTERS | FEATURE_LEFT)) {
     u64 place = packet_moves(s, features, r, now);

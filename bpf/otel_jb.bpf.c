@@ -101,6 +101,7 @@ static struct waiting *(*hole_waiting)(void) = (void *)HOLE_WAITING;
      RARELY;                        \
      1;                             \
    }))
+#define SAVED(features) ((features) >> FEATURE_SAVES_SHIFT & 3)
 #define ADD(field, n) __sync_fetch_and_add(&(field), (n))
 // Has the processor fetch a cache line before it is needed: no load passes a locked instruction, so behind one the lines would come one by one.
 #define FETCH(p) asm volatile("" ::"r"(*(volatile u64 *)(p)))

@@ -119,6 +119,10 @@ FEATURE_SITE = 1 << 20
 FEATURE_SITE_SHIFT = 21
 FEATURE_ARGUMENTS = 1 << 33
 FEATURE_SHARE = 1 << 42
+FEATURE_SHARE_NEAR = 1 << 43
+FEATURE_BYTES = 1 << 44
+FEATURE_STREAM = 1 << 45
+FEATURE_SAVES_SHIFT = 46
 FEATURE_LATE_SHIFT = 34
 #: what few probes have; those without get the programs in which nothing asks for it
 FEATURES_RARE = (
@@ -164,6 +168,7 @@ NEVER = (1 << 64) - 1  #: a threshold or boundary that no duration reaches
 CALL_WORDS = 8
 CALL_KEY, CALL_START, CALL_TID_FLAGS = 0, 1, 2
 CALL_MARK = 1 << 30
+SAVES = 3  #: values that one call keeps for its end
 
 # struct share, in words, and the bits of the second that count how often a thread slept
 SHARE_WORDS = 2

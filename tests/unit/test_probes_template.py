@@ -10,6 +10,7 @@ from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs.instructions import Instruction
 from otel_jb.probes.programs.prepared import prepare
+from otel_jb.probes.programs.sharecode import ShareCode
 from otel_jb.probes.programs.template import Shape, Template, at_site, shape_of
 
 READS = ReadProgram(entry=(ReadOp(Op.BYTES, src=1), ReadOp(Op.END)), end=(ReadOp(Op.MOV, 7, 0), ReadOp(Op.END)))
@@ -70,7 +71,7 @@ def test_constants_are_as_short_as_they_can_be(value: int, length: int) -> None:
 def test_what_a_probe_has_to_do_is_in_its_features() -> None:
     """Each feature is there exactly if the reads or the options need it."""
     shape = shape_of(READS, events=True, nests=False, cookie=3)
-    reads = abi.FEATURE_ENTRY_READS | abi.FEATURE_END_READS | abi.FEATURE_RETURN | abi.FEATURE_TOLD
+    reads = abi.FEATURE_ENTRY_READS | abi.FEATURE_END_READS | abi.FEATURE_RETURN | abi.FEATURE_TOLD | abi.FEATURE_BYTES
     assert shape.features == abi.FEATURE_EVENTS | reads
     depth = ReadProgram(entry=(ReadOp(Op.DEPTH, src=1), ReadOp(Op.END)))
     assert shape_of(depth, events=False, nests=True).features == (
@@ -78,7 +79,21 @@ def test_what_a_probe_has_to_do_is_in_its_features() -> None:
     )
     late = shape_of(READS, events=True, nests=False, late=[0, 7])
     assert late.features == shape.features | 0x81 << abi.FEATURE_LATE_SHIFT
-    assert shape_of(READS, events=False, nests=False, late=[0, 7]).features >> abi.FEATURE_LATE_SHIFT == 0
+    assert shape_of(READS, events=False, nests=False, late=[0, 7]).features == reads
+
+
+@pytest.mark.parametrize(("saved", "near"), [(0, True), (1, True), (2, False), (3, False)])
+def test_the_words_of_a_call_are_those_that_its_reads_use(saved: int, near: bool) -> None:
+    """What is told or saved at an entry has its word, and the scheduler's account is in the call where two words are left."""
+    steps = [ReadOp(Op.SAVE, src=1, imm=slot) for slot in range(saved)]
+    share = ShareCode(*range(8))
+    features = shape_of(ReadProgram(entry=(*steps, ReadOp(Op.END))), events=True, nests=False, share=share).features
+    assert features >> abi.FEATURE_SAVES_SHIFT == saved
+    assert bool(features & abi.FEATURE_SHARE_NEAR) is near
+    assert features & abi.FEATURE_SHARE
+    assert not features & (abi.FEATURE_BYTES | abi.FEATURE_STREAM)
+    alone = shape_of(ReadProgram(entry=(ReadOp(Op.STREAM, src=1),)), events=False, nests=False, share=share).features
+    assert alone == abi.FEATURE_ENTRY_READS | abi.FEATURE_TOLD | abi.FEATURE_STREAM
 
 
 def test_a_session_program_knows_the_place_of_its_site() -> None:

@@ -60,6 +60,11 @@ def emits(operations: Sequence[ReadOp], op: Op) -> bool:
     return any(each.op is op for each in operations)
 
 
+def saves(entry: Sequence[ReadOp]) -> int:
+    """How many of a call's words for saved values an entry program uses, from the first one on."""
+    return max((1 + op.imm for op in entry if op.op is Op.SAVE), default=0)
+
+
 def told_at_entry(reads: ReadProgram) -> bool:
     """Whether the entry alone determines what a call carries: no end changes its bytes or its outcome."""
     return not any(op.op in (Op.BYTES, Op.OUTCOME) for op in reads.end)
@@ -112,7 +117,7 @@ def _check(operations: Sequence[ReadOp]) -> None:
             _check_added(op)
         if op.op is Op.EXT and op.width & 15 not in (1, 2, 4, 8):
             raise ValueError(f"extension of {op.width & 15} bytes")
-        if op.op is Op.SAVE and not 0 <= op.imm <= 2:
+        if op.op is Op.SAVE and not 0 <= op.imm < abi.SAVES:
             raise ValueError("no such save slot")
         if op.op is Op.DIVI and op.imm <= 0:
             raise ValueError(f"operations divide by {op.imm}")

@@ -15,7 +15,7 @@ from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs import markcode
 from otel_jb.probes.programs.instructions import Instruction
 from otel_jb.probes.programs.markcode import MarkCode
-from otel_jb.probes.programs.reading import LOWEST, SERIES_AT, emits, reads_return, told_at_entry
+from otel_jb.probes.programs.reading import LOWEST, SERIES_AT, emits, reads_return, saves, told_at_entry
 from otel_jb.probes.programs.sharecode import ShareCode
 from otel_jb.probes.programs.sitecode import SiteCode
 
@@ -73,8 +73,12 @@ def shape_of(
         abi.FEATURE_EMPTIES: emits(reads.entry, Op.EMPTIES),
         abi.FEATURE_NUMBERED: any(map(numbered, reads.entry)),
         abi.FEATURE_SHARE: share is not None,
+        abi.FEATURE_SHARE_NEAR: share is not None and saves(reads.entry) <= abi.SAVES - abi.SHARE_WORDS,
+        abi.FEATURE_BYTES: emits(reads.entry, Op.BYTES),
+        abi.FEATURE_STREAM: emits(reads.entry, Op.STREAM),
     }
     features = sum(feature for feature, is_on in wanted.items() if is_on)
+    features |= saves(reads.entry) << abi.FEATURE_SAVES_SHIFT
     if events:
         features += sum(1 << abi.FEATURE_LATE_SHIFT + reason for reason in late)
     return Shape(cookie, features, reads, share=share)
@@ -85,7 +89,7 @@ def of_pair(shape: Shape, key: PairKey, *, stop: bool) -> Shape:
     number = (key.stop if stop else key.start) or abi.KEY_THREAD
     without = abi.FEATURE_NEST
     if number != abi.KEY_THREAD:  # nor are they one thread's
-        without |= abi.FEATURE_SHARE
+        without |= abi.FEATURE_SHARE | abi.FEATURE_SHARE_NEAR
         shape = replace(shape, share=None)
     return replace(shape, features=shape.features & ~without | number << abi.FEATURE_KEY_SHIFT)
 
