@@ -7,6 +7,7 @@
 #define CACHE_LINE 64      // bytes
 #define CALL_BITS 15       // slots for calls in flight: 2^CALL_BITS, 2 MiB
 #define SAVES 3            // values that one call keeps for its end
+#define HALF_BITS 32       // of a bucket: the lower half counts calls of even epochs, the upper of odd ones
 #define SERIES_BITS 19     // width of a series index inside a key
 #define NUMBER_BITS 10     // width of a function's number within its set
 #define SET_BITS 9         // width of a set's number
@@ -237,8 +238,7 @@ struct series {
   u32 flags;    // FLAG_*
   u64 entered;  // read after all others: calls that entered and have no outcome yet are in flight
   u64 octave;   // log2 of a recent duration, a guess for the next
-  // By parity of the epoch. Counts and sums go on for ever; the others are cleared when their half is read.
-  u64 count[2];
+  // By parity of the epoch. Sums go on for ever; the others are cleared when their half is read.
   u64 sum_ns[2];
   u64 EXTREMES;      // the highest and the lowest of otel_jb/model/counters.py
   u64 COUNTERS;      // what is counted: the sums and balances of the same table; packets and bytes first
@@ -251,9 +251,9 @@ struct series {
   u64 started_ns;
   u64 cgroup;
   u64 comm[2];
-  u64 whose;  // 1 + the id of the user in whose share the block counts; 0: in nobody's
-  u64 state;  // BLOCK_*
-  u64 buckets[BUCKETS];
+  u64 whose;             // 1 + the id of the user in whose share the block counts; 0: in nobody's
+  u64 state;             // BLOCK_*
+  u64 buckets[BUCKETS];  // of calls that returned, two counts each: see HALF_BITS
 } __attribute__((aligned(CACHE_LINE)));
 #define FLAG_SHUT 1u      // nothing is counted
 #define FLAG_CLEARED 2u   // return probes may be put into this process
@@ -314,12 +314,13 @@ struct control {
 };
 
 // What user space asks the kernel to do (arguments of `on_command`: the command, then these).
-#define COMMAND_CLAIM 1u   // tgid, set, 1 + user id or 0: 1 + the first series of its block; 0: no room
-#define COMMAND_IGNORE 2u  // tgid, set: is not measured any more
-#define COMMAND_END 3u     // tgid: as if it had ended
-#define COMMAND_UNSEEN 6u  // as COMMAND_SETTLE: the call goes on, but its end will not be seen
-#define COMMAND_FORGET 5u  // tgid, set: nothing is known of it in the set
-#define COMMAND_SETTLE 4u  // slot, key, start: the call of a thread that is gone is abandoned; 1 where it was that call
+#define COMMAND_CLAIM 1u     // tgid, set, 1 + user id or 0: 1 + the first series of its block; 0: no room
+#define COMMAND_IGNORE 2u    // tgid, set: is not measured any more
+#define COMMAND_END 3u       // tgid: as if it had ended
+#define COMMAND_UNSEEN 6u    // as COMMAND_SETTLE: the call goes on, but its end will not be seen
+#define COMMAND_FORGET 5u    // tgid, set: nothing is known of it in the set
+#define COMMAND_SUBTRACT 7u  // series, bucket, how much: from a bucket; 1 where there is that bucket
+#define COMMAND_SETTLE 4u    // slot, key, start: the call of a thread that is gone is abandoned; 1 where it was that call
 
 struct buffer {
   u64 key;    // identity << 16 | group; 0: free

@@ -73,6 +73,14 @@ int on_command(struct arguments *ctx) {
     end_process(first, BLOCK_ENDED);
     return 1;
   }
+  if (command == COMMAND_SUBTRACT) {
+    u32 index = first;
+    struct series *s = all_series.lookup(&index);
+    asm volatile("" : "+r"(second));  // keeps check and use on one 64-bit register, for the verifier
+    if (!s || second >= BUCKETS) return 0;
+    ADD(s->buckets[second], -third);
+    return 1;
+  }
   if (command == COMMAND_SETTLE || command == COMMAND_UNSEEN) {
     struct call *c = &hole_calls()[first & ((1 << CALL_BITS) - 1)];
     if (*(volatile u64 *)&c->key != second) return 0;

@@ -24,7 +24,6 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
   u32 half = this_half();
   ADD(s->sum_ns[half], d);
   u64 bucket = bucket_in(cell_in(d, octave_near(d, &s->octave)), d);  // computed while the addition is under way
-  ADD(s->count[half], 1);
   note_highest(s, s->duration_max, half, d, 16);
   note_lowest(s, s->duration_min, half, d, 16);
   u32 told = 0;
@@ -92,7 +91,7 @@ INLINE void finish(REGS *ctx, struct series *s, u64 features, u32 index, struct 
     if (UNLIKELY(outcome >= OUTCOME_DROP)) ADD(s->drops[(outcome - OUTCOME_DROP) & (DROP_REASONS - 1)], 1);
   }
   // Behind what is not a packet: who sees that the call returned sees that too.
-  ADD(s->buckets[bucket], 1);
+  ADD(s->buckets[bucket], 1ULL << (half ? HALF_BITS : 0));
 
   u32 inside = 0, next = 0, nest_known = 0;
   struct thread *t = 0;

@@ -12,6 +12,7 @@ from otel_jb.model.counters import TABLE, declarators, declared
 
 CACHE_LINE = 64  #: bytes
 CALL_BITS = 15
+HALF_BITS = 32  #: of a bucket of a series, whose upper half counts calls of odd epochs
 SERIES_BITS = 19
 NUMBER_BITS = 10
 SET_BITS = 9
@@ -180,9 +181,8 @@ SERIES_SLOW_NS = 0
 SERIES_GROUP_FLAGS = 1  #: two halves: the group below, FLAG_* above
 SERIES_ENTERED = 2  #: read after all others
 SERIES_OCTAVE = 3
-SERIES_COUNT = 4
-SERIES_SUM_NS = 6
-SERIES_EXTREMES = 8
+SERIES_SUM_NS = 4
+SERIES_EXTREMES = 6
 
 
 def _places(at: int, members: tuple[tuple[str, int], ...]) -> tuple[dict[str, int], int]:
@@ -236,6 +236,7 @@ USER_WORDS = 4
 USER_ID, USER_TAKEN, USER_FREED, USER_REFUSED = 0, 1, 2, 3
 
 COMMAND_CLAIM, COMMAND_IGNORE, COMMAND_END, COMMAND_SETTLE, COMMAND_FORGET, COMMAND_UNSEEN = 1, 2, 3, 4, 5, 6
+COMMAND_SUBTRACT = 7
 CELL_WORDS = 3
 CELL_GAPS_SHIFT, CELL_GAP_BITS = 32, 8
 CONTROL_WORDS = 11 + RTP_CLOCKS

@@ -36,6 +36,7 @@ from otel_jb.probes.read.flight import FlightReader
 from otel_jb.probes.read.maps import GlancedArray, HashMap, Ring, WordArray, wait_for_grace
 from otel_jb.probes.read.reader import Reader
 from otel_jb.probes.read.residence import ResidenceReader
+from otel_jb.probes.read.returns import Returns
 from otel_jb.probes.read.rtp import RtpReader
 from otel_jb.probes.series import Attached, AttachedTarget, ProbeSet
 from otel_jb.probes.told import described, failed, new_series, status
@@ -143,6 +144,12 @@ class BpfBackend:
             self._array(maps["residences"], abi.RESIDENCES * residence_words, residence_words),
             len(self.buckets.bounds_ns) + 1,
         )
+        self._instances = Instances(loaded.templates, maps, multi=loaded.links == "multi")
+        self._opened.callback(self._instances.close)
+        self._instances.check()
+        self._table = Table(maps, self._instances, self._series, words, self._options.max_series)
+        self._opened.callback(self._table.close)
+        self._returns = Returns(self._series, words, len(self.buckets.bounds_ns) + 1, self._table.subtract)
         self._reader = Reader(
             self.buckets.bounds_ns,
             self._series,
@@ -153,12 +160,8 @@ class BpfBackend:
             self._by_index,
             self._rtp,
             self._residence,
+            self._returns,
         )
-        self._instances = Instances(loaded.templates, maps, multi=loaded.links == "multi")
-        self._opened.callback(self._instances.close)
-        self._instances.check()
-        self._table = Table(maps, self._instances, self._series, words, self._options.max_series)
-        self._opened.callback(self._table.close)
         self._attacher = Attacher(
             loaded.links, self._instances, events=self._options.events, late=self._records_flights
         )
@@ -555,11 +558,12 @@ class BpfBackend:
                 item.stop()
         last = self._reader.snapshot(roll=False, only={item.index for item in items})
         for item in items:
-            self._reader.forget(item.index)
             del self._by_index[item.index]
             del self._by_series[item.series.id]
         blocks = [self._table.block(base) for attached in every for base in attached.blocks]
         self._free(block for block in blocks if block is not None)
+        for item in items:
+            self._reader.forget(item.index)
         for attached in every:
             for base in attached.blocks:
                 del self._target_of[base]
@@ -618,6 +622,7 @@ class BpfBackend:
     def entries(self) -> dict[int, int]:
         """See `Backend.entries`."""
         entered = self._reader.all_entered(self._by_index.keys())
+        self._returns.relieve(self._by_index, entered)
         return {item.series.id: entered[index] for index, item in self._by_index.items()}
 
     def slow_calls(self, *, every: bool = False) -> list[SlowCall]:

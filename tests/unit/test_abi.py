@@ -31,7 +31,6 @@ _STRUCTS = {
         "comm",
         "whose",
         "state",
-        "count",
         "sum_ns",
         *abi.PLACES,
         "buckets",
@@ -187,7 +186,7 @@ def test_every_structure_is_as_large_as_the_compiler_makes_it(compiled: dict[str
 def test_what_most_calls_touch_is_in_few_cache_lines(compiled: dict[str, int]) -> None:
     """Two of a series, beside its histogram, and two of a stream, beside its window and its gaps; no record of a finished call is in two lines."""
     line = abi.CACHE_LINE
-    hot = ("slow_ns", "group", "entered", "count", "sum_ns", "duration_max", "duration_min", "packets", "bytes")
+    hot = ("slow_ns", "group", "entered", "sum_ns", "duration_max", "duration_min", "packets", "bytes")
     assert max(compiled[f"series.{field}"] for field in hot) < 2 * line
     assert max(compiled[f"series.{field}"] for field in ("group", "entered")) < line
     assert compiled["sizeof.series"] % line == compiled["sizeof.rtp_stream"] % line == 0

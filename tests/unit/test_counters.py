@@ -18,6 +18,7 @@ from otel_jb.model.stream import OWN_FIELDS, Series, SeriesSnapshot
 from otel_jb.probes import abi
 from otel_jb.probes.read import reader
 from otel_jb.probes.read.maps import WordArray
+from otel_jb.probes.read.returns import Returns
 from otel_jb.telemetry import metrics
 from otel_jb.telemetry.metrics import NumberPoint
 from otel_jb.telemetry.state import StreamState
@@ -70,8 +71,15 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[reader.Reader, Wor
         time_attached=lambda now: now,
     )
     none = cast(Any, SimpleNamespace(snapshot=lambda *_, **__: (), gap_bounds_ns=(), recorder_bytes=0))
+    returns = Returns(arrays["series"], WORDS, len(BOUNDS) + 1, lambda *_: False)
     made = reader.Reader(
-        BOUNDS, **arrays, overflow=cast(Any, None), attached=cast(Any, {0: item}), rtp=none, residence=none
+        BOUNDS,
+        **arrays,
+        overflow=cast(Any, None),
+        attached=cast(Any, {0: item}),
+        rtp=none,
+        residence=none,
+        returns=returns,
     )
     yield made, arrays["series"], arrays["control"]
     for array in arrays.values():

@@ -248,6 +248,10 @@ class Table:
         command = abi.COMMAND_UNSEEN if unseen else abi.COMMAND_SETTLE
         return bool(run_program(self._command, (command, slot, key, start)))
 
+    def subtract(self, index: int, bucket: int, calls: int) -> bool:
+        """Subtract from a bucket of a series, while calls go on. `calls`: as the bucket holds them. False: there is no such bucket."""
+        return bool(run_program(self._command, (abi.COMMAND_SUBTRACT, index, bucket, calls)))
+
     def came(self) -> list[Block]:
         """The blocks that processes have taken since the last call, by whatever way."""
         found = []

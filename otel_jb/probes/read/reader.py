@@ -16,6 +16,7 @@ from otel_jb.model.stream import OWN_FIELDS, DepthSnapshot, Interval, SeriesSnap
 from otel_jb.probes import abi
 from otel_jb.probes.read.maps import HashMap, WordArray, wait_for_grace
 from otel_jb.probes.read.residence import ResidenceReader
+from otel_jb.probes.read.returns import Returns
 from otel_jb.probes.read.rtp import RtpReader
 
 if TYPE_CHECKING:
@@ -57,17 +58,21 @@ class Reader:
         attached: Mapping[int, Attached],
         rtp: RtpReader,
         residence: ResidenceReader,
+        returns: Returns,
     ) -> None:
         self._bounds_ns = bounds_ns
         self._words = abi.series_words(len(bounds_ns) + 1)
-        self._end = abi.SERIES_BUCKETS + len(bounds_ns) + 1  # the word behind the last bucket
         self._series, self._calls, self._control, self._buffers = series, calls, control, buffers
         self._overflow = overflow
         self._attached = attached
         self._rtp = rtp
         self._residence = residence
+        self._returns = returns
         self._bases: dict[int, tuple[int, int]] = {}  # index -> (count, sum_ns) of a half when it was last read
         self._intervals: dict[int, Interval | None] = {}
+        self._due: dict[
+            int, tuple[int, int, int]
+        ] = {}  # what `_intervals` lacks until the series is read: half, lowest and highest duration
         self._extremes: dict[int, dict[str, int]] = {}  # of the last interval, where there was one
         self._means: dict[int, tuple[tuple[str, float], ...]] = {}  # of the last interval
         self._read: dict[tuple[int, int], int] = {}  # (index, counter) -> what a mean's word was when it was last read
@@ -112,8 +117,7 @@ class Reader:
         """How many calls of a series are in flight: entered, but without an outcome yet."""
         words, at = self._series.words, index * self._words
         outcomes = sum(words[at + outcome] for outcome in _OUTCOMES)
-        returned = sum(words[at + abi.SERIES_BUCKETS : at + self._end].tolist())
-        return words[at + abi.SERIES_ENTERED] - outcomes - returned
+        return words[at + abi.SERIES_ENTERED] - outcomes - self._returns.of(index)
 
     def settle(self, indices: Iterable[int], *, returned_unseen: bool = False) -> None:
         """Nothing can end these series' calls in flight any more, and none begins: they count as abandoned, or as untimed where the
@@ -192,6 +196,8 @@ class Reader:
 
     def _roll(self) -> None:
         """End the interval: flip the halves, let running programs finish, read and clear the old half."""
+        for index in list(self._due):
+            self._interval(index, self._series.block(index, self._words), self._returns.of_halves(index))
         epoch = self._control.words[abi.CONTROL_EPOCH]
         old = epoch & 1
         self._control.words[abi.CONTROL_EPOCH] = epoch + 1
@@ -203,20 +209,28 @@ class Reader:
             base = index * self._words
             if item.series.adds:
                 self._means[index] = self._interval_means(item, base)
-            count, sum_ns = words[base + abi.SERIES_COUNT + old], words[base + abi.SERIES_SUM_NS + old]
             extremes = self._extremes[index] = _extremes(words, base, old)
             lost = words[base + abi.SERIES_DEPTH_LOST]
             self._depth_lost[index] = (lost, lost > self._depth_lost.get(index, (0, False))[0])
-            key = index << 1 | old
-            before = self._bases.get(key, (0, 0))
-            self._bases[key] = (count, sum_ns)
-            calls = count - before[0]
+            self._intervals[index] = None
             fastest = extremes.get("duration_min")
-            self._intervals[index] = (
-                Interval(calls, sum_ns - before[1], fastest, extremes.get("duration_max", fastest))
-                if calls and fastest is not None
-                else None
-            )
+            if fastest is not None:
+                self._due[index] = (old, fastest, extremes.get("duration_max", fastest))
+
+    def _interval(self, index: int, words: Sequence[int], halves: tuple[int, int]) -> Interval | None:
+        """The calls that ended in a series' last interval. `words`: of the series; `halves`: how many calls returned in each."""
+        due = self._due.pop(index, None)
+        if due is None:
+            return self._intervals.get(index)
+        half, fastest, slowest = due
+        count, sum_ns = halves[half], words[abi.SERIES_SUM_NS + half]
+        key = index << 1 | half
+        before = self._bases.get(key, (0, 0))
+        self._bases[key] = (count, sum_ns)
+        calls = count - before[0]
+        if calls:
+            self._intervals[index] = Interval(calls, sum_ns - before[1], fastest, slowest)
+        return self._intervals.get(index)
 
     def _interval_means(self, item: Attached, base: int) -> tuple[tuple[str, float], ...]:
         """The means of the interval that ends, of those counters of a series that are means and were added to."""
@@ -233,8 +247,8 @@ class Reader:
         # `entered` is read after the block, so that no call has an outcome here that has not entered.
         words = self._series.block(item.index, self._words)
         entered = self.entered(item.index)
-        buckets = tuple(words[abi.SERIES_BUCKETS : self._end])
-        returned = sum(buckets)
+        buckets, halves = self._returns.read(item.index, words)
+        returned = sum(halves)
         reasons, fields = len(item.series.drop_reasons), len(item.series.fields)
         return SeriesSnapshot(
             series=item.series.id,
@@ -245,7 +259,7 @@ class Reader:
             drops=tuple(words[_DROPS : _DROPS + reasons]),
             faults=tuple(words[_FAULTS : _FAULTS + fields]),
             attached_ns=item.time_attached(now_ns),
-            interval=self._intervals.get(item.index),
+            interval=self._interval(item.index, words, halves),
             packets=self._packets_of(item, words, returned),
             counts=tuple([(row.name, _number(row, words[abi.PLACES[row.name]])) for row in _COUNTS]),
             extremes=_exported(self._extremes.get(item.index)),
@@ -347,10 +361,12 @@ class Reader:
         for half in (0, 1):
             self._bases.pop(index << 1 | half, None)
         self._intervals.pop(index, None)
+        self._due.pop(index, None)
         self._extremes.pop(index, None)
         self._depth_lost.pop(index, None)
         self._means.pop(index, None)
         self._packets.pop(index, None)
+        self._returns.forget(index)
         for key in [each for each in self._read if each[0] == index]:
             del self._read[key]
 
