@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from otel_jb.agent import log
 from otel_jb.agent.carried import Carried, files_of
 from otel_jb.agent.confinement import limit_exporter
-from otel_jb.agent.walked import Walks, unpacked
+from otel_jb.agent.walked import Walks
 from otel_jb.agent.wire import Wire
 from otel_jb.config.model import HistogramKind
 from otel_jb.host.memory import let_go_of_code, spare_the_collector, use_large_pages
@@ -257,12 +257,11 @@ class _Exporting:
     def _take_slow_calls(
         self, data: bytes, lines: Mapping[int, tuple[str, ...]], compared: Sequence[tuple[int, int]]
     ) -> None:
-        batch = unpacked(data)
-        self._walks.note(batch, lines)
-        self._state.take_slow_calls([call for call, *_ in batch])
+        calls = self._walks.take(data, lines)
+        self._state.take_slow_calls(calls)
         if self._telemetry is not None:
             self._telemetry.clock.learn(compared)
-            self._telemetry.slow_call(*[call for call, *_ in batch])
+            self._telemetry.slow_call(*calls)
 
     def _take_answer(self, number: int, answer: object) -> None:
         waiting = self._asked.pop(number, None)

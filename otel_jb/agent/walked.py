@@ -12,7 +12,7 @@ import marshal
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 _WAITING = 512  #: slow calls that wait to be walked; each has a copy of its stack, up to 16 KiB
 _GATHERED = 256  #: enough of them to begin: from the second call of a row on everything is in the processor's caches, here and in the exporter
 _KNOWN_LINES = 1024
-_KEPT = 4096  #: more than wait to become spans
+_KEPT = 4096  #: more than wait for the call that they ran in
 
 _NONE: tuple[list[NestedCall], list[NestedCall], int] = ([], [], 0)
 
@@ -46,28 +46,30 @@ class Walked(NamedTuple):
 
 
 _NAMES = [each.name for each in fields(SlowCall)]
-_STACK, _NESTED = _NAMES.index("stack"), _NAMES.index("nested")
-#: What lies between these two, the target's stack and registers, has been walked and stays behind.
+_STACK, _NESTED, _PACKETS = (_NAMES.index(name) for name in ("stack", "nested", "packets"))
+#: What lies between the first two, the target's stack and registers, has been walked and stays behind.
 _LEFT: list[Any] = [each.default for each in fields(SlowCall)[_STACK:_NESTED]]
-_OF_CALL = attrgetter(*_NAMES[:_STACK])
-_PACKETS = _NAMES.index("packets")
-_OF_REST = attrgetter(*_NAMES[_NESTED + 2 : _PACKETS])
-_OF_LAST = attrgetter(*_NAMES[_PACKETS + 1 :], "series")  # one more than there are, so that these are a tuple
+_DOUBTFUL = _NESTED + 1
+#: As they are: before the stack, between `nested_doubtful` and the packets, and behind these.
+_OF_CALL = attrgetter(*_NAMES[:_STACK], *_NAMES[_DOUBTFUL + 1 : _PACKETS], *_NAMES[_PACKETS + 1 :])
+_FIRST, _SECOND = slice(_STACK), slice(_STACK, _STACK + _PACKETS - _DOUBTFUL - 1)
+_THIRD = slice(_SECOND.stop, None)
 _OF_PACKET = attrgetter(*(each.name for each in fields(PassedPacket)))
 _OF_NESTED = attrgetter(*(each.name for each in fields(NestedCall)))
 
 
 def packed(batch: Sequence[Walked]) -> bytes:
     """As bytes, in a tenth of the time that pickling takes."""
+    # Calls of one buffer have most of their packets in common: each crosses once, since marshal knows an object that it has seen.
+    packets = {id(packet): packet for walked in batch for packet in walked.call.packets}
+    told = {number: _OF_PACKET(packet) for number, packet in packets.items()}
     return marshal.dumps(
         [
             (
                 _OF_CALL(call),
-                [*map(_OF_NESTED, nested)],
+                [*map(_OF_NESTED, nested)] if nested else (),
                 doubtful,
-                _OF_REST(call),
-                [*map(_OF_PACKET, call.packets)],
-                _OF_LAST(call),
+                [told[id(packet)] for packet in call.packets] if call.packets else (),
                 lines,
                 around,
             )
@@ -76,23 +78,38 @@ def packed(batch: Sequence[Walked]) -> bytes:
     )
 
 
-def unpacked(data: bytes) -> list[tuple[SlowCall, int, tuple[int, ...] | None]]:
-    """What was packed by this very program: calls without what only a walk needs, `Walked.lines` and `Walked.around`."""
+@dataclass(slots=True, unsafe_hash=True)
+class ToldCall(SlowCall):
+    """A slow call as the exporter has it: without what only a walk needs, and with what the walk found."""
+
+    lines: Lines = ()  #: of its stack, innermost first; empty: not known any more
+    around: tuple[int, ...] | None = None  #: see `Walked.around`
+
+    def __post_init__(self) -> None:
+        """The reader's record made the texts printable."""
+
+
+def unpacked(data: bytes, lines: Mapping[int, Lines]) -> list[ToldCall]:
+    """What was packed by this very program, with the lines of these numbers."""
+    batch = marshal.loads(data)  # noqa: S302 - from the process that started this one
+    made: dict[int, PassedPacket] = {}  # by the tuple's identity, while `batch` holds it
+    for row in batch:
+        for each in row[3]:
+            if id(each) not in made:
+                made[id(each)] = PassedPacket(*each)
     return [
-        (
-            SlowCall(  # type: ignore[call-arg]
-                *values,
-                *_LEFT,
-                tuple([NestedCall(*each) for each in nested]),
-                doubtful,
-                *rest,
-                tuple([PassedPacket(*each) for each in packets]),
-                *last[:-1],
-            ),
-            lines,
+        ToldCall(  # type: ignore[call-arg]
+            *values[_FIRST],
+            *_LEFT,
+            tuple([NestedCall(*each) for each in nested]) if nested else (),
+            doubtful,
+            *values[_SECOND],
+            tuple([made[id(each)] for each in packets]) if packets else (),
+            *values[_THIRD],
+            lines.get(number, ()),
             around,
         )
-        for values, nested, doubtful, rest, packets, last, lines, around in marshal.loads(data)  # noqa: S302 - from the process that started this one
+        for values, nested, doubtful, packets, number, around in batch
     ]
 
 
@@ -156,9 +173,12 @@ class Walker:
     def _walk_all(self) -> None:
         new: dict[int, Lines] = {}
         batch = []
+        series: dict[int, tuple[Series, int] | None] = {}  # of this row
         while self._waiting:
             call = self._waiting.popleft()
-            known = self._series(call.series)
+            known = series.get(call.series)
+            if known is None:
+                known = series[call.series] = self._series(call.series)
             if known is None:
                 continue
             try:
@@ -188,31 +208,33 @@ class Walks:
 
     def __init__(self) -> None:
         self._lines: OrderedDict[int, Lines] = OrderedDict()
-        self._kept: OrderedDict[Key, tuple[Lines, tuple[int, ...] | None]] = OrderedDict()
+        self._around: OrderedDict[Key, tuple[int, ...]] = OrderedDict()  # of calls that ran in others
 
-    def note(self, batch: Sequence[tuple[SlowCall, int, tuple[int, ...] | None]], new: Mapping[int, Lines]) -> None:
-        """Keep what was found of these calls, see `unpacked`."""
+    def take(self, data: bytes, new: Mapping[int, Lines]) -> list[ToldCall]:
+        """The calls that were packed; `new`: lines that none before had."""
         self._lines.update(new)
         while len(self._lines) > 2 * _KNOWN_LINES:
             self._lines.popitem(last=False)
-        for call, lines, around in batch:
-            self._kept[key_of(call)] = (self._lines.get(lines, ()), around)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        calls = unpacked(data, self._lines)
+        for call in calls:
+            if call.around:
+                self._around[key_of(call)] = call.around
+        while len(self._around) > _KEPT:
+            self._around.popitem(last=False)
+        return calls
 
-    def symbolise(self, series: Series, call: SlowCall) -> Sequence[str]:
+    @staticmethod
+    def symbolise(series: Series, call: SlowCall) -> Sequence[str]:
         """See `Telemetry`."""
-        kept = self._kept.get(key_of(call))
-        return kept[0] if kept is not None and kept[0] else (series.function,)
+        return call.lines if isinstance(call, ToldCall) and call.lines else (series.function,)
 
-    def around(self, _: Series, call: SlowCall) -> Collection[int] | None:
+    @staticmethod
+    def around(_: Series, call: SlowCall) -> Collection[int] | None:
         """See `Telemetry`."""
-        kept = self._kept.get(key_of(call))
-        return kept[1] if kept is not None else ()
+        return call.around if isinstance(call, ToldCall) else ()
 
     def same_stack(self, _: int, outer: SlowCall, inner: NestedCall) -> bool | None:
         """See `Telemetry`. A call that the outer one does not name was slow itself: what it ran in is known of its own stack."""
         if any(inner is nested for nested in outer.nested):  # the others have been left out
             return True
-        kept = self._kept.get(key_of(inner))
-        return True if kept is not None and outer.frame in (kept[1] or ()) else None
+        return True if outer.frame in self._around.get(key_of(inner), ()) else None

@@ -69,8 +69,8 @@ class OtelSettings:
     sampler: str = "parentbased_always_on"
     sampler_ratio: float = 1.0
     span_queue: int = 2048
-    span_batch: int = 512
-    span_delay_seconds: float = 2.0
+    span_batch: int = 1024
+    span_delay_seconds: float = 5.0
     warnings: tuple[str, ...] = ()  #: warnings about ignored values
 
     @property
@@ -236,8 +236,8 @@ def read(environ: Mapping[str, str], file: Otlp | None = None, command_line: Otl
         sampler=sampler,
         sampler_ratio=min(ratio, 1.0),
         span_queue=queue,
-        span_batch=min(queue, int(reader.number(512, 1, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"))),
-        span_delay_seconds=reader.number(2000, 0, "OTEL_BSP_SCHEDULE_DELAY") / 1000,
+        span_batch=min(queue, int(reader.number(1024, 1, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"))),
+        span_delay_seconds=reader.number(5000, 0, "OTEL_BSP_SCHEDULE_DELAY") / 1000,
         warnings=tuple(dict.fromkeys(reader.warnings)),  # both signals may read the same variable
     )
 

@@ -312,7 +312,8 @@ class SlowCall:
 
     def __post_init__(self) -> None:
         self.thread_name = printable(self.thread_name)
-        self.stream_name = printable(self.stream_name)
+        if self.stream_name:
+            self.stream_name = printable(self.stream_name)
 
 
 @dataclass(frozen=True, slots=True)

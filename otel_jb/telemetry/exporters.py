@@ -8,7 +8,8 @@ the encoded request, at the one place in each exporter where it passes by.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from otel_jb.config import keyfile
 from otel_jb.config.environment import SignalSettings
@@ -17,7 +18,9 @@ from otel_jb.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
-    from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+    from otel_jb.telemetry.call_span import CallSpan
 
 # gRPC's core writes lines of its own to standard error, between those of the log; what went wrong, `outcome` says.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -114,7 +117,32 @@ def _preferred(temporality: str) -> dict[type, Any]:
     return {ObservableCounter: counter, ObservableUpDownCounter: cumulative, ObservableGauge: cumulative}
 
 
-def span_exporter(settings: SignalSettings) -> SpanExporter:
+class CallSpanExporter(Protocol):
+    """Sends spans of slow calls."""
+
+    def export(self, spans: Sequence[CallSpan], /) -> SpanExportResult:
+        """Send them; returns once that is done."""
+
+    def shutdown(self) -> None:
+        """End an export under way, as far as that can be done."""
+
+
+class ReadableExporter:
+    """Has an exporter of the SDK send them: what it knows is `ReadableSpan`."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+
+    def export(self, spans: Sequence[CallSpan], /) -> SpanExportResult:
+        """See `CallSpanExporter`."""
+        return self._exporter.export([span.readable() for span in spans])
+
+    def shutdown(self) -> None:
+        """See `CallSpanExporter`."""
+        self._exporter.shutdown()
+
+
+def span_exporter(settings: SignalSettings) -> CallSpanExporter:
     """An OTLP span exporter.
 
     Raises:
@@ -136,11 +164,12 @@ def span_exporter(settings: SignalSettings) -> SpanExporter:
                 super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
                 self._client: Any = NotingStub(EncodedStub(self._channel), settings.timeout_seconds)
 
-        return NotingGrpcExporter(**_grpc_arguments(settings))
+        sends: Any = NotingGrpcExporter(**_grpc_arguments(settings))  # its encoder is ours
+        return sends  # type: ignore[no-any-return]
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-    return HttpExporter(**_http_arguments(settings, ExportTraceServiceResponse))
+    return ReadableExporter(HttpExporter(**_http_arguments(settings, ExportTraceServiceResponse)))
 
 
 def _read(path: str | None, what: str) -> bytes | None:

@@ -9,14 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import Event, ReadableSpan
+from otel_jb.telemetry.span_names import MAY_YIELD, SHARE
 
-PACKET_EVENT = "jitterbuffer.packet.put"  #: the event of a span that stands for a packet
-#: Attributes of a span: seconds that the call's thread ran, waited for a processor, and slept; and that this is not known, because it may
-#: have run something else meanwhile.
-SHARE = ("jitterbuffer.call.cpu_time", "jitterbuffer.call.run_delay", "jitterbuffer.call.blocked_time")
-MAY_YIELD = "jitterbuffer.call.may_yield"
+if TYPE_CHECKING:
+    from otel_jb.model.stream import PassedPacket
+    from otel_jb.telemetry.call_span import CallSpan
 
 OF_A_FUNCTION = 10  #: so that one with many leaves room for the others
 IN_ALL = 100
@@ -61,11 +58,11 @@ class KeptCalls:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._number = 0
-        self._calls: OrderedDict[int, tuple[int, Sequence[ReadableSpan], bool]] = OrderedDict()  # as `add` got them
+        self._calls: OrderedDict[int, tuple[int, Sequence[CallSpan], bool]] = OrderedDict()  # as `add` got them
         self._seen: dict[int, KeptCall] = {}  # those that somebody has looked at
         self._of: dict[int, deque[int]] = {}
 
-    def add(self, calls: Sequence[tuple[int, Sequence[ReadableSpan]]], *, traced: bool) -> None:
+    def add(self, calls: Sequence[tuple[int, Sequence[CallSpan]]], *, traced: bool) -> None:
         """Keep a row of calls, each by its series and its spans, its own first. `traced`: a receiver gets them."""
         with self._lock:
             later: dict[int, int] = {}
@@ -79,7 +76,7 @@ class KeptCalls:
                 self._add(self._number + 1 + place, *calls[place], traced=traced)
             self._number += len(calls)
 
-    def _add(self, number: int, series: int, spans: Sequence[ReadableSpan], *, traced: bool) -> None:
+    def _add(self, number: int, series: int, spans: Sequence[CallSpan], *, traced: bool) -> None:
         self._calls[number] = (series, spans, traced)
         own = self._of.get(series)
         if own is None:
@@ -108,25 +105,22 @@ class KeptCalls:
             return tuple([self._seen[number] for number in self._calls])
 
 
-def _kept(number: int, series: int, spans: Sequence[ReadableSpan], traced: bool) -> KeptCall:
+def _kept(number: int, series: int, spans: Sequence[CallSpan], traced: bool) -> KeptCall:
     root, *inner = spans
-    context, begin, end = root.get_span_context(), root.start_time or 0, root.end_time or 0
-    attributes = root.attributes or {}
+    begin, attributes = root.start_time, root.attributes
     size = attributes.get("jitterbuffer.packet.size")
     return KeptCall(
         number=number,
         series=series,
-        end_unix_nano=end,
-        took_ns=end - begin,
+        end_unix_nano=root.end_time,
+        took_ns=root.end_time - begin,
         thread=f"{attributes.get('thread.name', '')} ({attributes.get('thread.id', '')})",
         stack=str(attributes.get("code.stacktrace", "")),
-        trace_id=f"{context.trace_id:032x}" if traced and context is not None else "",
-        inside=tuple(
-            (each.name, (each.end_time or 0) - (each.start_time or 0), (each.start_time or 0) - begin) for each in inner
-        ),
+        trace_id=f"{root.trace_id:032x}" if traced else "",
+        inside=tuple((each.name, each.end_time - each.start_time, each.start_time - begin) for each in inner),
         packet_bytes=size if isinstance(size, int) else None,
-        failure=root.status.description or "",
-        packets=tuple(_packet(each, begin) for each in root.events if each.name == PACKET_EVENT),
+        failure=root.error,
+        packets=tuple(_packet(each, begin - root.shift) for each in root.packets),
         share_ns=_share(attributes),
         may_yield=bool(attributes.get(MAY_YIELD)),
     )
@@ -139,16 +133,15 @@ def _share(attributes: Mapping[str, Any]) -> tuple[int, int, int] | None:
     return ran, waited, slept
 
 
-def _packet(event: Event, begin: int) -> KeptPacket:
-    attributes: Mapping[str, Any] = event.attributes or {}
-    stayed = attributes.get("jitterbuffer.packet.residence")
+def _packet(packet: PassedPacket, begin_ns: int) -> KeptPacket:
+    """As a call that began then (monotonic) has it."""
     return KeptPacket(
-        after_ns=event.timestamp - begin,
-        ssrc=attributes["rtp.ssrc"],
-        sequence_number=attributes["rtp.sequence_number"],
-        rtp_time=attributes["rtp.timestamp"],
-        order=attributes["rtp.packet.order"],
-        clock_rate=attributes.get("rtp.clock_rate"),
-        outcome=attributes.get("jitterbuffer.packet.outcome", ""),
-        stayed_ns=None if stayed is None else round(stayed * 1e9),
+        after_ns=packet.put_ns - begin_ns,
+        ssrc=f"{packet.ssrc:08x}",
+        sequence_number=packet.sequence_number,
+        rtp_time=packet.rtp_time,
+        order=packet.state,
+        clock_rate=packet.clock_rate,
+        outcome=packet.outcome,
+        stayed_ns=None if packet.end_ns is None else packet.end_ns - packet.put_ns,
     )

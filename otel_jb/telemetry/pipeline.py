@@ -195,13 +195,13 @@ class Telemetry:
 
         settings = self.settings
         for name in settings.traces_exporters:
-            exporter: Any
+            exporter: exporters.CallSpanExporter
             if name == "otlp":
                 exporter, where = exporters.span_exporter(settings.traces), settings.traces.endpoint
             else:
                 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
-                exporter, where = ConsoleSpanExporter(), "the console"
+                exporter, where = exporters.ReadableExporter(ConsoleSpanExporter()), "the console"
             outcome = Outcome("spans", where, failed, rejected)
             sizes = (settings.span_queue, settings.span_batch, settings.span_delay_seconds)
             self._queues.append(SpanQueue(exporter, outcome, self.tally, *sizes))

@@ -21,21 +21,20 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, SpanFlags, Status
-from opentelemetry.trace import Link, StatusCode
+
+from otel_jb.telemetry.call_span import RESIDENCE, packet_attributes
+from otel_jb.telemetry.span_names import PACKET_EVENT
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import Event, ReadableSpan
+
+    from otel_jb.model.stream import PassedPacket
+    from otel_jb.telemetry.call_span import CallSpan, Identity, Origin
 
 _MAX_KEPT = 4096
 _MAX_RESOURCES = 256
 _INTERNAL = Span.SpanKind.SPAN_KIND_INTERNAL
 _FLAGS = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
-_STATUS = {
-    StatusCode.UNSET: Status.STATUS_CODE_UNSET,
-    StatusCode.OK: Status.STATUS_CODE_OK,
-    StatusCode.ERROR: Status.STATUS_CODE_ERROR,
-}
 
 
 def _tag(field: str, wire_type: int) -> bytes:
@@ -51,6 +50,13 @@ _TRACE_ID, _SPAN_ID, _PARENT = (
     _tag("parent_span_id", _LENGTH) + b"\x08",
 )
 _START, _END = _tag("start_time_unix_nano", _FIXED64), _tag("end_time_unix_nano", _FIXED64)
+_EVENT = _tag("events", _LENGTH)
+_EVENT_HEAD = Span.Event(name=PACKET_EVENT).SerializeToString() + bytes(
+    [Span.Event.DESCRIPTOR.fields_by_name["time_unix_nano"].number << 3 | _FIXED64]
+)
+_EVENT_TIME = struct.Struct("<Q")
+_NUMBERS = ("rtp.sequence_number", "rtp.timestamp")
+_U64 = (1 << 64) - 1
 _OWN = struct.Struct("<2s16s2s8s1sQ1sQ")  #: what no other span has: its identity, begin and end
 _SPAN = bytes([ScopeSpans.DESCRIPTOR.fields_by_name["spans"].number << 3 | _LENGTH])
 _SCOPE_SPANS = bytes([ResourceSpans.DESCRIPTOR.fields_by_name["scope_spans"].number << 3 | _LENGTH])
@@ -65,22 +71,34 @@ class Around(NamedTuple):
 
 
 class SpanEncoder:
-    """Encodes the spans that `otel_jb.telemetry.spans` makes: internal, local, attributes of text and integers, here and in events."""
+    """Encodes the spans of slow calls. All values of an attribute's name are of one type."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, Any], bytes] = {}  # encoded attributes, and what does not change of spans of a name
+        self._kept: dict[tuple[str, Any], bytes] = {}  # encoded attributes by name and value
+        self._kept_of_events: dict[tuple[str, Any], bytes] = {}  # the same, as an event's
+        self._of_packets: dict[
+            int, bytes
+        ] = {}  # the attributes of packets of this request, by identity: calls of one buffer share most
+        self._heads: dict[
+            tuple[str, int], bytes
+        ] = {}  # what stands before an event's number, by name and length of the number
+        whole: bytes = Span.Event(attributes=[_pair(RESIDENCE, 0.0)]).SerializeToString()
+        self._residence = whole[: len(whole) - _DOUBLE.size]
         self._resources: dict[
             int, tuple[Resource, Around]
         ] = {}  # by identity, which stays theirs as long as they are here
 
-    def encode(self, spans: Sequence[ReadableSpan]) -> bytes:
+    def encode(self, spans: Sequence[CallSpan]) -> bytes:
         """One `ExportTraceServiceRequest` with all of them, grouped by resource."""
-        groups: dict[int, list[ReadableSpan]] = {}  # by the resource's identity: the span maker has one for each target
+        groups: dict[int, list[CallSpan]] = {}  # by the resource's identity: the span maker has one for each target
         for span in spans:
-            groups.setdefault(id(span.resource), []).append(span)
-        return b"".join([self._group(group) for group in groups.values()])
+            groups.setdefault(id(span.origin.resource), []).append(span)
+        try:
+            return b"".join([self._group(group) for group in groups.values()])
+        finally:
+            self._of_packets.clear()
 
-    def _group(self, spans: Sequence[ReadableSpan]) -> bytes:
+    def _group(self, spans: Sequence[CallSpan]) -> bytes:
         around = self._around(spans[0])
         encoded = [around.scope_spans]
         for span in spans:
@@ -90,14 +108,14 @@ class SpanEncoder:
         head = around.resource_spans + _SCOPE_SPANS + _varint(len(scope_spans))
         return b"".join((_RESOURCE_SPANS, _varint(len(head) + len(scope_spans)), head, scope_spans))
 
-    def _around(self, span: ReadableSpan) -> Around:
+    def _around(self, span: CallSpan) -> Around:
         """Of a span's resource, as the SDK encodes it."""
-        resource = span.resource
+        resource = span.origin.resource
         known = self._resources.get(id(resource))
         if known is None:
             if len(self._resources) >= _MAX_RESOURCES:
                 self._resources.clear()
-            (empty,) = encode_spans([span]).resource_spans
+            (empty,) = encode_spans([span.readable()]).resource_spans
             (scope,) = empty.scope_spans
             del scope.spans[:]
             inner = scope.SerializeToString()
@@ -105,40 +123,43 @@ class SpanEncoder:
             known = self._resources[id(resource)] = (resource, Around(empty.SerializeToString(), inner))
         return known[1]
 
-    def _span(self, span: ReadableSpan) -> bytes:
-        context, parent, status = span.context, span.parent, span.status
+    def _span(self, span: CallSpan) -> bytes:
         parts = [
             _OWN.pack(
                 _TRACE_ID,
-                context.trace_id.to_bytes(16, "big"),
+                span.trace_id.to_bytes(16, "big"),
                 _SPAN_ID,
-                context.span_id.to_bytes(8, "big"),
+                span.span_id.to_bytes(8, "big"),
                 _START,
-                span.start_time or 0,
+                span.start_time,
                 _END,
-                span.end_time or 0,
+                span.end_time,
             ),
-            self._fixed(span.name),
+            span.origin.encoded or self._origin(span.origin),
         ]
-        if parent is not None:
-            parts.append(_PARENT + parent.span_id.to_bytes(8, "big"))
-        kept = self._kept
-        parts += [kept.get(item) or self._attribute(*item) for item in (span.attributes or {}).items()]
-        if span.events:
-            parts.append(Span(events=map(_event, span.events)).SerializeToString())
+        if span.parent_id:
+            parts.append(_PARENT + span.parent_id.to_bytes(8, "big"))
+        if span.own:
+            kept = self._kept
+            parts += [kept.get(item) or self._attribute(*item) for item in span.own.items()]
+        if span.packets:
+            event = self._event
+            for packet in span.packets:
+                one = event(packet, span.shift)
+                parts += (_EVENT, _varint(len(one)), one)
         if span.links:
             parts.append(Span(links=map(_link, span.links)).SerializeToString())
-        if status.status_code is not StatusCode.UNSET:
-            told = Status(code=_STATUS[status.status_code], message=status.description or "")
+        if span.error:
+            told = Status(code=Status.STATUS_CODE_ERROR, message=span.error)
             parts.append(Span(status=told).SerializeToString())
         return b"".join(parts)
 
-    def _fixed(self, name: str) -> bytes:
-        """What spans of a name have in common."""
-        known = self._kept.get((name, None))
-        if known is None:
-            known = self._keep((name, None), Span(name=name, kind=_INTERNAL, flags=_FLAGS, status=Status()))
-        return known
+    def _origin(self, origin: Origin) -> bytes:
+        """Encode what spans of an origin have in common, and note it there."""
+        attributes = [_pair(*item) for item in origin.attributes.items()]
+        fixed = Span(name=origin.name, kind=_INTERNAL, flags=_FLAGS, status=Status(), attributes=attributes)
+        origin.encoded = fixed.SerializeToString()
+        return origin.encoded
 
     def _attribute(self, key: str, value: Any) -> bytes:
         if isinstance(value, float):  # a time, which does not come again: only what stands before the number is kept
@@ -147,6 +168,41 @@ class SpanEncoder:
                 before = self._keep((key, float), Span(attributes=[_pair(key, 0.0)]), without=_DOUBLE.size)
             return before + _DOUBLE.pack(value)
         return self._keep((key, value), Span(attributes=[_pair(key, value)]))
+
+    def _event(self, packet: PassedPacket, shift: int) -> bytes:
+        """Of a packet: a span may have two dozen, and a message for each takes ten times as long."""
+        attributes = self._of_packets.get(id(packet))
+        if attributes is None:
+            attributes = self._of_packets[id(packet)] = self._of_packet(packet)
+        return b"".join((_EVENT_HEAD, _EVENT_TIME.pack(packet.put_ns + shift), attributes))
+
+    def _of_packet(self, packet: PassedPacket) -> bytes:
+        kept, parts = self._kept_of_events, []
+        for item in packet_attributes(packet).items():
+            name, value = item
+            if name in _NUMBERS:  # few come again
+                parts.append(self._number(name, value))
+            elif name == RESIDENCE:
+                parts += (self._residence, _DOUBLE.pack(value))
+            else:
+                parts.append(kept.get(item) or self._keep_of_events(name, value))
+        return b"".join(parts)
+
+    def _number(self, name: str, value: int) -> bytes:
+        """An attribute of an event that is an integer."""
+        number = _varint(value & _U64)
+        head = self._heads.get((name, len(number)))
+        if head is None:
+            whole = Span.Event(attributes=[_pair(name, value)]).SerializeToString()
+            head = self._heads[name, len(number)] = whole[: len(whole) - len(number)]
+        return head + number
+
+    def _keep_of_events(self, name: str, value: Any) -> bytes:
+        if len(self._kept_of_events) >= _MAX_KEPT:
+            self._kept_of_events.clear()
+        encoded: bytes = Span.Event(attributes=[_pair(name, value)]).SerializeToString()
+        self._kept_of_events[name, value] = encoded
+        return encoded
 
     def _keep(self, key: tuple[str, Any], part: Span, without: int = 0) -> bytes:
         """Encode a part and keep it, but for its last bytes."""
@@ -181,16 +237,9 @@ def _value(value: Any) -> AnyValue:
     return AnyValue(double_value=value) if isinstance(value, float) else AnyValue(int_value=value)
 
 
-def _event(event: Event) -> Span.Event:
-    attributes = [_pair(*item) for item in (event.attributes or {}).items()]
-    return Span.Event(name=event.name, time_unix_nano=event.timestamp, attributes=attributes)
-
-
-def _link(link: Link) -> Span.Link:
-    context = link.context
-    return Span.Link(
-        trace_id=context.trace_id.to_bytes(16, "big"), span_id=context.span_id.to_bytes(8, "big"), flags=_FLAGS
-    )
+def _link(to: Identity) -> Span.Link:
+    trace_id, span_id = to
+    return Span.Link(trace_id=trace_id.to_bytes(16, "big"), span_id=span_id.to_bytes(8, "big"), flags=_FLAGS)
 
 
 @lru_cache(_MAX_KEPT)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from otel_jb.telemetry.instruments import SPANS_DROPPED
@@ -19,10 +20,11 @@ from otel_jb.telemetry.outcome import Outcome
 from otel_jb.telemetry.tally import Tally
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.sdk.trace.export import SpanExporter
+    from otel_jb.telemetry.call_span import CallSpan
+    from otel_jb.telemetry.exporters import CallSpanExporter
 
 _MAX_BACKOFF_SECONDS = 30.0
+MAX_REQUEST_BYTES = 2 << 20  #: about, as `CallSpan.size` has it; a Collector refuses a gRPC message of more than 4 MiB
 
 
 class SpanQueue:
@@ -33,18 +35,18 @@ class SpanQueue:
         outcome: counts and logs failed exports.
         tally: counts dropped spans (`otel_jb.spans.dropped`).
         size: most spans that wait, those being sent included.
-        batch: most spans of one request.
+        batch: most spans of one request; fewer where they are large.
         delay_seconds: how long to wait for more before sending.
     """
 
     def __init__(
         self,
-        exporter: SpanExporter,
+        exporter: CallSpanExporter,
         outcome: Outcome,
         tally: Tally,
         size: int = 2048,
-        batch: int = 512,
-        delay_seconds: float = 1.0,
+        batch: int = 1024,
+        delay_seconds: float = 5.0,
     ) -> None:
         self._exporter = exporter
         self._outcome = outcome
@@ -52,7 +54,7 @@ class SpanQueue:
         self._size = size
         self._batch = batch
         self._delay = delay_seconds
-        self._spans: deque[ReadableSpan] = deque()
+        self._spans: deque[CallSpan] = deque()
         self._changed = threading.Condition()
         self._stopping = self._given_up = False
         self._thread = threading.Thread(target=self._work, name="span-export", daemon=True)
@@ -61,7 +63,7 @@ class SpanQueue:
     def __len__(self) -> int:
         return len(self._spans)
 
-    def offer(self, spans: Sequence[ReadableSpan]) -> bool:
+    def offer(self, spans: Sequence[CallSpan]) -> bool:
         """Take all of these spans, a trace, or none: then they are counted as dropped."""
         with self._changed:
             if self._stopping or len(self._spans) + len(spans) > self._size:
@@ -77,15 +79,18 @@ class SpanQueue:
 
     def _work(self) -> None:
         failures = 0
+        more = False  # of a full batch that was divided
         while True:
             with self._changed:
                 while not self._spans and not self._stopping:
                     self._changed.wait()
                 if not self._spans:
                     return
-                self._changed.wait_for(lambda: self._stopping or len(self._spans) >= self._batch, self._delay)
+                if not more:
+                    self._changed.wait_for(lambda: self._stopping or len(self._spans) >= self._batch, self._delay)
                 # They stay in the queue while they are sent, so that its bound is one of memory.
-                batch = [self._spans[place] for place in range(min(self._batch, len(self._spans)))]
+                batch = self._next()
+                more = len(batch) < min(self._batch, len(self._spans))
             failure = self._outcome.of(self._export(batch))
             with self._changed:
                 if self._given_up:
@@ -104,7 +109,18 @@ class SpanQueue:
                     self._dropped(len(batch), failure.kind)
                 self._changed.notify_all()
 
-    def _export(self, batch: list[ReadableSpan]) -> Callable[[], bool]:
+    def _next(self) -> list[CallSpan]:
+        """The spans of the next request, which stay in the queue."""
+        batch: list[CallSpan] = []
+        size = 0
+        for span in islice(self._spans, self._batch):
+            size += span.size
+            if size > MAX_REQUEST_BYTES and batch:
+                break
+            batch.append(span)
+        return batch
+
+    def _export(self, batch: list[CallSpan]) -> Callable[[], bool]:
         def export() -> bool:
             from opentelemetry.sdk.trace.export import SpanExportResult
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slow calls as traces: a span for the call, one for each probed call inside it, and an exemplar once they are accepted.
 
-Spans are made directly, not by a tracer: their times and identities are given, and a provider for each target would cost more than
-the spans. The sampler is the SDK's, asked once for each trace.
+Spans are made directly (`call_span`), not by a tracer: their times and identities are given, and a provider for each target would cost
+more than the spans. The sampler is the SDK's, asked once for each trace.
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan, sampling
+from opentelemetry.sdk.trace import sampling
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanKind
 
-import otel_jb
-from otel_jb.model.stream import NestedCall, PassedPacket, Series, SlowCall, Target
+from otel_jb.model.stream import NestedCall, Series, SlowCall, Target
 from otel_jb.model.text import printable
+from otel_jb.telemetry.call_span import CallSpan, Identity, Origin, error_of, identity, own_attributes
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.holding import Held, Holding, Key, key_of
-from otel_jb.telemetry.instruments import NESTING_DOUBTFUL, SCOPE, SPANS_DROPPED
-from otel_jb.telemetry.kept_calls import MAY_YIELD, PACKET_EVENT, SHARE
+from otel_jb.telemetry.instruments import NESTING_DOUBTFUL, SPANS_DROPPED
 from otel_jb.telemetry.metrics import Exemplar, resource_attributes
 from otel_jb.telemetry.nesting import Nesting, SameStack, nest
 from otel_jb.telemetry.state import StreamState
@@ -46,21 +44,18 @@ class Clock(Protocol):
 Symbolise = Callable[[Series, SlowCall], "Sequence[str]"]
 #: Frames of the probed calls that a slow call ran in; None where its stack does not tell.
 Around = Callable[[Series, SlowCall], "Collection[int] | None"]
-Offer = Callable[[Sequence[ReadableSpan]], bool]
+Offer = Callable[[Sequence[CallSpan]], bool]
 #: Told of a row of calls, each by its series and the spans that it became, its own first, once they were accepted.
-Keep = Callable[[Sequence[tuple[int, Sequence[ReadableSpan]]]], None]
+Keep = Callable[[Sequence[tuple[int, Sequence[CallSpan]]]], None]
 
-_SCOPE = InstrumentationScope(SCOPE, otel_jb.__version__)
-#: Why a call has a span that was not slow: `late`, its packet was thrown away for that.
-TRIGGER = "jitterbuffer.trigger"
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-_UNSET = Status(StatusCode.UNSET)
 _NOTHING = Nesting((), (), 0)
+_NONE: Mapping[Key, Held] = {}
 _MAX_STACK_CHARACTERS = 8192
 #: Slow calls that wait to be made into spans. An event with a copy of the stack is some KiB.
 _MAX_WAITING = 512
 _GATHERED = 128  #: enough of them to begin
 _MAX_TEXTS = 1024
+_MAX_ORIGINS = 4096
 #: Calls that have a trace of their own and may yet turn out to be inside a longer one.
 _MAX_TOLD = 4096
 
@@ -114,6 +109,7 @@ class SpanMaker:
         self._tally = tally
         self._sampler = sampler
         # A slow call has no parent, so a sampler that asks for it does as its root does.
+        # Asking costs as much as the span.
         self._samples_all = sampler.get_description().removeprefix("ParentBased{root:").startswith("AlwaysOnSampler")
         self._exemplars = exemplars
         self._symbolise = symbolise
@@ -124,12 +120,13 @@ class SpanMaker:
         self._keep = keep
         self._holding = Holding()
         self._doubtful: dict[int, int] = {}  # by series, since it was last told
-        self._accepted: list[tuple[int, Sequence[ReadableSpan]]] = []  # of this row: series and spans
-        self._shown: list[tuple[int, Exemplar]] = []  # likewise, by series
-        self._told: OrderedDict[Key, SpanContext] = OrderedDict()
+        self._accepted: list[tuple[int, Sequence[CallSpan]]] = []  # of this row: series and spans
+        self._shown: list[tuple[SlowCall, int, int, int]] = []  # likewise, see `_exemplar`
+        self._told: OrderedDict[Key, Identity] = OrderedDict()
         self._ids = RandomIdGenerator()
         self._series: dict[int, tuple[Series, Target]] = {}  # as the state has them, for one row of calls
         self._resources: dict[int, Resource] = {}
+        self._origins: dict[tuple[int, int, str], Origin] = {}  # by series, thread and its name
         self._texts: dict[tuple[str, ...], str] = {}  # of stacks: there are few shapes
         self._waiting: deque[tuple[float, SlowCall]] = deque()  # with the time of arrival
         self._changed = threading.Condition()
@@ -188,7 +185,7 @@ class SpanMaker:
         if self._keep is not None and accepted:
             self._keep(accepted)
         if self._exemplars is not None and shown:
-            self._exemplars.add(shown)
+            self._exemplars.add([_exemplar(*each) for each in shown])
         self._series.clear()
         self._tell_doubtful()
 
@@ -223,7 +220,7 @@ class SpanMaker:
 
     def _take(self, call: SlowCall, arrived: float) -> None:
         """Hold a call that ran inside another probed one; make a trace of any other."""
-        known = self._known(call)
+        known = self._series.get(call.series) or self._known(call)
         if known is None:
             return
         series, target = known
@@ -267,119 +264,128 @@ class SpanMaker:
         return text
 
     def _make(self, call: SlowCall, series: Series, target: Target, stack: str) -> bool:
-        inner = {held.key: held for held in self._holding.inside(call, target)} if self._holding else {}
+        inner, more, nesting = self._inside(call, target)
+        if doubtful := len(nesting.doubtful) + call.nested_doubtful:
+            self._doubtful[series.id] = self._doubtful.get(series.id, 0) + doubtful
+        trace_id = self._ids.generate_trace_id()
+        origin = self._origin(series, target, call)
+        own = own_attributes(series, call)
+        if not self._samples_all and not self._samples(trace_id, origin, own):
+            return False
+        if stack:
+            own["code.stacktrace"] = stack
+        if call.nested_omitted > more:
+            own["otel_jb.nested.omitted"] = call.nested_omitted - more
+        # The end is mapped, and everything else hangs on it by the monotonic clock: durations are exact, and a child never
+        # sticks out of its parent because the wall clock was set meanwhile.
+        end = self._clock.unix_nano(call.end_ns)
+        shift = end - call.end_ns
+        span_id = self._ids.generate_span_id()
+        error = error_of(series, call) if call.return_value is not None else ""
+        # By their places: names take twice as long.
+        root = CallSpan(origin, trace_id, span_id, 0, call.start_ns + shift, end, own, error, (), call.packets, shift)
+        spans = [root]
+        told = [(key_of(call), call, span_id)]
+        if nesting.children:
+            self._add_children(root, call, nesting, inner, spans, told)
+        if not self._offer(spans):
+            return False
+        if not call.late:
+            self._accepted.append((series.id, spans))
+        for key, one, of_span in told:
+            self._told[key] = (trace_id, of_span)
+            if not one.late:  # else it does not show where the time went
+                self._shown.append((one, shift, trace_id, of_span))
+        while len(self._told) > _MAX_TOLD:
+            self._told.popitem(last=False)
+        return True
+
+    def _inside(self, call: SlowCall, target: Target) -> tuple[Mapping[Key, Held], int, Nesting]:
+        """The waiting calls that may have run inside this one, how many of them its event does not name, and what ran inside, which waits no longer."""
+        if not self._holding and not call.nested:
+            return _NONE, 0, _NOTHING
+        inner = {held.key: held for held in self._holding.inside(call, target)}
         more: list[NestedCall] = []
         if inner:  # those that the event names already are told once
             named = set(map(key_of, call.nested))
             more = [held.nested() for key, held in inner.items() if held.around is not None and key not in named]
         nesting = nest(call, target.pid, self._same_stack, more) if more or call.nested else _NOTHING
-        if doubtful := len(nesting.doubtful) + call.nested_doubtful:
-            self._doubtful[series.id] = self._doubtful.get(series.id, 0) + doubtful
         if inner:
             self._holding.remove([inner[key] for one, _ in nesting.children if (key := key_of(one)) in inner])
+        return inner, len(more), nesting
 
-        trace_id = self._ids.generate_trace_id()
-        attributes = _attributes(series, call)
-        if not self._samples(trace_id, series.function, attributes):
-            return False
-        if stack:
-            attributes["code.stacktrace"] = stack
-        if call.nested_omitted > len(more):
-            attributes["otel_jb.nested.omitted"] = call.nested_omitted - len(more)
-        # The end is mapped, and everything else hangs on it by the monotonic clock: durations are exact, and a child never
-        # sticks out of its parent because the wall clock was set meanwhile.
-        end = self._clock.unix_nano(call.end_ns)
-        shift = end - call.end_ns
-        context = SpanContext(trace_id, self._ids.generate_span_id(), False, _SAMPLED)
-        times = (call.start_ns + shift, end)
-        links: list[Link] = []
-        spans: list[ReadableSpan] = []
-        exemplars = [] if call.late else [_exemplar(call, shift, context)]  # it shows where the time went
-        told = {key_of(call): context}
+    def _add_children(
+        self,
+        root: CallSpan,
+        call: SlowCall,
+        nesting: Nesting,
+        inner: Mapping[Key, Held],
+        spans: list[CallSpan],
+        told: list[tuple[Key, SlowCall, int]],
+    ) -> None:
+        """Add the spans of what ran inside a call, and which of them are slow calls; or a link where one has a trace of its own."""
+        links = []
         #: Of each nested call, by its place: the span that what ran in it hangs on; None: it has been told with all that ran in it.
-        contexts: list[SpanContext | None] = []
+        parents: list[int | None] = []
         for nested, parent in nesting.children:
-            above = context if parent is None else contexts[parent]
+            above = root.span_id if parent is None else parents[parent]
             key = key_of(nested)
-            own = self._told.get(key)
-            if above is None or own is not None:
+            earlier = self._told.get(key)
+            if above is None or earlier is not None:
                 # It could not wait for this call and has a trace of its own: a second span would count it twice.
-                contexts.append(None)
-                links += [Link(own)] if own is not None and above is not None else []
+                parents.append(None)
+                links += [earlier] if earlier is not None and above is not None else []
                 continue
-            child = self._child(call, nested, inner.get(key), target, above, shift)
-            contexts.append(above if child is None else child[0])  # without one: what ran in it hangs on the next above
+            held = inner.get(key)
+            child = self._child(root, call, nested, held, above)
+            parents.append(
+                above if child is None else child.span_id
+            )  # without one: what ran in it hangs on the next above
             if child is not None:
-                spans.append(child[1])
-                if key in inner:
-                    told[key] = child[0]
-                    if not inner[key].call.late:
-                        exemplars.append(_exemplar(inner[key].call, shift, child[0]))
-        events = _events(call, shift)
-        root = self._span(target, series, context, None, times, attributes, _status(series, call), links, events)
-        if not self._offer([root, *spans]):
-            return False
-        if not call.late:
-            self._accepted.append((series.id, (root, *spans)))
-        self._shown += exemplars
-        self._told.update(told)
-        while len(self._told) > _MAX_TOLD:
-            self._told.popitem(last=False)
-        return True
+                spans.append(child)
+                if held is not None:
+                    told.append((key, held.call, child.span_id))
+        root.links = links
 
-    def _samples(self, trace_id: int, name: str, attributes: dict[str, Any]) -> bool:
-        if self._samples_all:  # asking costs as much as the span
-            return True
-        decision = self._sampler.should_sample(None, trace_id, name, SpanKind.INTERNAL, attributes)
+    def _samples(self, trace_id: int, origin: Origin, own: Mapping[str, Any]) -> bool:
+        attributes = {**origin.attributes, **own}
+        decision = self._sampler.should_sample(None, trace_id, origin.name, SpanKind.INTERNAL, attributes)
         return decision.decision is sampling.Decision.RECORD_AND_SAMPLE
 
     def _child(
-        self, call: SlowCall, nested: NestedCall, held: Held | None, target: Target, above: SpanContext, shift: int
-    ) -> tuple[SpanContext, ReadableSpan] | None:
+        self, root: CallSpan, call: SlowCall, nested: NestedCall, held: Held | None, above: int
+    ) -> CallSpan | None:
+        """The span of a call that ran in the one that `root` is of; `above`: the span around it."""
         known = self._series_of(nested.series)
         if known is None:
             return None
-        series = known[0]
-        status: Status | None = None
-        events: list[Event] = []
-        if held is not None:  # slow itself: its own event says more
-            if not call.packets:  # else they are mostly the same
-                events = _events(held.call, shift)
-            attributes, status = _attributes(series, held.call), _status(series, held.call)
-            if held.stack:
-                attributes["code.stacktrace"] = held.stack
-        else:
-            attributes = _identity(series, call)
-        context = SpanContext(above.trace_id, self._ids.generate_span_id(), False, _SAMPLED)
-        times = (nested.start_ns + shift, nested.end_ns + shift)
-        return context, self._span(target, series, context, above, times, attributes, status, events=events)
-
-    def _span(
-        self,
-        target: Target,
-        series: Series,
-        context: SpanContext,
-        parent: SpanContext | None,
-        times: tuple[int, int],
-        attributes: dict[str, Any],
-        status: Status | None,
-        links: Sequence[Link] = (),
-        events: Sequence[Event] = (),
-    ) -> ReadableSpan:
-        return ReadableSpan(
-            series.function,
-            context,
-            parent,
-            self._resource(target),
-            attributes,
-            events=events,
-            links=links,
-            kind=SpanKind.INTERNAL,
-            status=status or _UNSET,
-            start_time=times[0],
-            end_time=times[1],
-            instrumentation_scope=_SCOPE,
+        series, target = known
+        child = CallSpan(
+            self._origin(series, target, call),
+            root.trace_id,
+            self._ids.generate_span_id(),
+            above,
+            nested.start_ns + root.shift,
+            nested.end_ns + root.shift,
         )
+        if held is not None:  # slow itself: its own event says more
+            own = own_attributes(series, held.call)
+            if held.stack:
+                own["code.stacktrace"] = held.stack
+            child.own, child.error = own, error_of(series, held.call)
+            if not call.packets:  # else they are mostly the same
+                child.packets, child.shift = held.call.packets, root.shift
+        return child
+
+    def _origin(self, series: Series, target: Target, call: SlowCall) -> Origin:
+        key = (series.id, call.thread_id, call.thread_name)
+        known = self._origins.get(key)
+        if known is None:
+            if len(self._origins) >= _MAX_ORIGINS:
+                self._origins.clear()
+            attributes = identity(series, call.thread_id, call.thread_name)
+            known = self._origins[key] = Origin(series.function, self._resource(target), attributes)
+        return known
 
     def _resource(self, target: Target) -> Resource:
         known = self._resources.get(target.id)
@@ -430,66 +436,7 @@ def _stack(lines: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _exemplar(call: SlowCall, shift: int, context: SpanContext) -> tuple[int, Exemplar]:
+def _exemplar(call: SlowCall, shift: int, trace_id: int, span_id: int) -> tuple[int, Exemplar]:
     """With the series whose exemplar it is."""
     took, end = call.end_ns - call.start_ns, call.end_ns + shift
-    return call.series, Exemplar(took, end, context.trace_id, context.span_id, call.thread_id)
-
-
-def _identity(series: Series, call: SlowCall) -> dict[str, Any]:
-    return {
-        "code.function.name": series.function,
-        "jitterbuffer.role": series.role,
-        "thread.id": call.thread_id,
-        "thread.name": call.thread_name,
-    }
-
-
-def _attributes(series: Series, call: SlowCall) -> dict[str, Any]:
-    attributes = _identity(series, call)
-    # A number of a hostile target's memory may be too large for OTLP's signed 64 bits, and would cost the others their spans.
-    if call.bytes is not None and call.bytes < 1 << 63 and series.has_bytes:
-        attributes["jitterbuffer.packet.size"] = call.bytes
-    if call.return_value is not None:
-        fits = -(1 << 63) <= call.return_value < 1 << 63
-        attributes["jitterbuffer.return_value"] = call.return_value if fits else f"{call.return_value:#x}"
-    if call.stream_name:
-        attributes["jitterbuffer.stream"] = call.stream_name
-    if call.ssrc is not None:
-        attributes["rtp.ssrc"] = f"{call.ssrc:08x}"
-    if call.late:
-        attributes[TRIGGER] = "late"
-    for name, spent_ns in zip(SHARE, (call.cpu_ns, call.run_delay_ns, call.blocked_ns), strict=True):
-        if spent_ns is not None:
-            attributes[name] = spent_ns / 1e9
-    if call.may_yield:
-        attributes[MAY_YIELD] = True
-    return attributes
-
-
-def _events(call: SlowCall, shift: int) -> list[Event]:
-    """The packets that went into the same buffer at that time."""
-    return [Event(PACKET_EVENT, _packet_attributes(packet), packet.put_ns + shift) for packet in call.packets]
-
-
-def _packet_attributes(packet: PassedPacket) -> dict[str, Any]:
-    attributes: dict[str, Any] = {
-        "rtp.ssrc": f"{packet.ssrc:08x}",
-        "rtp.sequence_number": packet.sequence_number,
-        "rtp.timestamp": packet.rtp_time,
-        "rtp.packet.order": packet.state,
-    }
-    if packet.clock_rate is not None:
-        attributes["rtp.clock_rate"] = packet.clock_rate
-    if packet.outcome:
-        attributes["jitterbuffer.packet.outcome"] = packet.outcome
-    if packet.end_ns is not None:
-        attributes["jitterbuffer.packet.residence"] = (packet.end_ns - packet.put_ns) / 1e9
-    return attributes
-
-
-def _status(series: Series, call: SlowCall) -> Status | None:
-    value = call.return_value
-    if value is None or not series.error_return or not any(low <= value <= high for low, high in series.error_return):
-        return None
-    return Status(StatusCode.ERROR, f"returned {value}")
+    return call.series, Exemplar(took, end, trace_id, span_id, call.thread_id)

@@ -106,7 +106,7 @@ def test_a_tick_without_slow_calls_says_nothing(theirs: Wire) -> None:
     exporter.tick()
     kind, data, lines, compared = theirs.receive()
     assert (kind, lines) == ("slow", {0: ("put",)})
-    assert [call.start_ns for call, *_ in unpacked(data)] == [100]
+    assert [(call.start_ns, call.lines) for call in unpacked(data, lines)] == [(100, ("put",))]
     times = [monotonic_ns for monotonic_ns, _ in compared]
     assert len(times) >= 4  # the first comparison, and one of each tick
     assert times == sorted(times)

@@ -82,7 +82,23 @@ def test_a_slow_call_crosses_without_what_it_saw_of_the_stack() -> None:
     )
     data = packed([Walked(CALL, 4, None, (INNER,), 2)])
     assert b"secret" not in data
-    assert unpacked(data) == [(replace(CALL, nested=(INNER,), **of_walk), 4, None)]  # type: ignore[arg-type]
+    (told,) = unpacked(data, {4: ("put", "main")})
+    sent = replace(CALL, nested=(INNER,), **of_walk)  # type: ignore[arg-type]
+    assert [getattr(told, each.name) for each in fields(SlowCall)] == [
+        getattr(sent, each.name) for each in fields(SlowCall)
+    ]
+    assert (told.lines, told.around) == (("put", "main"), None)
+
+
+def test_packets_that_calls_have_in_common_cross_once() -> None:
+    """Each call has its own, in their order; what is sent of a packet does not grow with the calls that have it."""
+    packets = [stream.PassedPacket(5, number, 7, 8, "in_order", 90000, "played", 9) for number in range(39)]
+    calls = [replace(CALL, frame=first, packets=tuple(packets[first : first + 24])) for first in range(16)]
+    data = packed([Walked(call, 4, None, (), 0) for call in calls])
+    told = unpacked(data, {})
+    assert [call.packets for call in told] == [call.packets for call in calls]
+    assert len({id(packet) for call in told for packet in call.packets}) == len(packets)
+    assert data.count(b"in_order") <= len(packets)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +147,7 @@ def test_what_stacks_mean_is_known_where_spans_are_made() -> None:
     arrived: list[SlowCall] = []
 
     def take(batch: Sequence[Walked], lines: Mapping[int, Lines]) -> None:
-        there = unpacked(packed(batch))
-        walks.note(there, lines)
-        arrived.extend(call for call, *_ in there)
+        arrived.extend(walks.take(packed(batch), lines))
         sent.append(lines)
         came.set()
 
@@ -157,7 +171,7 @@ def test_what_stacks_mean_is_known_where_spans_are_made() -> None:
     assert walks.same_stack(
         42, replace(CALL, frame=101), NestedCall(SERIES.id, 100, 100, 200)
     )  # by the inner one's own stack
-    unknown = replace(CALL, start_ns=-1)
+    (unknown,) = walks.take(packed([Walked(replace(CALL, start_ns=-1), 99, (), (), 0)]), {})
     assert walks.symbolise(SERIES, unknown) == (SERIES.function,)
     assert walks.around(SERIES, unknown) == ()
     assert walks.same_stack(42, unknown, NestedCall(1, 2, 3, 4)) is None

@@ -6,13 +6,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanContext, TraceFlags
+from opentelemetry.sdk.resources import Resource
 
 from otel_jb.config.environment import read
 from otel_jb.config.model import Page
 from otel_jb.config.yamlfile import KeyValueError
 from otel_jb.model.stream import PassedPacket, SlowCall
+from otel_jb.telemetry.call_span import CallSpan, Origin
 from otel_jb.telemetry.instruments import SPANS_DROPPED
 from otel_jb.telemetry.kept_calls import IN_ALL, OF_A_FUNCTION, KeptCalls, KeptPacket
 from otel_jb.telemetry.pipeline import Telemetry
@@ -21,9 +21,9 @@ from tests import telemetry_samples as samples
 pytestmark = pytest.mark.unit
 
 
-def span(name: str, start: int, end: int) -> ReadableSpan:
-    context = SpanContext(7, start, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
-    return ReadableSpan(name, context, start_time=start, end_time=end, attributes={"thread.id": 3, "thread.name": "rx"})
+def span(name: str, start: int, end: int) -> CallSpan:
+    attributes = {"thread.id": 3, "thread.name": "rx"}
+    return CallSpan(Origin(name, Resource({}), attributes), 7, start, 0, start, end)
 
 
 def test_a_function_with_many_slow_calls_leaves_room_for_others() -> None:

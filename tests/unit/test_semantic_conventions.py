@@ -14,9 +14,10 @@ import yaml
 from otel_jb.model.added import ADDED
 from otel_jb.model.stream import PassedPacket, ResidenceSnapshot, SlowCall
 from otel_jb.probes import abi
+from otel_jb.telemetry.call_span import identity, own_attributes, packet_attributes
 from otel_jb.telemetry.instruments import INSTRUMENTS
 from otel_jb.telemetry.metrics import target_metrics
-from otel_jb.telemetry.spans import _attributes, _events
+from otel_jb.telemetry.span_names import PACKET_EVENT
 from otel_jb.telemetry.state import StreamState
 from tests import telemetry_samples as samples
 from tests.unit.test_diagnosis import lose, records
@@ -88,22 +89,21 @@ def test_spans_carry_the_attributes_of_the_model() -> None:
     call = replace(
         call, stream_name="live/cam0", ssrc=1, late=True, cpu_ns=1, run_delay_ns=0, blocked_ns=0, may_yield=True
     )
-    assert "4096" not in str(_attributes(samples.PUT, call))
-    assert set(_attributes(samples.PUT, call)) - {"thread.id", "thread.name"} == set(referred(group))
+    attributes = {**identity(samples.PUT, call.thread_id, call.thread_name), **own_attributes(samples.PUT, call)}
+    assert "4096" not in str(attributes)
+    assert set(attributes) - {"thread.id", "thread.name"} == set(referred(group))
 
 
 def test_events_carry_the_attributes_of_the_model() -> None:
     """The event of a packet has the model's name and attributes, whatever its order, and each order is a member."""
     (group,) = [group for group in GROUPS if group["type"] == "event"]
-    packets = tuple([PassedPacket(1, 2, 3, 4, state, 8000, "late", 5) for state in abi.FLIGHT_STATES])
-    call = SlowCall(samples.PUT.id, 7, "worker", 1, 0, 1, None, 4096, None, None, packets=packets)
-    events = _events(call, 0)
-    assert {event.name for event in events} == {group["name"]}
-    assert [set(event.attributes or ()) for event in events] == [set(referred(group))] * len(packets)
+    attributes = [packet_attributes(PassedPacket(1, 2, 3, 4, state, 8000, "late", 5)) for state in abi.FLIGHT_STATES]
+    assert group["name"] == PACKET_EVENT
+    assert [set(each) for each in attributes] == [set(referred(group))] * len(abi.FLIGHT_STATES)
     members = [member["value"] for member in ATTRIBUTES["rtp.packet.order"]["type"]["members"]]
-    assert [(event.attributes or {})["rtp.packet.order"] for event in events] == members
-    (waits,) = _events(replace(call, packets=(PassedPacket(1, 2, 3, 4, "in_order"),)), 0)
-    assert set(waits.attributes or ()) == {name for name, required in referred(group).items() if required}
+    assert [each["rtp.packet.order"] for each in attributes] == members
+    waits = packet_attributes(PassedPacket(1, 2, 3, 4, "in_order"))
+    assert set(waits) == {name for name, required in referred(group).items() if required}
 
 
 def test_the_model_is_closed() -> None:

@@ -11,68 +11,73 @@ from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
+from otel_jb.model.stream import PassedPacket
+from otel_jb.telemetry.call_span import CallSpan, Origin, packet_attributes
 from otel_jb.telemetry.span_encoding import SpanEncoder
 
 pytestmark = pytest.mark.unit
 
-SCOPE = InstrumentationScope("otel_jb", "1")
 RESOURCES = [Resource({"service.name": name, "process.pid": pid}) for name, pid in (("live", 1), ("edge", 2**31))]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
-CONTEXT = st.builds(
-    SpanContext,
-    st.integers(1, 2**128 - 1),
-    st.integers(1, 2**64 - 1),
-    st.just(False),
-    st.just(TraceFlags(TraceFlags.SAMPLED)),
+TRACE, SPAN = st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1)
+TIME = st.integers(0, 2**64 - 1)
+VALUE = st.integers(-(2**63), 2**63 - 1) | TEXT
+NAME = TEXT.filter(bool)
+#: An attribute of a name is always a truth, always seconds, or neither.
+ATTRIBUTES = st.builds(
+    lambda *parts: {name: value for part in parts for name, value in part.items()},
+    st.dictionaries(NAME, VALUE, max_size=6),
+    st.dictionaries(NAME.map("seconds {}".format), st.floats(allow_nan=False), max_size=3),
+    st.dictionaries(st.just("yields"), st.booleans()),
 )
-STATUS = st.one_of(
-    st.just(Status(StatusCode.UNSET)),
-    st.just(Status(StatusCode.OK)),
-    st.builds(lambda why: Status(StatusCode.ERROR, why), TEXT),
-)
-ATTRIBUTES = st.dictionaries(TEXT.filter(bool), st.one_of(st.integers(-(2**63), 2**63 - 1), TEXT), max_size=6)
-#: An event may hold seconds, too.
-EVENT_ATTRIBUTES = st.dictionaries(
-    TEXT.filter(bool), st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), TEXT), max_size=6
-)
-SPAN = st.builds(
-    lambda name, context, parent, resource, attributes, events, links, status, times: ReadableSpan(
-        name,
-        context,
-        parent,
-        resource,
-        attributes,
-        events=events,
-        links=links,
-        status=status,
-        start_time=times[0],
-        end_time=times[1],
-        instrumentation_scope=SCOPE,
-    ),
+PACKET = st.builds(
+    PassedPacket,
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**16 - 1),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**62),
     TEXT,
-    CONTEXT,
-    st.none() | CONTEXT,
-    st.sampled_from(RESOURCES),
-    ATTRIBUTES,
-    st.lists(st.builds(Event, TEXT, EVENT_ATTRIBUTES, st.integers(0, 2**64 - 1)), max_size=3),
-    st.lists(st.builds(Link, CONTEXT), max_size=2),
-    STATUS,
-    st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)),
+    st.none() | st.integers(1, 2**32 - 1),
+    TEXT,
+    st.none() | st.integers(0, 2**62),
+)
+#: No span has one of these as its own.
+COMMON = st.dictionaries(NAME.map("origin {}".format), VALUE, max_size=4)
+#: Many spans are of one function and thread, and have packets in common: these are encoded once.
+SHARED = st.shared(
+    st.tuples(
+        st.lists(st.builds(Origin, TEXT, st.sampled_from(RESOURCES), COMMON), min_size=1, max_size=3),
+        st.lists(PACKET, min_size=1, max_size=4),
+    )
+)
+SPANS = SHARED.flatmap(
+    lambda shared: st.builds(
+        CallSpan,
+        st.sampled_from(shared[0]),
+        TRACE,
+        SPAN,
+        st.just(0) | SPAN,
+        TIME,
+        TIME,
+        ATTRIBUTES,
+        st.just("") | TEXT,
+        st.lists(st.tuples(TRACE, SPAN), max_size=2),
+        st.lists(st.sampled_from(shared[1]), max_size=3),
+        st.integers(0, 2**62),
+    )
 )
 
 
 @settings(deadline=None)
-@given(st.lists(st.lists(SPAN, min_size=1, max_size=5), min_size=1, max_size=3))
-def test_a_request_is_the_one_that_the_sdk_encodes(batches: list[list[ReadableSpan]]) -> None:
+@given(st.lists(st.lists(SPANS, min_size=1, max_size=5), min_size=1, max_size=3))
+def test_a_request_is_the_one_that_the_sdk_encodes(batches: list[list[CallSpan]]) -> None:
     """For any span that a slow call can become, in a first batch and in later ones that use what was kept."""
     encoder = SpanEncoder()
     for batch in batches:
         request = encoder.encode(batch)
-        assert _by_span(ExportTraceServiceRequest.FromString(request)) == _by_span(encode_spans(batch))
+        told = encode_spans([span.readable() for span in batch])
+        assert _by_span(ExportTraceServiceRequest.FromString(request)) == _by_span(told)
 
 
 def _by_span(request: Any) -> list[Any]:
@@ -99,9 +104,25 @@ def test_a_resource_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("otel_jb.telemetry.span_encoding.encode_spans", counted)
     encoder = SpanEncoder()
-    context = SpanContext(1, 2, is_remote=False)
-    batch = [ReadableSpan("put", context, None, resource, instrumentation_scope=SCOPE) for resource in RESOURCES]
+    batch = [CallSpan(Origin("put", resource, {}), 1, 2, 0, 3, 4) for resource in RESOURCES]
     for _ in range(3):
         request = encoder.encode(batch)
         assert len(ExportTraceServiceRequest.FromString(request).resource_spans) == len(RESOURCES)
     assert len(asked) == len(RESOURCES)
+
+
+def test_a_packet_is_encoded_once_for_all_calls_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of one buffer have most of their packets in common; a later request may have others at the same place in memory."""
+    asked: list[PassedPacket] = []
+
+    def counted(packet: PassedPacket) -> Any:
+        asked.append(packet)
+        return packet_attributes(packet)
+
+    monkeypatch.setattr("otel_jb.telemetry.span_encoding.packet_attributes", counted)
+    encoder, origin = SpanEncoder(), Origin("put", RESOURCES[0], {})
+    packets = [PassedPacket(5, number, 7, 8, "in_order") for number in range(30)]
+    batch = [CallSpan(origin, 1, 2 + n, 0, 3, 4, packets=packets[n : n + 20], shift=n) for n in range(10)]
+    for requests in (1, 2):
+        encoder.encode(batch)
+        assert asked == requests * packets[:29]

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from opentelemetry.sdk.trace import ReadableSpan, sampling
+from opentelemetry.sdk.trace import sampling
 
 from otel_jb.model.stream import NestedCall, Series, SlowCall
+from otel_jb.telemetry.call_span import CallSpan
 from otel_jb.telemetry.clock import WallClock
 from otel_jb.telemetry.exemplars import ExemplarStore
 from otel_jb.telemetry.histogram import DEFAULT_BOUNDS_NS
@@ -38,10 +39,8 @@ MIDDLE = call(samples.GET, 5, 38, TOP - 0x100)
 INNER = call(samples.DECODE, 10, 35, TOP - 0x200, return_value=-7)
 
 
-def ids(span: ReadableSpan) -> tuple[int, int]:
-    context = span.get_span_context()
-    assert context is not None
-    return context.trace_id, context.span_id
+def ids(span: CallSpan) -> tuple[int, int]:
+    return span.trace_id, span.span_id
 
 
 class Maker:
@@ -50,7 +49,7 @@ class Maker:
     def __init__(self, sampler: sampling.Sampler = sampling.DEFAULT_ON) -> None:
         self.time = 100.0
         self.around: dict[int, tuple[int, ...] | None] = {INNER.frame: (MIDDLE.frame, TOP), MIDDLE.frame: (TOP,)}
-        self.traces: list[list[ReadableSpan]] = []
+        self.traces: list[list[CallSpan]] = []
         self.store = ExemplarStore(DEFAULT_BOUNDS_NS)
         self.maker = SpanMaker(
             samples.state(),
@@ -66,7 +65,7 @@ class Maker:
             gather_seconds=0,
         )
 
-    def accept(self, spans: Sequence[ReadableSpan]) -> bool:
+    def accept(self, spans: Sequence[CallSpan]) -> bool:
         self.traces.append(list(spans))
         return True
 
@@ -91,7 +90,7 @@ class Maker:
         found = []
         for trace in self.traces:
             names = {ids(span)[1]: span.name for span in trace}
-            shape = [(span.name, names[span.parent.span_id] if span.parent else None) for span in trace]
+            shape = [(span.name, names[span.parent_id] if span.parent_id else None) for span in trace]
             found += [shape] if shape[0][0] != samples.PARSE.function else []
         return found
 
@@ -156,7 +155,7 @@ def test_a_call_whose_outer_one_is_not_told_in_time_has_its_own_trace(made: Make
     assert made.shapes() == [alone, [(PUT, None), (DECODE, PUT)]]
     own = next(trace for trace in made.traces if trace[0].name == GET)
     again = made.traces[-1]
-    assert [link.context for link in again[0].links] == [own[0].get_span_context()]
+    assert again[0].links == [ids(own[0])]
     assert made.exemplar(samples.DECODE) == before
 
 

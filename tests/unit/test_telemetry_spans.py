@@ -372,6 +372,21 @@ def test_stopping_sends_what_waits() -> None:
         assert len(receiver.spans()) == 20
 
 
+def test_no_request_is_larger_than_a_collector_takes() -> None:
+    """A full batch of spans with long stacks is divided: a Collector refuses a message of more than 4 MiB, with all its spans."""
+    lines = [f"{number:04} {'x' * 900}" for number in range(8)]
+    arguments = {"symbolise": lambda _series, _call: lines}
+    with grpc_receiver() as receiver:
+        with tracing(receiver.endpoint, OTEL_BSP_SCHEDULE_DELAY="60000", arguments=arguments) as telemetry:
+            assert telemetry._maker is not None
+            for _ in range(1024):
+                assert telemetry._maker.make(slow())
+            receiver.wait(lambda: len(receiver.spans()) == 1024)
+        sizes = [request.ByteSize() for request in receiver.trace_requests]
+    assert sum(sizes) > 4 << 20
+    assert 1 << 20 < max(sizes) <= 3 << 20
+
+
 def test_events_of_forgotten_targets_are_counted() -> None:
     """A slow call of a series that is not known is dropped and counted."""
     with grpc_receiver() as receiver, tracing(receiver.endpoint) as telemetry:

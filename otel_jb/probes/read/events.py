@@ -18,6 +18,7 @@ _HEADER = struct.Struct(abi.EVENT_HEADER)
 _STACKS = [struct.Struct(f"<{count}Q") for count in range(abi.STACK_DEPTH + 1)]  #: by the number of return addresses
 _CALLS = [struct.Struct("<" + "3Q2I" * count) for count in range(abi.NESTED + 1)]  #: by the number of calls
 _CALL_BYTES = _CALLS[1].size
+_NESTED = abi.NESTED
 _NO_SWITCH_NS = 5000  #: switching to another thread, running it and switching back takes longer
 _PAGES = abi.STACK_COPY // abi.STACK_PAGE - 1  #: after the first, which is a part of one
 
@@ -55,6 +56,9 @@ def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> Slow
     item = attached.get(index)
     if item is None:
         return None
+    record = bytes(
+        record[: abi.EVENT_COPY + copied]
+    )  # at once: the kernel wrote it elsewhere, and each piece waits for its cache lines
     known = flags & abi.EVENT_NEST_KNOWN
     series, width = item.series, item.probe.return_width
     yields = item.probe.may_yield
@@ -81,9 +85,9 @@ def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> Slow
         fp,
         lr,
         _copy(record, copied, holes, sp),
-        _nested(record, start, end, tid, frame, min(inside, abi.NESTED), following, attached) if known else (),
+        _nested(record, start, end, tid, frame, min(inside, _NESTED), following, attached) if known and inside else (),
         0,  # doubtful: not known before the walk
-        max(0, inside - abi.NESTED) if known else 0,
+        inside - _NESTED if known and inside > _NESTED else 0,
         "",  # stream and packets: see `RtpReader`
         None,
         (),
@@ -126,7 +130,7 @@ def _difference(before: int, after: int, bits: int) -> int:
     return difference - (1 << bits) if difference >> (bits - 1) else difference
 
 
-def _stack(record: bytes | memoryview, filled: int) -> tuple[int, ...]:
+def _stack(record: bytes, filled: int) -> tuple[int, ...]:
     if filled <= 0:
         return ()
     found = _STACKS[min(filled // 8, abi.STACK_DEPTH)].unpack_from(record, abi.EVENT_STACK)
@@ -134,7 +138,7 @@ def _stack(record: bytes | memoryview, filled: int) -> tuple[int, ...]:
 
 
 def _nested(
-    record: bytes | memoryview,
+    record: bytes,
     start: int,
     end: int,
     tid: int,
@@ -143,12 +147,10 @@ def _nested(
     following: int,
     attached: Mapping[int, Attached],
 ) -> tuple[NestedCall, ...]:
-    """The `count` calls before the one numbered `following`, as far as they may have run inside the slow one of this thread and frame, between `start` and `end`.
+    """The `count` calls (one at least) before the one numbered `following`, as far as they may have run inside the slow one of this thread and frame, between `start` and `end`.
 
     Stacks grow downwards: what has its frame above the slow call's ran elsewhere.
     """
-    if not count:
-        return ()
     oldest = (following - count) % abi.NESTED
     first = min(count, abi.NESTED - oldest)  # of them to the end of the ring; the rest is at its beginning
     words = _CALLS[first].unpack_from(record, abi.EVENT_NESTED + oldest * _CALL_BYTES)
@@ -165,9 +167,9 @@ def _nested(
     )
 
 
-def _copy(record: bytes | memoryview, copied: int, holes: int, sp: int) -> bytes:
+def _copy(record: bytes, copied: int, holes: int, sp: int) -> bytes:
     """The copy of the stack; pages of it that could not be read hold no address of any process, so that a walk ends there."""
-    copy = bytes(record[abi.EVENT_COPY : abi.EVENT_COPY + copied])
+    copy = record[abi.EVENT_COPY : abi.EVENT_COPY + copied]
     if not holes:
         return copy
     first = -sp & (abi.STACK_PAGE - 1)
