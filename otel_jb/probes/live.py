@@ -16,6 +16,7 @@ from otel_jb.model.errors import AgentError, AttachError
 from otel_jb.model.plan import EndStrategy, Probe, ProbePlan
 from otel_jb.model.reads import moves_packets, without_rtp
 from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, SlowCall, Snapshot, StreamRecord, Target
+from otel_jb.model.text import printable
 from otel_jb.probes import abi, cost
 from otel_jb.probes.attach import links
 from otel_jb.probes.attach.attacher import Attacher
@@ -632,7 +633,11 @@ class BpfBackend:
         decoded = self._ring.read(lambda record: decode(record, attached) if len(record) == abi.EVENT_SIZE else None)
         if not decoded and not self._held:  # most of the time
             return []
-        calls = self._rtp.with_packets([self._named(call) for call in decoded if call is not None], attached)
+        calls = [call for call in decoded if call is not None]
+        for call in calls:
+            if call.stream:
+                self._name(call, call.stream)
+        self._rtp.add_packets(calls, attached)
         if any(call.late for call in calls):
             self._held += [call for call in calls if _may_be_told_more(call)]
             calls = [call for call in calls if not _may_be_told_more(call)]
@@ -641,13 +646,15 @@ class BpfBackend:
         due_ns = time.monotonic_ns() - (0 if every else LATE_WAIT_NS)
         due = [call for call in self._held if call.end_ns <= due_ns]
         self._held = [call for call in self._held if call.end_ns > due_ns]
-        return calls + self._rtp.with_packets(due, attached) if due else calls
+        self._rtp.add_packets(due, attached)
+        return calls + due
 
-    def _named(self, call: SlowCall) -> SlowCall:
-        """The call with the name of its stream, if this or another function reads the buffer's RTP."""
+    def _name(self, call: SlowCall, buffer: int) -> None:
+        """Name the stream of a call that nobody else has yet, if this or another function reads the buffer's RTP."""
         item = self._by_series.get(call.series)
-        found = self._rtp.called(item.series.target, call.stream) if item is not None and call.stream else None
-        return call if found is None else replace(call, stream_name=found[0], ssrc=found[1])
+        found = self._rtp.called(item.series.target, buffer) if item is not None else None
+        if found is not None:
+            call.stream_name, call.ssrc = printable(found[0]), found[1]
 
     def set_threshold(self, series: int, threshold_ns: int | None) -> None:
         """See `Backend.set_threshold`."""

@@ -15,6 +15,7 @@ from otel_jb.probes import abi
 from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.probes.read import flight
+from otel_jb.probes.read.maps import Windows
 from otel_jb.streams import ledger
 from tests.bpf.conftest import Child, Compile
 from tests.bpf.plans import Meaning, plan_for
@@ -80,6 +81,36 @@ def test_a_slow_call_has_the_packets_around_it(kernel: BpfBackend, play: Player)
     assert kernel.snapshot().recorder_bytes >= abi.FLIGHTS * abi.FLIGHT_WORDS * 8
     other = slow_put(kernel, play, packet(7, 7, 6), BUFFER + 64)
     assert told(other) == [*expected, (6, 7, 7, "in_order")]
+
+
+def test_calls_of_a_row_have_each_the_packets_around_it(
+    kernel: BpfBackend, play: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slow calls of two buffers that are fetched together: each has what came before it, and what came since, of its own buffer, whose record is read once."""
+    places: list[int] = []
+    read = Windows.read
+
+    def noted(self: Windows, at: int, words: int) -> list[int]:
+        places.append(at)
+        return read(self, at, words)
+
+    monkeypatch.setattr(Windows, "read", noted)
+    (series,) = kernel.snapshot().series
+    arrived = [(BUFFER + 64 * (number % 2), number) for number in range(120)]
+    slow = (50, 51, 52, 110, 119)
+    for first, last in zip((0, *slow), (*slow, None), strict=True):
+        kernel.set_threshold(series.series, 1 if first in slow else None)
+        for begin, end in ((first, first + 1), (first + 1, last)):
+            play([(packet(number, 160 * number, 5), buffer, 0) for buffer, number in arrived[begin:end]])
+            kernel.set_threshold(series.series, None)
+    calls = kernel.slow_calls()
+    assert len(calls) == len(slow)
+    for call, number in zip(calls, slow, strict=True):
+        own = [each for buffer, each in arrived if buffer == arrived[number][0]]
+        place = own.index(number) + 1
+        around = own[max(0, place - flight.BEFORE) : place + flight.AFTER]
+        assert [each.sequence_number for each in call.packets] == around
+    assert len(places) == len(set(places)) == 2
 
 
 def test_times_are_the_programs_own(kernel: BpfBackend, play: Player) -> None:

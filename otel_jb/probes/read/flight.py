@@ -36,6 +36,20 @@ class Recorded(NamedTuple):
     drop_reasons: tuple[str, ...]  #: of the function that its packets pass
 
 
+class Latest:
+    """The packets of a stream, the latest first, each read once for all who ask."""
+
+    def __init__(self, packets: Iterator[PassedPacket]) -> None:
+        self._unread = packets
+        self._read: list[PassedPacket] = []
+
+    def __iter__(self) -> Iterator[PassedPacket]:
+        yield from self._read
+        for one in self._unread:
+            self._read.append(one)
+            yield one
+
+
 class FlightReader:
     """The one who gives rings to streams, and reads them.
 
@@ -109,16 +123,22 @@ class FlightReader:
         known: Iterable[PassedPacket] = (),
         before: int = BEFORE,
         after: int = AFTER,
+        *,
+        latest: dict[int, Latest] | None = None,
     ) -> tuple[PassedPacket, ...]:
         """The packets of these streams (by slot) around a time, oldest first; some may not be recorded any more.
 
-        Those that are `known` from an earlier reading are among them, as they were then if they are not recorded any more.
+        Those that are `known` from an earlier reading are among them, as they were then if they are not recorded any more. Who asks for
+        several times gives each time what `latest` was filled with the first time: a ring is mapped and read then only.
         """
+        latest = {} if latest is None else latest
         read: dict[tuple[int, int, int], PassedPacket] = {_identity(one): one for one in known}
         for slot, stream in streams.items():
             beyond: list[PassedPacket] = []
             found = 0
-            for one in self._backwards(slot, stream):
+            if slot not in latest:
+                latest[slot] = Latest(self._backwards(slot, stream))
+            for one in latest[slot]:
                 if one.put_ns > at_ns:
                     beyond.append(one)
                     continue

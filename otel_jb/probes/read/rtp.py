@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from otel_jb.model.stream import RtpSnapshot, SlowCall
 from otel_jb.probes import abi
-from otel_jb.probes.read.flight import FlightReader, Recorded
+from otel_jb.probes.read.flight import FlightReader, Latest, Recorded
 from otel_jb.probes.read.maps import WordArray, wait_for_grace
 from otel_jb.streams.clocks import rate_of, tick_of, ticks
 from otel_jb.streams.ledger import Counts, Key, Ledger, Reading
@@ -108,18 +107,16 @@ class RtpReader:
             self._flights.rank(set(slots.values()) - set(ended))
         return tuple(found)
 
-    def with_packets(self, calls: Sequence[SlowCall], attached: Mapping[int, Attached]) -> list[SlowCall]:
-        """The calls with the packets that went into their buffers at that time. Those that have some already have what is known now of them."""
+    def add_packets(self, calls: Sequence[SlowCall], attached: Mapping[int, Attached]) -> None:
+        """Add to calls that nobody else has yet the packets that went into their buffers at that time. Of those that they have, they get what is known now."""
         if self._flights is None or not any(call.stream for call in calls):
-            return list(calls)
+            return
         if not any(item.series.has_rtp for item in attached.values()):  # thousands, perhaps
-            return list(calls)
+            return
         with self._streams.looked_at():
-            return self._with_packets(self._flights, calls, attached)
+            self._add_packets(self._flights, calls, attached)
 
-    def _with_packets(
-        self, flights: FlightReader, calls: Sequence[SlowCall], attached: Mapping[int, Attached]
-    ) -> list[SlowCall]:
+    def _add_packets(self, flights: FlightReader, calls: Sequence[SlowCall], attached: Mapping[int, Attached]) -> None:
         target_of = {item.series.id: item.series.target for item in attached.values()}
         slots: dict[tuple[int, int], dict[int, Recorded]] = {}  # by target and buffer
         keys = self._streams.column(abi.RTP_STREAM_WORDS)
@@ -131,12 +128,10 @@ class RtpReader:
                 slots.setdefault((item.series.target, owner >> 1), {})[slot] = Recorded(
                     key & 0xFFFFFFFF, rate_of(tick) if tick else None, item.series.drop_reasons
                 )
-        return [
-            replace(call, packets=flights.around(streams, call.start_ns, call.packets))
-            if call.stream and (streams := slots.get((target_of.get(call.series, 0), call.stream)))
-            else call
-            for call in calls
-        ]
+        latest: dict[int, Latest] = {}
+        for call in calls:
+            if call.stream and (streams := slots.get((target_of.get(call.series, 0), call.stream))):
+                call.packets = flights.around(streams, call.start_ns, call.packets, latest=latest)
 
     @property
     def recorder_bytes(self) -> int:
