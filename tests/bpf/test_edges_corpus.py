@@ -368,8 +368,9 @@ def test_edges_see_what_ret_probes_see(kernel: Kernel, tmp_path: Path) -> None:
     )
     assert wrong == []
     assert proven >= 1500 * len(jobs) // len(everything)
-    assert passing >= 100 * len(jobs) // len(everything)
-    assert both >= 100 * len(jobs) // len(everything)
+    few = 100 if len(jobs) == len(everything) else 50  # a sample is of four builds, which differ in this
+    assert passing >= few * len(jobs) // len(everything)
+    assert both >= few * len(jobs) // len(everything)
     assert totals["values"] > totals["returns"] // 2
     assert totals["lent"] > 1000 * len(jobs) // len(everything)
     assert totals["others"] > 0
