@@ -3,10 +3,11 @@
 
     .venv/bin/python -m benchmarks.added_cpu PID [--detail default all] [--rounds N] [--seconds N] [--empty]
 
-Root. The server and its traffic are yours: start both before, the traffic as steady as it can be. In each round the process runs once
+Root, Linux 6.6. The server and its traffic are yours: start both before, the traffic as steady as it can be. In each round the process runs once
 without probes and once with those of each detail, in an order that chance decides, and its own CPU clock is read. The probes are the agent's, attached by its
 own modules within this process; there is no governor. Before the rounds the agent samples the process as it does where it has just begun to
-measure it; in the rounds, which are to show what probes cost and nothing else, it does not. `--empty` has further turns with programs that do nothing at the same instructions: what these add
+measure it; in the rounds, which are to show what probes cost and nothing else, it does not. Between turns only the links go and come: a machine's own speed
+changes by more within seconds than probes take, so many short turns tell what few long ones do not. `--empty` has further turns with programs that do nothing at the same instructions: what these add
 is the kernel's part, which no tool with these probes can avoid.
 """
 
@@ -20,13 +21,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
-from math import isnan, nan
+from math import isnan, nan, sqrt
 from os import getloadavg
-from statistics import mean, median, quantiles
+from statistics import mean, median, stdev
 from typing import NamedTuple
 
 from benchmarks.agent_cpu import cpu_ns
 from benchmarks.floor import Floor
+from benchmarks.switched import Links
 from otel_jb.agent.measuring import Measuring
 from otel_jb.config.model import Config, Detail, Overhead, Slow, TargetSelector
 from otel_jb.model.plan import EndStrategy
@@ -36,7 +38,7 @@ from otel_jb.probes.backend import KernelOptions
 from otel_jb.probes.live import BpfBackend
 from otel_jb.sandbox.client import Inspector
 
-SETTLE_S = 0.5  #: after probes came or went
+SETTLE_S = 0.25  #: after probes came or went
 LEARN_S = 20  #: for which the process is measured, and sampled, before the first round
 TARGET = 1
 ALONE = ""  #: what a turn without probes is called
@@ -69,43 +71,51 @@ class _Backend(BpfBackend):
 
 
 class Probes:
-    """The agent's probes for one process, to be attached and detached at will."""
+    """The agent's probes for one process: attached once, and taken away until they are wanted."""
 
     def __init__(self, pid: int, detail: str) -> None:
         config = Config(targets=(TargetSelector(pid=pid),), detail=Detail(detail), overhead=Overhead(budget=None))
-        self._inspector = Inspector()
-        self._backend = _Backend(
-            KernelOptions(
-                [int(bound) for bound in config.histogram.boundaries],
-                threshold_ns=lambda probe: _threshold(config.slow, probe.function, probe.role),
+        self._stack = ExitStack()
+        inspector = self._stack.enter_context(closing(Inspector()))
+        self._backend = self._stack.enter_context(
+            closing(
+                _Backend(
+                    KernelOptions(
+                        [int(bound) for bound in config.histogram.boundaries],
+                        threshold_ns=lambda probe: _threshold(config.slow, probe.function, probe.role),
+                    )
+                )
             )
         )
         self._measuring = Measuring(config, self._backend, [])
-        discovery = Discovery(config, self._inspector)
+        self._links, self._empty = (self._stack.enter_context(closing(Links())) for _ in range(2))
+        discovery = Discovery(config, inspector)
         (self.found,) = discovery.first()
         cost = self._backend.measure_cost()
         print({kind: f"{each * 1e9:.0f} ns" for kind, each in cost.seconds_by_kind}, file=sys.stderr)
         discovery.planner.use_costs(cost)
         self._measuring.use_costs(cost, [])
         self._plan = discovery.planner.plan_process(self.found.process, named=True)
+        target = replace(self.found.target, id=TARGET)
+        with self._links.recorded():
+            self._measuring.attach(Found(self.found.process, target, self._plan, alone=True))
+
+    def learn(self) -> None:
+        """Have the agent sample the process, and take the probes away."""
+        for _ in range(LEARN_S):
+            self._measuring.govern()
+            time.sleep(1)
+        self._backend.samples = False
+        self._links.take_away()
 
     @contextmanager
     def attached(self) -> Iterator[Measuring]:
-        """Attach, and detach at the end."""
-        target = replace(self.found.target, id=TARGET)
-        self._measuring.attach(Found(self.found.process, target, self._plan, alone=True))
+        """With the probes."""
+        self._links.put_back()
         try:
             yield self._measuring
         finally:
-            self._measuring.end([TARGET], ended=False)
-
-    def learn(self) -> None:
-        """Have the agent sample the process."""
-        with self.attached() as measuring:
-            for _ in range(LEARN_S):
-                measuring.govern()
-                time.sleep(1)
-        self._backend.samples = False
+            self._links.take_away()
 
     @property
     def attaches(self) -> str:
@@ -117,21 +127,29 @@ class Probes:
         """Entries so far."""
         return sum(self._backend.entries().values())
 
-    def close(self) -> None:
-        """End everything."""
-        self._backend.close()
-        self._inspector.close()
-
-    @contextmanager
-    def empty(self, floor: Floor) -> Iterator[None]:
-        """Programs that do nothing, where the agent's would be."""
+    def place_empty(self, floor: Floor) -> None:
+        """Have programs that do nothing ready for the places of the agent's."""
         points = {
             (probe.file, probe.strategy is EndStrategy.URETPROBE and at > 0, site.offset)
             for probe in self._plan.probes
             for at, site in enumerate(probe.sites)
         }
-        with floor.points(sorted(points), self.found.process.pid):
+        with self._empty.recorded():
+            self._stack.enter_context(floor.points(sorted(points), self.found.process.pid))
+        self._empty.take_away()
+
+    @contextmanager
+    def empty(self) -> Iterator[None]:
+        """With programs that do nothing, where the agent's would be."""
+        self._empty.put_back()
+        try:
             yield
+        finally:
+            self._empty.take_away()
+
+    def close(self) -> None:
+        """End everything."""
+        self._stack.close()
 
 
 def _threshold(slow: Slow, function: str, role: str) -> int | None:
@@ -150,12 +168,12 @@ def share(pid: int, seconds: float) -> float:
 def probed(pid: int, probes: Probes, seconds: float) -> Turn:
     """With the agent's probes."""
     with probes.attached() as measuring:
-        measuring.govern()
         time.sleep(SETTLE_S)
         measuring.govern()
         began, calls, before, estimated = time.monotonic(), probes.calls(), cpu_ns(pid), measuring.spent_s(TARGET)
-        for _ in range(max(1, round(seconds))):
-            time.sleep(1)
+        until = began + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 1))
             measuring.govern()
         spent, elapsed = cpu_ns(pid) - before, time.monotonic() - began
         return Turn(
@@ -165,9 +183,9 @@ def probed(pid: int, probes: Probes, seconds: float) -> Turn:
         )
 
 
-def with_empty(pid: int, probes: Probes, floor: Floor, seconds: float) -> Turn:
+def with_empty(pid: int, probes: Probes, seconds: float) -> Turn:
     """With empty programs in the places of the agent's: there is no estimate, and nobody counts."""
-    with probes.empty(floor):
+    with probes.empty():
         return Turn(share(pid, seconds))
 
 
@@ -181,7 +199,8 @@ def measure(pid: int, details: Sequence[str], rounds: int, seconds: float, *, em
             probes.learn()
             ways[f"{detail}: {probes.attaches}"] = partial(probed, pid, probes, seconds)
             if empty:
-                ways[f"{detail}, empty programs"] = partial(with_empty, pid, probes, floor, seconds)
+                probes.place_empty(floor)
+                ways[f"{detail}, empty programs"] = partial(with_empty, pid, probes, seconds)
         found: dict[str, list[Round]] = {name: [] for name in ways if name != ALONE}
         for _ in range(rounds):
             turns = {name: ways[name]() for name in random.sample([*ways], len(ways))}
@@ -192,22 +211,21 @@ def measure(pid: int, details: Sequence[str], rounds: int, seconds: float, *, em
 
 
 def table(found: Mapping[str, Sequence[Round]]) -> str:
-    """Markdown: a row for each way."""
+    """Markdown: a row for each way. What was added is the mean of the differences within a round, with its standard error."""
     lines = [
-        "| attached | calls/s | server alone, % of a CPU | added, % of a CPU | added, % of its own (half of the rounds) | of medians | of means | estimate / added |",
+        "| attached | calls/s | server alone, % of a CPU | added, % of a CPU | added, % of its own | by medians | estimate, % of a CPU | estimate / added |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, rounds in found.items():
-        alone, own = median(r.alone for r in rounds), mean(r.alone for r in rounds)
-        added = median(r.probed - r.alone for r in rounds)
-        low, _, high = quantiles([(r.probed - r.alone) / alone for r in rounds], n=4)
-        medians = median(r.probed for r in rounds) / alone - 1
-        means = mean(r.probed for r in rounds) / own - 1
-        calls, estimate = mean(r.calls for r in rounds), median(r.estimate for r in rounds)
+        alone = mean(r.alone for r in rounds)
+        differences = [r.probed - r.alone for r in rounds]
+        added, error = mean(differences), stdev(differences) / sqrt(len(differences))
+        middle = median(differences) / median(r.alone for r in rounds)
+        calls, estimate = mean(r.calls for r in rounds), mean(r.estimate for r in rounds)
         told = "– | " if isnan(calls) else f"{calls:,.0f} | "
-        right = "–" if isnan(estimate) else f"{estimate / added:.2f}"
+        right = "– | –" if isnan(estimate) else f"{estimate * 100:.2f} | {estimate / added:.2f}"
         lines.append(
-            f"| {name} | {told}{alone * 100:.2f} | {added * 100:.2f} | {added / alone:.1%} ({low:.1%} to {high:.1%}) | {medians:.1%} | {means:.1%} | {right} |"
+            f"| {name} | {told}{alone * 100:.2f} | {added * 100:.2f} ± {error * 100:.2f} | {added / alone:.1%} ± {error / alone:.1%} | {middle:.1%} | {right} |"
         )
     return "\n".join(lines)
 
@@ -217,8 +235,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pid", type=int)
     parser.add_argument("--detail", choices=("default", "all"), nargs="+", default=["default"])
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--rounds", type=int, default=60, help="at least 2")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each turn")
     parser.add_argument("--empty", action="store_true")
     args = parser.parse_args()
     print(f"{args.rounds} rounds, load at the start {' '.join(f'{each:.1f}' for each in getloadavg())}\n")
