@@ -95,7 +95,9 @@ class Probes:
         print({kind: f"{each * 1e9:.0f} ns" for kind, each in cost.seconds_by_kind}, file=sys.stderr)
         discovery.planner.use_costs(cost)
         self._measuring.use_costs(cost, [])
-        self._plan = discovery.planner.plan_process(self.found.process, named=True)
+        planner, process = discovery.planner, self.found.process
+        # As the agent does: what was planned before the costs were known is priced again.
+        self._plan = planner.priced_again(process, planner.plan_process(process, named=True), named=True)
         target = replace(self.found.target, id=TARGET)
         with self._links.recorded():
             self._measuring.attach(Found(self.found.process, target, self._plan, alone=True))

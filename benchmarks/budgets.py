@@ -4,7 +4,7 @@
     .venv/bin/python -m benchmarks.budgets [--budget PERCENT ...] [--busy | --idle]
 
 Root; g++. Three minutes for each kind of machine, with a server and an agent for each budget, started one after the other. A server runs under full load,
-first without the agent, then with it; then its load falls to a twentieth. What the probes really cost is the difference of the server's own CPU time.
+first without the agent, then with it; then its load falls to a twentieth. What the probes really cost is the difference of the CPU time of the server's rounds.
 A busy machine has twice as many processes that never sleep as processors.
 """
 
@@ -23,12 +23,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from otel_jb.host.cpu import cpu_seconds
 from tests.e2e.agent_process import TARGETS, AgentProcess, Conversation, agent
 
 BUDGETS = (1, 3, 5, 10)  #: percent of a CPU
-ROUNDS, WORK, SPARE = 2_000, 2_000, 30  #: see tests/targets/srs_like.cc
+ROUNDS, COMMAND = 2_000, "serve {} 1 2000 30 1024"  #: see tests/targets/srs_like.cc
 FULL_S, LOW_S, WINDOW_S = 72, 45, 8
 READY_S = 120.0  #: an agent that starts beside processes that never sleep needs longer than usual
 WITHIN_S = 60.0
@@ -77,16 +77,53 @@ def spinning(count: int) -> Iterator[None]:
             each.wait()
 
 
-class Usage:
-    """Percent of a CPU that a process uses from now on."""
+class Used(NamedTuple):
+    """CPU time of a server's rounds, without what it uses between them."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid, self._began, self._used = pid, time.monotonic(), cpu_seconds(pid) or 0.0
+    round_s: float  #: of one
+    rate: float  #: rounds a second
 
-    def share(self, seconds: float = 0.0) -> float:
-        """Up to now, or for so long."""
-        time.sleep(seconds)
-        return 100 * ((cpu_seconds(self._pid) or 0.0) - self._used) / (time.monotonic() - self._began)
+    def more_than(self, alone: Used) -> float:
+        """Percent of a CPU: what its rounds take more than they took then. What else a machine does changes what a sleep costs by as much as a probe."""
+        return 100 * (self.round_s - alone.round_s) * self.rate
+
+
+class Serving:
+    """A server under load until `stop`: one command of a second after the other."""
+
+    def __init__(self, server: Conversation, command: str) -> None:
+        self._server, self._command, self._ended = server, command, threading.Event()
+        self._said: list[dict[str, float]] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self._said.append(self._server.ask(self._command))
+
+    @property
+    def seconds(self) -> int:
+        """Those that are over."""
+        return len(self._said)
+
+    def used(self, begin: int, end: int | None = None) -> Used:
+        """In these seconds; at least one of them."""
+        said = self._said[begin : max(begin + 1, len(self._said) if end is None else end)]
+        rounds = sum(each["rounds"] for each in said)
+        used_ns = sum(each["work_ns"] + each["calls_ns"] for each in said)
+        return Used(used_ns / 1e9 / rounds, rounds / sum(each["seconds"] for each in said))
+
+    def next(self, seconds: int) -> Used:
+        """In so many whole seconds from now on."""
+        begin = self.seconds + 1  # the one that has begun does not count
+        while self.seconds < begin + seconds:
+            time.sleep(0.1)
+        return self.used(begin, begin + seconds)
+
+    def stop(self) -> None:
+        """After the second that has begun."""
+        self._ended.set()
+        self._thread.join()
 
 
 def lines(measuring: AgentProcess, what: str) -> list[str]:
@@ -115,28 +152,27 @@ def wait_for(measuring: AgentProcess, what: str, seconds: float, functions: Coll
 def measure(program: Path, budget: int, *, busy: bool) -> Shown:
     """One budget."""
 
-    def load(rounds: int, seconds: int) -> threading.Thread:
-        thread = threading.Thread(target=server.ask, args=(f"serve {rounds} {seconds} {WORK} {SPARE}",), daemon=True)
-        thread.start()
-        return thread
-
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(Conversation(program))
         options = ("--pid", str(server.pid), "--overhead-budget", f"{budget}%", "--interval", "1s")
         with _STARTING:
-            full = load(ROUNDS, FULL_S)
-            own = Usage(server.pid).share(WINDOW_S)
+            full = Serving(server, COMMAND.format(ROUNDS))
+            alone = full.next(WINDOW_S)
             measuring = stack.enter_context(agent(directory, *options, ready_within=READY_S))
-        usage = Usage(server.pid)
+        began = full.seconds + 1
         seconds = wait_for(measuring, "detached", WITHIN_S - 10)
-        before = usage.share() - own
-        after = Usage(server.pid).share(WINDOW_S) - own
-        full.join()
-        low = load(ROUNDS // 20, LOW_S)
+        before = full.used(began, full.seconds).more_than(alone)
+        after = full.next(WINDOW_S).more_than(alone)
+        while full.seconds < FULL_S:
+            time.sleep(0.1)
+        full.stop()
+        low = Serving(server, COMMAND.format(ROUNDS // 20))
         tried = bool(lines(measuring, "attached again"))
         back_s = 0.0 if tried else wait_for(measuring, "attached again", LOW_S - 2, named(measuring, "detached"))
-        low.join()
+        while low.seconds < LOW_S:
+            time.sleep(0.1)
+        low.stop()
         shed, back = lines(measuring, "detached"), lines(measuring, "attached again")
         found = named(measuring, "detached")
         return Shown(budget, busy, tuple(found.items()), len(shed), seconds, before, after, back_s, len(back))
@@ -149,7 +185,7 @@ def table(every: list[Shown]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for each in sorted(every, key=lambda one: (one.busy, one.budget)):
-        shed = ", ".join(f"`{name.rsplit('::')[-1]}` {part:.1f}" for name, part in each.shed)
+        shed = ", ".join(f"`{name.rsplit('::')[-1]}` {part:.1f}" for name, part in each.shed) or "nothing"
         seconds, back = ("–" if s is None else f"{s:.0f}" for s in (each.seconds, each.back_seconds))
         back = "before" if each.back_seconds == 0.0 else back
         rows.append(

@@ -7,9 +7,9 @@
 //
 // Protocol: prints "ready", then for each line "run THREADS CALLS DURATION_NS..." on stdin one line of JSON. Each thread
 // makes CALLS calls, to the four functions in turn; the n-th round of four spins for the n-th duration (cyclically, 0: the
-// body alone). "bounds NS..." sets the bucket bounds. "serve ROUNDS SECONDS WORK SPARE" is a server under steady load: ROUNDS times a
-// second it changes WORK words in a megabyte of its own, calls decode, put and get once and get_time SPARE times, and sleeps; it says
-// how much CPU time that took. The program ends at end of file.
+// body alone). "bounds NS..." sets the bucket bounds. "serve ROUNDS SECONDS WORK SPARE [KILOBYTES]" is a server under steady load: ROUNDS
+// times a second it changes WORK words in memory of its own (by default a megabyte), calls decode, put and get once and get_time SPARE times,
+// and sleeps; it says how much CPU time that took and, with KILOBYTES, how much of it its work and the calls. The program ends at end of file.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -334,26 +334,29 @@ static void work_on(std::vector<uint64_t>& memory, int64_t words)
     }
 }
 
-static int64_t cpu_ns()
+static int64_t cpu_ns(clockid_t clock)
 {
     timespec ts;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    clock_gettime(clock, &ts);
     return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
-static void serve(int64_t rounds_per_second, double seconds, int64_t work, int64_t spare)
+static void serve(int64_t rounds_per_second, double seconds, int64_t work, int64_t spare, int64_t kilobytes, bool timed)
 {
     SrsRtpJitterBuffer buffer;
     SrsRtpPacket packet;
     char bytes[172] = { (char)0x80, 8 };
-    std::vector<uint64_t> memory(1 << 17);
+    std::vector<uint64_t> memory((size_t)kilobytes * 1024 / sizeof(uint64_t));
     inner.spin_ns = 0;
-    int64_t rounds = 0, start = now_ns(), cpu = cpu_ns(), end = start + (int64_t)(seconds * 1e9);
+    int64_t rounds = 0, start = now_ns(), cpu = cpu_ns(CLOCK_PROCESS_CPUTIME_ID), end = start + (int64_t)(seconds * 1e9);
+    int64_t work_ns = 0, calls_ns = 0;
     volatile int64_t result = 0;
     for (int64_t now = start; now < end; now = now_ns()) {
         // As many rounds as are due: a sleep is seldom shorter than 50 us, whatever it was asked for.
         for (int64_t due = (int64_t)((double)(now - start) / 1e9 * (double)rounds_per_second); rounds < due; rounds++) {
+            int64_t began = timed ? cpu_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
             work_on(memory, work);
+            int64_t worked = timed ? cpu_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
             SrsBuffer reader(bytes, sizeof bytes);
             packet.decode(&reader);
             result = buffer.put(&packet);
@@ -361,13 +364,16 @@ static void serve(int64_t rounds_per_second, double seconds, int64_t work, int64
             for (int64_t each = 0; each < spare; each++) {
                 result = buffer.get_time();
             }
+            calls_ns += (timed ? cpu_ns(CLOCK_THREAD_CPUTIME_ID) : 0) - worked;
+            work_ns += worked - began;
         }
         timespec pause = { 0, 1000000 };
         nanosleep(&pause, NULL);
     }
     (void)result;
-    cpu = cpu_ns() - cpu;
-    printf("{\"rounds\": %lld, \"cpu_ns\": %lld, \"seconds\": %.6f}\n", (long long)rounds, (long long)cpu, (double)(now_ns() - start) / 1e9);
+    cpu = cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    printf("{\"rounds\": %lld, \"cpu_ns\": %lld, \"seconds\": %.6f, \"work_ns\": %lld, \"calls_ns\": %lld}\n", (long long)rounds,
+        (long long)cpu, (double)(now_ns() - start) / 1e9, (long long)work_ns, (long long)calls_ns);
     fflush(stdout);
 }
 
@@ -388,8 +394,8 @@ int main()
             bounds = numbers;
         } else if (command == "run" && numbers.size() >= 3) {
             run((int)numbers[0], numbers[1], std::vector<int64_t>(numbers.begin() + 2, numbers.end()));
-        } else if (command == "serve" && numbers.size() == 4) {
-            serve(numbers[0], (double)numbers[1], numbers[2], numbers[3]);
+        } else if (command == "serve" && (numbers.size() == 4 || numbers.size() == 5)) {
+            serve(numbers[0], (double)numbers[1], numbers[2], numbers[3], numbers.size() == 5 ? numbers[4] : 1024, numbers.size() == 5);
         } else {
             fprintf(stderr, "srs_like: not a command: %s\n", line.c_str());
             return 2;
