@@ -272,10 +272,12 @@ class Files:
 
     def no_room(self) -> dict[str, int]:
         """Calls so far of processes that found no room, by file."""
-        found = Counter(self._uncounted)
+        found = {file: calls for file, calls in self._uncounted.items() if calls}
         for number, probes in self.by_number.items():
-            found[probes.functions[0].probe.file] += self._table.no_room(number)
-        return {file: calls for file, calls in found.items() if calls}
+            if calls := self._table.no_room(number):  # hardly ever
+                file = probes.functions[0].probe.file
+                found[file] = found.get(file, 0) + calls
+        return found
 
     # -- links ----------------------------------------------------------------------------------------------
 

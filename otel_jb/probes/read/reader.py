@@ -7,6 +7,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from otel_jb.arch.machine import here
@@ -28,6 +29,7 @@ SETTLE_AGE_NS = 1_000_000_000
 _MASK = (1 << abi.SERIES_BITS) - 1
 _U64 = (1 << 64) - 1
 _SPREAD = 8  #: one series of so many is read alone: memory that is not looked at need not come into the caches
+_FEW = 64  #: series of which it is quicker to see that no call is in flight than to look through the table of calls
 _GOLDEN = 0x9E3779B97F4A7C15
 #: rows that a snapshot has a field for, and those that it holds by name because they are metrics
 _OWN = tuple(
@@ -87,12 +89,12 @@ class Reader:
         """(slot, key, start, tid) of every call in flight; the slot of one in the overflow table is -1."""
         found = []
         with self._calls.looked_at() as words:
-            for slot, key in enumerate(self._calls.column(abi.CALL_WORDS)):
-                if key:
-                    at = slot * abi.CALL_WORDS
-                    tid_flags = words[at + abi.CALL_TID_FLAGS]
-                    if not tid_flags >> 32 & abi.CALL_MARK:
-                        found.append((slot, key, words[at + abi.CALL_START], tid_flags & 0xFFFFFFFF))
+            keys = self._calls.column(abi.CALL_WORDS)
+            for slot in compress(range(len(keys)), keys):  # most are free
+                at = slot * abi.CALL_WORDS
+                tid_flags = words[at + abi.CALL_TID_FLAGS]
+                if not tid_flags >> 32 & abi.CALL_MARK:
+                    found.append((slot, keys[slot], words[at + abi.CALL_START], tid_flags & 0xFFFFFFFF))
         if self._control.words[abi.CONTROL_SPILLED]:
             for raw_key, value in self._overflow.items().items():
                 (key,) = struct.unpack("=Q", raw_key)
@@ -128,8 +130,9 @@ class Reader:
         for index in wanted:
             self._series.words[index * self._words + outcome] += self.in_flight(index)
         with self._calls.looked_at() as words:
-            for slot, key in enumerate(self._calls.column(abi.CALL_WORDS)):
-                if key and key & _MASK in wanted:
+            keys = self._calls.column(abi.CALL_WORDS)
+            for slot in compress(range(len(keys)), keys):
+                if keys[slot] & _MASK in wanted:
                     words[slot * abi.CALL_WORDS] = 0
         if self._control.words[abi.CONTROL_SPILLED]:
             for raw_key in self._overflow.items():
@@ -151,6 +154,8 @@ class Reader:
         """Have calls counted as abandoned whose thread is gone; the kernel does it, so that a call which begins at the same place is
         never mistaken for them.
         """
+        if len(self._attached) <= _FEW and not any(map(self.in_flight, self._attached)):
+            return
         now = time.monotonic_ns()
         threads: dict[tuple[int, int], bool] = {}
         for slot, key, start, tid in self.open_calls():
