@@ -152,7 +152,8 @@ struct cell {
 #define HOLE_SITE 32523  // what the end at this site is: r0 = SITE_*
 #define HOLE_WAITING 32524
 #define HOLE_SHARES 32526
-#define HOLE_SHARE 32527      // puts a struct share of this moment into words 0 and 1, and behind them what HOLE_UPDATED needs
+#define HOLE_WORD 32529   // r0 = what `cache` is to say of the only process that the program's links are for; 0: they are for more
+#define HOLE_SHARE 32527  // puts a struct share of this moment into words 0 and 1, and behind them what HOLE_UPDATED needs
 #define HOLE_UPDATED 32528    // r0 = what word 2 was, unless the account has been written since
 #define HOLE_ARGUMENTS 32525  // puts the arguments of a USDT probe into words 0 to 5, r0 = 0 or 1 + the field that faulted
 

@@ -157,8 +157,9 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
   if (cookie & COOKIE_CONDITIONAL) {
     if (condition_holds(cookie >> COOKIE_CC_SHIFT & 15, cc) != !!(cookie & COOKIE_TAKEN)) return;
   }
-  u64 id = bpf_get_current_pid_tgid();
-  u32 index = known_base(cookie, id >> 32);
+  u64 only = hole_word();
+  u32 tgid = process_of(only, only ? 0 : bpf_get_current_pid_tgid());
+  u32 index = known_base(cookie, tgid, only);
   if (index >= BASE_IGNORED) return;
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
@@ -168,7 +169,7 @@ INLINE void leave(REGS *ctx, u64 now, u64 cookie, u64 features, u64 *r) {
   }
   u64 frame = frame_of(ctx, cookie);
   struct owner owner = owner_of(ctx, features, frame);
-  u64 key = key_of(owner, index), slot = call_slot(key, id);
+  u64 key = key_of(owner, index), slot = call_slot(key, tgid);
   struct call *c = &hole_calls()[slot], *o = 0, v;
   u32 spilled = *(volatile u64 *)&c->key != key, verdict = SITE_KNOWN;
   if (UNLIKELY(spilled)) {

@@ -4,8 +4,8 @@
 // A call's slot. What a thread has in flight shares a few pages, and calls that begin at one place of its stack mostly a cache line: a process's stacks
 // are cut into areas of 16 KiB whose slots begin anywhere, and follow each other as the frames do, four for each 16 bytes. Calls in flight differ in their
 // frames, except where one function went on in another; those are told apart by the lowest bits of their series. Other owners' slots are anywhere.
-INLINE u64 call_slot(u64 key, u64 id) {
-  u64 frame = key >> SERIES_BITS, area = (frame >> 11 ^ id >> 32 << 32) * 0x9E3779B97F4A7C15ULL >> (64 - CALL_BITS);
+INLINE u64 call_slot(u64 key, u32 tgid) {
+  u64 frame = key >> SERIES_BITS, area = (frame >> 11 ^ (u64)tgid << 32) * 0x9E3779B97F4A7C15ULL >> (64 - CALL_BITS);
   return (area + ((frame << 1 & 0xffc) | (key & 3))) & ((1 << CALL_BITS) - 1);
 }
 
@@ -63,11 +63,11 @@ INLINE void flight_lands(u64 reference, u64 since, u64 now, u64 outcome, u32 pas
   if (UNLIKELY(end)) flight_ends(reference, FLIGHT_CALL_LAPS, since, now, end);
 }
 
-// Counts an entry of the running thread (`id`) and, if its end will be seen (`timed`), opens the call. Returns 1 if no end is wanted.
-INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features, u64 id, u32 timed, u64 *r) {
+// Counts an entry of the running thread and, if its end will be seen (`timed`), opens the call. Returns 1 if no end is wanted.
+INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 features, u32 tgid, u32 thread, u32 timed, u64 *r) {
   u64 frame = frame_of(ctx, cookie);
   struct owner owner = owner_of(ctx, features, frame);
-  u64 key = key_of(owner, index), slot = call_slot(key, id);
+  u64 key = key_of(owner, index), slot = call_slot(key, tgid);
   u32 form = features & FEATURE_FORM ? CALL_FORM : 0, held = *(volatile u32 *)&s->flags, mark = 0;
   if (UNLIKELY(held & (FLAG_SHUT | FLAG_EXCHANGE))) {
     if (held & FLAG_SHUT) return 1;
@@ -81,7 +81,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
   if (timed) FETCH(&hole_calls()[slot]);
   // A goroutine outlives the thread it began in, and an object outlives the thread that it was handed to.
   u32 owned = features & (FEATURE_GO | FEATURE_KEY), of_thread = !owned || owned == KEY_THREAD << FEATURE_KEY_SHIFT;
-  u32 tid = of_thread ? id : id >> 32, flags = form | mark;
+  u32 tid = of_thread ? thread : tgid, flags = form | mark;
   r[REG_BYTES] = 0;
   r[REG_STREAM] = 0;
   r[REG_SAVE] = 0;

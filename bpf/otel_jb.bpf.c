@@ -83,6 +83,7 @@ static u64 (*hole_entry_reads)(u64 *r, struct series *s) = (void *)HOLE_ENTRY_RE
 static u64 (*hole_end_reads)(u64 *r, struct series *s) = (void *)HOLE_END_READS;
 static u64 (*hole_site)(u64 *r) = (void *)HOLE_SITE;
 static u64 (*hole_arguments)(void *ctx, u64 *r) = (void *)HOLE_ARGUMENTS;
+static u64 (*hole_word)(void) = (void *)HOLE_WORD;
 static u64 (*hole_share)(u64 *r) = (void *)HOLE_SHARE;
 static u64 (*hole_updated)(u64 *r) = (void *)HOLE_UPDATED;
 static struct share *(*hole_shares)(void) = (void *)HOLE_SHARES;
@@ -227,8 +228,9 @@ INLINE struct residence *residence_of(u32 group) { return residences.lookup(&gro
 
 INLINE int at_entry(REGS *ctx, u64 cookie, u64 features) {
   u64 r[REGISTERS];
-  u64 id = bpf_get_current_pid_tgid();
-  u32 index = base_of(cookie, id >> 32);
+  u64 only = hole_word(), id = bpf_get_current_pid_tgid();
+  u32 tgid = process_of(only, id);
+  u32 index = base_of(cookie, tgid, only);
   if (index >= BASE_IGNORED) return 0;
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
@@ -236,7 +238,7 @@ INLINE int at_entry(REGS *ctx, u64 cookie, u64 features) {
   if (UNLIKELY(!s))
     onward.call(ctx, ONWARD_NOWHERE);  // for the stack, see above
   else
-    enter(ctx, s, index, cookie, features, id, !(cookie & COOKIE_ENTRY_ONLY), r);
+    enter(ctx, s, index, cookie, features, tgid, id, !(cookie & COOKIE_ENTRY_ONLY), r);
   if (features & FEATURE_RTP && UNLIKELY(*(volatile u64 *)&r[REG_RTP])) onward.call(ctx, ONWARD_SETTLE);
   return 0;
 }
@@ -279,16 +281,17 @@ INLINE int in_session(REGS *ctx, u64 cookie, u64 features) {
     leave(ctx, bpf_ktime_get_ns(), cookie, features, r);
     return 0;
   }
-  u64 id = bpf_get_current_pid_tgid();
-  u32 index = base_of(cookie, id >> 32);
+  u64 only = hole_word(), id = bpf_get_current_pid_tgid();
+  u32 tgid = process_of(only, id);
+  u32 index = base_of(cookie, tgid, only);
   if (index >= BASE_IGNORED) return 1;
   index += cookie & COOKIE_NUMBER;
   struct series *s = all_series.lookup(&index);
   if (UNLIKELY(!s)) return 1;
   u32 timed = !!(*(volatile u32 *)&s->flags & FLAG_CLEARED);
   if (features & FEATURE_RTP) r[REG_RTP] = 0;
-  int unseen =
-      enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features, id, timed, r);  // the stack pointer is at the return address there
+  // The stack pointer is at the return address there.
+  int unseen = enter(ctx, s, index, cookie & COOKIE_AT_ENTRY, features, tgid, id, timed, r);
   if (features & FEATURE_RTP && UNLIKELY(*(volatile u64 *)&r[REG_RTP])) {
     // The kernel gets the other program's answer.
     if (unseen)

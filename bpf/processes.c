@@ -137,10 +137,16 @@ INLINE u32 claim(u32 tgid, u32 set, int of_current, u64 whose) {
   return base;
 }
 
-INLINE u64 cached(u32 tgid, u32 set) {
-  u64 tag = cache_tag(tgid, set), *cache = hole_cache();
+// The process that runs: `only` tells it, or else bpf_get_current_pid_tgid did.
+INLINE u32 process_of(u64 only, u64 id) { return only ? only & ((1 << CACHE_TGID_BITS) - 1) : id >> 32; }
+
+// Where `only` is the process's word, nothing waits until that is known: all that follows from it are constants.
+INLINE u64 cached(u32 tgid, u32 set, u64 only) {
+  u64 tag = cache_tag(tgid, set), base = only >> CACHE_BASE_SHIFT, *cache = hole_cache();
   u32 at = cache_place(tgid, set);
   u64 word = *(volatile u64 *)&cache[at];
+  asm volatile("" : "+r"(base));  // or the compiler takes it from the word
+  if (only && !UNLIKELY(word != only)) return base;
   if (UNLIKELY((word & CACHE_MATCH) != tag)) {
     word = *(volatile u64 *)&cache[at ^ 1];
     if ((word & CACHE_MATCH) != tag) return ~0ULL;
@@ -149,17 +155,17 @@ INLINE u64 cached(u32 tgid, u32 set) {
 }
 
 // The process's first series, at an entry; BASE_IGNORED if the process is not measured or has no room.
-INLINE u32 base_of(u64 cookie, u32 tgid) {
+INLINE u32 base_of(u64 cookie, u32 tgid, u64 only) {
   u32 set = cookie >> NUMBER_BITS & ((1 << SET_BITS) - 1);
-  u64 base = cached(tgid, set);
+  u64 base = cached(tgid, set, only);
   if (UNLIKELY(base == ~0ULL)) base = claim(tgid, set, 1, 1 + (u64)(u32)bpf_get_current_uid_gid());
   return base;
 }
 
 // The same at an end. A process whose first call began before the probe has none.
-INLINE u32 known_base(u64 cookie, u32 tgid) {
+INLINE u32 known_base(u64 cookie, u32 tgid, u64 only) {
   u32 set = cookie >> NUMBER_BITS & ((1 << SET_BITS) - 1);
-  u64 base = cached(tgid, set);
+  u64 base = cached(tgid, set, only);
   if (UNLIKELY(base == ~0ULL)) {
     u64 owner = tgid | (u64)set << 32, *known = owners.lookup(&owner);
     base = known ? *known : BASE_IGNORED;

@@ -89,6 +89,7 @@ HOLE_ARGUMENTS = 32525
 HOLE_SHARES = 32526
 HOLE_SHARE = 32527
 HOLE_UPDATED = 32528
+HOLE_WORD = 32529
 SITE_FRAME = 16
 SITE_IP = 17
 SITE_NUMBER = 18
@@ -220,6 +221,11 @@ FLAG_SHUT, FLAG_CLEARED, FLAG_EXCHANGE, FLAG_NEW = 1, 2, 4, 8
 BLOCK_FREE, BLOCK_TAKEN, BLOCK_VOID, BLOCK_ENDED, BLOCK_EXECUTED = 0, 1, 2, 3, 4
 
 
+def cache_word(pid: int, of_set: int, base: int) -> int:
+    """How the kernel notes that the first series of a process, in a set, is `base`."""
+    return pid | of_set << CACHE_TGID_BITS | CACHE_VALID | base << CACHE_BASE_SHIFT
+
+
 def series_words(buckets: int) -> int:
     """Words of one `struct series` with that many buckets: whole cache lines."""
     line = CACHE_LINE // 8
@@ -230,6 +236,9 @@ def series_words(buckets: int) -> int:
 SET_WORDS = 4 + GRANTS // 2
 SET_GIVEN, SET_TAKEN, SET_NO_ROOM, SET_FUNCTIONS, SET_GRANTS = 0, 1, 2, 3, 4
 BASE_IGNORED = 0x7FFFF
+CACHE_TGID_BITS = 22
+CACHE_VALID = 1 << 31
+CACHE_BASE_SHIFT = 32
 
 # struct user, in words
 USER_WORDS = 4

@@ -307,7 +307,7 @@ class BpfBackend:
         ]
         self._files.flag(cleared, abi.FLAG_CLEARED, 0)
         try:
-            refusals = {} if block.ended else self._files.join(probes, pid, alone=alone)
+            refusals = {} if block.ended else self._files.join(probes, pid, block.base, alone=alone)
         except UnverifiedError as error:
             refusals = dict.fromkeys(range(len(group)), error)
         self._adopt(attached, probes, block)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from otel_jb.model.errors import AgentError, AttachError
 from otel_jb.model.plan import Probe
 from otel_jb.model.reads import LATE
-from otel_jb.probes import features
+from otel_jb.probes import abi, features
 from otel_jb.probes.attach import cookies, links
 from otel_jb.probes.bpf import BpfError
 from otel_jb.probes.programs import sharecode
@@ -40,9 +40,9 @@ class Attacher:
         """Whether the probe must not reach a process that was not examined."""
         return probe.strategy.changes_return_address and not self.sessions
 
-    def link(self, function: Function, probes: ProbeSet, pid: int, form: int) -> Links:
+    def link(self, function: Function, probes: ProbeSet, pid: int, form: int, base: int | None = None) -> Links:
         """Attach a function's sites, ends first so that no call is entered whose end would not be seen; pid 0: every process. `form`: of
-        the links, to tell them from those that they replace.
+        the links, to tell them from those that they replace. `base`: the first series of this process, where it has any yet.
 
         Raises AttachError with nothing left attached.
         """
@@ -58,6 +58,8 @@ class Attacher:
             # What the scheduler did with a thread that may run something else meanwhile says nothing of the call.
             share=sharecode.here() if self._events and not probe.may_yield else None,
         )
+        if pid and base is not None and self.sessions and not probes.private:
+            shape = replace(shape, word=abi.cache_word(pid, probes.number, base))
         starts, stops = with_arguments(shape, cookies.marks(probe)), shape
         if probe.pair is not None:
             starts, stops = (of_pair(shape, probe.pair, stop=stop) for stop in (False, True))

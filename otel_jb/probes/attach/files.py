@@ -281,8 +281,8 @@ class Files:
 
     # -- links ----------------------------------------------------------------------------------------------
 
-    def join(self, probes: ProbeSet, pid: int, *, alone: bool) -> dict[int, AttachError]:
-        """See to it that the calls of a process are seen. `alone`: of its file, only processes of known PIDs are measured.
+    def join(self, probes: ProbeSet, pid: int, base: int, *, alone: bool) -> dict[int, AttachError]:
+        """See to it that the calls of a process, whose first series is `base`, are seen. `alone`: of its file, only processes of known PIDs are measured.
 
         Returns why the kernel refuses functions, by number.
         """
@@ -292,7 +292,7 @@ class Files:
         if not probes.everyone:
             probes.leased = probes.leased or lease.take(probes.file)
             if probes.private or (alone and len(probes.members) < MOST_BY_PID):
-                return self._refusals((each, self._link(each, probes, pid)) for each in _packets_first(probes))
+                return self._refusals((each, self._link(each, probes, pid, base)) for each in _packets_first(probes))
             self._widen(probes)
         return self._refusals((function, function.refused) for function in probes.functions)
 
@@ -345,14 +345,14 @@ class Files:
     def _refusals(found: Iterable[tuple[Function, AttachError | None]]) -> dict[int, AttachError]:
         return {function.number: error for function, error in found if error is not None}
 
-    def _link(self, function: Function, probes: ProbeSet, pid: int) -> AttachError | None:
-        """Link a function for a process, or EVERYONE; why the kernel refuses."""
+    def _link(self, function: Function, probes: ProbeSet, pid: int, base: int | None = None) -> AttachError | None:
+        """Link a function for a process, whose first series is `base` if it has any, or for EVERYONE; why the kernel refuses."""
         if isinstance(function.refused, UnverifiedError):
             return function.refused
         if function.shed or pid in function.links:
             return None
         try:
-            function.links[pid] = self._attacher.link(function, probes, pid, probes.form)
+            function.links[pid] = self._attacher.link(function, probes, pid, probes.form, base)
         except AttachError as error:
             return error
         return None
@@ -467,7 +467,7 @@ class Files:
             raise function.refused
         function.shed = False
         for pid in [EVERYONE] if probes.everyone else list(probes.members):
-            refused = self._link(function, probes, pid)
+            refused = self._link(function, probes, pid, probes.members.get(pid))
             if refused is not None:
                 function.shed = True
                 raise refused

@@ -108,7 +108,7 @@ class Instances:
 
 def shared(shape: Shape) -> Shape:
     """The shape for all probes that differ in nothing but their cookie."""
-    return replace(shape, cookie=None)
+    return replace(shape, cookie=None, word=0)
 
 
 def load_program(name: str, code: bytes, attach_type: int, kind: int = PROG_TYPE_KPROBE) -> int:

@@ -33,6 +33,7 @@ _HOLES = frozenset(
         abi.HOLE_ARGUMENTS,
         abi.HOLE_SHARE,
         abi.HOLE_UPDATED,
+        abi.HOLE_WORD,
     }
 )
 _MAP_HOLES = {
@@ -124,6 +125,8 @@ def _piece(hole: int, shape: Shape) -> Sequence[Instruction]:
         if shape.cookie is None:
             return (Instruction(bpf.CALL, immediate=_GET_ATTACH_COOKIE),)
         return bpf.load_immediate(0, shape.cookie)
+    if hole == abi.HOLE_WORD:
+        return bpf.load_immediate(0, shape.word)
     if hole in (abi.HOLE_SHARE, abi.HOLE_UPDATED):
         if shape.share is None:
             return sharecode.NOTHING

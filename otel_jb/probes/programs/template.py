@@ -30,6 +30,7 @@ class Shape:
     features: int
     reads: ReadProgram
     sites: tuple[SiteCode, ...] = ()  #: of an end program: what its sites are, by number
+    word: int = 0  #: what tells the first series of the only process that its links are for (`abi.cache_word`); 0: they are for more
     marks: tuple[MarkCode, ...] = ()  #: of a USDT probe: where its arguments are
     share: ShareCode | None = None  #: where the scheduler's account of a thread is; None: its slow calls do not tell
 
