@@ -16,13 +16,16 @@ from math import sqrt
 from typing import Protocol
 
 from otel_jb.agent.sampled import Evidence, with_hidden
-from otel_jb.agent.shedding import WORTH, Cost, Tells, choose, over_budget
+from otel_jb.agent.shedding import KEEP, WORTH, Cost, Tells, choose, over_budget
 
 WINDOW_S = 60.0  #: `overhead` is the average over this time
 DECIDE_S = 20.0  #: the budget is exceeded once this much time's share of it is spent
 RATES_S = 3.0  #: rates are those of the busiest second within this time
 RETURN = 0.7  #: of the budget: what all may cost after something came back
 PATIENCE_S = 6.0  #: nothing goes sooner where samples are to come that tell more
+LONGEST_PATIENCE_S = 12.0  #: the same where few samples tell of what would stay
+PLENTY = 50  #: samples in hits of what would stay, which tell enough of it
+IMPATIENT = 0.2  #: of one CPU: what probes cost if nobody waits for more samples
 SETTLE_S = 20.0  #: nothing comes back sooner after a change
 FIRST_RETRY_S = 60.0  #: nor where nothing shows the load, or it came back in vain; then twice as long each time
 LAST_RETRY_S = 1800.0
@@ -293,10 +296,14 @@ class Governor:
             for series, share in _shares(left, target.prices, own).items():
                 costs[series] = Cost(share * scale, target.tells[series])
             more = over_budget({series: costs[series] for series in left}, budget)
+            if chosen and not more:
+                # What stays may be so rarely called beside what goes that few samples tell what it costs: it fits with the error that this leaves.
+                doubt = 1.0 + _doubt(target, left)
+                more = choose({each: Cost(costs[each].share * doubt, costs[each].tells) for each in left}, budget)
             if not more:
                 break
             chosen += more
-        if not chosen:
+        if not chosen or self._waits(target, now, costs, chosen, budget):
             return None
         total = sum(cost.share for cost in costs.values())
         back_at = target.restored_at
@@ -317,6 +324,23 @@ class Governor:
             shed=True,
             reason=f"overhead budget: the target's probes spend {total:.1%} of a CPU, {budget:.1%} is the limit",
         )
+
+    def _waits(
+        self, target: _Target, now: float, costs: Mapping[int, Cost], chosen: Collection[int], budget: float
+    ) -> bool:
+        """Whether to wait for more samples, as too few were in what would stay to know whether that fits."""
+        staying = [series for series in costs if series not in chosen]
+        predicted = sum(costs[series].share for series in staying)
+        if (
+            not self._samples
+            or now - target.began >= LONGEST_PATIENCE_S
+            or predicted < budget * KEEP / 2
+            or sum(cost.share for cost in costs.values()) > IMPATIENT
+            or not 0.0 < target.evidence.samples(staying) < PLENTY
+        ):
+            return False
+        target.evidence.go_on()
+        return True
 
     def _restore(self, number: int, target: _Target, now: float, budget: float) -> Decision | None:
         off_s = now - target.since
@@ -403,6 +427,12 @@ def _learn(target: _Target, now: float, seen: Seen | None) -> None:
     }
     seconds = with_hidden(seen.seconds, seen.unknown_s, seen.hidden, estimated)
     target.evidence.add(now, seconds, seen.sample_s, estimated, _rate(target, now))
+
+
+def _doubt(target: _Target, series: Collection[int]) -> float:
+    """The standard error of what these series cost, as a part of that, by the number of samples in their hits."""
+    samples = target.evidence.samples(series)
+    return 1.0 / sqrt(samples) if samples >= 1.0 else 0.0
 
 
 def _own(calls: Mapping[int, float], prices: Mapping[int, tuple[float, float]], cpu: float | None) -> float:

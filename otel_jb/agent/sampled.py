@@ -8,7 +8,7 @@ the time that the estimate had, with five samples' worth of trust in the estimat
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 TRUST = 5  #: samples in hits that the estimate counts for
@@ -72,7 +72,7 @@ class Evidence:
             seen, before = self.by_series.get(series, (0.0, 0.0))
             self.by_series[series] = seen + seconds.get(series, 0.0), before + each
         fade = KEPT * sample_s / max(self.estimated_s, self.seen_s, KEPT * sample_s)
-        if fade < 1.0:
+        if fade < 1.0 and self.settled:
             self.seen_s *= fade
             self.estimated_s *= fade
             self.by_series = {series: (seen * fade, each * fade) for series, (seen, each) in self.by_series.items()}
@@ -81,6 +81,15 @@ class Evidence:
         if self.left <= 0 or (not self.settled and self.seen_s + self.estimated_s > 2 * ENOUGH * sample_s):
             self._pause(now + PERIOD_S, now + AGAIN_S)
         self._share(TRUST * sample_s)
+
+    def samples(self, series: Iterable[int]) -> float:
+        """How many samples were in hits of these series; none where it has never been sampled."""
+        seen_s = sum(self.by_series.get(each, (0.0, 0.0))[0] for each in series)
+        return seen_s / self.sample_s if self.sample_s else 0.0
+
+    def go_on(self) -> None:
+        """Sample the target for another second: there are not enough samples yet."""
+        self.left, self.settled = max(1, self.left), False
 
     def refuse(self, now: float) -> None:
         """The target cannot be sampled."""
