@@ -82,9 +82,9 @@ class Child:
         return self.process.wait(timeout)
 
     def stop(self) -> None:
-        """End it (SIGTERM twice, then SIGKILL after 2 s) and reap it, so that nothing of its session remains."""
+        """End it (SIGTERM twice, then SIGKILL after 10 s) and reap it, so that nothing of its session remains."""
         # The first signal ends FFmpeg's main loop, the second the read for which that waits (fftools/ffmpeg.c, `decode_interrupt_cb`).
-        for number, seconds in ((signal.SIGTERM, 0.1), (signal.SIGTERM, 2.0), (signal.SIGKILL, None)):
+        for number, seconds in ((signal.SIGTERM, 0.1), (signal.SIGTERM, 10.0), (signal.SIGKILL, None)):
             if self.process.poll() is not None:
                 return
             with contextlib.suppress(ProcessLookupError):
