@@ -11,12 +11,13 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import sqrt
 from typing import Protocol
 
 from otel_jb.agent.sampled import Evidence, with_hidden
 from otel_jb.agent.shedding import KEEP, WORTH, Cost, Tells, choose, over_budget
+from otel_jb.model.dataclass import dataclass
 
 WINDOW_S = 60.0  #: `overhead` is the average over this time
 DECIDE_S = 20.0  #: the budget is exceeded once this much time's share of it is spent

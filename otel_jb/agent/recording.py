@@ -22,12 +22,12 @@ import typing
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from otel_jb import __version__
 from otel_jb.model.codec import decode, encode
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import UsageError
 from otel_jb.model.stream import Snapshot, StreamRecord
 

@@ -9,7 +9,9 @@ the time that the estimate had, with five samples' worth of trust in the estimat
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from otel_jb.model.dataclass import dataclass
 
 TRUST = 5  #: samples in hits that the estimate counts for
 ENOUGH = 200  #: samples in hits after which a new target is left alone

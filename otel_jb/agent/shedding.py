@@ -7,12 +7,12 @@ Pure; the governor asks it about a running target, `otel-jb plan` about a predic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from itertools import product
 from typing import Protocol
 
 from otel_jb.config.model import IDLE_ROLES
+from otel_jb.model.dataclass import dataclass
 
 WORTH = 0.001  #: of one CPU: shedding less gains nothing
 ROUNDING = 1e-9

@@ -12,10 +12,11 @@ import marshal
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import NestedCall, PassedPacket, Series, SlowCall
 from otel_jb.telemetry.holding import Key, key_of
 from otel_jb.telemetry.nesting import told_apart

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import UnsupportedError
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from otel_jb.arch.machine import AARCH64, X86_64, here
+from otel_jb.model.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

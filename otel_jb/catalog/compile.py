@@ -9,7 +9,7 @@ returns need are read only then. Jumps go forward, so a program always ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from otel_jb.catalog.expression import (
     IMMEDIATE,
@@ -30,6 +30,7 @@ from otel_jb.catalog.expression import (
     parts,
 )
 from otel_jb.model.added import MAX_VALUE
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import NamePart, TrackClock
 from otel_jb.model.reads import (
     MAX_DEPTH,

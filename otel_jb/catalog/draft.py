@@ -6,11 +6,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from otel_jb.catalog.generic import role_of
 from otel_jb.elf.prototypes import Prototype, Value
 from otel_jb.elf.types import Field
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import Symbol
 from otel_jb.model.text import printable
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ConfigError
 from otel_jb.model.reads import BIG_ENDIAN, SIGNED
 

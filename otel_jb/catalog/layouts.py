@@ -8,11 +8,12 @@ evidence; if several layouts apply and differ, none is used. Nothing is assumed:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from otel_jb.catalog.expression import WIDTHS, FieldPlace
 from otel_jb.catalog.spec import EvidenceSpec, LayoutSpec, ProfileSpec
 from otel_jb.elf.types import Field
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.reads import SIGNED
 
 Structs = Mapping[str, Mapping[str, FieldPlace]]

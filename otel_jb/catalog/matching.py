@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from otel_jb.catalog.model import FunctionProfile
 from otel_jb.catalog.names import PATTERNS, node_of, shipped
 from otel_jb.catalog.spec import FunctionSpec, LayoutFile, ProfileSpec
 from otel_jb.config import yamlfile
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ConfigError
 from otel_jb.model.names import literal_receiver
 from otel_jb.model.plan import Symbol

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 from otel_jb.catalog.compile import (
@@ -35,6 +35,7 @@ from otel_jb.catalog.expression import (
 )
 from otel_jb.catalog.spec import FunctionSpec, OutcomeSpec, TimedSpec, TrackClockSpec
 from otel_jb.model.added import ADDED
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ConfigError
 from otel_jb.model.plan import NamePart, TrackClock
 from otel_jb.model.reads import SIGNED, Outcome, ReadOp, ReadProgram

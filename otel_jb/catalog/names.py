@@ -8,10 +8,10 @@ names, so it is told these first. `Catalog` says the same, and a test compares b
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from otel_jb.config.yamlfile import MappingNode, Node, ScalarNode, SequenceNode, nodes
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import USDT
 
 #: globs for the search in symbol tables; `generic.generic_profile` then requires a verb

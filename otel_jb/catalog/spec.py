@@ -7,7 +7,7 @@ The dataclasses named *...Spec* mirror the YAML (docs/profiles.md); `otel_jb.con
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -22,6 +22,7 @@ from otel_jb.catalog.expression import (
 )
 from otel_jb.config.yamlfile import KeyValueError
 from otel_jb.model.added import ADDED, MAX_ADDED, MAX_MEAN, MAX_VALUE
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.marks import MAX_SLOT, MAX_TEXT, Mark, MarkKind
 from otel_jb.model.plan import USDT
 from otel_jb.model.reads import MAX_DEPTH, MAX_DROP_REASONS, MAX_PACKET

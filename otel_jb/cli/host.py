@@ -10,10 +10,11 @@ import os
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from otel_jb.catalog.spec import Role
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError, ElfError, PermissionDeniedError, TargetError
 from otel_jb.model.text import printable
 from otel_jb.planner.servers import Unmeasured, is_server

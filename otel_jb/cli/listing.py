@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.text import printable, printable_lines
 
 SCHEMA_VERSION = 1

@@ -6,12 +6,13 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otel_jb.cli import target
 from otel_jb.cli.progress import Progress
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ExitCode, NoFunctionError, UsageError
 from otel_jb.model.text import printable
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_jb.cli import target
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ExitCode, NoFunctionError
 from otel_jb.model.text import printable
 

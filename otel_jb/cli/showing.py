@@ -10,9 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ import fnmatch
 import os
 import shlex
 import shutil
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otel_jb.cli.words import meant
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import PermissionDeniedError, TargetError, UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import ModuleType
 
 from otel_jb.arch.decoders import decoder
@@ -18,6 +18,7 @@ from otel_jb.elf.image import Image
 from otel_jb.elf.properties import allows_shadow_stack
 from otel_jb.elf.symbols import is_cold
 from otel_jb.elf.unwind_tables import Frame, Frames, Row
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError
 from otel_jb.model.plan import FrameBase
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from otel_jb.arch import x86_64
@@ -19,6 +18,7 @@ from otel_jb.arch.instruction import CALLS, FALLS_THROUGH, Flow, Instruction
 from otel_jb.elf.image import Image
 from otel_jb.elf.references import called_or_taken
 from otel_jb.elf.vtables import pointed_to
+from otel_jb.model.dataclass import dataclass
 
 MAX_BYTES = 1 << 16  #: of code that is read on either side of an address
 _ALIGNED = 16

@@ -8,14 +8,13 @@ few instructions of that function and those up to the end, which are left out of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from otel_jb.arch.instruction import Flow
 from otel_jb.code import called
 from otel_jb.code.body import Body, Context, UndecodableError, body_of
 from otel_jb.code.edges import cyclic
 from otel_jb.code.private import written_words
 from otel_jb.code.stack_pointer import foreign_load
+from otel_jb.model.dataclass import dataclass
 
 MOST_INSTRUCTIONS = 20  #: of all that a call runs
 _MAX_JUMPS = 3  #: from one function to the next at its end

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
 from otel_jb.arch.instruction import CALLS, Flow, Price
 from otel_jb.code import known
 from otel_jb.code.body import Body
+from otel_jb.model.dataclass import dataclass
 
 MAX_STRAIGHT = 40  #: instructions between the last branch and the end, which are left out of the measured time
 

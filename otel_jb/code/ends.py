@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from otel_jb.arch.instruction import Flow, Price
 from otel_jb.code import called, edges, known, values
@@ -15,6 +15,7 @@ from otel_jb.code.facts import Ends, Spot
 from otel_jb.code.private import words
 from otel_jb.code.spots import merged, spot_at
 from otel_jb.code.values import State
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import IN_RESULT, SITE_REGISTERS, FrameBase, Origin, ReturnPlace
 
 MAX_DEPTH = 3  #: of functions that end in one another

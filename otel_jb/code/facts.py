@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from otel_jb.arch.instruction import Price
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import IN_RESULT, FrameBase, ReturnPlace
 
 

@@ -9,12 +9,13 @@ is one that the caller passed: the frame did not exist yet when it was made.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import NamedTuple
 
 from otel_jb.arch import x86_64 as x86
 from otel_jb.arch.x86_64 import Operand
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import IN_RESULT, FrameBase, Origin, ReturnPlace
 
 _STACK, _FRAME, _RESULT = x86.STACK, x86.FRAME, x86.RETURN_REGISTER

@@ -9,7 +9,8 @@ jumps or switches, and none calls back into the program, unless the reason says 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from otel_jb.model.dataclass import dataclass
 
 _REASONS: dict[str, str] = {
     # memory and strings: no calls at all, chosen by CPU (so that they cannot be followed through the PLT)

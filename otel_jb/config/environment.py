@@ -11,12 +11,12 @@ OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES describe the agent; targets are n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from otel_jb.config import declarative
 from otel_jb.config.model import Compression, Otlp, OtlpProtocol
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ConfigError
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from enum import Enum
 from typing import TypeVar
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from otel_jb.config.yamlfile import Duration, KeyValueError
 from otel_jb.model.closest import closest
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import EndStrategy
 
 T = TypeVar("T")

@@ -7,11 +7,12 @@ Unsupported settings are errors, never ignored: a file that asks for protection 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from pathlib import Path
 
 from otel_jb.config.yamlfile import KeyValueError, load
+from otel_jb.model.dataclass import dataclass
 
 _BCRYPT = re.compile(r"\$2[abxy]\$[0-9]{2}\$[./A-Za-z0-9]{53}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -14,7 +14,8 @@ import selectors
 import socket
 import threading
 import time
-from dataclasses import dataclass
+
+from otel_jb.model.dataclass import dataclass
 
 LOOPBACK = "127.0.0.1"
 LARGEST_DATAGRAM = 65535

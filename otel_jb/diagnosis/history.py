@@ -6,10 +6,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 
 from otel_jb.diagnosis.limits import DATAGRAM_BYTES, FULL_REASONS, PACKET_ROLES, SLOW_NS
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import (
     HostShare,
     RtpSnapshot,

@@ -8,11 +8,11 @@ were not lost by the network, and a server that waits for a CPU is slow through 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from otel_jb.diagnosis import limits
 from otel_jb.diagnosis.history import History, Span, Stream
 from otel_jb.diagnosis.limits import Culprit, Measure
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import Series
 
 OTHER = "_other"

@@ -11,13 +11,13 @@ import os
 import re
 import shlex
 import sys
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from otel_jb.arch.machine import MACHINES
 from otel_jb.config.model import Config
 from otel_jb.doctor.system import System
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AddressInUseError, AgentError, PermissionDeniedError, UnsupportedError
 from otel_jb.probes import features
 from otel_jb.probes.programs import bcc_module

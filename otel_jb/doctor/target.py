@@ -7,13 +7,13 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_jb.doctor.preflight import Check, Status
 from otel_jb.doctor.system import System
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError, ElfError, NoFunctionError, TargetError
 from otel_jb.model.text import printable
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from otel_jb.elf.image import Buffer, Image
+from otel_jb.model.dataclass import dataclass
 
 MAX_UNPACKED = 1 << 30  #: maximum bytes of one decompressed section
 _SHF_COMPRESSED = 0x800

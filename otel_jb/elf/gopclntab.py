@@ -11,12 +11,13 @@ import struct
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from weakref import WeakKeyDictionary
 
 from otel_jb.elf.image import Image, Section
 from otel_jb.elf.unwind_tables import Frame, Frames, Row
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError
 
 SECTIONS = (".gopclntab", ".data.rel.ro.gopclntab")  #: the second in position-independent programs

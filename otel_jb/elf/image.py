@@ -14,11 +14,12 @@ import stat
 import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import IO, Any
 
 from otel_jb.arch.machine import MACHINES
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError, PermissionDeniedError, TargetError
 from otel_jb.model.text import printable
 

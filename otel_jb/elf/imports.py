@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from otel_jb.elf.image import Image
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError
 
 MAX_RELOCATIONS = 1 << 22

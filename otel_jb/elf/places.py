@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from otel_jb.arch.machine import named
@@ -13,6 +13,7 @@ from otel_jb.elf.demangle import demangle
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import all_tables
 from otel_jb.elf.unwind_tables import Frames
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError
 from otel_jb.model.plan import Symbol, SymbolSource
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from otel_jb.elf import dwarf
 from otel_jb.elf.dwarf import Dwarf, DwarfError, Entry, Unit
 from otel_jb.elf.types import Field, TypeSearch, UnplacedError
+from otel_jb.model.dataclass import dataclass
 
 AT_LOW_PC, AT_ABSTRACT_ORIGIN = 0x11, 0x31
 _SUBPROGRAM, _PARAMETER = 0x2E, 0x05

@@ -10,10 +10,10 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from otel_jb.elf import dwarf
 from otel_jb.elf.dwarf import Dwarf, DwarfError, Entry, Unit
+from otel_jb.model.dataclass import dataclass
 
 _TYPES = frozenset({0x02, 0x13, 0x17})  #: class, structure, union
 _UNION, _MEMBER, _INHERITANCE, _NAMESPACE, _ENUMERATION, _BASE = 0x17, 0x0D, 0x1C, 0x39, 0x04, 0x24

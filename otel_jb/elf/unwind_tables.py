@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 
 from otel_jb.elf.image import Image
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError
 
 MAX_ROWS = 20_000  #: maximum rows of one function; compilers write one or two per pushed register

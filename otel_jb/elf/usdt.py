@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 
 from otel_jb.elf.image import Image, notes
 from otel_jb.elf.usdt_arguments import parse
 from otel_jb.model.arguments import MarkArgument
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError
 
 MAX_PROBES, MAX_PLACES = 1024, 64

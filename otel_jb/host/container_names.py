@@ -13,12 +13,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from otel_jb.host import roots
 from otel_jb.host.container import container_id, pod_uid
 from otel_jb.host.procfs import PROC
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError
 
 _MAX_BYTES = 4 << 20  #: a larger file is none that a runtime wrote

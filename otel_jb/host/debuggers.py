@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from otel_jb.host import procfs
+from otel_jb.model.dataclass import dataclass
 
 #: The kernel's short names of programs that set breakpoints. Tracers that set none, such as strace, get on with probes.
 NAMES = frozenset({"gdb", "gdbserver", "lldb", "lldb-server", "dlv", "rr", "ltrace", "debugserver"})

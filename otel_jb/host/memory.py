@@ -29,6 +29,11 @@ _HEAPS = 2  #: instead of eight per processor
 _YOUNG = 20_000
 
 
+def collect_seldom() -> None:
+    """Have the garbage collector look seldom from now on. While modules are imported, it finds next to nothing in a tenth of the time that takes."""
+    gc.set_threshold(_YOUNG)
+
+
 def spare_the_collector() -> None:
     """Have the garbage collector leave alone what there is now, modules and classes, and look at what is made from now on seldom.
 
@@ -36,7 +41,7 @@ def spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG)
+    collect_seldom()
 
 
 def return_large_blocks() -> None:

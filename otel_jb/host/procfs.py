@@ -14,12 +14,13 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import NamedTuple
 
 from otel_jb.host import roots
 from otel_jb.host.patience import known_status, patiently
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import PermissionDeniedError, TargetError
 
 PROC = "/proc"

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from otel_jb.host.procfs import PROC
+from otel_jb.model.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

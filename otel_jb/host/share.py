@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from otel_jb.host import cgroups
 from otel_jb.host.scheduling import ThreadTimes
 from otel_jb.host.sockets import SocketTables
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import HostShare
 
 

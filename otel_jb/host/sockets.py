@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from otel_jb.host.procfs import PROC
+from otel_jb.model.dataclass import dataclass
 
 _LISTENS = "0A"  #: TCP_LISTEN (include/net/tcp_states.h)
 _MAX_SOCKETS = 1 << 16  #: further sockets are ignored

@@ -7,10 +7,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
 
 from otel_jb.host.patience import known_status
 from otel_jb.host.procfs import PROC, Process, look, read_stat
+from otel_jb.model.dataclass import dataclass
 
 
 @dataclass(slots=True)

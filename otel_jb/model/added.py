@@ -9,8 +9,8 @@ a test, and a row in docs/metrics.md and in docs/semantic-conventions.*.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.instruments import Instrument, Kind
 
 MAX_ADDED = 6  #: counters of one function

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from otel_jb.model.dataclass import dataclass
 
 
 class ArgumentKind(Enum):

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import ProbePlan
 
 

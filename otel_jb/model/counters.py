@@ -14,11 +14,11 @@ bpf/ that counts it, a test, and a row in docs/metrics.md.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
 from otel_jb.model.added import MAX_ADDED
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.instruments import Instrument, Kind
 from otel_jb.model.reads import MAX_DROP_REASONS, MAX_FIELDS
 

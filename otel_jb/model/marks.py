@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from otel_jb.model.dataclass import dataclass
 
 MAX_SLOT = 512  #: virtual functions of a class
 MAX_TEXT = 400  #: characters of a mark's text

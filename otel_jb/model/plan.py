@@ -7,11 +7,11 @@ Addresses are virtual addresses of the ELF image unless the name says `offset` (
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 
 from otel_jb.model.arguments import SiteArguments
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.names import base_name, literal_receiver, without_arguments
 from otel_jb.model.reads import ReadOp, ReadProgram
 from otel_jb.model.text import make_printable

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
+
+from otel_jb.model.dataclass import dataclass
 
 
 class Op(IntEnum):

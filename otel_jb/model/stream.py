@@ -8,9 +8,10 @@ so no reader of the stream or of a recording can forget to do it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from enum import Enum
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.text import make_printable, printable
 
 

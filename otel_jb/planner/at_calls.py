@@ -8,9 +8,9 @@ function itself would not be timed (docs/adr/0286), and only if together the cal
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from otel_jb.code.facts import CallSite, Spot
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import EndStrategy, SiteKind, Symbol, SymbolSource
 from otel_jb.planner.ends import Refusal, Way, site
 from otel_jb.planner.inputs import FileFacts, FunctionMeaning, KernelFacts

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from otel_jb.host import procfs
 from otel_jb.host.procfs import Process
+from otel_jb.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from otel_jb.model.arrival import Arrival

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from otel_jb.model.dataclass import dataclass
 
 BUILD_ID = re.compile(r"[0-9a-f]{16,128}")
 MOST_ASKED = 64  #: files that are asked for in the life of an agent

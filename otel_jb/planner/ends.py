@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import Ends, FunctionCode, Spot
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import IN_RESULT, EndStrategy, FrameBase, Origin, ProbeSite, SiteKind
 from otel_jb.model.reads import reads_memory
 from otel_jb.planner.inputs import FunctionMeaning, KernelFacts

@@ -7,12 +7,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from otel_jb.host import libraries
 from otel_jb.host.patience import known_status
 from otel_jb.host.procfs import PROC, Process
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError
 from otel_jb.model.plan import EndStrategy, ProbePlan
 

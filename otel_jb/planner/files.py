@@ -12,13 +12,14 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from otel_jb.catalog.matching import Match
 from otel_jb.host import roots
 from otel_jb.host.patience import patiently
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError, ElfError, TargetError
 from otel_jb.model.text import printable
 from otel_jb.planner.at_calls import callees

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TypedDict
 
 from otel_jb.arch.instruction import Price
 from otel_jb.code.facts import FunctionCode
 from otel_jb.config.model import Pair
 from otel_jb.elf.usdt import Usdt
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import EndStrategy, NamePart, Symbol, TrackClock
 from otel_jb.model.reads import ReadProgram
 

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from otel_jb.host import procfs
 from otel_jb.host.procfs import MappedFile, Process
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError
 
 FIRST_LOOK_S = 1.0  #: after which the files that a process maps are looked at again

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from otel_jb.host import procfs
 from otel_jb.host.patience import Status, known_status, patiently
 from otel_jb.host.procfs import MappedFile, Process
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError
 
 MOST_FORMER = 64  #: files that had a name and are remembered

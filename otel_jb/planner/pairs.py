@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from otel_jb.code.facts import FunctionCode, Spot
 from otel_jb.config.model import Pair
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import (
     EndStrategy,
     FrameBase,

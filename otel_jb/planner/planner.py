@@ -10,7 +10,7 @@ import platform
 import threading
 from collections.abc import Hashable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from otel_jb.config.model import Inferred
 from otel_jb.host import libraries, procfs
 from otel_jb.host.procfs import MappedFile, Process
 from otel_jb.model.closest import closest
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError, NoFunctionError, NothingYetError, TargetError
 from otel_jb.model.plan import ProbePlan
 from otel_jb.model.stream import AgentCost

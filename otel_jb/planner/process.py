@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from otel_jb.code.vouched import SIGNAL_STACKS
+from otel_jb.model.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
 
 from otel_jb.host.procfs import Process
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError, ElfError, NoAnswerError, NoFunctionError, PermissionDeniedError
 from otel_jb.model.text import printable
 

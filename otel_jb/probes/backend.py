@@ -7,10 +7,11 @@ A replay is not a backend: a recording holds the stream of records that leaves t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from otel_jb.model.arrival import Arrival
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import Probe, ProbePlan
 from otel_jb.model.stream import AgentCost, ProbeStatus, SlowCall, Snapshot, StreamRecord, Target
 

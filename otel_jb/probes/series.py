@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AttachError
 from otel_jb.model.plan import Probe
 from otel_jb.model.stream import Series, Target

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from otel_jb.elf.search import holds, occurrences
 from otel_jb.elf.types import Field
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from otel_jb.elf.prototypes import Prototype
 from otel_jb.model import codec
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError
 
 if TYPE_CHECKING:

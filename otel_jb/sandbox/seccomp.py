@@ -13,11 +13,11 @@ import platform
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from otel_jb.arch import system_calls
 from otel_jb.arch.machine import named
 from otel_jb.host.privileges import PR_SET_SECCOMP, prctl
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import UnsupportedError
 
 _MODE_FILTER = 2

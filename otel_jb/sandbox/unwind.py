@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from otel_jb.elf.image import Image
 from otel_jb.elf.unwind_tables import Frames
 from otel_jb.model import codec
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import struct
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import SlowCall
 from otel_jb.stacks.walk import IN_REGISTER, Walk
 

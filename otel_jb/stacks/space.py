@@ -8,10 +8,11 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from otel_jb.arch.machine import here
 from otel_jb.host import procfs, vdso
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError
 from otel_jb.planner.findings import open_mapped
 from otel_jb.planner.mapped import open_foreign

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from otel_jb.arch.machine import Machine
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import SlowCall
 from otel_jb.sandbox.unwind import Rule
 

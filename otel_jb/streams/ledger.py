@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import RtpSnapshot
 
 OTHER = "_other"

@@ -8,7 +8,7 @@ makes one for exporters that need it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
@@ -17,6 +17,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 import otel_jb
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import PassedPacket, Series, SlowCall
 from otel_jb.telemetry.instruments import SCOPE
 from otel_jb.telemetry.span_names import MAY_YIELD, PACKET_EVENT, SHARE

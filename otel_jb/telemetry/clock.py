@@ -14,8 +14,9 @@ import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import takewhile
+
+from otel_jb.model.dataclass import dataclass
 
 #: Faster changes of the offset are steps. Kernels slew by at most 0.05 %, chrony by up to 10 % if configured.
 MAX_SLEW = 0.1

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import isqrt
 
 from otel_jb.config.model import DEFAULT_BOUNDARIES
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ConfigError
 
 NS_PER_SECOND = 1_000_000_000

@@ -10,10 +10,10 @@ released, and takes the inner one along.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TypeVar
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import NestedCall, Series, SlowCall, Target
 
 HOLD_S = 2.5  #: how long a call waits for the one around it; they come from the reader in rows, up to 1.3 s apart

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlsplit
+
+from otel_jb.model.dataclass import dataclass
 
 MAX_REQUEST_BYTES = 16 * 1024
 MAX_REQUEST_LINE_BYTES = 2048

@@ -6,9 +6,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.telemetry.span_names import MAY_YIELD, SHARE
 
 if TYPE_CHECKING:

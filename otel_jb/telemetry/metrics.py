@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 
 from otel_jb.model.added import ADDED
 from otel_jb.model.counters import TABLE, Counter, Fold
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.instruments import Instrument
 from otel_jb.model.stream import DepthSnapshot, HostShare, Interval, RtpSnapshot, SeriesSnapshot, Target
 from otel_jb.telemetry.histogram import (

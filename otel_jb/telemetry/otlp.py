@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, cast
 
 from opentelemetry.sdk.metrics.export import (
@@ -30,6 +30,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 import otel_jb
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.instruments import Instrument, Kind
 from otel_jb.telemetry.histogram import DEFAULT_SHAPE, HistogramShape
 from otel_jb.telemetry.instruments import SCOPE

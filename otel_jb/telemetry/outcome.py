@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
+
+from otel_jb.model.dataclass import dataclass
 
 _logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
 from opentelemetry.sdk.metrics.export import (
@@ -15,6 +15,7 @@ from opentelemetry.sdk.metrics.export import (
     NumberDataPoint,
 )
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.instruments import Instrument, Kind
 from otel_jb.telemetry.histogram import ExponentialCounts
 from otel_jb.telemetry.metrics import HistogramPoint, NumberPoint, Point

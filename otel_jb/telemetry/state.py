@@ -10,9 +10,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import (
     AgentCost,
     DepthSnapshot,

@@ -7,8 +7,9 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.views.numbers import at_most_text
 
 MOST = 90  #: columns that are kept

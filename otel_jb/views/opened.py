@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.text import printable
 
 _Tables = Mapping[str, Mapping[str, Sequence[Any]]]

@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from otel_jb.model.added import in_units
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import HostShare
 from otel_jb.telemetry.metrics import packets
 from otel_jb.telemetry.state import SeriesView, StateView, StreamState

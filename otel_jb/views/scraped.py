@@ -10,13 +10,14 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.client import HTTPException
 from typing import Any, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from otel_jb.model.added import ADDED
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import TargetError
 from otel_jb.views.numbers import at_most
 from otel_jb.views.opened import Opened, opened

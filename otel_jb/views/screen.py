@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.text import printable
 from otel_jb.views.detail import detail
 from otel_jb.views.heat import Heat

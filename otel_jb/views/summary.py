@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import Series, SeriesSnapshot, Snapshot, StreamRecord, Target, TargetEnded
 from otel_jb.model.text import printable
 from otel_jb.views.numbers import at_most, at_most_text, count

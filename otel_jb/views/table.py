@@ -8,9 +8,9 @@ truncates a number. Functions without calls share one line; rows that do not fit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.text import printable
 from otel_jb.views.numbers import NONE, at_most_text, rate, whole
 from otel_jb.views.rows import Row

@@ -13,9 +13,9 @@ import os
 import struct
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from otel_jb.arch.machine import here
+from otel_jb.model.dataclass import dataclass
 from otel_jb.probes.attach import tracefs
 from otel_jb.probes.bpf import (
     ATTACH_PERF_EVENT,

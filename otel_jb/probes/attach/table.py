@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import struct
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError, AttachError
 from otel_jb.model.reads import ReadProgram
 from otel_jb.probes import abi, kernel_types

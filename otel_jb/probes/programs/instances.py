@@ -8,8 +8,9 @@ import errno
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import AgentError, PermissionDeniedError, UnsupportedError
 from otel_jb.model.reads import ReadProgram
 from otel_jb.probes import abi

@@ -8,10 +8,10 @@ copied first, and addresses are computed, since a call of a helper changes r1; t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from otel_jb.arch.machine import here
 from otel_jb.model.arguments import ArgumentKind, MarkArgument, SiteArguments
+from otel_jb.model.dataclass import dataclass
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs.instructions import Instruction
 from otel_jb.probes.programs.reading import LOWEST, PROBE_READ_USER

@@ -9,8 +9,8 @@ out, and its reads are instructions and not operations that are interpreted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs import markcode, sharecode, sitecode

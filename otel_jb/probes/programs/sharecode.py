@@ -14,8 +14,8 @@ import ctypes
 import functools
 import os
 import struct
-from dataclasses import dataclass
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import UnsupportedError
 from otel_jb.probes import abi, kernel_types
 from otel_jb.probes.bpf import PROG_TYPE_KPROBE, BpfError, load

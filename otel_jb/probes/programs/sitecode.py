@@ -8,8 +8,8 @@ one that serves several asks for the number that the cookie carries.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import IN_RESULT, Origin, ReturnPlace
 from otel_jb.probes import abi
 from otel_jb.probes.programs import instructions as bpf

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import PairKey
 from otel_jb.model.reads import Op, ReadProgram, numbered
 from otel_jb.probes import abi

@@ -8,8 +8,8 @@ through registers and through whole words of the stack; of memory elsewhere noth
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.probes.programs import instructions as bpf
 from otel_jb.probes.programs.instructions import Instruction
 

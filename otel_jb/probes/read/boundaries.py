@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ConfigError
 from otel_jb.probes.abi import CELL_GAP_BITS, CELL_GAPS_SHIFT, NEVER, RTP_GAPS
 

@@ -9,9 +9,10 @@ sum is the two halves' counts side by side. Long before that, what was read is s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import add
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.probes import abi
 from otel_jb.probes.read.maps import WordArray
 

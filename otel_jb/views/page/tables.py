@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import otel_jb
 from otel_jb.diagnosis.verdict import Verdict
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.stream import ProbeStatus
 from otel_jb.telemetry.kept_calls import KeptCall
 from otel_jb.telemetry.state import SeriesView, StateView, StreamState, TargetView

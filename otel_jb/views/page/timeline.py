@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.telemetry.kept_calls import KeptPacket
 
 _NUMBERS, _TIMES = 1 << 16, 1 << 32
