@@ -23,7 +23,7 @@ from otel_jb.catalog import Catalog, load
 from otel_jb.catalog.marks import infer, marks_of
 from otel_jb.code.marks import trails
 from otel_jb.elf.image import Image
-from otel_jb.elf.references import contains
+from otel_jb.elf.references import contained
 from otel_jb.elf.symbols import all_functions
 from otel_jb.model.names import base_name, without_arguments
 from otel_jb.model.plan import SymbolSource
@@ -72,7 +72,7 @@ def compare(path: Path, directory: Path, catalog: Catalog) -> Twin:
             f"{each.name} at {each.address:#x}" for each in table if not is_named(each.name, true[each.address])
         )
         return Twin(path.name, "its own table (Go)", len(table) - len(wrong), 0, 0, wrong)
-    profiles = [each for each in catalog.profiles if each.telltale and contains(image, each.telltale.encode())]
+    profiles = [each for each in catalog.profiles if each.telltale and contained(image, [each.telltale])]
     followed = {trail.mark: trail for trail in trails(image, marks_of(profiles))}
     found = [symbol for profile in profiles for symbol in infer(profile, followed)]
     sure = [symbol for symbol in found if not symbol.doubt]

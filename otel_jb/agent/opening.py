@@ -7,12 +7,18 @@ what is found in the files, and reading these keeps one processor busy for longe
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from otel_jb.probes.backend import Backend
+
+
+#: For how long a thread may keep the other from running Python. The one that plans mostly waits for files; each time it has something to do, it
+#: would wait for the one that opens the kernel's side, by default for 5 ms.
+_SWITCH_S = 0.0005
 
 
 class Opening:
@@ -29,6 +35,8 @@ class Opening:
         self._problem: BaseException | None = None
         self._given_up = False
         self._lock = threading.Lock()
+        self._interval = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
         self._thread = threading.Thread(target=self._open, name="opening", daemon=True)
         self._thread.start()
 
@@ -48,7 +56,7 @@ class Opening:
     def result(self) -> Backend:
         """The backend, once its programs are loaded. Raises PermissionDeniedError, UnsupportedError, ConfigError."""
         self._begin.set()
-        self._thread.join()
+        self._join()
         if self._problem is not None:
             self.close()
             raise self._problem
@@ -62,4 +70,8 @@ class Opening:
         self._begin.set()
         if self._backend is not None:
             self._backend.close()
+        self._join()
+
+    def _join(self) -> None:
         self._thread.join()
+        sys.setswitchinterval(self._interval)

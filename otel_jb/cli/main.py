@@ -7,6 +7,7 @@ import argparse
 import atexit
 import contextlib
 import importlib
+import os
 import shlex
 import signal
 import sys
@@ -96,14 +97,26 @@ def _sandbox_for(arguments: list[str]) -> Iterator[None]:
     if words.command_of(arguments) not in _MEASURE or not _WITHOUT.isdisjoint(arguments):
         yield
         return
+    from otel_jb.host.memory import collect_seldom
     from otel_jb.sandbox import client
 
+    collect_seldom()
     with contextlib.suppress(AgentError, OSError):  # the command itself tries again, and says why not
         client.start_early()
+        _look_early(arguments)
     try:
         yield
     finally:
         client.end_early()
+
+
+def _look_early(arguments: list[str]) -> None:
+    """Have the sandbox search a process's files while this one imports what reads its configuration, if they are all that is to be searched."""
+    pid = words.only_pid(arguments) if words.command_of(arguments) == "run" else None
+    if pid is not None and not any(name.startswith("OTEL_JB_") for name in os.environ):
+        from otel_jb.planner import first_look
+
+        first_look.begin_with(pid)
 
 
 def _run(arguments: list[str], typed: list[str]) -> int:

@@ -50,6 +50,32 @@ _SYNONYMS = {
     "trace": "run",
     "watch": "top",
 }
+#: Options of `run` with a value that change nothing about what is looked for in a process's files.
+_WITH_VALUE = frozenset(
+    (
+        *(
+            "--pid",
+            "--detail",
+            "--inferred",
+            "--max-probes",
+            "--end-strategy",
+            "--link",
+            "--overhead-budget",
+            "--interval",
+        ),
+        *("--histogram", "--slow-threshold", "--traces", "--streams", "--flight-recorder", "--retain", "--max-series"),
+        *(
+            "--inherit-attributes",
+            "--listen",
+            "--port",
+            "--web-config",
+            "--otlp-endpoint",
+            "--otlp-protocol",
+            "--otlp-header",
+        ),
+        *("--log-level", "--log-format", "--service-name", "--clock-rate", "--sdp", "--exclude"),
+    )
+)
 _OF_THE_PROGRAM = ("-h", "--help", "--version")  #: options of the program rather than of a command
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")  #: where sudo looks
 _OURS = re.compile(rf"(?<![\w/.-])otel-jb(?= (?:{'|'.join(COMMANDS)}|--help)\b)")
@@ -66,6 +92,22 @@ def with_command(words: Sequence[str]) -> list[str]:
 def command_of(words: Sequence[str]) -> str | None:
     """The command, known or not; None if there is none."""
     return next((word for word in words if not word.startswith("-")), None)
+
+
+def only_pid(words: Sequence[str]) -> int | None:
+    """The PID by which the words of a command name one process, and nothing else that is to be looked for; None if they may do otherwise."""
+    found = []
+    left = iter(words)
+    next(left, None)  # the command
+    for word in left:
+        option, equals, value = word.partition("=")
+        if option in _WITH_VALUE:
+            value = value if equals else next(left, "")
+            if option == "--pid":
+                found.append(value)
+        elif word not in ("--wait", "--debug"):
+            found.append(word)
+    return int(found[0]) if len(found) == 1 and found[0].isdecimal() and len(found[0]) < 10 else None
 
 
 def program() -> str:

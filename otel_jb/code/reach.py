@@ -9,10 +9,9 @@ libraries that the process maps, must show that none of this can happen; what ca
 from __future__ import annotations
 
 import re
-import struct
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from otel_jb.arch.instruction import Flow
 from otel_jb.code import known
@@ -22,9 +21,8 @@ from otel_jb.code.stack_pointer import foreign_load
 from otel_jb.elf.addresses import Names
 from otel_jb.elf.image import Image
 from otel_jb.elf.symbols import tables
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.plan import SymbolSource
-
-_ENTRY = struct.Struct("<IBBHQQ")  # Elf64_Sym
 
 BUDGET = 20_000  #: instructions of one closure
 
@@ -96,9 +94,8 @@ class Program:
         if number not in self._exports:
             image = self.main.image if number == 0 else self.libraries[number - 1][0]
             table = next((table for table in tables(image) if table.source is SymbolSource.DYNSYM), None)
-            # Functions (type 2) that are defined; an indirect one (type 10) leads to its resolver, not to the function.
-            entries = _ENTRY.iter_unpack(table.entries) if table is not None else ()
-            found = {e[0]: e[4] for e in entries if e[1] & 15 == 2 and e[3]}
+            # An indirect function leads to its resolver, not to the function.
+            found = dict(zip(*table.places(indirect=False), strict=True)) if table is not None else {}
             self._exports[number] = (found, table.strings if table is not None else b"")
         positions, strings = self._exports[number]
         sought = name + b"\0"

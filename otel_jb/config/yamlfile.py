@@ -23,7 +23,6 @@ import re
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Union, cast
@@ -31,6 +30,7 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, cast
 import yaml
 
 from otel_jb.model.closest import closest
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ConfigError
 
 MAX_BYTES = 1 << 20
@@ -268,6 +268,33 @@ def _schema(cls: type) -> tuple[dict[str, tuple[str, Any, bool]], str | None]:
     return keys, line_field
 
 
+# What types say of themselves takes longer to find out than to read most values.
+@functools.cache
+def _origin(hint: Any) -> Any:
+    return typing.get_origin(hint)
+
+
+@functools.cache
+def _arguments(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint)
+
+
+@functools.cache
+def _is_mapping(hint: Any) -> bool:
+    """Whether a type is written as keys and values of its own."""
+    return dataclasses.is_dataclass(hint) and not _is_own_scalar(hint)
+
+
+@functools.cache
+def _choices(hint: Any) -> dict[str, Any] | None:
+    """The values of a type with few, by their text; None for other types."""
+    if _origin(hint) is Literal:
+        return {str(value): value for value in _arguments(hint)}
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return {str(value.value): value for value in hint}
+    return None
+
+
 class _Reader:
     """Reads nodes by type; its only state is the source's name, for errors."""
 
@@ -278,18 +305,20 @@ class _Reader:
         return ConfigError(f"{self.source}:{line}: {message}")
 
     def read(self, node: Node, hint: Any) -> Any:
-        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+        origin = _origin(hint)
         if origin in (Union, types.UnionType):
-            return self.union(node, arguments)
+            return self.union(node, _arguments(hint))
         if origin is tuple:
             if not isinstance(node, SequenceNode):
                 raise self.fail(node.line, f"expected a list, got {_kind(node)}")
-            return tuple(self.read(item, arguments[0]) for item in node.items)
+            of_each = _arguments(hint)[0]
+            return tuple(self.read(item, of_each) for item in node.items)
         if origin is dict:
             if not isinstance(node, MappingNode):
                 raise self.fail(node.line, f"expected keys and values, got {_kind(node)}")
-            return {key: self.read(value, arguments[1]) for key, (_, value) in node.items.items()}
-        if dataclasses.is_dataclass(hint) and not _is_own_scalar(hint):
+            of_each = _arguments(hint)[1]
+            return {key: self.read(value, of_each) for key, (_, value) in node.items.items()}
+        if _is_mapping(hint):
             return self.dataclass(node, cast("type", hint))
         return self.scalar(node, hint)
 
@@ -343,10 +372,10 @@ class _Reader:
 
 def _fits(node: Node, hint: Any) -> bool:
     """Whether the node's kind can be this type at all."""
-    origin = typing.get_origin(hint)
+    origin = _origin(hint)
     if isinstance(node, SequenceNode):
         return origin is tuple
-    is_mapping = origin is dict or (dataclasses.is_dataclass(hint) and not _is_own_scalar(hint))
+    is_mapping = origin is dict or _is_mapping(hint)
     return is_mapping if isinstance(node, MappingNode) else origin is not tuple and not is_mapping
 
 
@@ -389,9 +418,8 @@ def _scalar(node: ScalarNode, hint: Any) -> Any:
         if node.is_null:
             raise ValueError("expected text, got nothing")
         return text
-    if typing.get_origin(hint) is Literal or (isinstance(hint, type) and issubclass(hint, Enum)):
-        values = typing.get_args(hint) if typing.get_origin(hint) is Literal else list(hint)
-        known = {str(value.value if isinstance(value, Enum) else value): value for value in values}
+    known = _choices(hint)
+    if known is not None:
         if text not in known:
             raise ValueError(f"unknown value {text!r}{_did_you_mean(text, known)}")
         return known[text]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -12,13 +11,11 @@ from otel_jb.elf.image import Image
 from otel_jb.elf.imports import Imports, read_imports
 from otel_jb.model.plan import SymbolSource
 
-_ENTRY = struct.Struct("<IBBHQQ")
-
 
 class Names(Mapping[int, str]):
     """The names of an image's functions, read from its symbol tables on demand, and of its PLT stubs.
 
-    Building the index costs about 0.15 µs per symbol, once.
+    Building the index costs about 0.1 µs per symbol, once.
     """
 
     def __init__(self, image: Image, debug: Sequence[tuple[Image, SymbolSource]] = ()) -> None:
@@ -43,9 +40,9 @@ class Names(Mapping[int, str]):
     def _index(self) -> list[tuple[dict[int, int], bytes]]:
         found = []
         for table in symbols.all_tables(self._image, self._debug):
-            # Defined functions and indirect functions (types 2 and 10); the first at an address wins.
-            entries = reversed(list(_ENTRY.iter_unpack(table.entries)))
-            found.append(({e[4]: e[0] for e in entries if e[3] and (e[1] & 15 == 2 or e[1] & 15 == 10)}, table.strings))
+            positions, addresses = table.places(indirect=True)
+            # The first at an address wins.
+            found.append((dict(zip(reversed(addresses), reversed(positions), strict=True)), table.strings))
         return found
 
     def __getitem__(self, address: int) -> str:

@@ -13,12 +13,12 @@ import itertools
 import re
 import struct
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 
 from otel_jb.elf.image import Image
-from otel_jb.elf.search import holds, occurrences
+from otel_jb.elf.search import held, occurrences
+from otel_jb.model.dataclass import dataclass
 
 MAX_PLACES = 64  #: occurrences of one text; a mark that is there more often says nothing
 MAX_REFERENCES = 4096  #: to all texts of a file
@@ -56,9 +56,12 @@ def places(image: Image, text: bytes, *, whole: bool) -> list[int]:
     return found
 
 
-def contains(image: Image, text: bytes) -> bool:
-    """Whether the file's data contain a text anywhere."""
-    return any(holds(image.buffer, text, part.start, part.end) for part in _data(image))
+def contained(image: Image, texts: Sequence[str]) -> tuple[str, ...]:
+    """Those of these texts that the file's data contain anywhere."""
+    left = {text.encode() for text in texts}
+    for part in _data(image):
+        left -= held(image.buffer, left, part.start, part.end) if left else set()
+    return tuple(text for text in texts if text.encode() not in left)
 
 
 def references(image: Image, targets: Collection[int]) -> list[tuple[int, int]]:

@@ -18,6 +18,7 @@ _COMMON = (
     b"\x00\xffetaoinsr_ lcdpumgfhybv\x01\x0f\x48Swk.TCIAEPRDNLMO-:/x01234\x02\x03\x04\x05\x06\x07\x08\x10\x20\x40\x80"
 )
 _LEAST_SHARED, _MOST_SHARED = 3, 12  #: bytes of a part that words share
+_PIECE = 1 << 18
 _MOST_COMMON = 4  #: bytes up to which a part in small letters is too common
 _RANK = {byte: len(_COMMON) - rank for rank, byte in enumerate(_COMMON)}
 
@@ -40,6 +41,19 @@ def occurrences(buffer: Any, sought: bytes, start: int, end: int) -> Iterator[in
 def holds(buffer: Any, sought: bytes, start: int, end: int) -> bool:
     """Whether a buffer holds these bytes, wholly between two offsets."""
     return next(occurrences(buffer, sought, start, end), None) is not None
+
+
+def held(buffer: Any, words: Collection[bytes], start: int, end: int) -> set[bytes]:
+    """Which of these words a buffer holds, wholly between two offsets. All are looked for in one piece after the other, which the cache keeps."""
+    left, found = set(words), set[bytes]()
+    overlap = max(map(len, words), default=1) - 1
+    for at in range(start, end, _PIECE):
+        piece = bytes(buffer[at : min(end, at + _PIECE + overlap)])
+        found |= {word for word in left if word in piece}
+        left -= found
+        if not left:
+            break
+    return found
 
 
 def positions(text: bytes, words: Collection[bytes]) -> list[int]:

@@ -19,8 +19,10 @@ import struct
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import translate
+from itertools import compress
+from operator import and_
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -28,6 +30,7 @@ from otel_jb.elf import gopclntab
 from otel_jb.elf.demangle import demangle
 from otel_jb.elf.image import Image
 from otel_jb.elf.search import positions
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.names import base_name, literal_receiver, without_arguments
 from otel_jb.model.plan import Symbol, SymbolSource
 
@@ -39,6 +42,10 @@ _ENTRY = struct.Struct("<IBBHQQ")
 _STT_FUNC = 2
 _STT_GNU_IFUNC = 10
 _FUNCTIONS = (_STT_FUNC, _STT_GNU_IFUNC)
+#: Of the byte that holds a symbol's type, whether it is a function.
+_TYPES = bytes(info & 15 == _STT_FUNC for info in range(256))
+_TYPES_WITH_INDIRECT = bytes(info & 15 in _FUNCTIONS for info in range(256))
+_CHUNK = 4096  #: entries whose columns are taken together
 _SHN_UNDEF = 0
 _SHN_LORESERVE = 0xFF00
 _SHN_XINDEX = 0xFFFF
@@ -99,6 +106,21 @@ class SymbolTable:
             end = find(b"\0", position, position + MAX_NAME)
             if end > position:
                 yield position, strings[position:end], address, size, kind == _STT_GNU_IFUNC
+
+    def places(self, *, indirect: bool) -> tuple[list[int], list[int]]:
+        """The positions of the names and the addresses of all defined functions; indirect ones among them or not."""
+        positions_: list[int] = []
+        addresses: list[int] = []
+        types = _TYPES_WITH_INDIRECT if indirect else _TYPES
+        step = _CHUNK * _ENTRY.size
+        # A column takes a tenth of the time of its entries one by one.
+        for start in range(0, len(self.entries), step):
+            part = self.entries[start : start + step]
+            sections = part.cast("H")[3::12].tolist()
+            wanted = list(map(and_, bytes(part[4 :: _ENTRY.size]).translate(types), map(bool, sections)))
+            positions_ += compress(part.cast("I")[::6].tolist(), wanted)
+            addresses += compress(part.cast("Q")[1::3].tolist(), wanted)
+        return positions_, addresses
 
 
 _known: WeakKeyDictionary[Image, dict[SymbolSource | None, list[SymbolTable]]] = WeakKeyDictionary()

@@ -8,6 +8,7 @@ imports, on another processor. It changes nothing but when it is done: the plann
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from otel_jb.catalog.names import sought
 from otel_jb.host import procfs
 from otel_jb.model.errors import AgentError
 from otel_jb.planner.mapped import asked, open_foreign, paths, worth_reading
+from otel_jb.sandbox.client import was_asked
 from otel_jb.sandbox.limits import MAX_FILES
 from otel_jb.sandbox.report import ask_early
 
@@ -25,14 +27,23 @@ if TYPE_CHECKING:
 def begin(config: Config) -> None:
     """Ask, if it is known what will be asked first. Whatever is wrong with the process or its files is for the planner to say."""
     pids = {selector.pid for selector in config.targets}
-    if len(pids) != 1 or None in pids or config.profiles:
+    pid = pids.pop() if len(pids) == 1 else None
+    if pid is not None and not config.profiles:
+        begin_with(pid, asked(config), everything=bool(config.usdt))
+
+
+def begin_with(pid: int, functions: Sequence[str] = (), *, everything: bool = False) -> None:
+    """Ask for the files of one process, by shipped profiles and names of functions; nothing where that was done. `everything`: also of
+    libraries that have no jitter buffer.
+    """
+    if was_asked():
         return
     with suppress(AgentError), ExitStack() as stack:
-        process = procfs.process(*(pid for pid in pids if pid is not None))
-        names, own = sought(), asked(config)
-        everything = bool(own or config.usdt or names.has_marks)
+        process = procfs.process(pid)
+        names = sought()
         files: dict[tuple[int, int], tuple[int, str]] = {}
-        for path, file in worth_reading(process, paths(process), everything=everything):
+        wanted = worth_reading(process, paths(process), everything=bool(functions or everything or names.has_marks))
+        for path, file in wanted:
             with suppress(AgentError):
                 opened = open_foreign(path)
                 stack.callback(os.close, opened)
@@ -40,4 +51,4 @@ def begin(config: Config) -> None:
                 files.setdefault((status.st_dev, status.st_ino), (opened, file.path))
             if len(files) == MAX_FILES:
                 break
-        ask_early(list(files.values()), (*names.patterns, *own), names.telltales)
+        ask_early(list(files.values()), (*names.patterns, *functions), names.telltales)

@@ -18,10 +18,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError, UnsupportedError
 from otel_jb.model.text import printable, printable_lines
 from otel_jb.sandbox.limits import MAX_FILES
@@ -49,7 +49,7 @@ class Inspector:
 
     def __init__(self, cpu_seconds: int = DEFAULT_CPU_SECONDS) -> None:
         self.cpu_seconds = cpu_seconds
-        self.asked = threading.Event()  #: a request was sent, so that the caller waits
+        self.asked = threading.Event()  #: for the first time, so that the caller mostly waits from now on
         self._lock = threading.Lock()
         early = _early.pop() if _early else _started()
         self._starter, self._pid, self._socket = early.starter, early.pid, early.socket
@@ -83,9 +83,7 @@ class Inspector:
             if question is not None:
                 os.close(question.reading)
             reading = _sent(self._send, request, files)
-            question = None
-        if question is None or not select.select([reading], [], [], 0)[0]:
-            self.asked.set()
+        self.asked.set()
         try:
             return _read_answer(reading, self.cpu_seconds * BUSY, name)
         finally:
@@ -190,7 +188,7 @@ def ask_early(function: str, files: Sequence[int], **arguments: Any) -> None:
 
     If its first call is the same, of the same files as they were, it takes this answer, otherwise it asks as if this had never been.
     """
-    if not _early or _early[0].question is not None:
+    if was_asked():
         return
     early = _early[0]
     request = _request(function, files, arguments, DEFAULT_CPU_SECONDS, patient=False)
@@ -200,6 +198,11 @@ def ask_early(function: str, files: Sequence[int], **arguments: Any) -> None:
             socket.send_fds(early.socket, [b"?"], descriptors)
 
         early.question = _Question((request, _identities(files)), _sent(send, request, files))
+
+
+def was_asked() -> bool:
+    """Whether the early sandbox has been asked; also where there is none."""
+    return not _early or _early[0].question is not None
 
 
 def end_early() -> None:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from otel_jb.elf.usdt import Usdt
 from otel_jb.model import codec
+from otel_jb.model.dataclass import dataclass
 from otel_jb.model.errors import ElfError
 from otel_jb.model.plan import Symbol, SymbolSource
 from otel_jb.model.text import printable, printable_lines
@@ -170,7 +170,7 @@ def read(files: Sequence[int], file_name: str, patterns: Sequence[str], telltale
         signal_stacks=printable(signal_stacks(image)),
         stack_switches=printable(stack_switches(image)),
         loads=loads(image),
-        telltales=() if named else tuple(text for text in telltales if references.contains(image, text.encode())),
+        telltales=() if named else references.contained(image, telltales),
         marks=usdt.read(image),
         misplaced=tuple(map(printable, placed.problems)),
     )

@@ -30,6 +30,12 @@ IDLE_S = 10  #: a server that is not asked for so long ends
 _TIMEVAL = struct.Struct("@ll")  # socket(7), SO_RCVTIMEO
 #: imported before privileges are dropped, because nothing can be imported afterwards
 _PRELOAD = ("lzma", "zlib", "traceback", "elftools.elf.structs")
+#: What is asked first of all, and all that is imported for it.
+_SEARCH = "otel_jb.sandbox.report:read_each"
+_OF_SEARCH = (
+    *("otel_jb.sandbox.report", "otel_jb.sandbox.signal_stacks", "elftools.elf.structs"),
+    *(f"otel_jb.elf.{name}" for name in ("debugfile", "demangle", "places", "references", "symbols", "usdt")),
+)
 #: Of the twenty machines that capstone imports the constants of, those whose code is read.
 _MACHINES = ("x86", "arm64")
 
@@ -47,7 +53,7 @@ def serve_and_exit(requests: socket.socket) -> NoReturn:
 def _serve(requests: socket.socket) -> None:
     let_go_of_everything_but(requests.fileno())
     requests.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(IDLE_S, 0))
-    _preload()
+    held = _preload(requests)
     let_go_of_code()
     address_space = _address_space()
     try:
@@ -65,7 +71,8 @@ def _serve(requests: socket.socket) -> None:
     server = os.getpid()
     while True:
         try:
-            message, descriptors, _, _ = socket.recv_fds(requests, 1, MAX_FILES + 2)
+            message, descriptors = held if held is not None else _next(requests)
+            held = None
         except InterruptedError:
             continue
         except BlockingIOError:  # nobody has asked for IDLE_S
@@ -78,6 +85,11 @@ def _serve(requests: socket.socket) -> None:
             _work_and_exit(server, address_space, requests, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _next(requests: socket.socket, flags: int = 0) -> tuple[bytes, list[int]]:
+    message, descriptors, _, _ = socket.recv_fds(requests, 1, MAX_FILES + 2, flags)
+    return message, descriptors
 
 
 def let_go_of_everything_but(keep: int) -> None:
@@ -100,8 +112,11 @@ def _works() -> bool:
     return True
 
 
-def _preload() -> None:
-    """Import everything that a worker may need, because workers cannot: all of this package, and its late imports."""
+def _preload(requests: socket.socket | None = None) -> tuple[bytes, list[int]] | None:
+    """Import everything that a worker may need, because workers cannot: all of this package, and its late imports.
+
+    What comes from `requests` meanwhile is begun with as soon as its modules are there, where they are few. Returns a request that has to wait.
+    """
     rooms = Path(__file__).parents[1]
     own = [
         f"otel_jb.{room}.{path.stem}"
@@ -109,20 +124,50 @@ def _preload() -> None:
         for path in (rooms / room).glob("*.py")
         if path.stem != "__init__"
     ]
+    held = None
+    for name in _OF_SEARCH:
+        importlib.import_module(name)
+    _use_once()
+    held = _begin_early(requests) if requests is not None else None
     with contextlib.suppress(ImportError, OSError):  # a user who may not read the package has what was imported before
         _import_decoder()
     for name in (*_PRELOAD, *own):
+        if held is None and requests is not None:
+            held = _begin_early(requests)
         with contextlib.suppress(ImportError, OSError):
             importlib.import_module(name)
+    return held
+
+
+def _use_once() -> None:
+    """The first use of a library costs more than the others."""
     from otel_jb.elf.demangle import available
     from otel_jb.elf.image import Image
 
     available()
+    with contextlib.suppress(AgentError, OSError), open("/proc/self/exe", "rb") as file:
+        _ = Image.from_file(file).build_id
+
+
+def _begin_early(requests: socket.socket) -> tuple[bytes, list[int]] | None:
+    """Have a worker begin with a request that has come, if it is a search; one that is not, or the end of all requests, is returned."""
     try:
-        with open("/proc/self/exe", "rb") as file:
-            _ = Image.from_file(file).build_id  # the first use of a library costs more than the others
-    except (AgentError, OSError):
-        pass
+        message, descriptors = _next(requests, socket.MSG_DONTWAIT)
+    except (BlockingIOError, InterruptedError):
+        return None
+    if len(descriptors) < 2 or _asked(descriptors[1])["function"] != _SEARCH:
+        return message, descriptors
+    server = os.getpid()
+    if os.fork() == 0:
+        address_space = _address_space()
+        with contextlib.suppress(OSError, UnsupportedError):
+            give_up_everything()
+            limit_server()
+            _work_and_exit(server, address_space, requests, descriptors)
+        os._exit(1)  # the server cannot be confined either, and says why when it is asked again
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return None
 
 
 def _import_decoder() -> None:
@@ -142,7 +187,7 @@ def _work_and_exit(server: int, address_space: int, requests: socket.socket, des
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         requests.close()
         answering, body, *files = descriptors
-        request = json.loads(os.pread(body, os.lseek(body, 0, os.SEEK_END), 0))
+        request = _asked(body)
         signal.alarm(int(request["seconds"]) + 1)
         if request["patient"]:
             with contextlib.suppress(PermissionError):  # as the unit's SystemCallFilter= answers
@@ -153,6 +198,11 @@ def _work_and_exit(server: int, address_space: int, requests: socket.socket, des
         status = 0
     finally:
         os._exit(status)
+
+
+def _asked(body: int) -> dict[str, Any]:
+    request: dict[str, Any] = json.loads(os.pread(body, os.lseek(body, 0, os.SEEK_END), 0))
+    return request
 
 
 def _answer(request: dict[str, Any], files: list[int]) -> bytes:

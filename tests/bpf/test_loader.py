@@ -27,6 +27,7 @@ def loading() -> Loading:
 
 def child_of(work: Loading) -> subprocess.Popen[bytes]:
     assert work._child is not None
+    assert isinstance(work._child.process, subprocess.Popen)
     return work._child.process
 
 

@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import select
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from otel_jb.catalog import load
 from otel_jb.catalog.names import sought
+from otel_jb.cli import main, run, words
 from otel_jb.config.model import Config, TargetSelector
 from otel_jb.host import procfs
 from otel_jb.planner import first_look
@@ -125,3 +128,78 @@ def test_the_planner_asks_what_was_asked_first(monkeypatch: pytest.MonkeyPatch, 
             Planner(config, inspector).examine_process(procfs.process(process.pid))
         assert not any(b"read_each" in request for request in sent)
         process.communicate("\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "pid"),
+    [
+        ("run 12", 12),
+        ("run --pid 12", 12),
+        ("run --pid=12 --wait --port 0 --interval 1s", 12),
+        ("run --port 7 12", 12),
+        ("run --pid 12 --otlp-header a=b --slow-threshold=1ms", 12),
+        ("run", None),
+        ("run srs", None),
+        ("run 12 13", None),
+        ("run 12 --pid 13", None),
+        ("run --pid 12 --function put", None),
+        ("run --pid 12 --profile mine.yaml", None),
+        ("run --pid 12 --config a.yaml", None),
+        ("run --pid 12 --usdt a:b", None),
+        ("run --pid 12 --command x", None),
+        ("run --pid", None),
+        ("run --port 12", None),
+        ("run 99999999999999999999", None),
+    ],
+)
+def test_words_that_name_one_process_and_nothing_else(typed: str, pid: int | None) -> None:
+    """Only where the words themselves tell what will be asked first is it asked before they are parsed."""
+    assert words.only_pid(typed.split()) == pid
+
+
+def test_options_that_are_passed_over_take_one_value() -> None:
+    """Each option that changes nothing about what is looked for is one of `run`, with one value."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    run.add_parser(parser.add_subparsers())
+    actions = main._command(cast("main.Parser", parser), "run")._actions
+    known = {option: action for action in actions for option in action.option_strings}
+    for option in words._WITH_VALUE:
+        assert known[option].nargs is None, option
+        assert not isinstance(known[option], argparse._StoreTrueAction), option
+
+
+def escape(_files: Sequence[int], **_arguments: Any) -> list[list[str]]:
+    """Runs in the sandbox: what can be done there."""
+    said = []
+    for attempt in (lambda: open("/etc/passwd"), socket.socket, os.fork, lambda: os.kill(1, 0)):  # noqa: SIM115
+        try:
+            attempt()
+            said.append("done")
+        except OSError as error:
+            said.append(type(error).__name__)
+    return [said]
+
+
+def test_what_is_begun_while_the_server_imports_is_confined(monkeypatch: pytest.MonkeyPatch, file: int) -> None:
+    """A search that comes before the server has imported everything runs with as few rights as one that comes later."""
+    monkeypatch.setattr(report, "read_each", escape)
+    client.start_early()
+    client.ask_early(report._READ_EACH, [file], word="early")
+    with Inspector() as inspector:
+        early = inspector.call(report._READ_EACH, [file], word="early")
+        late = inspector.call(report._READ_EACH, [file], word="late")
+    assert early == late
+    assert "done" not in early[0]
+
+
+def test_the_servers_first_requests_are_all_answered(monkeypatch: pytest.MonkeyPatch, file: int) -> None:
+    """Requests that come while it imports are begun with or wait; none is lost, whatever comes first."""
+    monkeypatch.setattr(report, "now", now, raising=False)
+    for first in (NOW, report._READ_EACH):
+        monkeypatch.setattr(report, "read_each", now)
+        client.start_early()
+        client.ask_early(first, [file], word="one")
+        with Inspector() as inspector:
+            assert inspector.call(report._READ_EACH, [file], word="two") > 0
+            assert inspector.call(NOW, [file], word="three") > 0
+            assert inspector.call(first, [file], word="one") > 0

@@ -7,17 +7,18 @@ import contextlib
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from otel_jb.host.privileges import holds, pass_on
 from otel_jb.model import errors
+from otel_jb.model.dataclass import dataclass
 from otel_jb.probes import abi, features
 from otel_jb.probes.bpf import MAP_CREATE, BpfError, bpf
 from otel_jb.probes.programs import cache
@@ -47,21 +48,77 @@ class Loaded:
             os.close(fd)
 
 
-class _Child:
-    """A loader child and this side's end of its socket."""
+class _Forked:
+    """A fork that becomes the loader when there is a request for one, and ends when the other end of its socket is closed: as `Popen`, as far
+    as that is used. An interpreter that starts beside the agent would take processor time from it, mostly for nothing.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, theirs: socket.socket) -> None:
+        self.returncode: int | None = None
+        reading, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                _wait_and_become(theirs.fileno(), writing)
+            finally:
+                os._exit(1)  # never the caller's exit handlers, never its copy of anything buffered
+        os.close(writing)
+        self._errors = open(reading, "rb")  # noqa: SIM115 - `communicate` closes it
+
+    def kill(self) -> None:
+        """End it."""
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def communicate(self) -> tuple[None, bytes]:
+        """Wait for its end; nothing, and what it wrote to stderr."""
+        with self._errors:
+            said = b"" if self._errors.closed else self._errors.read()
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return None, said
+
+
+def _wait_and_become(requests: int, errors_to: int) -> None:
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard, descriptor in enumerate((nothing, nothing, errors_to)):
+        os.dup2(descriptor, standard)
+    os.closerange(3, requests)
+    os.closerange(requests + 1, 1 << 16)
+    select.select([requests], [], [])
+    with socket.socket(fileno=os.dup(requests)) as asked:
+        wanted = bool(asked.recv(1, socket.MSG_PEEK))
+    if wanted:
+        os.set_inheritable(requests, True)
+        _pass_on()
+        os.execv(sys.executable, _command(requests))
+
+
+def _command(requests: int) -> list[str]:
+    # Isolated (-I): neither the environment nor the current directory says what a privileged process imports.
+    # Without site (-S): what is installed beside the agent is not needed there, and looking it up takes time.
+    return [sys.executable, "-I", "-S", "-c", _PROGRAM, str(Path(__file__).parents[3]), str(requests)]
+
+
+class _Child:
+    """A loader child and this side's end of its socket. `forked`: one that begins when it is asked; only where there are no threads."""
+
+    def __init__(self, *, forked: bool = False) -> None:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # Isolated (-I): neither the environment nor the current directory says what a privileged process imports.
-        # Without site (-S): what is installed beside the agent is not needed there, and looking it up takes time.
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, str(Path(__file__).parents[3]), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            preexec_fn=_pass_on,  # noqa: PLW1509 - system calls alone
-        )
+        self.process: subprocess.Popen[bytes] | _Forked
+        if forked:
+            self.process = _Forked(theirs)
+        else:
+            self.process = subprocess.Popen(
+                _command(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                preexec_fn=_pass_on,  # noqa: PLW1509 - system calls alone
+            )
         theirs.close()
 
     def end(self) -> None:
@@ -91,11 +148,12 @@ _early: list[_Child] = []
 def start_early() -> None:
     """Start a child before the request is known, so that BCC is mapped when the first `Loading` needs it.
 
-    It starts although what was compiled earlier is kept: whether that serves this request shows only after the agent has given up the
-    capabilities that a child needs, and a child that starts then could make no map.
+    There is one although what was compiled earlier is kept: whether that serves this request shows only after the agent has given up the
+    capabilities that a child needs, and a child that starts then could make no map. But where anything is kept it is only forked, and begins
+    when it is asked.
     """
     if not _early:
-        _early.append(_Child())
+        _early.append(_Child(forked=cache.keeps_anything()))
 
 
 def end_early() -> None:
@@ -176,7 +234,7 @@ class Loading:
             self._child.socket.close()
         _, stderr = process.communicate()
         if not data:
-            last = stderr.decode(errors="replace").strip().splitlines()[-1:] or [_end(process.returncode)]
+            last = stderr.decode(errors="replace").strip().splitlines()[-1:] or [_end(process.returncode or 0)]
             raise errors.UnsupportedError(
                 f"the process that compiles the BPF program ended: {last[0]}",
                 "Run `otel-jb doctor` for what is missing.",
