@@ -59,9 +59,12 @@ class Exporter:
         gc.freeze()  # pages of what exists stay shared, which a collection would write to
         self.pid = os.fork()
         if self.pid == 0:
-            from otel_jb.agent.exporting import export
+            from otel_jb.catalog.names import forget
 
             ours.close()
+            forget()  # first of all: what is imported next takes its room
+            from otel_jb.agent.exporting import export
+
             export(Wire(theirs, up=True), config, settings)
         theirs.close()
         self._wire = Wire(ours, up=False)

@@ -48,6 +48,11 @@ def node_of(file: Path) -> Node:
     return _parsed.pop(file, None) or nodes(file)
 
 
+def forget() -> None:
+    """Let go of what was parsed, in a process that reads no profile."""
+    _parsed.clear()
+
+
 def sought() -> Sought:
     """What the shipped profiles look for."""
     names: dict[str, None] = {}
