@@ -24,7 +24,7 @@ from otel_jb.agent.commands import ClosedError, Commands
 from otel_jb.agent.opening import Opening
 from otel_jb.agent.pacing import Paced
 from otel_jb.model.closest import closest
-from otel_jb.model.errors import AgentError, AttachError, TargetError
+from otel_jb.model.errors import AgentError, AttachError, OverrunError, TargetError
 from otel_jb.model.text import number_of, printable
 from otel_jb.probes.backend import KernelOptions
 
@@ -161,7 +161,7 @@ class Agent:
         measuring = self._measuring
         self.config = config
         if measuring is not None:
-            with contextlib.suppress(ClosedError):  # it is being stopped
+            with contextlib.suppress(ClosedError, OverrunError):  # it is being stopped, or will be
                 self._commands.call(lambda: measuring.reconfigure(config))
         if self._discovery is not None:
             self._looked_at_all = False  # if nothing is measured then, that is said again
@@ -251,8 +251,15 @@ class Agent:
                 if now >= next_roll:
                     self._read_ns = measuring.read(roll=True)
                     next_roll = max(next_roll + interval_s, now)
+            except OverrunError as error:
+                self._end_with(error)
             except AgentError as error:  # one target's trouble does not stop the others
                 _logger.warning("%s", error.message)
+
+    def _end_with(self, error: Exception) -> None:
+        """Have `run` end and raise this, unless something else was first."""
+        self._refused = self._refused or error
+        self.stop()
 
     def _take_events(self, discovery: Discovery, measuring: Measuring) -> int:
         """Slow calls, and processes that have ended or come; how many slow calls there were."""
@@ -279,6 +286,8 @@ class Agent:
                             discovery.forget(each.process)
                         if again:
                             discovery.tell(again, {})
+                except OverrunError:
+                    raise
                 except AgentError as error:  # one target's trouble does not stop the others
                     if not self._stop.is_set():
                         _logger.warning("%s", error.message)
@@ -288,15 +297,13 @@ class Agent:
                 if changes.more:
                     continue
                 if (vain := discovery.in_vain()) is not None:
-                    self._refused = vain
-                    self.stop()
+                    self._end_with(vain)
                     return
                 discovery.wait(WATCH_S)
         except ClosedError:
             return
         except Exception as error:  # noqa: BLE001 - `run` raises it
-            self._refused = error
-            self.stop()
+            self._end_with(error)
 
     def _tick(self) -> None:
         for callback in self.on_tick:
@@ -331,7 +338,11 @@ class Agent:
             return
 
     def _read(self) -> int | None:
-        return self._measuring.read() if self._measuring is not None else self._read_ns
+        try:
+            return self._measuring.read() if self._measuring is not None else self._read_ns
+        except OverrunError as error:
+            self._end_with(error)
+            return self._read_ns
 
     def emit(self, *records: StreamRecord) -> None:
         """Hand records on, in order with all others."""

@@ -18,7 +18,7 @@ from otel_jb.agent.shedding import Tells, tells
 from otel_jb.diagnosis.thresholds import PercentileThreshold
 from otel_jb.host.cpu import cpu_seconds
 from otel_jb.model.arrival import Arrival
-from otel_jb.model.errors import AgentError, AttachError, TargetError
+from otel_jb.model.errors import AgentError, AttachError, OverrunError, TargetError
 from otel_jb.model.plan import EndStrategy, ProbePlan
 from otel_jb.model.stream import AgentCost, ProbeState, ProbeStatus, Series, Snapshot, StreamRecord, Target, TargetEnded
 
@@ -182,7 +182,12 @@ class Measuring:
         if not target_ids:
             return
         self.take_slow_calls(every=True)  # what they sent before: their series are known for a last moment
-        last = self.backend.detach(*target_ids, gone=ended)
+        try:
+            last = self.backend.detach(*target_ids, gone=ended)
+        except OverrunError:  # they are detached, and their last values are not known
+            for target_id in target_ids:
+                del self.targets[target_id]
+            raise
         self.emit(last)
         for target_id in target_ids:
             target = self.targets.pop(target_id)

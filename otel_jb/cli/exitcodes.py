@@ -18,6 +18,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.ATTACH: "the kernel refused every probe",
     ExitCode.CHECK_FAILED: "`doctor` found something that needs a remedy",
     ExitCode.RESOURCES: "descriptors, memory or disk space ran out, or the output cannot be written",
+    ExitCode.OVERRUN: "the agent was stopped (`kill -STOP`, `docker pause`) for so long that counts in the kernel ran over",
 }
 
 INTERRUPTED = 130  #: Ctrl-C in a command that was not measuring: 128 + SIGINT, as shells have it

@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     ATTACH = 9  #: the kernel refused every probe
     CHECK_FAILED = 10  #: `doctor` found something that needs a remedy
     RESOURCES = 11  #: descriptors, memory or disk space ran out, or the output cannot be written
+    OVERRUN = 12  #: the agent was stopped for so long that counts in the kernel ran over
 
 
 class AgentError(Exception):
@@ -114,3 +115,9 @@ class ResourceError(AgentError):
     """Descriptors, memory or disk space ran out, or the output cannot be written."""
 
     exit_code = ExitCode.RESOURCES
+
+
+class OverrunError(AgentError):
+    """Counts in the kernel ran over while nobody read them: they are wrong, and nothing of them may be told."""
+
+    exit_code = ExitCode.OVERRUN

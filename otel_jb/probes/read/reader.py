@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from otel_jb.arch.machine import here
 from otel_jb.model.added import ADDED, mean_of
 from otel_jb.model.counters import TABLE, Counter, Fold
+from otel_jb.model.errors import OverrunError
 from otel_jb.model.stream import OWN_FIELDS, DepthSnapshot, Interval, SeriesSnapshot, Snapshot
+from otel_jb.model.text import printable
 from otel_jb.probes import abi
 from otel_jb.probes.read.maps import HashMap, WordArray, wait_for_grace
 from otel_jb.probes.read.residence import ResidenceReader
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 FORGET_BUFFER_NS = 60_000_000_000  #: a buffer whose close cannot be seen counts for so long after it was last touched
 FORGET_OPEN_BUFFER_NS = 600_000_000_000  #: the same where it can be seen: a close may have been missed
 SETTLE_AGE_NS = 1_000_000_000
+MOST_IN_FLIGHT = (
+    1 << 31
+)  #: of a series, and more than there can be: a call in flight has a thread's or a coroutine's stack
 _MASK = (1 << abi.SERIES_BITS) - 1
 _U64 = (1 << 64) - 1
 _SPREAD = 8  #: one series of so many is read alone: memory that is not looked at need not come into the caches
@@ -116,10 +121,23 @@ class Reader:
         return every
 
     def in_flight(self, index: int) -> int:
-        """How many calls of a series are in flight: entered, but without an outcome yet."""
+        """How many calls of a series are in flight: entered, but without an outcome yet. Raises OverrunError."""
         words, at = self._series.words, index * self._words
         outcomes = sum(words[at + outcome] for outcome in _OUTCOMES)
-        return words[at + abi.SERIES_ENTERED] - outcomes - self._returns.of(index)
+        return self._checked(index, words[at + abi.SERIES_ENTERED] - outcomes - self._returns.of(index))
+
+    def _checked(self, index: int, in_flight: int) -> int:
+        """The same number, unless it shows that a bucket has run over: returned calls are then short of 2^32, or one less, each time.
+
+        Raises OverrunError.
+        """
+        if in_flight < MOST_IN_FLIGHT:
+            return in_flight
+        name = self._attached[index].series.function
+        raise OverrunError(
+            f"{printable(name)} was called more than 4 000 000 000 times since the agent last read the kernel: its counts ran over, and are not told",
+            "Something kept the agent from running (kill -STOP, docker pause, a debugger). Start it again: it counts from 0.",
+        )
 
     def settle(self, indices: Iterable[int], *, returned_unseen: bool = False) -> None:
         """Nothing can end these series' calls in flight any more, and none begins: they count as abandoned, or as untimed where the
@@ -254,11 +272,12 @@ class Reader:
         entered = self.entered(item.index)
         buckets, halves = self._returns.read(item.index, words)
         returned = sum(halves)
+        in_flight = self._checked(item.index, entered - returned - sum(words[outcome] for outcome in _OUTCOMES))
         reasons, fields = len(item.series.drop_reasons), len(item.series.fields)
         return SeriesSnapshot(
             series=item.series.id,
             returned=returned,
-            in_flight=entered - returned - sum(words[outcome] for outcome in _OUTCOMES),
+            in_flight=in_flight,
             sum_ns=words[abi.SERIES_SUM_NS] + words[abi.SERIES_SUM_NS + 1],
             buckets=buckets,
             drops=tuple(words[_DROPS : _DROPS + reasons]),
