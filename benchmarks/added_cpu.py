@@ -40,6 +40,7 @@ from otel_jb.sandbox.client import Inspector
 
 SETTLE_S = 0.25  #: after probes came or went
 LEARN_S = 20  #: for which the process is measured, and sampled, before the first round
+LONGEST_LEARN_S = 120  #: the same where the agent goes on sampling it, as few samples are in hits
 TARGET = 1
 ALONE = ""  #: what a turn without probes is called
 
@@ -65,8 +66,10 @@ class _Backend(BpfBackend):
     """One that samples only as long as it is let."""
 
     samples = True
+    asked = False  #: to sample, since somebody set this to False
 
     def sample_hits(self, target_id: int) -> bool:
+        self.asked = True
         return self.samples and super().sample_hits(target_id)
 
 
@@ -104,8 +107,11 @@ class Probes:
 
     def learn(self) -> None:
         """Have the agent sample the process, and take the probes away."""
-        for _ in range(LEARN_S):
+        for second in range(LONGEST_LEARN_S):
+            self._backend.asked = False
             self._measuring.govern()
+            if second >= LEARN_S and not self._backend.asked:
+                break
             time.sleep(1)
         self._backend.samples = False
         self._links.take_away()

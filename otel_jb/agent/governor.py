@@ -427,7 +427,8 @@ def _learn(target: _Target, now: float, seen: Seen | None) -> None:
         for series, share in second.shares.items()
     }
     seconds = with_hidden(seen.seconds, seen.unknown_s, seen.hidden, estimated)
-    target.evidence.add(now, seconds, seen.sample_s, estimated, _rate(target, now))
+    used_s = second.cpu * second.length if second.cpu is not None else second.length
+    target.evidence.add(now, seconds, seen.sample_s, estimated, _rate(target, now), used_s)
 
 
 def _doubt(target: _Target, series: Collection[int]) -> float:

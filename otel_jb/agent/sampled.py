@@ -15,7 +15,9 @@ from otel_jb.model.dataclass import dataclass
 
 TRUST = 5  #: samples in hits that the estimate counts for
 ENOUGH = 200  #: samples in hits after which a new target is left alone
-FIRST_S = 15  #: for so many seconds it is sampled at most
+FIRST_S = 15  #: for so many seconds it is sampled at most if that costs it more than its probes do,
+LONGEST_S = 90  #: and for so many in any case
+INTERRUPT_S = 30e-6  #: of a thread's time, for a sample
 PERIOD_S, AGAIN_S = 120.0, 5  #: then once in so long, for so many seconds; and where the calls have changed
 REFUSED_S = 300.0  #: until a target that could not be sampled is tried again
 CHANGED = 1.5  #: factor by which they have
@@ -31,6 +33,8 @@ class Evidence:
     estimated_s: float = 0.0  #: of the same time
     sample_s: float = 0.0  #: what a sample stands for
     by_series: dict[int, tuple[float, float]] = field(default_factory=dict)  #: seen and estimated seconds
+    taken_s: float = 0.0  #: CPU time of the target while it was sampled first
+    sampled: int = 0  #: how often it was sampled by then, about a second each
     left: int = FIRST_S  #: seconds to sample the target for from now on
     next: float = 0.0  #: when it is to be sampled again after those
     earliest: float = 0.0  #: when, if its calls have changed
@@ -56,7 +60,13 @@ class Evidence:
         return min(MOST, max(LEAST, (self.seen_s + otherwise * trust_s) / (self.estimated_s + trust_s)))
 
     def add(
-        self, now: float, seconds: Mapping[int, float], sample_s: float, estimated: Mapping[int, float], calls: float
+        self,
+        now: float,
+        seconds: Mapping[int, float],
+        sample_s: float,
+        estimated: Mapping[int, float],
+        calls: float,
+        used_s: float,
     ) -> None:
         """One sampling.
 
@@ -66,6 +76,7 @@ class Evidence:
             sample_s: what one sample stands for.
             estimated: seconds by series, without any factor.
             calls: a second, of all series.
+            used_s: the target's CPU time meanwhile.
         """
         self.sample_s = sample_s
         self.seen_s += sum(seconds.values())
@@ -80,9 +91,21 @@ class Evidence:
             self.by_series = {series: (seen * fade, each * fade) for series, (seen, each) in self.by_series.items()}
         self.calls = calls
         self.left -= 1
-        if self.left <= 0 or (not self.settled and self.seen_s + self.estimated_s > 2 * ENOUGH * sample_s):
+        if not self.settled:
+            self.sampled += 1
+            self.taken_s += used_s
+            if self.seen_s + self.estimated_s > 2 * ENOUGH * sample_s:
+                self.left = 0
+            elif self.left <= 0 and self._worth():
+                self.left, self.next = 1, now  # after targets that were not sampled yet
+        if self.left <= 0:
             self._pause(now + PERIOD_S, now + AGAIN_S)
         self._share(TRUST * sample_s)
+
+    def _worth(self) -> bool:
+        """Whether to go on: few samples are in hits of a target that works little, and their interrupts cost it less than the hits that they tell of."""
+        cost_s = INTERRUPT_S * self.taken_s / self.sample_s if self.sample_s else 0.0
+        return self.sampled < LONGEST_S and 0.0 < cost_s < self.seen_s
 
     def samples(self, series: Iterable[int]) -> float:
         """How many samples were in hits of these series; none where it has never been sampled."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from otel_jb.agent.governor import WARM_S, WORK_S, Decision, Governor, Reading
-from otel_jb.agent.sampled import AGAIN_S, FIRST_S, PERIOD_S, REFUSED_S
+from otel_jb.agent.sampled import AGAIN_S, FIRST_S, LONGEST_S, PERIOD_S, REFUSED_S
 from otel_jb.agent.shedding import Tells
 from otel_jb.probes.backend import HitTime
 
@@ -63,13 +63,15 @@ class Sampled:
         part = max(1 / (1 + calls * WARM_S), self.own / (self.own + calls * WORK_S))
         return self.rates[series] * (self.really[series] + self.cold * part) * US
 
+    def _count(self, mean: float) -> int:
+        return max(0, round(self.random.gauss(mean, mean**0.5)))
+
     def _seen(self) -> HitTime | None:
         if not self.sampled or self.refused:
             return None
         seconds, unknown_s = {}, 0.0
         for series in self.attached:
-            mean = self._cost_s(series) / SAMPLE_S
-            count = max(0, round(self.random.gauss(mean, mean**0.5)))
+            count = self._count(self._cost_s(series) / SAMPLE_S)
             if series in self.unknown:
                 unknown_s += count * SAMPLE_S
             elif count:
@@ -97,6 +99,37 @@ class Sampled:
             self.sampled = self.governor.to_sample(self.now) == 1
             self.asked += [self.now] if self.sampled else []
         return self.governor.overhead()[1]
+
+
+class Rarely(Sampled):
+    """One of whose samples so few are in hits that their number is not normally distributed."""
+
+    def _count(self, mean: float) -> int:
+        count, passed = 0, self.random.expovariate(1.0)
+        while passed < mean:
+            count, passed = count + 1, passed + self.random.expovariate(1.0)
+        return count
+
+
+def test_a_target_that_works_little_is_sampled_until_there_is_enough_to_tell() -> None:
+    """Probes take a quarter of a percent of a CPU: of each second's samples two or three are in hits, and forty do not tell it within a fifth."""
+    near = 0
+    for chance in range(40):
+        target = Rarely(Governor(None, samples=True), {1: 1_500, 2: 1_500}, {1: 0.9, 2: 0.75}, own=0.012)
+        target.random = random.Random(chance)
+        target.run(LONGEST_S + 10)
+        spent = target.governor.spent_s(1)
+        target.run(20)
+        near += (target.governor.spent_s(1) - spent) / 20 == pytest.approx(target.truth(), rel=0.2)
+        assert len(target.asked) < LONGEST_S
+    assert near >= 38
+
+
+def test_a_target_that_works_much_is_not_sampled_for_long() -> None:
+    """Its samples cost it five times as much as its probes do."""
+    target = Rarely(Governor(None, samples=True), {1: 3_000}, {1: 1.0}, own=0.5)
+    target.run(100)
+    assert len(target.asked) == FIRST_S
 
 
 @pytest.mark.parametrize("really", [0.3, 0.5, 1.0, 1.7, 2.8])
@@ -176,7 +209,7 @@ def test_a_target_is_sampled_often_at_first_and_seldom_later() -> None:
     """Until there is enough to tell, and a few seconds of each minute from then on."""
     target = Sampled(Governor(None, samples=True), {1: 10_000}, {1: 1.0})
     target.run(30)
-    assert 5 <= len(target.asked) <= FIRST_S
+    assert 5 <= len(target.asked) < 30
     first = len(target.asked)
     target.run(600)
     assert 600 / (PERIOD_S + AGAIN_S) - 1 <= (len(target.asked) - first) / AGAIN_S <= 600 / PERIOD_S + 1
