@@ -311,6 +311,7 @@ struct control {
   u64 signal;
   u64 live;
   u64 late_ns;             // when the packet of any series was last reported as too late
+  u64 begun;               // streams that took a slot
   u64 clocks[RTP_CLOCKS];  // length of one step of RTP time in 2^-16 ns, by payload type; 0: unknown
 };
 

@@ -27,6 +27,7 @@ INLINE struct rtp_stream *rtp_slot(u64 key, u64 owner) {
     was = __sync_val_compare_and_swap(&r->owner, 0, owner);
     if (was && was != owner) continue;
     *(volatile u64 *)&r->slot = 1 + ((h + i) & (RTP_STREAMS - 1));
+    ADD(hole_control()->begun, 1);  // only now: who sees it finds key and owner
     return r;
   }
   return 0;

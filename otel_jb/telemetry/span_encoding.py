@@ -55,7 +55,7 @@ _EVENT_HEAD = Span.Event(name=PACKET_EVENT).SerializeToString() + bytes(
     [Span.Event.DESCRIPTOR.fields_by_name["time_unix_nano"].number << 3 | _FIXED64]
 )
 _EVENT_TIME = struct.Struct("<Q")
-_NUMBERS = ("rtp.sequence_number", "rtp.timestamp")
+_NUMBER, _TIME = "rtp.sequence_number", "rtp.timestamp"
 _U64 = (1 << 64) - 1
 _OWN = struct.Struct("<2s16s2s8s1sQ1sQ")  #: what no other span has: its identity, begin and end
 _SPAN = bytes([ScopeSpans.DESCRIPTOR.fields_by_name["spans"].number << 3 | _LENGTH])
@@ -75,15 +75,13 @@ class SpanEncoder:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, Any], bytes] = {}  # encoded attributes by name and value
-        self._kept_of_events: dict[tuple[str, Any], bytes] = {}  # the same, as an event's
-        self._of_packets: dict[
-            int, bytes
-        ] = {}  # the attributes of packets of this request, by identity: calls of one buffer share most
+        self._fixed: dict[tuple[Any, ...], tuple[bytes, bytes, bytes]] = {}  # see `_keep_fixed`
+        #: Of packets of this request, by identity, as calls of one buffer share most: what stands before an event's time and behind it,
+        #: and the time by the kernel's clock.
+        self._of_packets: dict[int, tuple[bytes, bytes, int]] = {}
         self._heads: dict[
             tuple[str, int], bytes
         ] = {}  # what stands before an event's number, by name and length of the number
-        whole: bytes = Span.Event(attributes=[_pair(RESIDENCE, 0.0)]).SerializeToString()
-        self._residence = whole[: len(whole) - _DOUBLE.size]
         self._resources: dict[
             int, tuple[Resource, Around]
         ] = {}  # by identity, which stays theirs as long as they are here
@@ -94,19 +92,21 @@ class SpanEncoder:
         for span in spans:
             groups.setdefault(id(span.origin.resource), []).append(span)
         try:
-            return b"".join([self._group(group) for group in groups.values()])
+            return b"".join([part for group in groups.values() for part in self._group(group)])
         finally:
             self._of_packets.clear()
 
-    def _group(self, spans: Sequence[CallSpan]) -> bytes:
+    def _group(self, spans: Sequence[CallSpan]) -> list[bytes]:
+        """In parts: some MiB are put together once."""
         around = self._around(spans[0])
-        encoded = [around.scope_spans]
+        encoded = [b"", around.scope_spans]
         for span in spans:
             one = self._span(span)
             encoded += (_SPAN, _varint(len(one)), one)
-        scope_spans = b"".join(encoded)
-        head = around.resource_spans + _SCOPE_SPANS + _varint(len(scope_spans))
-        return b"".join((_RESOURCE_SPANS, _varint(len(head) + len(scope_spans)), head, scope_spans))
+        length = sum(map(len, encoded))
+        head = around.resource_spans + _SCOPE_SPANS + _varint(length)
+        encoded[0] = _RESOURCE_SPANS + _varint(len(head) + length) + head
+        return encoded
 
     def _around(self, span: CallSpan) -> Around:
         """Of a span's resource, as the SDK encodes it."""
@@ -143,10 +143,11 @@ class SpanEncoder:
             kept = self._kept
             parts += [kept.get(item) or self._attribute(*item) for item in span.own.items()]
         if span.packets:
-            event = self._event
+            # A span may have two dozen, and each step here is one for all of them.
+            known, time, shift = self._of_packets.get, _EVENT_TIME.pack, span.shift
             for packet in span.packets:
-                one = event(packet, span.shift)
-                parts += (_EVENT, _varint(len(one)), one)
+                before, behind, put_ns = known(id(packet)) or self._event(packet)
+                parts += (before, time(put_ns + shift), behind)
         if span.links:
             parts.append(Span(links=map(_link, span.links)).SerializeToString())
         if span.error:
@@ -169,40 +170,53 @@ class SpanEncoder:
             return before + _DOUBLE.pack(value)
         return self._keep((key, value), Span(attributes=[_pair(key, value)]))
 
-    def _event(self, packet: PassedPacket, shift: int) -> bytes:
-        """Of a packet: a span may have two dozen, and a message for each takes ten times as long."""
-        attributes = self._of_packets.get(id(packet))
-        if attributes is None:
-            attributes = self._of_packets[id(packet)] = self._of_packet(packet)
-        return b"".join((_EVENT_HEAD, _EVENT_TIME.pack(packet.put_ns + shift), attributes))
+    def _event(self, packet: PassedPacket) -> tuple[bytes, bytes, int]:
+        """Encode a packet's event, but for its time, which each span has by its own comparison of the clocks; and note it."""
+        attributes = self._of_packet(packet)
+        length = _varint(len(_EVENT_HEAD) + _EVENT_TIME.size + len(attributes))
+        kept = self._of_packets[id(packet)] = (_EVENT + length + _EVENT_HEAD, attributes, packet.put_ns)
+        return kept
 
     def _of_packet(self, packet: PassedPacket) -> bytes:
-        kept, parts = self._kept_of_events, []
-        for item in packet_attributes(packet).items():
-            name, value = item
-            if name in _NUMBERS:  # few come again
-                parts.append(self._number(name, value))
-            elif name == RESIDENCE:
-                parts += (self._residence, _DOUBLE.pack(value))
-            else:
-                parts.append(kept.get(item) or self._keep_of_events(name, value))
-        return b"".join(parts)
+        """The attributes of its event: all but three of them come again and again together."""
+        key = (packet.ssrc, packet.state, packet.clock_rate, packet.outcome, packet.end_ns is None)
+        before, between, behind = self._fixed.get(key) or self._keep_fixed(key, packet)
+        number, time = _varint_of(packet.sequence_number), _varint_of(packet.rtp_time)
+        heads = self._heads
+        parts = (
+            before,
+            heads.get((_NUMBER, len(number))) or self._head(_NUMBER, packet.sequence_number, len(number)),
+            number,
+            between,
+            heads.get((_TIME, len(time))) or self._head(_TIME, packet.rtp_time, len(time)),
+            time,
+            behind,
+        )
+        if packet.end_ns is None:
+            return b"".join(parts)
+        return b"".join((*parts, _DOUBLE.pack((packet.end_ns - packet.put_ns) / 1e9)))
 
-    def _number(self, name: str, value: int) -> bytes:
-        """An attribute of an event that is an integer."""
-        number = _varint(value & _U64)
-        head = self._heads.get((name, len(number)))
-        if head is None:
-            whole = Span.Event(attributes=[_pair(name, value)]).SerializeToString()
-            head = self._heads[name, len(number)] = whole[: len(whole) - len(number)]
-        return head + number
+    def _keep_fixed(self, key: tuple[Any, ...], packet: PassedPacket) -> tuple[bytes, bytes, bytes]:
+        """What stands before, between and behind the two numbers, with what stands before the residence time, which is the last."""
+        if len(self._fixed) >= _MAX_KEPT:
+            self._fixed.clear()
+        parts = [b"", b"", b""]
+        at = 0
+        for name, value in packet_attributes(packet).items():
+            if name in (_NUMBER, _TIME):
+                at += 1
+                continue
+            one: bytes = Span.Event(attributes=[_pair(name, value)]).SerializeToString()
+            parts[at] += one[: len(one) - _DOUBLE.size] if name == RESIDENCE else one
+        before, between, behind = parts
+        self._fixed[key] = (before, between, behind)
+        return self._fixed[key]
 
-    def _keep_of_events(self, name: str, value: Any) -> bytes:
-        if len(self._kept_of_events) >= _MAX_KEPT:
-            self._kept_of_events.clear()
-        encoded: bytes = Span.Event(attributes=[_pair(name, value)]).SerializeToString()
-        self._kept_of_events[name, value] = encoded
-        return encoded
+    def _head(self, name: str, value: int, length: int) -> bytes:
+        """What stands before an attribute of an event that is an integer of so many bytes."""
+        whole: bytes = Span.Event(attributes=[_pair(name, value)]).SerializeToString()
+        self._heads[name, length] = whole[: len(whole) - length]
+        return self._heads[name, length]
 
     def _keep(self, key: tuple[str, Any], part: Span, without: int = 0) -> bytes:
         """Encode a part and keep it, but for its last bytes."""
@@ -242,12 +256,28 @@ def _link(to: Identity) -> Span.Link:
     return Span.Link(trace_id=trace_id.to_bytes(16, "big"), span_id=span_id.to_bytes(8, "big"), flags=_FLAGS)
 
 
-@lru_cache(_MAX_KEPT)
-def _varint(number: int) -> bytes:
-    """A length as the wire format has it: seven bits a byte, the lowest first."""
+def _varint_of(number: int) -> bytes:
+    """A number as the wire format has it: seven bits a byte, the lowest first."""
+    if 0x3FFF < number < 1 << 32:  # most numbers of packets, without a loop
+        if number < 1 << 21:
+            return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
+        if number > 0xFFFFFFF:
+            return bytes(
+                (
+                    number & 0x7F | 0x80,
+                    number >> 7 & 0x7F | 0x80,
+                    number >> 14 & 0x7F | 0x80,
+                    number >> 21 & 0x7F | 0x80,
+                    number >> 28,
+                )
+            )
+    number &= _U64
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)
         number >>= 7
     encoded.append(number)
     return bytes(encoded)
+
+
+_varint = lru_cache(_MAX_KEPT)(_varint_of)  #: of lengths, which come again

@@ -50,6 +50,7 @@ _STRUCTS = {
         "signal",
         "live",
         "late_ns",
+        "begun",
         "clocks",
     ),
     "buffer": ("key", "depth", "seen_ns"),

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otel_jb.agent.carried import Carried, files_of
 from otel_jb.agent.walked import Lines, Walked, Walker, Walks, packed, unpacked
@@ -99,6 +101,23 @@ def test_packets_that_calls_have_in_common_cross_once() -> None:
     assert [call.packets for call in told] == [call.packets for call in calls]
     assert len({id(packet) for call in told for packet in call.packets}) == len(packets)
     assert data.count(b"in_order") <= len(packets)
+
+
+PACKETS = [stream.PassedPacket(5, number, 160 * number, 7, "in_order") for number in range(12)]
+
+
+@given(
+    st.lists(
+        st.builds(lambda begin, end: PACKETS[begin:end], st.integers(0, 12), st.integers(0, 12))
+        | st.lists(st.sampled_from(PACKETS), max_size=6),
+        max_size=8,
+    )
+)
+def test_calls_have_their_packets_on_the_other_side(every: list[list[stream.PassedPacket]]) -> None:
+    """Whether they have them in common, one after the other, or not."""
+    calls = [replace(CALL, packets=tuple(packets)) for packets in every]
+    told = unpacked(packed([Walked(call, 4, None, (), 0) for call in calls]), {})
+    assert [call.packets for call in told] == [call.packets for call in calls]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.resources import Resource
 
 from otel_jb.model.stream import PassedPacket
-from otel_jb.telemetry.call_span import CallSpan, Origin, packet_attributes
+from otel_jb.telemetry.call_span import CallSpan, Origin
 from otel_jb.telemetry.span_encoding import SpanEncoder
 
 pytestmark = pytest.mark.unit
@@ -114,12 +114,13 @@ def test_a_resource_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_packet_is_encoded_once_for_all_calls_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls of one buffer have most of their packets in common; a later request may have others at the same place in memory."""
     asked: list[PassedPacket] = []
+    encode = SpanEncoder._of_packet
 
-    def counted(packet: PassedPacket) -> Any:
+    def counted(encoder: SpanEncoder, packet: PassedPacket) -> bytes:
         asked.append(packet)
-        return packet_attributes(packet)
+        return encode(encoder, packet)
 
-    monkeypatch.setattr("otel_jb.telemetry.span_encoding.packet_attributes", counted)
+    monkeypatch.setattr(SpanEncoder, "_of_packet", counted)
     encoder, origin = SpanEncoder(), Origin("put", RESOURCES[0], {})
     packets = [PassedPacket(5, number, 7, 8, "in_order") for number in range(30)]
     batch = [CallSpan(origin, 1, 2 + n, 0, 3, 4, packets=packets[n : n + 20], shift=n) for n in range(10)]

@@ -56,9 +56,9 @@ def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> Slow
     item = attached.get(index)
     if item is None:
         return None
-    record = bytes(
-        record[: abi.EVENT_COPY + copied]
-    )  # at once: the kernel wrote it elsewhere, and each piece waits for its cache lines
+    # At once: the kernel wrote it elsewhere, and each piece waits for its cache lines. Of the copy of the stack there are some KiB: once.
+    copy = _copy(record, copied, holes, sp)
+    record = bytes(record[: abi.EVENT_COPY])
     known = flags & abi.EVENT_NEST_KNOWN
     series, width = item.series, item.probe.return_width
     yields = item.probe.may_yield
@@ -84,7 +84,7 @@ def decode(record: bytes | memoryview, attached: Mapping[int, Attached]) -> Slow
         ip,
         fp,
         lr,
-        _copy(record, copied, holes, sp),
+        copy,
         _nested(record, start, end, tid, frame, min(inside, _NESTED), following, attached) if known and inside else (),
         0,  # doubtful: not known before the walk
         inside - _NESTED if known and inside > _NESTED else 0,
@@ -167,9 +167,9 @@ def _nested(
     )
 
 
-def _copy(record: bytes, copied: int, holes: int, sp: int) -> bytes:
+def _copy(record: bytes | memoryview, copied: int, holes: int, sp: int) -> bytes:
     """The copy of the stack; pages of it that could not be read hold no address of any process, so that a walk ends there."""
-    copy = record[abi.EVENT_COPY : abi.EVENT_COPY + copied]
+    copy = bytes(record[abi.EVENT_COPY : abi.EVENT_COPY + copied])
     if not holes:
         return copy
     first = -sp & (abi.STACK_PAGE - 1)

@@ -7,6 +7,7 @@ Every slot of a stream has a ring. The busiest streams get a larger one in its p
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,8 @@ AFTER = 8  #: packets put since
 _SMALL, _BUSY = 1 << abi.FLIGHT_BITS, 1 << abi.FLIGHT_BUSY_BITS
 _ALL_SMALL = abi.RTP_STREAMS * _SMALL
 _LAPS = abi.FLIGHT_WRITTEN - 1
+_DROP = int(Outcome.DROP)  #: arithmetic with the enumeration takes several times as long
+_LAP = abi.FLIGHT_LAP_SHIFT
 _VALUE = (1 << abi.FLIGHT_LAP_SHIFT) - 1
 _FATES = (1 << abi.FLIGHT_STATE_SHIFT - abi.FLIGHT_FATE_SHIFT) - 1
 _ENDS = {abi.FLIGHT_PLAYED: "played", abi.FLIGHT_DOUBLE: "duplicate", abi.FLIGHT_THROWN: "dropped"}
@@ -42,12 +45,59 @@ class Latest:
     def __init__(self, packets: Iterator[PassedPacket]) -> None:
         self._unread = packets
         self._read: list[PassedPacket] = []
+        self._times: list[int] = []  # of those, negative: rising
+        self.falls = True  #: each was put before the one that was read before it
 
-    def __iter__(self) -> Iterator[PassedPacket]:
-        yield from self._read
-        for one in self._unread:
-            self._read.append(one)
-            yield one
+    def _more(self) -> bool:
+        one = next(self._unread, None)
+        if one is None:
+            return False
+        self.falls = self.falls and not (self._times and self._times[-1] >= -one.put_ns)
+        self._read.append(one)
+        self._times.append(-one.put_ns)
+        return True
+
+    def around(self, at_ns: int, before: int, after: int) -> tuple[list[PassedPacket], list[PassedPacket]]:
+        """So many put until a time, and since, the latest first in either; all since that were recorded before the last of the others."""
+        times = self._times
+        while (not times or times[-1] < -at_ns) and self._more():
+            pass
+        first = bisect_left(times, -at_ns)
+        while len(times) < first + before and self._more():
+            pass
+        if self.falls:
+            return self._read[first : first + before], self._read[max(0, first - after) : first]
+        return self._one_by_one(at_ns, before, after)
+
+    def _one_by_one(self, at_ns: int, before: int, after: int) -> tuple[list[PassedPacket], list[PassedPacket]]:
+        """The same where threads overtook each other."""
+        until: list[PassedPacket] = []
+        since: list[PassedPacket] = []
+        read = 0
+        while len(until) < before and (read < len(self._read) or self._more()):
+            one = self._read[read]
+            (since if one.put_ns > at_ns else until).append(one)
+            read += 1
+        return until, since[-after:]
+
+
+class _Pieces:
+    """Copies of a ring's parts, as far as somebody asks for them: of a larger ring, a slow call seldom needs an eighth."""
+
+    def __init__(self, flights: Windows, first: int) -> None:
+        self._flights = flights
+        self._first = first
+        self._read: dict[int, list[int]] = {}
+
+    def record(self, at: int) -> tuple[int, int, int]:
+        """The words of one record."""
+        number = at // _SMALL
+        words = self._read.get(number)
+        if words is None:
+            begin = self._first + number * _SMALL
+            words = self._read[number] = self._flights.read(begin * abi.FLIGHT_WORDS, _SMALL * abi.FLIGHT_WORDS)
+        word = at % _SMALL * abi.FLIGHT_WORDS
+        return words[word], words[word + 1], words[word + 2]
 
 
 class FlightReader:
@@ -132,21 +182,15 @@ class FlightReader:
         several times gives each time what `latest` was filled with the first time: a ring is mapped and read then only.
         """
         latest = {} if latest is None else latest
+        known = tuple(known)
         read: dict[tuple[int, int, int], PassedPacket] = {_identity(one): one for one in known}
         for slot, stream in streams.items():
-            beyond: list[PassedPacket] = []
-            found = 0
             if slot not in latest:
                 latest[slot] = Latest(self._backwards(slot, stream))
-            for one in latest[slot]:
-                if one.put_ns > at_ns:
-                    beyond.append(one)
-                    continue
-                read[_identity(one)] = one
-                found += 1
-                if found == before:
-                    break
-            read.update((_identity(one), one) for one in beyond[-after:])
+            until, since = latest[slot].around(at_ns, before, after)
+            if len(streams) == 1 and not known and latest[slot].falls:  # nothing to be put in order
+                return (*until[::-1], *since[::-1])
+            read.update((_identity(one), one) for one in (*until, *since))
         ordered = sorted(read.values(), key=_put)
         earlier = [one for one in ordered if one.put_ns <= at_ns]
         return (*earlier[-before:], *islice(ordered[len(earlier) :], after))
@@ -157,16 +201,13 @@ class FlightReader:
         rings = [(slot * _SMALL, _SMALL)]
         if slot in self._busy:  # what came before it was given is still in the smaller one
             rings.insert(0, (_ALL_SMALL + self._busy[slot] * _BUSY, _BUSY))
-        contents = [
-            (self._flights.read(first * abi.FLIGHT_WORDS, size * abi.FLIGHT_WORDS), size - 1) for first, size in rings
-        ]
+        contents = [(_Pieces(self._flights, first), size - 1) for first, size in rings]
         for number in range(end - 1, max(self._since.get(slot, 0), end - rings[0][1]) - 1, -1):
             lap = abi.FLIGHT_WRITTEN | number >> abi.FLIGHT_BITS & _LAPS
-            for words, mask in contents:
-                at = (number & mask) * abi.FLIGHT_WORDS
-                record = words[at : at + abi.FLIGHT_WORDS]
-                if all(word >> abi.FLIGHT_LAP_SHIFT == lap for word in record):
-                    yield _packet(record, stream, now)
+            for pieces, mask in contents:
+                put, head, fate = pieces.record(number & mask)
+                if put >> _LAP == head >> _LAP == fate >> _LAP == lap:
+                    yield _packet(put, head, fate, stream, now)
                     break
 
 
@@ -179,26 +220,27 @@ def _memory(descriptor: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("memlock:")), 0)
 
 
-def _packet(record: Sequence[int], stream: Recorded, now: int) -> PassedPacket:
-    put, head, fate = record
-    state = (fate & _VALUE) >> abi.FLIGHT_STATE_SHIFT
+def _packet(put: int, head: int, fate: int, stream: Recorded, now: int) -> PassedPacket:
+    fate &= _VALUE
+    state = fate >> abi.FLIGHT_STATE_SHIFT
     put_ns = now - (now - put & abi.FLIGHT_TIME)
     outcome = _outcome(fate >> abi.FLIGHT_FATE_SHIFT & _FATES, stream.drop_reasons)
+    # By their places: names take twice as long.
     return PassedPacket(
-        ssrc=stream.ssrc,
-        sequence_number=head >> 32 & 0xFFFF,
-        rtp_time=head & 0xFFFFFFFF,
-        put_ns=put_ns,
-        state=abi.FLIGHT_STATES[state] if state < len(abi.FLIGHT_STATES) else "",
-        clock_rate=stream.clock_rate,
-        outcome=outcome,
-        end_ns=put_ns + (fate & abi.FLIGHT_STAYED) if outcome else None,
+        stream.ssrc,
+        head >> 32 & 0xFFFF,
+        head & 0xFFFFFFFF,
+        put_ns,
+        abi.FLIGHT_STATES[state] if state < len(abi.FLIGHT_STATES) else "",
+        stream.clock_rate,
+        outcome,
+        put_ns + (fate & abi.FLIGHT_STAYED) if outcome else None,
     )
 
 
 def _outcome(fate: int, drop_reasons: Sequence[str]) -> str:
     """What became of a packet; empty: nothing is known of it."""
-    reason = fate - Outcome.DROP
+    reason = fate - _DROP
     if 0 <= reason < len(drop_reasons):
         return drop_reasons[reason]
     return _ENDS.get(fate, "dropped" if reason >= 0 else "")

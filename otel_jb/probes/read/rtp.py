@@ -63,6 +63,11 @@ class RtpReader:
         ] = {}  # by slot: how often, and what it had received when last asked
         self._ledgers: dict[int, Ledger] = {}  # by index of the series
         self._of_target: dict[int, list[int]] = {}  # indices of series
+        self._control = control
+        self._begun = -1  # streams when the slots were last looked at
+        self._slots: dict[
+            int, dict[int, list[tuple[int, int]]]
+        ] = {}  # with their keys, by buffer and index of the series
         for payload_type, tick in ticks(rates).items():
             control.words[abi.CONTROL_CLOCKS + payload_type] = tick
         self.gap_bounds_ns = tuple(gap_bounds_ns)
@@ -117,21 +122,46 @@ class RtpReader:
             self._add_packets(self._flights, calls, attached)
 
     def _add_packets(self, flights: FlightReader, calls: Sequence[SlowCall], attached: Mapping[int, Attached]) -> None:
+        begun = self._control.words[abi.CONTROL_BEGUN]  # before the slots: what begins later is found the next time
+        if begun != self._begun:
+            self._find_slots()
+            self._begun = begun
         target_of = {item.series.id: item.series.target for item in attached.values()}
-        slots: dict[tuple[int, int], dict[int, Recorded]] = {}  # by target and buffer
+        recorded: dict[tuple[int, int], dict[int, Recorded]] = {}  # by target and buffer
+        latest: dict[int, Latest] = {}
+        for call in calls:
+            if not call.stream:
+                continue
+            whose = target_of.get(call.series, 0), call.stream
+            streams = recorded.get(whose)
+            if streams is None:
+                streams = recorded[whose] = self._recorded(*whose, attached)
+            if streams:
+                call.packets = flights.around(streams, call.start_ns, call.packets, latest=latest)
+
+    def _find_slots(self) -> None:
+        """Note which slots there are for a buffer. To read the table takes longer than the packets of a row of calls, and streams begin seldom."""
+        self._slots = {}
         keys = self._streams.column(abi.RTP_STREAM_WORDS)
         for slot in filter(keys.__getitem__, range(len(keys))):  # most are free
             key, owner = keys[slot], self._streams.words[slot * abi.RTP_STREAM_WORDS + abi.RTP_STREAM_OWNER]
-            item = attached.get(key >> 32 & _INDEX) if key & abi.RTP_KEY_VALID and owner else None
-            if item is not None:
-                tick = self._streams.words[slot * abi.RTP_STREAM_WORDS + abi.RTP_STREAM_TICK]
-                slots.setdefault((item.series.target, owner >> 1), {})[slot] = Recorded(
-                    key & 0xFFFFFFFF, rate_of(tick) if tick else None, item.series.drop_reasons
-                )
-        latest: dict[int, Latest] = {}
-        for call in calls:
-            if call.stream and (streams := slots.get((target_of.get(call.series, 0), call.stream))):
-                call.packets = flights.around(streams, call.start_ns, call.packets, latest=latest)
+            if key & abi.RTP_KEY_VALID and owner:
+                of_buffer = self._slots.setdefault(owner >> 1, {})
+                of_buffer.setdefault(key >> 32 & _INDEX, []).append((slot, key))
+
+    def _recorded(self, target: int, buffer: int, attached: Mapping[int, Attached]) -> dict[int, Recorded]:
+        """The streams of a target's buffer, by slot; those that have ended since the slots were looked at left out."""
+        found: dict[int, Recorded] = {}
+        for index, slots in self._slots.get(buffer, {}).items():
+            item = attached.get(index)
+            if item is None or item.series.target != target:
+                continue
+            for slot, key in slots:
+                at = slot * abi.RTP_STREAM_WORDS
+                if (self._streams.words[at], self._streams.words[at + abi.RTP_STREAM_OWNER] >> 1) == (key, buffer):
+                    tick = self._streams.words[at + abi.RTP_STREAM_TICK]
+                    found[slot] = Recorded(key & 0xFFFFFFFF, rate_of(tick) if tick else None, item.series.drop_reasons)
+        return dict(sorted(found.items()))
 
     @property
     def recorder_bytes(self) -> int:
