@@ -15,7 +15,7 @@
 #define GRANTS 1024        // blocks that a set has ready for processes that come
 #define PROCESS_SETS 32    // sets that one process can be part of
 #define USERS 1024         // user ids whose series are counted
-#define BUFFER_SLOTS 4096  // live jitter buffers whose depth is known
+#define BUFFER_SLOTS 4096  // live jitter buffers whose depth is known, and as many whose packets are followed
 #define BUFFER_PROBES 8    // slots that are tried for one buffer
 #define THREAD_SLOTS 4096  // threads whose recent calls are kept for nesting
 #define NESTED 16          // calls kept per thread
@@ -66,17 +66,17 @@
 #define FLIGHT_PLACE ((1ULL << FLIGHT_PLACE_BITS) - 1)
 #define FLIGHT_LAPS 0xffffULL  // the bits of a lap
 #define FLIGHT_CALL_LAPS 7ULL  // of these, those that a call has room for
-#define FLOW_BITS 11
-#define FLOWS (1 << FLOW_BITS)  // buffers whose packets are followed at once
-#define FLOW_PROBES 16          // slots that are tried for one
-#define FLOW_ENDED 1ULL         // a key that no buffer has
-#define WAITING_BITS 13         // 2^WAITING_BITS far rows of packets that wait in buffers
-#define NEAR_BITS 6             // and as many near ones, which are filled first
+#define FLOW_PROBES 16         // slots that are tried for one buffer whose packets are followed
+#define FLOW_ENDED 1ULL        // a key that no buffer has
+#define WAITING_BITS 13        // 2^WAITING_BITS far rows of packets that wait in buffers
+#define NEAR_BITS 6            // and as many near ones, which are filled first
 #define WAITING_ROWS ((1 << WAITING_BITS) + (1 << NEAR_BITS))
 #define WAITING_PLACES 7   // packets of one row, whose tags are a cache line with `lost_ns`
 #define WAITING_BUSY 1ULL  // a tag that no packet has: somebody changes the place
 #define WAITING_VALID 0x10000ULL
-#define WAITING_TWICE 1ULL
+#define WAITING_TWICE 1ULL     // in `put`
+#define WAITING_RECORDED 2ULL  // `flight` says where its record is
+#define WAITING_PUT_SHIFT 2
 #define RESIDENCES 512                    // groups of buffers with a histogram
 #define RESIDENCE_LONGEST 10000000000ULL  // ns; who waits longer is not believed to be the packet that was put
 #define UNMATCHED_WORDS 3
@@ -332,6 +332,20 @@ struct buffer {
 };
 #define DEPTH_MARK_SHIFT 48
 
+// A buffer whose packets are followed. Freed by user space alone.
+struct flow {
+  u64 key;   // as of a buffer; 0: free
+  u64 born;  // when this content of it began: what was put before is no more in it. 0: its next packet begins one
+  u64 seen_ns;
+  u64 pad;
+};
+
+// A slot of each. They are taken and freed apart; but as both are looked for from the same place on, those of one buffer lie in one cache line, mostly.
+struct place {
+  struct buffer buffer;
+  struct flow flow;
+};
+
 struct nested {
   u64 frame;
   u64 start;
@@ -439,21 +453,13 @@ struct rtp_unplaced {
   u64 bytes;
 };
 
-// A buffer whose packets are followed. Freed by user space alone.
-struct flow {
-  u64 key;   // as of a buffer; 0: free
-  u64 born;  // when this content of it began: what was put before is no more in it. 0: its next packet begins one
-  u64 seen_ns;
-  u64 pad;
-};
-
 // Packets that wait in buffers, by a hash of buffer and identity.
 struct waiting {
   u64 tag[WAITING_PLACES];  // hash | WAITING_VALID | group; 0: free
   u64 lost_ns;              // when a packet last found no place in this row
-  u64 put[WAITING_PLACES];  // when it was put << 1 | WAITING_TWICE
+  u64 put[WAITING_PLACES];  // when it was put << WAITING_PUT_SHIFT | WAITING_*
   u64 pad;
-  u64 flight[WAITING_PLACES];  // what its record is referred to by; 0: it has none
+  u64 flight[WAITING_PLACES];  // what its record is referred to by, with WAITING_RECORDED
   u64 pad2;
 };
 

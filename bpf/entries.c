@@ -75,13 +75,16 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
       if (seen_by_new_form(key, slot, !!(held & FLAG_NEW))) return 1;
     } else if (!timed) {
       mark = CALL_MARK;
+      thread = bpf_get_current_pid_tgid();  // which an entry alone does not ask for
     }
   }
+  if (!timed) FETCH(&s->bytes);
   ADD(s->entered, 1);
   if (timed) FETCH(&hole_calls()[slot]);
   // A goroutine outlives the thread it began in, and an object outlives the thread that it was handed to.
   u32 owned = features & (FEATURE_GO | FEATURE_KEY), of_thread = !owned || owned == KEY_THREAD << FEATURE_KEY_SHIFT;
   u32 tid = of_thread ? thread : tgid, flags = form | mark;
+  u64 met = 0;
   r[REG_BYTES] = 0;
   r[REG_STREAM] = 0;
   r[REG_SAVE] = 0;
@@ -132,8 +135,10 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
         r[REG_RTP + 1] = 0;
       }
     } else {
-      if (features & FEATURE_DEPTH && r[REG_DEPTH] != DEPTH_NONE && r[REG_STREAM])
-        note_depth(s, r[REG_STREAM], r[REG_DEPTH], bpf_ktime_get_ns());
+      u32 moves = features & (FEATURE_ENTERS | FEATURE_LEFT);
+      if (features & FEATURE_DEPTH || (moves && !timed)) met = bpf_ktime_get_ns();
+      if (moves && !(features & FEATURE_NUMBERED)) fetch_packet(s, r[REG_STREAM], r[REG_PACKET]);
+      if (features & FEATURE_DEPTH && r[REG_DEPTH] != DEPTH_NONE && r[REG_STREAM]) note_depth(s, r[REG_STREAM], r[REG_DEPTH], met);
       if (features & FEATURE_CLOSE && r[REG_CLOSE]) forget_buffer(s, r[REG_CLOSE]);
       if (features & FEATURE_CLOSE && r[REG_CLOSE]) flow_ends(s, r[REG_CLOSE]);
       if (features & FEATURE_EMPTIES && r[REG_PACKET] != PACKET_NONE) flow_ends(s, r[REG_PACKET]);
@@ -156,7 +161,7 @@ INLINE int enter(REGS *ctx, struct series *s, u32 index, u64 cookie, u64 feature
     }
     ADD(s->untimed, 1);
     if (!mark) {
-      if (features & (FEATURE_ENTERS | FEATURE_LEFT)) packet_moves(s, features, r, bpf_ktime_get_ns());
+      if (features & (FEATURE_ENTERS | FEATURE_LEFT)) packet_moves(s, features, r, met);
       return 1;
     }
   } else if (features & (FEATURE_GO | FEATURE_KEY)) {

@@ -47,12 +47,11 @@ BPF_F_TABLE("array", u32, struct sets, sets, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct users, users, 1, MMAPABLE);
 BPF_TABLE("hash", u64, u64, owners, 16384);
 BPF_TABLE("hash", u64, struct process, processes, 8192);
-BPF_F_TABLE("array", u32, struct buffer, buffers, BUFFER_SLOTS, MMAPABLE);
+BPF_F_TABLE("array", u32, struct place, buffers, BUFFER_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct thread, threads, THREAD_SLOTS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct rtp_stream, rtp_streams, RTP_STREAMS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct rtp_unplaced, rtp_unplaced, SERIES, MMAPABLE);  // by series
 BPF_F_TABLE("array", u32, struct flight, flights, 1, MMAPABLE);                  // user space chooses the size
-BPF_F_TABLE("array", u32, struct flow, flows, FLOWS, MMAPABLE);
 BPF_F_TABLE("array", u32, struct waitings, waiting, 1, MMAPABLE);
 BPF_F_TABLE("array", u32, struct residence, residences, RESIDENCES, MMAPABLE);  // by group of buffers
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
@@ -217,7 +216,6 @@ INLINE u64 *settling_of(u32 tid) {
 #include "bursts.h"
 #include "rtp.h"
 
-INLINE struct flow *flow_at(u32 slot) { return flows.lookup(&slot); }
 INLINE struct residence *residence_of(u32 group) { return residences.lookup(&group); }
 
 #include "residence.h"
@@ -228,7 +226,7 @@ INLINE struct residence *residence_of(u32 group) { return residences.lookup(&gro
 
 INLINE int at_entry(REGS *ctx, u64 cookie, u64 features) {
   u64 r[REGISTERS];
-  u64 only = hole_word(), id = bpf_get_current_pid_tgid();
+  u64 only = hole_word(), id = only && cookie & COOKIE_ENTRY_ONLY ? 0 : bpf_get_current_pid_tgid();
   u32 tgid = process_of(only, id);
   u32 index = base_of(cookie, tgid, only);
   if (index >= BASE_IGNORED) return 0;

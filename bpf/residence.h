@@ -10,12 +10,12 @@ INLINE u64 flow_key(struct series *s, u64 stream) { return stream << 16 | (s->gr
 
 // A buffer's slot, or 0.
 INLINE struct flow *flow_of(u64 key) {
-  u32 h = (key * 0x9E3779B97F4A7C15ULL) >> (64 - FLOW_BITS);
+  u32 h = first_slot(key);
 #pragma clang loop unroll(disable)
   for (int i = 0; i < FLOW_PROBES; i++) {
-    struct flow *f = flow_at((h + i) & (FLOWS - 1));
-    if (!f) return 0;
-    if (*(volatile u64 *)&f->key == key) return f;
+    struct place *p = place_at(h + i);
+    if (!p) return 0;
+    if (*(volatile u64 *)&p->flow.key == key) return &p->flow;
   }
   return 0;
 }
@@ -26,11 +26,12 @@ INLINE struct flow *flow_slot(u64 key) {
   struct flow *f = flow_of(key);
   if (f) return f;
   RARELY;
-  u32 h = (key * 0x9E3779B97F4A7C15ULL) >> (64 - FLOW_BITS);
+  u32 h = first_slot(key);
 #pragma clang loop unroll(disable)
   for (int i = 0; i < FLOW_PROBES; i++) {
-    f = flow_at((h + i) & (FLOWS - 1));
-    if (!f) return 0;
+    struct place *p = place_at(h + i);
+    if (!p) return 0;
+    f = &p->flow;
     u64 was = __sync_val_compare_and_swap(&f->key, 0, key);
     if (!was || was == key) return f;
   }
@@ -72,7 +73,7 @@ INLINE u32 take_place(struct waiting *row, u64 now, u32 must) {
   u64 oldest_ns = ~0ULL, was = 0, at = WAITING_PLACES;
 #pragma clang loop unroll(disable)
   for (u32 i = 0; i < WAITING_PLACES; i++) {
-    u64 there = *(volatile u64 *)&row->tag[i], since = there ? *(volatile u64 *)&row->put[i] >> 1 : 0;
+    u64 there = *(volatile u64 *)&row->tag[i], since = there ? *(volatile u64 *)&row->put[i] >> WAITING_PUT_SHIFT : 0;
     if (there == WAITING_BUSY) continue;
     if (!there && !__sync_val_compare_and_swap(&row->tag[i], 0, WAITING_BUSY)) return i + 1;
     if (since < oldest_ns) {
@@ -104,6 +105,16 @@ INLINE void count_residence(u64 group, u64 ns) {
   ADD(r->buckets[bucket_of(ns)], 1);
 }
 
+// Has the processor fetch a buffer, and the row in which a packet of it waits or will: where both are mostly.
+INLINE void fetch_packet(struct series *s, u64 stream, u64 packet) {
+  u64 key = flow_key(s, stream);
+  struct place *p = place_at(first_slot(key));
+  if (!p) return;
+  struct waiting *row = row_at(near_row(packet_tag(key, *(volatile u64 *)&p->flow.born, packet)));
+  FETCH(row->tag);
+  FETCH(row->put);
+}
+
 INLINE void count_unmatched(u64 group, u32 why) {
   struct residence *r = residence_of(group);
   if (r) ADD(r->unmatched[why], 1);
@@ -132,9 +143,10 @@ INLINE u32 packet_enters(struct series *s, u64 stream, u64 packet, u64 now, u64 
     at = (at - 1) & 7;
     if (at >= WAITING_PLACES) return 0;
     // It is in the buffer already, or was: which of the two comes out is not known, unless the first is older than any that is believed.
-    u64 old = row->put[at] >> 1, again = now - old > RESIDENCE_LONGEST;
-    row->put[at] = again ? now << 1 : old << 1 | WAITING_TWICE;
-    if (again) row->flight[at] = flight;
+    u64 old = row->put[at];
+    u32 again = (s64)(now - (old >> WAITING_PUT_SHIFT)) > (s64)RESIDENCE_LONGEST;
+    row->put[at] = again ? now << WAITING_PUT_SHIFT | (flight ? WAITING_RECORDED : 0) : old | WAITING_TWICE;
+    if (again && flight) row->flight[at] = flight;
     give_place(&row->tag[at], tag);
     return again ? 1 + (number << 3 | at) : 0;
   }
@@ -150,8 +162,13 @@ INLINE u32 packet_enters(struct series *s, u64 stream, u64 packet, u64 now, u64 
   place = (place - 1) & 7;
   if (place >= WAITING_PLACES) return 0;
   u64 lost = *(volatile u64 *)&row->lost_ns;
-  row->put[place] = now << 1 | (lost && now - lost < RESIDENCE_LONGEST ? WAITING_TWICE : 0);
-  row->flight[place] = flight;
+  u64 put = now << WAITING_PUT_SHIFT;
+  if (UNLIKELY(lost) && (s64)(now - lost) < (s64)RESIDENCE_LONGEST) put |= WAITING_TWICE;
+  if (flight) {
+    put |= WAITING_RECORDED;
+    row->flight[place] = flight;
+  }
+  row->put[place] = put;
   give_place(&row->tag[place], tag);
   return 1 + (number << 3 | place);
 }
@@ -162,9 +179,9 @@ INLINE void packet_stays_out(u32 where, u64 since) {
   u32 place = (where - 1) & 7;
   if (place >= WAITING_PLACES) return;
   u64 tag = *(volatile u64 *)&row->tag[place];
-  if (tag <= WAITING_BUSY || row->put[place] >> 1 != since) return;
+  if (tag <= WAITING_BUSY || row->put[place] >> WAITING_PUT_SHIFT != since) return;
   if (__sync_val_compare_and_swap(&row->tag[place], tag, WAITING_BUSY) != tag) return;
-  give_place(&row->tag[place], row->put[place] >> 1 == since ? 0 : tag);
+  give_place(&row->tag[place], row->put[place] >> WAITING_PUT_SHIFT == since ? 0 : tag);
 }
 
 // A packet comes out of a buffer at `now`, to be played or not.
@@ -189,15 +206,26 @@ INLINE void packet_leaves(struct series *s, u64 stream, u64 packet, u64 now, u64
   }
   place = (place - 1) & 7;
   if (place >= WAITING_PLACES) return;
-  u64 put = row->put[place], stayed = now - (put >> 1), flight = row->flight[place];
+  u64 put = row->put[place], since = put >> WAITING_PUT_SHIFT, stayed = now - since;
+  u64 flight = put & WAITING_RECORDED ? row->flight[place] : 0;
+  struct residence *r = residence_of(group);
+  u64 bucket = 0;
+  if (r) {
+    FETCH(&r->sum_ns);
+    bucket = bucket_of(stayed);
+    FETCH(&r->buckets[bucket]);
+  }
   give_place(&row->tag[place], 0);
   if (UNLIKELY(put & WAITING_TWICE)) {
     count_unmatched(group, UNMATCHED_TWICE);
   } else if (UNLIKELY(stayed > RESIDENCE_LONGEST)) {
     count_unmatched(group, UNMATCHED_OLD);
   } else {
-    count_residence(group, stayed);
-    flight_ends(flight, FLIGHT_LAPS, put >> 1, now, outcome >= OUTCOME_DROP ? FLIGHT_THROWN : FLIGHT_PLAYED);
+    if (r) {
+      ADD(r->sum_ns, stayed);
+      ADD(r->buckets[bucket], 1);
+    }
+    if (flight) flight_ends(flight, FLIGHT_LAPS, since, now, outcome >= OUTCOME_DROP ? FLIGHT_THROWN : FLIGHT_PLAYED);
   }
 }
 

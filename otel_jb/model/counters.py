@@ -87,10 +87,10 @@ TABLE: tuple[Counter, ...] = (
         ),
         told_by="has_bytes",
     ),
-    # How calls ended; those that returned are in the histogram.
+    # How calls ended; those that returned are in the histogram. A call that is not timed counts the first, in the cache line of its packet.
+    Counter("untimed"),
     Counter("abandoned"),
     Counter("missed"),
-    Counter("untimed"),
     Counter("orphan_ends"),
     Counter("missed_ends"),  # ends that may belong to missed calls
     # Packets that took another way.

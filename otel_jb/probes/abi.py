@@ -51,8 +51,6 @@ FLIGHT_FATE_SHIFT = 34
 FLIGHT_PLAYED, FLIGHT_DOUBLE, FLIGHT_THROWN = 1, 2, 3
 FLIGHT_STAYED = (1 << FLIGHT_FATE_SHIFT) - 1
 FLIGHT_STATES = ("in_order", "reordered", "duplicated", "stray")  #: in the kernel's order
-FLOW_BITS = 11
-FLOWS = 1 << FLOW_BITS
 FLOW_ENDED = 1  #: a key that no buffer has
 WAITING_BITS, NEAR_BITS = 13, 6
 WAITING_ROWS = (1 << WAITING_BITS) + (1 << NEAR_BITS)
@@ -255,6 +253,7 @@ CONTROL_LATE_NS, CONTROL_BEGUN, CONTROL_CLOCKS = 10, 11, 12
 BUFFER_WORDS = 4
 DEPTH_MARK_SHIFT = 48
 BUFFER_KEY, BUFFER_DEPTH, BUFFER_SEEN_NS = 0, 1, 2
+PLACE_WORDS = 8  #: of the slot of a buffer, and, behind it, of one whose packets are followed
 NESTED_WORDS = 4
 
 # struct rtp_stream, in words
@@ -294,8 +293,9 @@ RTP_UNPLACED_WORDS = 2
 FLIGHT_WORDS = 3
 FLIGHT_PUT, FLIGHT_HEAD, FLIGHT_FATE = 0, 1, 2
 
-# struct flow, in words
+# struct flow, in words, and where it is in a struct place
 FLOW_WORDS = 4
+FLOW_AT = BUFFER_WORDS
 FLOW_KEY, FLOW_BORN, FLOW_SEEN_NS = 0, 1, 2
 
 # struct waiting, in words
@@ -337,7 +337,6 @@ MAPS = (
     "rtp_streams",
     "rtp_unplaced",
     "flights",
-    "flows",
     "waiting",
     "residences",
     "events",

@@ -121,7 +121,7 @@ class BpfBackend:
         self._series = self._array(maps["all_series"], self._options.max_series * words, FIRST_SERIES * words)
         calls = GlancedArray(maps["calls"], (1 << abi.CALL_BITS) * abi.CALL_WORDS)
         control = self._array(maps["control"], abi.CONTROL_WORDS)
-        buffers = self._array(maps["buffers"], abi.BUFFER_SLOTS * abi.BUFFER_WORDS)
+        buffers = self._array(maps["buffers"], abi.BUFFER_SLOTS * abi.PLACE_WORDS)
         gaps = gap_bounds(self._options.boundaries_ns)
         self._fill_cells(maps["cells"], gaps)
         self._ring = Ring(maps["events"], RING_BYTES)
@@ -141,7 +141,7 @@ class BpfBackend:
         )
         residence_words = abi.residence_words(len(self.buckets.bounds_ns) + 1)
         self._residence = ResidenceReader(
-            self._array(maps["flows"], abi.FLOWS * abi.FLOW_WORDS),
+            buffers,
             self._array(maps["residences"], abi.RESIDENCES * residence_words, residence_words),
             len(self.buckets.bounds_ns) + 1,
         )

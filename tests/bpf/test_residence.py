@@ -273,7 +273,7 @@ def test_places_are_bounded_and_what_had_none_is_not_guessed(
     assert told(kernel).sum_ns <= sum(get.after_ns - put.before_ns for put, get in zip(puts, gets, strict=True))
     monkeypatch.setattr(residence, "IDLE_NS", 0)
     kernel.snapshot(roll=True)
-    assert not any(kernel._residence._flows.words[:: abi.FLOW_WORDS].tolist())
+    assert not any(kernel._residence._places.words[abi.FLOW_AT :: abi.PLACE_WORDS].tolist())
 
 
 def test_a_probe_that_was_out_meanwhile_believes_nothing_from_before(kernel: BpfBackend, play: Player) -> None:

@@ -87,6 +87,7 @@ _STRUCTS = {
     ),
     "flight": ("put", "head", "fate"),
     "flow": ("key", "born", "seen_ns"),
+    "place": ("buffer", "flow"),
     "waiting": ("tag", "lost_ns", "put"),
     "residence": ("sum_ns", "unmatched", "buckets"),
 }
@@ -100,6 +101,8 @@ _WORDS = {
     ("series", "group"): abi.SERIES_GROUP_FLAGS,
     ("set", "functions"): abi.SET_FUNCTIONS,
     ("buffer", "key"): abi.BUFFER_KEY,
+    ("place", "buffer"): 0,
+    ("place", "flow"): abi.FLOW_AT,
     ("buffer", "depth"): abi.BUFFER_DEPTH,
     ("buffer", "seen_ns"): abi.BUFFER_SEEN_NS,
     **{
@@ -121,6 +124,7 @@ _SIZES = {
     "rtp_stream": abi.RTP_STREAM_WORDS * 8,
     "flight": abi.FLIGHT_WORDS * 8,
     "flow": abi.FLOW_WORDS * 8,
+    "place": abi.PLACE_WORDS * 8,
     "waiting": abi.WAITING_WORDS * 8,
     "residence": abi.residence_words(5) * 8,
     "event": abi.EVENT_SIZE,

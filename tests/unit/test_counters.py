@@ -58,7 +58,7 @@ def points(counter: Counter, *values: SeriesSnapshot) -> list[tuple[metrics.Attr
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[reader.Reader, WordArray, Any]]:
     """A reader of one series in memory of its own, its words, and the control words."""
     arrays = {}
-    sizes = {"series": WORDS, "calls": 8, "control": abi.CONTROL_WORDS, "buffers": abi.BUFFER_WORDS}
+    sizes = {"series": WORDS, "calls": 8, "control": abi.CONTROL_WORDS, "buffers": abi.PLACE_WORDS}
     for name, words in sizes.items():
         fd = os.memfd_create(name)
         os.ftruncate(fd, 4096 * (words * 8 // 4096 + 1))

@@ -350,10 +350,10 @@ class Reader:
         """
         words, now = self._buffers.words, time.monotonic_ns()
         newest: dict[int, tuple[int, int]] = {}  # key -> (seen, slot)
-        for slot, key in enumerate(words[:: abi.BUFFER_WORDS].tolist()):
+        for slot, key in enumerate(words[:: abi.PLACE_WORDS].tolist()):
             if not key or key & 0xFFFF not in readers:
                 continue
-            at = slot * abi.BUFFER_WORDS
+            at = slot * abi.PLACE_WORDS
             seen = words[at + abi.BUFFER_SEEN_NS]
             patience = FORGET_OPEN_BUFFER_NS if readers[key & 0xFFFF][0].closes_buffers else FORGET_BUFFER_NS
             if now - seen > patience and seen:
@@ -362,11 +362,11 @@ class Reader:
             if key in newest:
                 # Two threads took a slot each for it: the one that was not written lately goes.
                 old = min(newest[key], (seen, slot))
-                words[old[1] * abi.BUFFER_WORDS] = 0
+                words[old[1] * abi.PLACE_WORDS] = 0
             newest[key] = max(newest.get(key, (0, 0)), (seen, slot))
         held: dict[int, list[tuple[int, int]]] = {group: [] for group in readers}
         for key, (seen, slot) in newest.items():
-            depth = words[slot * abi.BUFFER_WORDS + abi.BUFFER_DEPTH]
+            depth = words[slot * abi.PLACE_WORDS + abi.BUFFER_DEPTH]
             if depth >> abi.DEPTH_MARK_SHIFT == (key * _GOLDEN & _U64) >> abi.DEPTH_MARK_SHIFT:
                 held[key & 0xFFFF].append((depth & ((1 << abi.DEPTH_MARK_SHIFT) - 1), seen))
         return held
@@ -376,9 +376,9 @@ class Reader:
         if not groups:
             return
         words = self._buffers.words
-        for slot, key in enumerate(words[:: abi.BUFFER_WORDS].tolist()):
+        for slot, key in enumerate(words[:: abi.PLACE_WORDS].tolist()):
             if key and key & 0xFFFF in groups:
-                words[slot * abi.BUFFER_WORDS] = 0
+                words[slot * abi.PLACE_WORDS] = 0
 
     def forget(self, index: int) -> None:
         """Forget a series whose index is released."""

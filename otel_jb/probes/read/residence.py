@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import TYPE_CHECKING
 
 from otel_jb.model.reads import Op
@@ -23,13 +24,13 @@ class ResidenceReader:
     """The one reader of the histograms of residence, and who frees slots of buffers.
 
     Args:
-        flows: buffers whose packets are followed.
+        places: the slots of buffers whose packets are followed, among others.
         residences: the histograms, by group of buffers.
         buckets: how many buckets one has.
     """
 
-    def __init__(self, flows: WordArray, residences: WordArray, buckets: int) -> None:
-        self._flows, self._residences = flows, residences
+    def __init__(self, places: WordArray, residences: WordArray, buckets: int) -> None:
+        self._places, self._residences = places, residences
         self._words = abi.residence_words(buckets)
 
     def begin(self, group: int) -> None:
@@ -66,25 +67,30 @@ class ResidenceReader:
 
     def _free_idle(self, groups: Iterable[int]) -> None:
         wanted, now = set(groups), time.monotonic_ns()
-        words = self._flows.words
+        words = self._places.words
         self._free(
-            slot
-            for slot, key in enumerate(words[:: abi.FLOW_WORDS].tolist())
-            if key & 0xFFFF in wanted and 0 < words[slot * abi.FLOW_WORDS + abi.FLOW_SEEN_NS] < now - IDLE_NS
+            at
+            for at, key in self._keys()
+            if key & 0xFFFF in wanted and 0 < words[at + abi.FLOW_SEEN_NS] < now - IDLE_NS
         )
+
+    def _keys(self) -> Iterator[tuple[int, int]]:
+        """Where each slot begins, and the key in it."""
+        keys = self._places.words[abi.FLOW_AT :: abi.PLACE_WORDS].tolist()
+        return zip(count(abi.FLOW_AT, abi.PLACE_WORDS), keys, strict=False)
 
     def _free(self, slots: Iterable[int]) -> None:
         """No packet has passed these buffers for long; should one come now, it begins another."""
         slots = list(slots)
         if not slots:
             return
-        words, size = self._flows.words, abi.FLOW_WORDS
-        for slot in slots:
-            words[slot * size] = abi.FLOW_ENDED
+        words = self._places.words
+        for at in slots:
+            words[at] = abi.FLOW_ENDED
         wait_for_grace()
-        for slot in slots:
-            self._flows.write(slot * size + 1, bytes(8 * (size - 1)))
-            words[slot * size] = 0
+        for at in slots:
+            self._places.write(at + 1, bytes(8 * (abi.FLOW_WORDS - 1)))
+            words[at] = 0
 
     def forget(self, groups: set[int]) -> None:
         """Forget which packets are in the buffers of these groups: those that come out later count as unseen.
@@ -93,8 +99,7 @@ class ResidenceReader:
         """
         wanted = {group for group in groups if group < abi.RESIDENCES}
         if wanted:
-            keys = self._flows.words[:: abi.FLOW_WORDS].tolist()
-            self._free(slot for slot, key in enumerate(keys) if key and key & 0xFFFF in wanted)
+            self._free(at for at, key in self._keys() if key and key & 0xFFFF in wanted)
 
 
 def _leaves(item: Attached) -> bool:
