@@ -29,6 +29,7 @@ from typing import NamedTuple
 from benchmarks.agent_cpu import cpu_ns
 from benchmarks.floor import Floor
 from benchmarks.switched import Links
+from otel_jb.agent.governor import Governor
 from otel_jb.agent.measuring import Measuring
 from otel_jb.config.model import Config, Detail, Overhead, Slow, TargetSelector
 from otel_jb.model.plan import EndStrategy
@@ -90,7 +91,8 @@ class Probes:
                 )
             )
         )
-        self._measuring = Measuring(config, self._backend, [])
+        # Without pauses, as there is no time for them: the same samples come within a minute that the agent takes some minutes for.
+        self._measuring = Measuring(config, self._backend, [], Governor(None, samples=True, pauses=False))
         self._links, self._empty = (self._stack.enter_context(closing(Links())) for _ in range(2))
         discovery = Discovery(config, inspector)
         (self.found,) = discovery.first()

@@ -162,11 +162,18 @@ class _Target:
 
 
 class Governor:
-    """Decides, once a second or so. `budget` is a fraction of one CPU per target; None only estimates. `samples`: what `to_sample` names is sampled."""
+    """Decides, once a second or so.
 
-    def __init__(self, budget: float | None, *, samples: bool = False) -> None:
+    Args:
+        budget: a fraction of one CPU, per target; None: only estimate.
+        samples: what `to_sample` names is sampled.
+        pauses: a target whose budget is not at stake is not sampled for long at a time.
+    """
+
+    def __init__(self, budget: float | None, *, samples: bool = False, pauses: bool = True) -> None:
         self.budget = budget
         self._samples = samples
+        self._pauses = pauses
         self._targets: dict[int, _Target] = {}
         self._seen: float | None = None
 
@@ -246,13 +253,17 @@ class Governor:
             (target.evidence.next, number)
             for number, target in self._targets.items()
             if target.next_look <= now and target.seconds and target.seconds[-1].total > 0.0
-            and target.evidence.due(now, _rate(target, now))
+            and target.evidence.due(now, _rate(target, now), urgent=not self._pauses or self._at_stake(target, now))
         ]  # fmt: skip
         if not due:
             return None
         _, number = min(due)
         self._targets[number].sampled = True
         return number
+
+    def _at_stake(self, target: _Target, now: float) -> bool:
+        """Whether the target's probes may have exceeded the budget lately."""
+        return self.budget is not None and now - target.loud <= 2 * DECIDE_S
 
     def _leave_alone(self, number: int, target: _Target, now: float) -> None:
         """Note when a target is to be observed again: at once, or if its probes spend next to nothing, after some seconds or many calls."""
@@ -269,7 +280,7 @@ class Governor:
     def _govern(self, number: int, target: _Target, now: float, budget: float) -> Decision | None:
         if target.seconds[-1].total * MOST_CORRECTION > budget / 2:
             target.loud = now
-        if now - target.loud > 2 * DECIDE_S:  # of a thousand processes most do next to nothing
+        if not self._at_stake(target, now):  # of a thousand processes most do next to nothing
             return self._restore(number, target, now, budget) if target.shed else None
         spent = sum(
             second.total * second.length for second in target.seconds if second.time > max(target.since, now - DECIDE_S)

@@ -41,9 +41,12 @@ class Measuring:
         config: what to measure and how.
         backend: the kernel's side.
         sinks: each gets every record of the stream, in order; must not block.
+        governor: what keeps the budget; None: one for this configuration.
     """
 
-    def __init__(self, config: Config, backend: Backend, sinks: Sequence[Sink]) -> None:
+    def __init__(
+        self, config: Config, backend: Backend, sinks: Sequence[Sink], governor: Governor | None = None
+    ) -> None:
         self.backend = backend
         self.targets: dict[int, Target] = {}
         self.pids: dict[int, int] = {}  #: by target; also of those that were detached and run on
@@ -51,7 +54,7 @@ class Measuring:
         self.uncounted = 0  #: calls of processes that found no room
         self._config = config
         self._sinks = sinks
-        self._governor = Governor(config.overhead.budget, samples=True)
+        self._governor = governor or Governor(config.overhead.budget, samples=True)
         self._series: dict[int, list[Series]] = {}  # by target
         self._percentiles: dict[int, PercentileThreshold] = {}  # by series
         self._left_out: set[int] = set()  # series that the configuration does not ask for any more

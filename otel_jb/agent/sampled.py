@@ -15,9 +15,15 @@ from otel_jb.model.dataclass import dataclass
 
 TRUST = 5  #: samples in hits that the estimate counts for
 ENOUGH = 200  #: samples in hits after which a new target is left alone
-FIRST_S = 15  #: for so many seconds it is sampled at most if that costs it more than its probes do,
+FIRST_S = 15  #: for so many seconds it is sampled at most if that costs it much, compared with its probes,
 LONGEST_S = 90  #: and for so many in any case
-INTERRUPT_S = 30e-6  #: of a thread's time, for a sample
+INTERRUPT_S = (
+    70e-6  #: of a thread's time, for a sample; what was measured of a server in a virtual machine, where it takes long
+)
+ROUGHLY = (
+    25  #: samples in hits that tell within a fifth what they cost; until then a new target is sampled without a pause,
+)
+PAUSE_S = 9.0  #: and with one of so long after each second from then on, unless a budget depends on it
 PERIOD_S, AGAIN_S = 120.0, 5  #: then once in so long, for so many seconds; and where the calls have changed
 REFUSED_S = 300.0  #: until a target that could not be sampled is tried again
 CHANGED = 1.5  #: factor by which they have
@@ -36,8 +42,9 @@ class Evidence:
     taken_s: float = 0.0  #: CPU time of the target while it was sampled first
     sampled: int = 0  #: how often it was sampled by then, about a second each
     left: int = FIRST_S  #: seconds to sample the target for from now on
+    rests_until: float = 0.0  #: it is not sampled sooner, unless that is urgent
     next: float = 0.0  #: when it is to be sampled again after those
-    earliest: float = 0.0  #: when, if its calls have changed
+    earliest: float = 0.0  #: when, if its calls have changed; also while it rests
     settled: bool = False  #: it has been sampled for long enough
     calls: float = 0.0  #: a second, when it was sampled last
     shares: dict[int, float] = field(default_factory=dict)  #: by series: its own factor by the target's
@@ -98,14 +105,18 @@ class Evidence:
                 self.left = 0
             elif self.left <= 0 and self._worth():
                 self.left, self.next = 1, now  # after targets that were not sampled yet
+        if self.sampled >= FIRST_S or self.seen_s >= ROUGHLY * sample_s:
+            self.rests_until, self.earliest = now + PAUSE_S, now + AGAIN_S
         if self.left <= 0:
             self._pause(now + PERIOD_S, now + AGAIN_S)
         self._share(TRUST * sample_s)
 
     def _worth(self) -> bool:
-        """Whether to go on: few samples are in hits of a target that works little, and their interrupts cost it less than the hits that they tell of."""
+        """Whether to go on: few samples are in hits of a target that works little, and with the pauses their interrupts cost it less than a quarter
+        of what the hits do that they tell of.
+        """
         cost_s = INTERRUPT_S * self.taken_s / self.sample_s if self.sample_s else 0.0
-        return self.sampled < LONGEST_S and 0.0 < cost_s < self.seen_s
+        return self.sampled < LONGEST_S and 0.0 < cost_s / (1.0 + PAUSE_S) < self.seen_s / 4
 
     def samples(self, series: Iterable[int]) -> float:
         """How many samples were in hits of these series; none where it has never been sampled."""
@@ -136,12 +147,13 @@ class Evidence:
         after = sum(own[series] * each for series, (_, each) in self.by_series.items())
         self.shares = {series: share * before / after for series, share in own.items()} if after else {}
 
-    def due(self, now: float, calls: float) -> bool:
+    def due(self, now: float, calls: float, *, urgent: bool) -> bool:
         """Whether to sample the target for the next second, at so many calls a second."""
         low, high = sorted((calls, self.calls))
-        if not self.left and now >= (self.earliest if high > CHANGED * low else self.next):
+        changed = high > CHANGED * low and now >= self.earliest
+        if not self.left and (changed or now >= self.next):
             self.left = AGAIN_S
-        return self.left > 0
+        return self.left > 0 and (urgent or changed or now >= self.rests_until)
 
 
 def with_hidden(

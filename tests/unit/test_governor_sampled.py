@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping
 
 import pytest
 
 from otel_jb.agent.governor import WARM_S, WORK_S, Decision, Governor, Reading
-from otel_jb.agent.sampled import AGAIN_S, FIRST_S, LONGEST_S, PERIOD_S, REFUSED_S
+from otel_jb.agent.sampled import AGAIN_S, FIRST_S, LONGEST_S, PAUSE_S, PERIOD_S, REFUSED_S
 from otel_jb.agent.shedding import Tells
 from otel_jb.probes.backend import HitTime
 
@@ -115,7 +116,7 @@ def test_a_target_that_works_little_is_sampled_until_there_is_enough_to_tell() -
     """Probes take a quarter of a percent of a CPU: of each second's samples two or three are in hits, and forty do not tell it within a fifth."""
     near = 0
     for chance in range(40):
-        target = Rarely(Governor(None, samples=True), {1: 1_500, 2: 1_500}, {1: 0.9, 2: 0.75}, own=0.012)
+        target = Rarely(Governor(None, samples=True, pauses=False), {1: 1_500, 2: 1_500}, {1: 0.9, 2: 0.75}, own=0.012)
         target.random = random.Random(chance)
         target.run(LONGEST_S + 10)
         spent = target.governor.spent_s(1)
@@ -123,6 +124,30 @@ def test_a_target_that_works_little_is_sampled_until_there_is_enough_to_tell() -
         near += (target.governor.spent_s(1) - spent) / 20 == pytest.approx(target.truth(), rel=0.2)
         assert len(target.asked) < LONGEST_S
     assert near >= 38
+
+
+def test_interrupts_take_a_hundredth_of_a_target_whose_estimate_is_roughly_known() -> None:
+    """A server that works 8 % of a CPU and pays 0.6 % for 2,400 calls: an interrupt for each millisecond takes as much again. After five
+    seconds there is one such second in ten, and as many samples in the end.
+    """
+    target = Rarely(Governor(samples=True, budget=0.10), {1: 2_400}, {1: 2.5}, own=0.08)
+    target.run(12)
+    assert target.asked[0] < 103
+    assert 3 <= len(target.asked) <= 8
+    target.run(288)
+    later = target.asked[8:]
+    assert all(after - before >= 1 + PAUSE_S for before, after in itertools.pairwise(later))
+    assert len(later) >= 20
+    spent = target.governor.spent_s(1)
+    target.run(20)
+    assert (target.governor.spent_s(1) - spent) / 20 == pytest.approx(target.truth(), rel=0.2)
+
+
+def test_nobody_rests_where_the_budget_is_at_stake() -> None:
+    """The same server, with a budget that its probes may exceed."""
+    target = Rarely(Governor(samples=True, budget=0.008), {1: 2_400}, {1: 2.5}, own=0.08)
+    target.run(20)
+    assert len(target.asked) >= 18
 
 
 def test_a_target_that_works_much_is_not_sampled_for_long() -> None:
@@ -221,8 +246,8 @@ def test_a_target_is_sampled_anew_when_its_calls_change() -> None:
     target.run(35)
     before = target.now
     target.rates[1] = 20_000
-    target.run(5)
-    assert next(at for at in target.asked if at > before) <= before + 3
+    target.run(10)
+    assert next(at for at in target.asked if at > before) <= before + 1 + AGAIN_S
 
 
 def test_a_target_whose_probes_cost_next_to_nothing_is_never_sampled() -> None:
