@@ -249,15 +249,16 @@ class Governor:
 
     def to_sample(self, now: float) -> int | None:
         """The target whose hits are to be seen until the next `observe`, if any: one whose estimate matters and is due."""
-        due = [
-            (target.evidence.next, number)
-            for number, target in self._targets.items()
-            if target.next_look <= now and target.seconds and target.seconds[-1].total > 0.0
-            and target.evidence.due(now, _rate(target, now), urgent=not self._pauses or self._at_stake(target, now))
-        ]  # fmt: skip
+        due: list[tuple[bool, float, float, int]] = []
+        for number, target in self._targets.items():
+            if target.next_look > now or not target.seconds or target.seconds[-1].total <= 0.0:
+                continue
+            evidence, at_stake = target.evidence, self._at_stake(target, now)
+            if evidence.due(now, _rate(target, now), urgent=at_stake or not self._pauses):
+                due.append((not at_stake, evidence.next, evidence.rests_until, number))
         if not due:
             return None
-        _, number = min(due)
+        *_, number = min(due)
         self._targets[number].sampled = True
         return number
 

@@ -279,14 +279,23 @@ def test_samples_from_before_a_hits_cost_was_measured_are_forgotten() -> None:
 
 
 def test_of_many_targets_one_is_sampled_at_a_time_and_each_in_its_turn() -> None:
-    """Twelve targets, of which the agent samples one a second."""
+    """Thirty targets, of which the agent samples one a second: none waits until others have been sampled for long."""
     governor = Governor(None, samples=True)
     asked: list[int | None] = []
     for now in range(1, 200):
-        readings = [Reading(number, number, Tells.DETAIL, now * 10_000, US) for number in range(1, 13)]
-        cpu = dict.fromkeys(range(1, 13), now * 0.2)
+        readings = [Reading(number, number, Tells.DETAIL, now * 10_000, US) for number in range(1, 31)]
+        cpu = dict.fromkeys(range(1, 31), now * 0.2)
         wanted = asked[-1] if asked else None
         seen = HitTime(wanted, {wanted: 0.01}, 0.0, frozenset(), SAMPLE_S) if wanted is not None else None
         governor.observe(float(now), readings, cpu, (), seen)
         asked.append(governor.to_sample(float(now)))
-    assert set(asked) - {None} == set(range(1, 13))
+    assert set(asked) - {None} == set(range(1, 31))
+
+
+def test_a_target_whose_budget_is_at_stake_is_sampled_before_others() -> None:
+    """It came last, while thirty others are new, too."""
+    governor = Governor(0.10, samples=True)
+    rates = {**dict.fromkeys(range(1, 31), 10_000), 31: 150_000}
+    readings = [Reading(number, number, Tells.DETAIL, rate, US) for number, rate in rates.items()]
+    governor.observe(100.0, readings, dict.fromkeys(rates, 0.3))
+    assert governor.to_sample(100.0) == 31
