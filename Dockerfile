@@ -13,8 +13,11 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY otel_jb ./otel_jb
 COPY bpf ./bpf
+# Bytecode is valid by the source's hash, not by its time: buildah rounds times when it copies, and where a file's was rounded up, each start
+# would compile it.
 RUN python3 -m venv /opt/otel-jb \
-    && /opt/otel-jb/bin/python -m pip install --quiet --no-input --no-cache-dir --disable-pip-version-check .
+    && /opt/otel-jb/bin/python -m pip install --quiet --no-input --no-cache-dir --disable-pip-version-check --no-compile . \
+    && /opt/otel-jb/bin/python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/otel-jb/lib
 
 FROM build AS build-traffic
 RUN /opt/otel-jb/bin/python -m pip install --quiet --no-input --no-cache-dir --disable-pip-version-check ".[demo]"
