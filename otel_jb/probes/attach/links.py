@@ -98,8 +98,7 @@ def link_perf(program: int, path: str, point: Point, pid: int = -1) -> tuple[int
 
 def _of_pmu(path: ctypes.Array[ctypes.c_char], point: Point) -> bytes:
     """A perf_event_attr: type, size, config, sample_period; uprobe_path and probe_offset are config1 and config2."""
-    with open(f"{_PMU}/type") as file:
-        pmu = int(file.read())
+    pmu = int(_of_kernel(f"{_PMU}/type"))
     config = (1 << _return_bit() if point.is_return else 0) | point.semaphore << _SEMAPHORE_SHIFT
     attributes = bytearray(128)
     struct.pack_into("=IIQQQQ", attributes, 0, pmu, 128, config, 1, 0, 0)
@@ -125,8 +124,17 @@ def _by_tracefs(path: str, point: Point, pid: int, cpu: int) -> int:
 
 def _return_bit() -> int:
     """The config bit that makes a uprobe event a return probe (format/retprobe says `config:0`)."""
-    with open(f"{_PMU}/format/retprobe") as file:
-        return int(file.read().strip().removeprefix("config:"))
+    return int(_of_kernel(f"{_PMU}/format/retprobe").removeprefix("config:"))
+
+
+def _of_kernel(path: str) -> str:
+    """What the kernel says in a file of its own. Raises BpfError: to read it takes a descriptor, as an event and a link do."""
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError as error:
+        code = error.errno or errno.EIO
+        raise BpfError(code, os.strerror(code)) from error
 
 
 def attach(kind: str, program: int, path: str, points: Sequence[Point], pid: int) -> list[int]:
