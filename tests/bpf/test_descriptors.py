@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import resource
 import struct
@@ -48,11 +49,12 @@ def test_nothing_stays_attached_where_descriptors_end(room: int) -> None:
     with open(sys.executable, "rb") as file:
         start = int.from_bytes(file.read(32)[24:], "little")
     points = [links.Point(image.offset(start), cookie) for cookie in range(SITES)]
+    gc.collect()  # what earlier tests left open is closed now, and not meanwhile
     before = descriptors()
     try:
         with only_room_for(room), pytest.raises(BpfError) as caught:
             links.attach("perf", program, sys.executable, points, os.getpid())
         assert caught.value.errno == errno.EMFILE
-        assert descriptors() == before
+        assert descriptors() <= before
     finally:
         os.close(program)
