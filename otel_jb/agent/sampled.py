@@ -17,13 +17,9 @@ TRUST = 5  #: samples in hits that the estimate counts for
 ENOUGH = 200  #: samples in hits after which a new target is left alone
 FIRST_S = 15  #: for so many seconds it is sampled at most if that costs it much, compared with its probes,
 LONGEST_S = 90  #: and for so many in any case
-INTERRUPT_S = (
-    70e-6  #: of a thread's time, for a sample; what was measured of a server in a virtual machine, where it takes long
-)
-ROUGHLY = (
-    25  #: samples in hits that tell within a fifth what they cost; until then a new target is sampled without a pause,
-)
-PAUSE_S = 9.0  #: and with one of so long after each second from then on, unless a budget depends on it
+INTERRUPT_S = 70e-6  #: of a thread's time, for a sample of a server in a virtual machine, where it takes long
+ROUGHLY = 25  #: samples in hits that tell within a fifth what they cost; so long a new target is sampled at a stretch,
+PAUSE_S = 9.0  #: and from then on with such a pause after each second, unless a budget depends on it
 PERIOD_S, AGAIN_S = 120.0, 5  #: then once in so long, for so many seconds; and where the calls have changed
 REFUSED_S = 300.0  #: until a target that could not be sampled is tried again
 CHANGED = 1.5  #: factor by which they have
